@@ -1,0 +1,66 @@
+-- errors.lua - raising errors where the user's script stands, and naming the nearest known key for a misspelt one.
+local M = {}
+
+local library = debug.getinfo(1, "S").source:match("^(@.*)errors%.lua$")
+
+--- Raises `message` at the line of the innermost function on the stack that is not part of lua/pah.
+function M.raise(message)
+  local level = 2
+  while true do
+    local info = debug.getinfo(level, "S")
+    if not info then return error(message, 0) end
+    local inside = info.what == "C" or info.source:sub(1, #library) == library
+    if not inside then return error(message, level) end
+    level = level + 1
+  end
+end
+
+--- raise(string.format(...)).
+function M.raisef(format, ...)
+  return M.raise(format:format(...))
+end
+
+-- Levenshtein distance: insertions, deletions and replacements of a letter.
+local function distance(a, b)
+  local row = {}
+  for j = 0, #b do row[j] = j end
+  for i = 1, #a do
+    local diagonal = row[0]
+    row[0] = i
+    for j = 1, #b do
+      local replaced = diagonal + (a:byte(i) == b:byte(j) and 0 or 1)
+      diagonal = row[j]
+      row[j] = math.min(replaced, row[j] + 1, row[j - 1] + 1)
+    end
+  end
+  return row[#b]
+end
+
+--- The name in the set `known` (name -> anything) that is nearest to `name`.
+function M.nearest(name, known)
+  local best, best_distance
+  for candidate in pairs(known) do
+    local d = distance(tostring(name), tostring(candidate))
+    if not best or d < best_distance or (d == best_distance and tostring(candidate) < tostring(best)) then
+      best, best_distance = candidate, d
+    end
+  end
+  return best
+end
+
+--- Raises unless every key of `options` (nil counts as {}) is in the set `known`; `what` names the function.
+function M.check_keys(what, options, known)
+  if options == nil then return end
+  if type(options) ~= "table" then
+    M.raisef("%s: options are a %s, must be a table", what, type(options))
+  end
+  for key in pairs(options) do
+    if known[key] == nil then
+      local nearest = M.nearest(key, known)
+      M.raisef("%s: unknown option %s%s", what, type(key) == "string" and '"' .. key .. '"' or tostring(key),
+        nearest and (', did you mean "%s"?'):format(nearest) or "")
+    end
+  end
+end
+
+return M

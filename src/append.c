@@ -1,0 +1,2 @@
+/* append.c - stub, being written. */
+#include "error.h"

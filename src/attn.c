@@ -1,0 +1,2 @@
+/* attn.c - stub, being written. */
+#include "error.h"

@@ -1,0 +1,10 @@
+/* cpu/isa.c - one object per instruction set: compiled with -DPAH_ISA=generic, avx2 or avx512 and the flags to match.
+ * Read next: forward.h, decode.h, backward.h. */
+#include "isa.h"
+
+#define PASTE_(a, b) a##b
+#define PASTE(a, b) PASTE_(a, b)
+#define NAME_(x) #x
+#define NAME(x) NAME_(x)
+
+const struct pah_cpu_isa PASTE(pah_cpu_, PAH_ISA) = {.name = NAME(PAH_ISA)};

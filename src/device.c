@@ -1,0 +1,140 @@
+/* device.c - opening devices by name, counting their references and their memory.
+ * Promises: one object per name; a device closes when the last handle and the last buffer on it are gone.
+ * Read next: device.h (what a device must provide), cpu/device.c. */
+#include "device.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+
+static const struct pah_device_ops *const kinds[] = {&pah_cpu_ops, &pah_cuda_ops, &pah_sim_ops};
+enum { KIND_COUNT = sizeof kinds / sizeof *kinds };
+
+static struct pah_device *open_devices;
+static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+
+const char *pah_device_kind(int64_t i) {
+  return i >= 0 && i < KIND_COUNT ? kinds[i]->kind : NULL;
+}
+
+/* Splits "kind:arg". The reason is left in the error line when there is no such kind. */
+static const struct pah_device_ops *find_kind(const char *name, const char **arg) {
+  if (!name) {
+    pah_fail(PAH_EINVAL, "device: the name is NULL, must be cpu, cuda or sim");
+    return NULL;
+  }
+  const char *colon = strchr(name, ':');
+  size_t length = colon ? (size_t)(colon - name) : strlen(name);
+  *arg = colon ? colon + 1 : "";
+  for (int i = 0; i < KIND_COUNT; i++)
+    if (strlen(kinds[i]->kind) == length && !strncmp(kinds[i]->kind, name, length)) return kinds[i];
+  pah_fail(PAH_EINVAL, "device: \"%.64s\" is not a device, must be cpu, cuda[:N] or sim[:ARCH]", name);
+  return NULL;
+}
+
+int pah_device_usable(const char *name) {
+  const char *arg;
+  const struct pah_device_ops *ops = find_kind(name, &arg);
+  return ops ? ops->usable(arg) : PAH_EINVAL;
+}
+
+/* Called with list_lock held. */
+static int open_new(const struct pah_device_ops *ops, const char *name, const char *arg, struct pah_device **device) {
+  int status = ops->usable(arg);
+  if (status) return status;
+  struct pah_device *dev = calloc(1, sizeof *dev);
+  if (!dev) return pah_fail(PAH_ENOMEM, "device: no memory for %s", name);
+  dev->ops = ops;
+  dev->references = 1;
+  pthread_mutex_init(&dev->lock, NULL);
+  strncpy(dev->info.name, name, sizeof dev->info.name - 1);
+  status = ops->open(dev, arg);
+  if (status) {
+    pthread_mutex_destroy(&dev->lock);
+    free(dev);
+    return status;
+  }
+  dev->next = open_devices;
+  open_devices = dev;
+  *device = dev;
+  return PAH_OK;
+}
+
+int pah_device_open(const char *name, struct pah_device **device) {
+  const char *arg;
+  const struct pah_device_ops *ops = find_kind(name, &arg);
+  if (!ops) return PAH_EINVAL;
+  if (strlen(name) >= sizeof((struct pah_device_info *)0)->name)
+    return pah_fail(PAH_EINVAL, "device: the name \"%.32s...\" is too long", name);
+  pthread_mutex_lock(&list_lock);
+  int status = PAH_OK;
+  struct pah_device *dev = open_devices;
+  while (dev && strcmp(dev->info.name, name) != 0) dev = dev->next;
+  if (dev) {
+    pah_device_retain(dev);
+    *device = dev;
+  } else {
+    status = open_new(ops, name, arg, device);
+  }
+  pthread_mutex_unlock(&list_lock);
+  return status;
+}
+
+void pah_device_retain(struct pah_device *dev) {
+  pthread_mutex_lock(&dev->lock);
+  dev->references++;
+  pthread_mutex_unlock(&dev->lock);
+}
+
+void pah_device_release(struct pah_device *dev) {
+  if (!dev) return;
+  pthread_mutex_lock(&list_lock);
+  pthread_mutex_lock(&dev->lock);
+  int64_t left = --dev->references;
+  pthread_mutex_unlock(&dev->lock);
+  if (left == 0) {
+    struct pah_device **at = &open_devices;
+    while (*at != dev) at = &(*at)->next;
+    *at = dev->next;
+    if (dev->ops->close) dev->ops->close(dev);
+    pthread_mutex_destroy(&dev->lock);
+    free(dev);
+  }
+  pthread_mutex_unlock(&list_lock);
+}
+
+int pah_device_get_info(struct pah_device *dev, struct pah_device_info *info) {
+  *info = dev->info;
+  if (dev->ops == &pah_cpu_ops) info->threads = pah_get_threads(); /* the one figure that a script may change */
+  return PAH_OK;
+}
+
+void pah_device_get_memory(struct pah_device *dev, struct pah_memory *memory) {
+  pthread_mutex_lock(&dev->lock);
+  *memory = dev->memory;
+  pthread_mutex_unlock(&dev->lock);
+}
+
+int pah_device_synchronize(struct pah_device *dev) {
+  return dev->ops->synchronize ? dev->ops->synchronize(dev) : PAH_OK;
+}
+
+int pah_device_alloc(struct pah_device *dev, int64_t bytes, void **data) {
+  int status = dev->ops->alloc(dev, bytes, data);
+  if (status) return status;
+  pthread_mutex_lock(&dev->lock);
+  dev->memory.bytes += bytes;
+  dev->memory.buffers++;
+  if (dev->memory.bytes > dev->memory.peak_bytes) dev->memory.peak_bytes = dev->memory.bytes;
+  pthread_mutex_unlock(&dev->lock);
+  return PAH_OK;
+}
+
+void pah_device_free(struct pah_device *dev, void *data, int64_t bytes) {
+  dev->ops->free(dev, data, bytes);
+  pthread_mutex_lock(&dev->lock);
+  dev->memory.bytes -= bytes;
+  dev->memory.buffers--;
+  pthread_mutex_unlock(&dev->lock);
+}

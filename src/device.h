@@ -1,0 +1,50 @@
+/* device.h - what a device is: an ops table, a count of references and an account of its memory.
+ * To add a device: write src/NAME/device.c with one struct pah_device_ops, and name it in the list of device.c. */
+#ifndef PAH_DEVICE_H
+#define PAH_DEVICE_H
+
+#include <pthread.h>
+
+#include "pah.h"
+
+struct pah_device;
+
+/* Slots return 0 or a status with the error line set. Arguments are checked by the callers in src/ (device.c,
+ * tensor.c, attn.c): a device holds only its differences. "Optional" slots may be NULL. */
+struct pah_device_ops {
+  const char *kind; /* the name before the colon: "cpu" */
+  /* Says why the device cannot be used on this machine, with the cure; 0 if it can. `arg` is the part behind the
+   * colon of the name ("1", "sm_90a") or "". */
+  int (*usable)(const char *arg);
+  int (*open)(struct pah_device *dev, const char *arg); /* fills dev->info and dev->state */
+  void (*close)(struct pah_device *dev);                /* optional: nothing to free */
+  int (*alloc)(struct pah_device *dev, int64_t bytes, void **data); /* bytes >= 1; aligned to 64 at least */
+  void (*free)(struct pah_device *dev, void *data, int64_t bytes);
+  int (*copy_in)(struct pah_device *dev, void *dst, const void *src, int64_t bytes);  /* host to device; optional on host memory */
+  int (*copy_out)(struct pah_device *dev, void *dst, const void *src, int64_t bytes); /* device to host; optional on host memory */
+  int (*synchronize)(struct pah_device *dev);                                         /* optional: every call is synchronous */
+  /* The problem is checked: dtypes, shapes, devices and, where info.host_memory is 1, the contents of the tables. */
+  int (*attention)(struct pah_device *dev, int op, const struct pah_attn *a);
+  int (*merge)(struct pah_device *dev, const struct pah_merge *m);
+  int (*kv_append)(struct pah_device *dev, const struct pah_kv_append *c);
+};
+
+struct pah_device {
+  const struct pah_device_ops *ops;
+  struct pah_device_info info;
+  void *state;              /* the device's own */
+  int64_t references;       /* under `lock`, like all below */
+  struct pah_memory memory;
+  struct pah_device *next;  /* in the list of open devices */
+  pthread_mutex_t lock;
+};
+
+/* Allocation with the account kept. */
+int pah_device_alloc(struct pah_device *dev, int64_t bytes, void **data);
+void pah_device_free(struct pah_device *dev, void *data, int64_t bytes);
+
+extern const struct pah_device_ops pah_cpu_ops;  /* src/cpu/device.c */
+extern const struct pah_device_ops pah_cuda_ops; /* src/cuda/device.c */
+extern const struct pah_device_ops pah_sim_ops;  /* src/sim/device.c */
+
+#endif

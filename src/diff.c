@@ -1,0 +1,2 @@
+/* diff.c - stub, being written. */
+#include "error.h"

@@ -1,0 +1,2 @@
+/* dtype.c - stub, being written. */
+#include "error.h"

@@ -1,0 +1,5 @@
+/* dtype.h - stub, being written. */
+#ifndef PAH_DTYPE_H
+#define PAH_DTYPE_H
+#include "pah.h"
+#endif

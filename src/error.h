@@ -1,0 +1,16 @@
+/* error.h - how a function of pah fails: `return pah_fail(PAH_EINVAL, "q: dtype is i32, must be f32, f16 or bf16")`.
+ * One line, no full stop: which field, what it is, what it must be. Never overwrite a lower function's line. */
+#ifndef PAH_ERROR_H
+#define PAH_ERROR_H
+
+#include <signal.h>
+
+#include "pah.h"
+
+/* Leaves the formatted line in thread-local storage and returns `status`, so that a caller can return the call. */
+int pah_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Set by pah_interrupt; kernels look at it between tasks and return PAH_EINTERRUPTED. */
+extern volatile sig_atomic_t pah_interrupted;
+
+#endif

@@ -1,0 +1,5 @@
+/* host.h - stub, being written. */
+#ifndef PAH_HOST_H
+#define PAH_HOST_H
+#include "pah.h"
+#endif

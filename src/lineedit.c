@@ -1,0 +1,2 @@
+/* lineedit.c - stub, being written. */
+#include "error.h"

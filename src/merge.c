@@ -1,0 +1,2 @@
+/* merge.c - stub, being written. */
+#include "error.h"

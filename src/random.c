@@ -1,0 +1,2 @@
+/* random.c - stub, being written. */
+#include "error.h"

@@ -1,0 +1,2 @@
+/* reference.c - stub, being written. */
+#include "error.h"

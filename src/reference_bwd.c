@@ -1,0 +1,2 @@
+/* reference_bwd.c - stub, being written. */
+#include "error.h"

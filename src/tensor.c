@@ -1,0 +1,2 @@
+/* tensor.c - stub, being written. */
+#include "error.h"
