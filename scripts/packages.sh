@@ -1,0 +1,30 @@
+# packages.sh - sourced by scripts/run and scripts/test: installs the Debian packages named, if any is missing.
+# need PACKAGE ...: says what it does on stderr; without apt-get it names what has to be there and goes on.
+
+need() {
+  missing=
+  for package in "$@"; do
+    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || state=
+    [ "$state" = installed ] || missing="$missing $package"
+  done
+  [ -n "$missing" ] || return 0
+  if ! command -v apt-get >/dev/null 2>&1; then
+    echo "pah: this is not a Debian system; install what corresponds to:$missing" >&2
+    return 0
+  fi
+  root=
+  [ "$(id -u)" = 0 ] || root=sudo
+  echo "pah: installing$missing" >&2
+  export DEBIAN_FRONTEND=noninteractive
+  # Lists may be absent or old on a fresh machine: fetch them once, then install.
+  # shellcheck disable=SC2086
+  { $root apt-get update -qq && $root apt-get install -y -qq --no-install-recommends $missing; } >&2 </dev/null || {
+    echo "pah: apt-get could not install:$missing" >&2
+    return 1
+  }
+}
+
+# What the program is built with and runs with.
+BUILD_PACKAGES="gcc libc6-dev make autoconf automake pkg-config libluajit-5.1-dev libluajit-5.1-2 libedit-dev"
+# What the specs and the checks of the sources use besides.
+TEST_PACKAGES="lua-busted lua-check clang clang-format libomp-dev tmux mandoc"

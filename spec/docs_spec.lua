@@ -1,0 +1,104 @@
+-- docs_spec.lua - the documents do not drift: every public name of Lua and of C is documented, every documented name
+-- exists, and every Lua snippet of README.md and doc/ runs.
+local function read(path)
+  local f = assert(io.open(path))
+  local text = f:read "*a"
+  f:close()
+  return text
+end
+
+-- Runs the snippets of a page one after another as one script would: they share one environment.
+local function run_snippets(path)
+  local env = setmetatable({print = function() end}, {__index = _G})
+  local count, line = 0, 1
+  for before, code in read(path):gmatch "(.-)```lua\n(.-)```" do
+    line = line + select(2, before:gsub("\n", "")) + 1
+    local chunk, why = loadstring(("\n"):rep(line - 1) .. code, "@" .. path)
+    assert.is_truthy(chunk, why)
+    setfenv(chunk, env)
+    local ok, message = xpcall(chunk, debug.traceback)
+    assert.is_true(ok, message)
+    line = line + select(2, code:gsub("\n", ""))
+    count = count + 1
+  end
+  return count
+end
+
+describe("doc/lua-api.md", function()
+  local page = read "doc/lua-api.md"
+
+  it("documents every name of the table pah", function()
+    local missing = {}
+    for name, value in pairs(pah) do
+      if not page:find("pah." .. name, 1, true) then missing[#missing + 1] = name end
+      if type(value) == "table" and getmetatable(value) == nil then
+        for inner in pairs(value) do
+          if type(inner) == "string" and not page:find(("pah.%s.%s"):format(name, inner), 1, true) then
+            missing[#missing + 1] = name .. "." .. inner
+          end
+        end
+      end
+    end
+    table.sort(missing)
+    assert.same({}, missing)
+  end)
+
+  it("names nothing that pah does not have", function()
+    local unknown = {}
+    for name in page:gmatch "pah%.([%a_][%w_]*)" do
+      if pah[name] == nil and name ~= "lua" and name ~= "h" then unknown[#unknown + 1] = name end
+    end
+    assert.same({}, unknown)
+  end)
+
+  it("documents every method and property of a tensor", function()
+    local missing = {}
+    for _, name in ipairs(require("pah.tensor").names()) do
+      if not page:find("t:" .. name .. "%(") and not page:find("t." .. name, 1, true) then
+        missing[#missing + 1] = name
+      end
+    end
+    assert.same({}, missing)
+  end)
+
+  it("has snippets that run", function() assert.is_true(run_snippets "doc/lua-api.md" >= 8) end)
+end)
+
+describe("README.md", function()
+  it("has snippets that run", function() assert.is_true(run_snippets "README.md" >= 1) end)
+
+  it("tours files that exist", function()
+    local gone = {}
+    for path in read("README.md"):gmatch "`([%w_./-]+%.[chlua]+)`" do
+      if path:find "/" then
+        local f = io.open(path)
+        if f then f:close() else gone[#gone + 1] = path end
+      end
+    end
+    assert.same({}, gone)
+  end)
+end)
+
+describe("doc/c-api.md", function()
+  local header = read "src/pah.h"
+
+  it("names every function and struct of pah.h", function()
+    local page, missing = read "doc/c-api.md", {}
+    local code = header:gsub("/%*.-%*/", "")
+    for name in code:gmatch "(pah_[%w_]+)%(" do
+      if not page:find("`" .. name .. "`", 1, true) then missing[#missing + 1] = name end
+    end
+    for name in code:gmatch "struct (pah_[%w_]+) {" do
+      if not page:find("`struct " .. name .. "`", 1, true) then missing[#missing + 1] = name end
+    end
+    assert.same({}, missing)
+  end)
+
+  it("names no function that pah.h has not", function()
+    local unknown = {}
+    for name in read("doc/c-api.md"):gmatch "`(pah_[%w_]+)`" do
+      if not header:find(name, 1, true) then unknown[#unknown + 1] = name end
+    end
+    assert.same({}, unknown)
+  end)
+end)
