@@ -52,7 +52,8 @@ static inline struct pah_row_strides pah_lse_strides(const struct pah_attn_sizes
 }
 
 /* Rows of sequence b: the first (in i's count of pah_row_strides) and the number. */
-static inline void pah_q_range(const struct pah_attn *a, const struct pah_attn_sizes *s, int64_t b, int64_t *first, int64_t *count) {
+static inline void pah_q_range(const struct pah_attn *a, const struct pah_attn_sizes *s, int64_t b, int64_t *first,
+                               int64_t *count) {
   if (s->ragged) {
     const int32_t *cu = a->cu_seqlens_q.data;
     int64_t step = a->cu_seqlens_q.stride[0];
@@ -75,7 +76,8 @@ static inline float pah_softmax_scale(const struct pah_attn *a, const struct pah
 }
 
 /* Keys visible to query i of a sequence: [*first, *last], empty when *first > *last. */
-static inline void pah_visible(const struct pah_attn *a, int64_t len_q, int64_t len_k, int64_t i, int64_t *first, int64_t *last) {
+static inline void pah_visible(const struct pah_attn *a, int64_t len_q, int64_t len_k, int64_t i, int64_t *first,
+                               int64_t *last) {
   int64_t off = a->causal == PAH_CAUSAL_TOP_LEFT ? 0 : len_k - len_q;
   *first = 0;
   *last = len_k - 1;

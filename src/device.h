@@ -16,13 +16,15 @@ struct pah_device_ops {
   /* Says why the device cannot be used on this machine, with the cure; 0 if it can. `arg` is the part behind the
    * colon of the name ("1", "sm_90a") or "". */
   int (*usable)(const char *arg);
-  int (*open)(struct pah_device *dev, const char *arg); /* fills dev->info and dev->state */
-  void (*close)(struct pah_device *dev);                /* optional: nothing to free */
+  int (*open)(struct pah_device *dev, const char *arg);             /* fills dev->info and dev->state */
+  void (*close)(struct pah_device *dev);                            /* optional: nothing to free */
   int (*alloc)(struct pah_device *dev, int64_t bytes, void **data); /* bytes >= 1; aligned to 64 at least */
   void (*free)(struct pah_device *dev, void *data, int64_t bytes);
-  int (*copy_in)(struct pah_device *dev, void *dst, const void *src, int64_t bytes);  /* host to device; optional on host memory */
-  int (*copy_out)(struct pah_device *dev, void *dst, const void *src, int64_t bytes); /* device to host; optional on host memory */
-  int (*synchronize)(struct pah_device *dev);                                         /* optional: every call is synchronous */
+  int (*copy_in)(struct pah_device *dev, void *dst, const void *src,
+                 int64_t bytes); /* host to device; optional on host memory */
+  int (*copy_out)(struct pah_device *dev, void *dst, const void *src,
+                  int64_t bytes);             /* device to host; optional on host memory */
+  int (*synchronize)(struct pah_device *dev); /* optional: every call is synchronous */
   /* The problem is checked: dtypes, shapes, devices and, where info.host_memory is 1, the contents of the tables. */
   int (*attention)(struct pah_device *dev, int op, const struct pah_attn *a);
   int (*merge)(struct pah_device *dev, const struct pah_merge *m);
@@ -32,10 +34,10 @@ struct pah_device_ops {
 struct pah_device {
   const struct pah_device_ops *ops;
   struct pah_device_info info;
-  void *state;              /* the device's own */
-  int64_t references;       /* under `lock`, like all below */
+  void *state;        /* the device's own */
+  int64_t references; /* under `lock`, like all below */
   struct pah_memory memory;
-  struct pah_device *next;  /* in the list of open devices */
+  struct pah_device *next; /* in the list of open devices */
   pthread_mutex_t lock;
 };
 

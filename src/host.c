@@ -15,7 +15,7 @@
 
 static const char cdef[] = {
 #include "cdef.inc"
-  0};
+    0};
 
 /* The folder that holds lua/: $PAH_DATADIR, else share/pah beside or above the program, else where it was installed. */
 static void find_data(char *dir, size_t bytes) {

@@ -21,9 +21,9 @@ enum pah_status {
   PAH_EINTERRUPTED = -6  /* pah_interrupt was called meanwhile; outputs are unspecified */
 };
 
-const char *pah_error(void);            /* the line of this thread's last failure; never NULL */
+const char *pah_error(void);             /* the line of this thread's last failure; never NULL */
 const char *pah_status_name(int status); /* "PAH_EINVAL"; "unknown status" for other numbers */
-void pah_interrupt(int on);             /* async-signal-safe: 1 makes running kernels stop early, 0 rearms */
+void pah_interrupt(int on);              /* async-signal-safe: 1 makes running kernels stop early, 0 rearms */
 
 /* ---- Element types (src/dtype.c) ----------------------------------------------------------------------- */
 enum pah_dtype {
@@ -40,9 +40,9 @@ enum pah_dtype {
   PAH_DTYPE_COUNT
 };
 
-const char *pah_dtype_name(int dtype);   /* "f32", ...; NULL for a number that is no dtype */
+const char *pah_dtype_name(int dtype);     /* "f32", ...; NULL for a number that is no dtype */
 int pah_dtype_from_name(const char *name); /* PAH_NONE for an unknown name */
-int64_t pah_dtype_size(int dtype);       /* bytes of an element; 0 for PAH_NONE and unknown numbers */
+int64_t pah_dtype_size(int dtype);         /* bytes of an element; 0 for PAH_NONE and unknown numbers */
 
 /* Exact conversions. Decoding never rounds. Encoding rounds to nearest even, keeps NaN a NaN, and saturates
  * in fp8 (infinity too: to 448 or 57344); f16 and bf16 overflow to infinity as IEEE 754 says. */
@@ -66,15 +66,15 @@ uint8_t pah_f64_to_e5m2(double x);
 struct pah_device; /* opaque: src/device.h */
 
 struct pah_device_info {
-  char name[64];        /* as opened: "cpu" */
-  char model[128];      /* processor or GPU, as it calls itself */
-  char arch[32];        /* "x86_64", "sm_90" */
-  char isa[32];         /* instruction set chosen: "generic", "avx2", "avx512"; empty where it means nothing */
-  int32_t threads;      /* host threads a kernel uses */
-  int32_t sms;          /* multiprocessors; 0 on the cpu */
-  int64_t bytes;        /* memory of the device */
-  int64_t cache_bytes;  /* last-level cache; 0: not known */
-  int32_t host_memory;  /* 1: the host may read and write tensor data directly */
+  char name[64];       /* as opened: "cpu" */
+  char model[128];     /* processor or GPU, as it calls itself */
+  char arch[32];       /* "x86_64", "sm_90" */
+  char isa[32];        /* instruction set chosen: "generic", "avx2", "avx512"; empty where it means nothing */
+  int32_t threads;     /* host threads a kernel uses */
+  int32_t sms;         /* multiprocessors; 0 on the cpu */
+  int64_t bytes;       /* memory of the device */
+  int64_t cache_bytes; /* last-level cache; 0: not known */
+  int32_t host_memory; /* 1: the host may read and write tensor data directly */
 };
 
 struct pah_memory {
@@ -89,23 +89,23 @@ void pah_device_release(struct pah_device *device);
 int pah_device_get_info(struct pah_device *device, struct pah_device_info *info);
 void pah_device_get_memory(struct pah_device *device, struct pah_memory *memory);
 int pah_device_synchronize(struct pah_device *device);
-const char *pah_device_kind(int64_t i);    /* "cpu", "cuda", "sim"; NULL past the last: the list for `pah info` */
-int pah_device_usable(const char *name);   /* 0, or PAH_EDEVICE with the reason and its cure in pah_error() */
+const char *pah_device_kind(int64_t i);  /* "cpu", "cuda", "sim"; NULL past the last: the list for `pah info` */
+int pah_device_usable(const char *name); /* 0, or PAH_EDEVICE with the reason and its cure in pah_error() */
 
-int pah_get_threads(void);        /* threads the cpu kernels use */
-int pah_set_threads(int threads); /* 1 to 1024 */
+int pah_get_threads(void);            /* threads the cpu kernels use */
+int pah_set_threads(int threads);     /* 1 to 1024 */
 const char *pah_isa_name(int64_t i);  /* instruction sets compiled in, worst first; NULL past the last */
 int pah_isa_usable(const char *name); /* 1 if this processor has it */
-double pah_clock(void);           /* monotonic seconds */
-double pah_cpu_clock(void);       /* processor seconds of all threads of this process */
+double pah_clock(void);               /* monotonic seconds */
+double pah_cpu_clock(void);           /* processor seconds of all threads of this process */
 /* Limits of the cpu, measured by kernels of our own with the current threads and instruction set. */
-double pah_measure_fma_flops(double seconds);                   /* f32 multiply-adds, 2 flops each, per second */
-double pah_measure_read_bytes(int64_t bytes, double seconds);   /* bytes per second, linear read of that much */
+double pah_measure_fma_flops(double seconds);                 /* f32 multiply-adds, 2 flops each, per second */
+double pah_measure_read_bytes(int64_t bytes, double seconds); /* bytes per second, linear read of that much */
 
 /* ---- Buffers and tensors (src/tensor.c) ----------------------------------------------------------------- */
 struct pah_buffer; /* opaque: counted memory of a device, or of a mapped file */
 
-int pah_buffer_new(struct pah_device *device, int64_t bytes, struct pah_buffer **buffer); /* uninitialised */
+int pah_buffer_new(struct pah_device *device, int64_t bytes, struct pah_buffer **buffer);    /* uninitialised */
 int pah_buffer_map(struct pah_device *device, const char *path, struct pah_buffer **buffer); /* file, private */
 void pah_buffer_retain(struct pah_buffer *buffer);
 void pah_buffer_release(struct pah_buffer *buffer);
@@ -116,10 +116,10 @@ enum { PAH_MAX_DIMS = 8 };
 
 /* A view: it owns nothing. Layout is a choice of strides. All-zero bytes mean "absent". */
 struct pah_tensor {
-  void *data;                   /* element [0, 0, ...] */
+  void *data; /* element [0, 0, ...] */
   struct pah_device *device;
-  int32_t dtype;                /* enum pah_dtype */
-  int32_t ndim;                 /* 0: a scalar */
+  int32_t dtype; /* enum pah_dtype */
+  int32_t ndim;  /* 0: a scalar */
   int64_t shape[PAH_MAX_DIMS];
   int64_t stride[PAH_MAX_DIMS]; /* in elements; 0 in an expanded dimension, never negative */
 };
@@ -136,12 +136,13 @@ int pah_tensor_is_contiguous(const struct pah_tensor *t);
  * float64; to an integer: truncated toward zero, saturated, NaN 0), between any two devices. */
 int pah_tensor_copy(const struct pah_tensor *dst, const struct pah_tensor *src);
 int pah_tensor_fill(const struct pah_tensor *t, double value);
-int pah_tensor_get(const struct pah_tensor *scalar, double *value); /* any one-element tensor; i64 by pah_tensor_get_i64 */
+int pah_tensor_get(const struct pah_tensor *scalar,
+                   double *value); /* any one-element tensor; i64 by pah_tensor_get_i64 */
 int pah_tensor_get_i64(const struct pah_tensor *scalar, int64_t *value);
 int pah_tensor_set_i64(const struct pah_tensor *scalar, int64_t value);
 
 /* Random numbers are a function of (seed, index of the element in row-major order) alone: Philox 4x32-10. */
-int pah_tensor_rand(const struct pah_tensor *t, uint64_t seed, double low, double high); /* uniform in [low, high) */
+int pah_tensor_rand(const struct pah_tensor *t, uint64_t seed, double low, double high);  /* uniform in [low, high) */
 int pah_tensor_randn(const struct pah_tensor *t, uint64_t seed, double mean, double std); /* normal, Box-Muller */
 int pah_tensor_randint(const struct pah_tensor *t, uint64_t seed, int64_t low, int64_t high); /* low <= x < high */
 int pah_tensor_randperm(const struct pah_tensor *t, uint64_t seed); /* 1-D: a permutation of 0 .. n-1 */
@@ -151,13 +152,14 @@ struct pah_diff {
   double rms;              /* root of the mean square difference, over the same */
   double rel_norm;         /* |a - b| / |b| in the 2-norm, over the same */
   double mean_abs;
-  int64_t argmax;          /* row-major index of max_abs; -1 if there is none */
-  int64_t nan;             /* elements that are NaN in either */
-  int64_t mismatched;      /* elements that break |a-b| <= atol + rtol*|b| (NaN always does; equal infinities do not) */
-  int64_t first_mismatch;  /* row-major index; -1: none */
+  int64_t argmax;         /* row-major index of max_abs; -1 if there is none */
+  int64_t nan;            /* elements that are NaN in either */
+  int64_t mismatched;     /* elements that break |a-b| <= atol + rtol*|b| (NaN always does; equal infinities do not) */
+  int64_t first_mismatch; /* row-major index; -1: none */
   int64_t numel;
 };
-int pah_tensor_diff(const struct pah_tensor *a, const struct pah_tensor *b, double rtol, double atol, struct pah_diff *diff);
+int pah_tensor_diff(const struct pah_tensor *a, const struct pah_tensor *b, double rtol, double atol,
+                    struct pah_diff *diff);
 
 /* ---- Attention (src/attn.c) -----------------------------------------------------------------------------
  * Legend: B sequences, H query heads, Hkv key/value heads (H a multiple of Hkv), D head_dim, Sq queries of a
@@ -167,32 +169,32 @@ enum pah_op { PAH_FWD = 0, PAH_FWD_FP8, PAH_BWD, PAH_DECODE, PAH_OP_COUNT };
 enum pah_causal { PAH_CAUSAL_NONE = 0, PAH_CAUSAL_BOTTOM_RIGHT, PAH_CAUSAL_TOP_LEFT };
 
 struct pah_attn {
-  struct pah_tensor q;            /* [B, H, Sq, D], or ragged [total_q, H, D] with cu_seqlens_q; decode also [B, H, D] */
-  struct pah_tensor k_blocks;     /* [num_blocks, block_size, Hkv, D], any strides with unit stride in D */
-  struct pah_tensor v_blocks;     /* as k_blocks */
-  struct pah_tensor block_table;  /* i32 [B, max_blocks_per_seq]: physical block of each logical block, 0-based */
+  struct pah_tensor q;           /* [B, H, Sq, D], or ragged [total_q, H, D] with cu_seqlens_q; decode also [B, H, D] */
+  struct pah_tensor k_blocks;    /* [num_blocks, block_size, Hkv, D], any strides with unit stride in D */
+  struct pah_tensor v_blocks;    /* as k_blocks */
+  struct pah_tensor block_table; /* i32 [B, max_blocks_per_seq]: physical block of each logical block, 0-based */
   struct pah_tensor cu_seqlens_q; /* i32 [B+1], prefix sums from 0; absent: q is not ragged */
   struct pah_tensor seqused_k;    /* i32 [B], tokens in use, the new ones included; absent: seqlen_k for all */
   struct pah_tensor q_descale;    /* f32, scalar or [B, Hkv]: real = stored x descale; fwd_fp8 only; absent: 1 */
   struct pah_tensor k_descale;    /* the same; fwd_fp8 and decode */
   struct pah_tensor v_descale;
-  struct pah_tensor out;          /* as q; the result of fwd, fwd_fp8 and decode, an input of bwd */
-  struct pah_tensor lse;          /* f32 [B, H, Sq] or [H, total_q], natural logarithm; bwd: an input */
-  struct pah_tensor dout;         /* as q; bwd only, like the three that follow */
-  struct pah_tensor dq;           /* as q */
-  struct pah_tensor dk_blocks;    /* shape of k_blocks; slots that no sequence uses become exactly 0 */
+  struct pah_tensor out;       /* as q; the result of fwd, fwd_fp8 and decode, an input of bwd */
+  struct pah_tensor lse;       /* f32 [B, H, Sq] or [H, total_q], natural logarithm; bwd: an input */
+  struct pah_tensor dout;      /* as q; bwd only, like the three that follow */
+  struct pah_tensor dq;        /* as q */
+  struct pah_tensor dk_blocks; /* shape of k_blocks; slots that no sequence uses become exactly 0 */
   struct pah_tensor dv_blocks;
-  int64_t seqlen_k;               /* K/V tokens of every sequence when seqused_k is absent; -1: the table's reach */
-  const char *kernel;             /* an implementation by name; NULL: the device's best */
-  float softmax_scale;            /* NaN: 1/sqrt(D) */
-  float softcap;                  /* c > 0: score = c tanh(score/c), after scaling, before the mask; 0: off */
-  float o_scale;                  /* fwd_fp8 with an fp8 out: stored = real x o_scale, saturated; else ignored */
-  int32_t causal;                 /* enum pah_causal */
-  int32_t window_left;            /* keys left of the diagonal that stay visible; -1: no limit */
+  int64_t seqlen_k;    /* K/V tokens of every sequence when seqused_k is absent; -1: the table's reach */
+  const char *kernel;  /* an implementation by name; NULL: the device's best */
+  float softmax_scale; /* NaN: 1/sqrt(D) */
+  float softcap;       /* c > 0: score = c tanh(score/c), after scaling, before the mask; 0: off */
+  float o_scale;       /* fwd_fp8 with an fp8 out: stored = real x o_scale, saturated; else ignored */
+  int32_t causal;      /* enum pah_causal */
+  int32_t window_left; /* keys left of the diagonal that stay visible; -1: no limit */
   int32_t window_right;
-  int32_t num_splits;             /* decode: parts of the KV range of a sequence; 0: chosen */
-  int32_t intermediate;           /* pah_reference only: PAH_NONE float64, else every intermediate rounded to it */
-  int32_t out_dtype;              /* pah_reference of fwd_fp8 only: an fp8 type makes out real x o_scale, clamped to its range */
+  int32_t num_splits;   /* decode: parts of the KV range of a sequence; 0: chosen */
+  int32_t intermediate; /* pah_reference only: PAH_NONE float64, else every intermediate rounded to it */
+  int32_t out_dtype;    /* pah_reference of fwd_fp8 only: an fp8 type makes out real x o_scale, clamped to its range */
 };
 
 void pah_attn_init(struct pah_attn *a); /* all absent, every option at its default */
@@ -201,17 +203,17 @@ int pah_attention(int op, const struct pah_attn *a);
  * bwd takes neither out nor lse: it recomputes both. Plain loops; shares no code with any kernel. Host memory only. */
 int pah_reference(int op, const struct pah_attn *a);
 
-struct pah_merge {                /* two partial results over disjoint keys into one */
+struct pah_merge {                              /* two partial results over disjoint keys into one */
   struct pah_tensor out_a, lse_a, out_b, lse_b; /* out [B, H, Sq, D], [B, H, D] or [total_q, H, D]; lse to match */
   struct pah_tensor out, lse;
 };
 int pah_merge(const struct pah_merge *m);
 int pah_reference_merge(const struct pah_merge *m); /* out and lse f64 */
 
-struct pah_kv_append {            /* new tokens into the cache */
-  struct pah_tensor k, v;         /* [T, Hkv, D] */
+struct pah_kv_append {    /* new tokens into the cache */
+  struct pah_tensor k, v; /* [T, Hkv, D] */
   struct pah_tensor k_blocks, v_blocks;
-  struct pah_tensor slot_mapping; /* i32 or i64 [T]: slot = block * block_size + offset; -1: skip the token */
+  struct pah_tensor slot_mapping;         /* i32 or i64 [T]: slot = block * block_size + offset; -1: skip the token */
   struct pah_tensor k_descale, v_descale; /* f32 scalar, absent: 1; stored = real / descale */
 };
 int pah_kv_append(const struct pah_kv_append *c);
@@ -219,12 +221,12 @@ int pah_reference_kv_append(const struct pah_kv_append *c);
 
 /* The implementations that there are, one list (src/kernels.h). */
 struct pah_kernel {
-  const char *device;   /* "cpu" */
-  const char *op;       /* "fwd" */
-  const char *name;     /* what kernel= takes */
-  const char *dtypes;   /* of q, and of the cache behind a slash: "f32 f16 bf16 / fp8_e4m3 fp8_e5m2" */
-  const char *limits;   /* "head_dim: multiples of 8 up to 256" */
-  const char *about;    /* one line */
+  const char *device; /* "cpu" */
+  const char *op;     /* "fwd" */
+  const char *name;   /* what kernel= takes */
+  const char *dtypes; /* of q, and of the cache behind a slash: "f32 f16 bf16 / fp8_e4m3 fp8_e5m2" */
+  const char *limits; /* "head_dim: multiples of 8 up to 256" */
+  const char *about;  /* one line */
 };
 const struct pah_kernel *pah_kernel_at(int64_t i); /* NULL past the last */
 

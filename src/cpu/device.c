@@ -45,10 +45,10 @@ static const struct {
   const struct pah_cpu_isa *isa;
   int (*usable)(void);
 } isas[] = {
-  {&pah_cpu_generic, has_generic},
+    {&pah_cpu_generic, has_generic},
 #if defined(PAH_HAVE_X86_ISAS)
-  {&pah_cpu_avx2, has_avx2},
-  {&pah_cpu_avx512, has_avx512},
+    {&pah_cpu_avx2, has_avx2},
+    {&pah_cpu_avx512, has_avx512},
 #endif
 };
 enum { ISA_COUNT = sizeof isas / sizeof *isas };
@@ -73,7 +73,8 @@ static int choose_isa(const struct pah_cpu_isa **isa) {
     }
     if (wanted && *wanted) return pah_fail(PAH_EDEVICE, "PAH_ISA: this processor has no %s", wanted);
   }
-  return pah_fail(PAH_EINVAL, "PAH_ISA: \"%.32s\" is not an instruction set of this build, must be one that `pah info` lists",
+  return pah_fail(PAH_EINVAL,
+                  "PAH_ISA: \"%.32s\" is not an instruction set of this build, must be one that `pah info` lists",
                   wanted ? wanted : "");
 }
 
@@ -161,7 +162,8 @@ static int64_t round_up(int64_t bytes, int64_t to) {
 
 static int cpu_alloc(struct pah_device *dev, int64_t bytes, void **data) {
   if (bytes > dev->info.bytes)
-    return pah_fail(PAH_ENOMEM, "cpu: cannot allocate %lld bytes, the machine has %lld", (long long)bytes, (long long)dev->info.bytes);
+    return pah_fail(PAH_ENOMEM, "cpu: cannot allocate %lld bytes, the machine has %lld", (long long)bytes,
+                    (long long)dev->info.bytes);
   if (bytes < MAP_FROM) {
     *data = aligned_alloc(64, (size_t)round_up(bytes, 64));
     if (*data) return PAH_OK;
@@ -205,14 +207,14 @@ static int cpu_kv_append(struct pah_device *dev, const struct pah_kv_append *c) 
 }
 
 const struct pah_device_ops pah_cpu_ops = {
-  .kind = "cpu",
-  .usable = cpu_usable,
-  .open = cpu_open,
-  .alloc = cpu_alloc,
-  .free = cpu_free,
-  .attention = cpu_attention,
-  .merge = cpu_merge,
-  .kv_append = cpu_kv_append,
+    .kind = "cpu",
+    .usable = cpu_usable,
+    .open = cpu_open,
+    .alloc = cpu_alloc,
+    .free = cpu_free,
+    .attention = cpu_attention,
+    .merge = cpu_merge,
+    .kv_append = cpu_kv_append,
 };
 
 /* ---- Limits -------------------------------------------------------------------------------------------- */

@@ -9,13 +9,13 @@
 /* Arguments are checked. Functions return 0, PAH_ENOMEM or PAH_EINTERRUPTED (error line set). */
 struct pah_cpu_isa {
   const char *name;
-  int (*fwd)(const struct pah_attn *a, int threads);    /* fwd and fwd_fp8 */
+  int (*fwd)(const struct pah_attn *a, int threads); /* fwd and fwd_fp8 */
   int (*decode)(const struct pah_attn *a, int threads);
   int (*bwd)(const struct pah_attn *a, int threads);
   int (*merge)(const struct pah_merge *m, int threads);
   int (*kv_append)(const struct pah_kv_append *c, int threads);
-  double (*fma_flops)(double seconds);                       /* one thread */
-  uint64_t (*read_sum)(const void *data, int64_t bytes);     /* reads it all; the result keeps the loads alive */
+  double (*fma_flops)(double seconds);                   /* one thread */
+  uint64_t (*read_sum)(const void *data, int64_t bytes); /* reads it all; the result keeps the loads alive */
 };
 
 extern const struct pah_cpu_isa pah_cpu_generic;

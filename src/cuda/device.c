@@ -9,11 +9,13 @@ static int cuda_usable(const char *arg) {
   (void)arg;
   void *driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
   if (!driver)
-    return pah_fail(PAH_EDEVICE, "cuda is not usable because libcuda.so.1 cannot be opened: no NVIDIA driver is installed here; "
-                                 "install one, or use device \"cpu\"");
+    return pah_fail(PAH_EDEVICE,
+                    "cuda is not usable because libcuda.so.1 cannot be opened: no NVIDIA driver is installed here; "
+                    "install one, or use device \"cpu\"");
   dlclose(driver);
-  return pah_fail(PAH_EDEVICE, "cuda is not usable because this version of pah has no CUDA kernels yet (a driver is installed); "
-                               "use device \"cpu\"");
+  return pah_fail(PAH_EDEVICE,
+                  "cuda is not usable because this version of pah has no CUDA kernels yet (a driver is installed); "
+                  "use device \"cpu\"");
 }
 
 static int cuda_open(struct pah_device *dev, const char *arg) {

@@ -5,7 +5,8 @@
 
 static int sim_usable(const char *arg) {
   (void)arg;
-  return pah_fail(PAH_EDEVICE, "sim is not usable because this version of pah has no simulator yet; use device \"cpu\"");
+  return pah_fail(PAH_EDEVICE,
+                  "sim is not usable because this version of pah has no simulator yet; use device \"cpu\"");
 }
 
 static int sim_open(struct pah_device *dev, const char *arg) {
