@@ -2,9 +2,21 @@
  * Read next: forward.h, decode.h, backward.h. */
 #include "isa.h"
 
+#include "append.h"
+#include "backward.h"
+#include "limits.h"
+#include "merge.h"
+
 #define PASTE_(a, b) a##b
 #define PASTE(a, b) PASTE_(a, b)
 #define NAME_(x) #x
 #define NAME(x) NAME_(x)
 
-const struct pah_cpu_isa PASTE(pah_cpu_, PAH_ISA) = {.name = NAME(PAH_ISA)};
+const struct pah_cpu_isa PASTE(pah_cpu_, PAH_ISA) = {
+    .name = NAME(PAH_ISA),
+    .merge = merge_run,
+    .bwd = backward_run,
+    .kv_append = append_run,
+    .fma_flops = limits_fma_flops,
+    .read_sum = limits_read_sum,
+};
