@@ -12,7 +12,7 @@
 
 /* Tasks wanted over all sequences and KV heads, and the f32 scratch allowed for copies of dQ and of shared blocks:
  * KV heads are done in waves that keep within it (one head at least). */
-enum { BWD_TASKS = 64, BWD_MIN_TILES = 4 };
+enum { BWD_TASKS = 64, BWD_MIN_TILES = 2 };
 #define BWD_SCRATCH ((int64_t)512 << 20)
 
 /* A range of keys of a sequence, for every KV head. */
