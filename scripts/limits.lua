@@ -1,0 +1,100 @@
+-- limits.lua - how far the cpu kernels are from the machine's limits: `pah scripts/limits.lua`. Limit and kernel are
+-- measured in turns, since the machine's pace changes while they run; the medians of the ratios are printed beside
+-- what they must reach, and the exit code is 1 if one does not.
+local C = require("pah.ffi").C
+
+local opt = pah.options{
+  rounds = {"measurements of each", 5},
+  tokens = {"tokens of the prefill and the backward", 2048},
+  bytes = {"bytes of K and V together in decode; 0: four times the last-level cache, 1 GiB at most", 0},
+}
+
+local H, Hkv, D = 32, 8, 128
+
+local function median(list)
+  table.sort(list)
+  return list[math.ceil(#list / 2)]
+end
+
+-- Processor and wall seconds of one call.
+local function time(call)
+  local cpu, wall = C.pah_cpu_clock(), pah.clock()
+  call()
+  return C.pah_cpu_clock() - cpu, pah.clock() - wall
+end
+
+local function prefill_problem(n)
+  local blocks = math.ceil(n / 16)
+  local block_table, seqused_k = pah.block_table{seqlens = {n}, block_size = 16, num_blocks = blocks, seed = 1}
+  return {
+    q = pah.randn({1, H, n, D}, {seed = 2}), k_blocks = pah.randn({blocks, 16, Hkv, D}, {seed = 3}),
+    v_blocks = pah.randn({blocks, 16, Hkv, D}, {seed = 4}), block_table = block_table, seqused_k = seqused_k,
+    causal = true,
+  }
+end
+
+-- Fraction of the FMA peak, GFLOP/s per processor second, and backward over forward, both by processor time.
+local function prefill_and_backward()
+  local n = opt.tokens
+  local p = prefill_problem(n)
+  local flops = 4 * (n * (n + 1) / 2) * H * D
+  p.dout = pah.randn(p.q.shape, {seed = 5})
+  p.out, p.lse = pah.fwd(p)
+  p.dq, p.dk_blocks, p.dv_blocks = pah.bwd(p)
+  local backward_args = {}
+  for key, value in pairs(p) do backward_args[key] = value end
+  p.dq, p.dk_blocks, p.dv_blocks, p.dout = nil, nil, nil, nil
+  local fraction, rate, ratio, peaks = {}, {}, {}, {}
+  for i = 1, opt.rounds do
+    local peak
+    local peak_cpu, peak_wall = time(function() peak = C.pah_measure_fma_flops(0.3) end)
+    peak = peak * peak_wall / peak_cpu -- per processor second, as the kernels are
+    local cpu = time(function() pah.fwd(p) end)
+    local backward = time(function() pah.bwd(backward_args) end)
+    peaks[i], fraction[i], rate[i], ratio[i] = peak / 1e9, flops / cpu / peak, flops / cpu / 1e9, backward / cpu
+  end
+  return median(fraction), median(rate), median(ratio), median(peaks)
+end
+
+-- Fraction of the linear read bandwidth, and GB/s of K and V, by wall time.
+local function decode()
+  local cache = pah.device("cpu"):info().cache_bytes
+  local bytes = opt.bytes > 0 and opt.bytes or math.min(2 ^ 30, math.max(2 ^ 28, 4 * cache))
+  local B, token = 16, 2 * Hkv * D * 2
+  local len = math.max(16, math.floor(bytes / token / B / 16) * 16)
+  local seqlens = {}
+  for b = 1, B do seqlens[b] = len end
+  local blocks = B * len / 16
+  local p = {
+    q = pah.randn({B, H, 1, D}, {seed = 1, dtype = "bf16"}),
+    k_blocks = pah.randn({blocks, 16, Hkv, D}, {seed = 2, dtype = "bf16"}),
+    v_blocks = pah.randn({blocks, 16, Hkv, D}, {seed = 3, dtype = "bf16"}),
+  }
+  p.block_table, p.seqused_k = pah.block_table{seqlens = seqlens, block_size = 16, num_blocks = blocks, seed = 4}
+  p.out, p.lse = pah.decode(p)
+  local total, fraction, rate, limits = B * len * token, {}, {}, {}
+  for i = 1, opt.rounds do
+    local limit = C.pah_measure_read_bytes(total, 0.2)
+    local _, wall = time(function() pah.decode(p) end)
+    limits[i], fraction[i], rate[i] = limit / 1e9, total / wall / limit, total / wall / 1e9
+  end
+  return median(fraction), median(rate), median(limits), total
+end
+
+local failed = false
+local function line(what, value, sign, must, text)
+  local ok
+  if sign == ">=" then ok = value >= must else ok = value <= must end
+  failed = failed or not ok
+  print(("%-44s %6.2f   must be %s %.2f   %-4s %s"):format(what, value, sign, must, ok and "ok" or "FAIL", text))
+end
+
+print(("cpu: %s, %s, %d threads"):format(pah.device("cpu"):info().model, pah.device("cpu"):info().isa, pah.threads()))
+local fraction, rate, ratio, peak = prefill_and_backward()
+line(("causal f32 prefill of %d / FMA peak"):format(opt.tokens), fraction, ">=", 0.33,
+  ("%.1f of %.1f GFLOP/s per processor"):format(rate, peak))
+line("backward / forward time", ratio, "<=", 4, "f32, the same problem")
+local part, speed, limit, total = decode()
+line("bf16 decode, shuffled 16 / linear read", part, ">=", 0.33,
+  ("%.1f of %.1f GB/s, %.0f MiB of K and V"):format(speed, limit, total / 2 ^ 20))
+os.exit(failed and 1 or 0)
