@@ -9,6 +9,7 @@
 
 #include "backward_blocks.h"
 #include "backward_tile.h"
+#include "scratch.h"
 
 /* Tasks wanted over all sequences and KV heads, and the f32 scratch allowed for copies of dQ and of shared blocks:
  * KV heads are done in waves that keep within it (one head at least). */
@@ -89,10 +90,6 @@ static int bwd_plan(struct bwd *w) {
   return PAH_OK;
 }
 
-static float *bwd_floats(int64_t n) {
-  return aligned_alloc(64, (size_t)((n + 16) / 16 * 64));
-}
-
 static int bwd_alloc(struct bwd *w) {
   const struct pah_attn_sizes *s = &w->s;
   int64_t copies = w->blocks.start[w->blocks.shared] * 2 * s->block_size * s->D; /* of a head */
@@ -101,10 +98,10 @@ static int bwd_alloc(struct bwd *w) {
   if (tasks < w->threads) w->threads = tasks > 1 ? (int)tasks : 1;
   struct tile t;
   w->tile_floats = tile_layout(&t, s->D, NULL);
-  w->delta = bwd_floats(s->total_q * s->H);
-  w->dq = bwd_floats(w->heads * w->dq_floats);
-  w->copies = bwd_floats(w->heads * copies);
-  w->tiles = bwd_floats(w->threads * w->tile_floats);
+  w->delta = scratch_floats(s->total_q * s->H);
+  w->dq = scratch_floats(w->heads * w->dq_floats);
+  w->copies = scratch_floats(w->heads * copies);
+  w->tiles = scratch_floats(w->threads * w->tile_floats);
   return w->delta && w->dq && w->copies && w->tiles ? PAH_OK : PAH_ENOMEM;
 }
 
