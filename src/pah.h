@@ -199,7 +199,7 @@ struct pah_attn {
 
 void pah_attn_init(struct pah_attn *a); /* all absent, every option at its default */
 int pah_attention(int op, const struct pah_attn *a);
-/* Every rule of the call that needs no contents of tensors; results may still be absent. reference 1: of pah_reference. */
+/* Every rule of the call (reference 1: of pah_reference) but those about contents; results may still be absent. */
 int pah_attn_check_inputs(int op, const struct pah_attn *a, int reference);
 /* The float64 oracle (src/reference.c): the same fields, but out, lse, dq, dk_blocks and dv_blocks as results are f64.
  * bwd takes neither out nor lse: it recomputes both. Plain loops; shares no code with any kernel. Host memory only. */
