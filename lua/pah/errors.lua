@@ -10,7 +10,7 @@ function M.raise(message)
     local info = debug.getinfo(level, "S")
     if not info then return error(message, 0) end
     local inside = info.what == "C" or info.source:sub(1, #library) == library
-    if not inside then return error(message, level) end
+    if not inside then error(message, level) end -- no tail call: it would take a level away
     level = level + 1
   end
 end
