@@ -1,0 +1,95 @@
+-- device.lua - devices by name: pah.device, pah.devices, and the clock and threads of the host.
+-- Promises: the same object for the same name; a device that is not usable is an error that says why and what to do.
+local ffi = require "ffi"
+local errors = require "pah.errors"
+local binding = require "pah.ffi"
+local C, check = binding.C, binding.check
+
+local M = {}
+local Device = {}
+Device.__index = Device
+local open = {} -- name -> object; devices stay open until the program ends
+
+local function numbers(struct, fields)
+  local t = {}
+  for _, name in ipairs(fields) do t[name] = tonumber(struct[name]) end
+  return t
+end
+
+--- What the device is: name, model, arch, isa (strings), threads, sms, bytes, cache_bytes (numbers), host_memory (boolean).
+function Device:info()
+  local info = ffi.new("struct pah_device_info")
+  check(C.pah_device_get_info(self.handle, info))
+  local t = numbers(info, {"threads", "sms", "bytes", "cache_bytes"})
+  for _, name in ipairs {"name", "model", "arch", "isa"} do t[name] = ffi.string(info[name]) end
+  t.host_memory = info.host_memory == 1
+  return t
+end
+
+--- Its account: bytes and buffers allocated now, peak_bytes since it was opened.
+function Device:memory()
+  local memory = ffi.new("struct pah_memory")
+  C.pah_device_get_memory(self.handle, memory)
+  return numbers(memory, {"bytes", "peak_bytes", "buffers"})
+end
+
+--- Waits until everything called so far is done.
+function Device:synchronize() check(C.pah_device_synchronize(self.handle)) end
+
+function Device:__tostring() return ("pah.device %q"):format(self.name) end
+
+local function default_name()
+  local asked = os.getenv "PAH_DEVICE"
+  if asked and asked ~= "" then return asked end
+  return C.pah_device_usable("cuda") == 0 and "cuda" or "cpu"
+end
+
+--- The device object for a name, an object (returned as it is) or nil (the default).
+function M.get(device)
+  if type(device) == "table" and getmetatable(device) == Device then return device end
+  if device == nil then device = default_name() end
+  if type(device) ~= "string" then errors.raisef("device: is a %s, must be a name or a device", type(device)) end
+  if open[device] then return open[device] end
+  local handle = ffi.new("struct pah_device *[1]")
+  check(C.pah_device_open(device, handle))
+  open[device] = setmetatable({name = device, handle = handle[0]}, Device)
+  return open[device]
+end
+
+--- The device object of a struct pah_device *.
+function M.of(handle)
+  for _, device in pairs(open) do
+    if device.handle == handle then return device end
+  end
+end
+
+--- List of {name =, usable =, why =} of every kind of device; why is nil where it is usable.
+function M.devices()
+  local list = {}
+  local i = 0
+  while C.pah_device_kind(i) ~= nil do
+    local name = ffi.string(C.pah_device_kind(i))
+    local usable = C.pah_device_usable(name) == 0
+    list[i + 1] = {name = name, usable = usable, why = not usable and ffi.string(C.pah_error()) or nil}
+    i = i + 1
+  end
+  return list
+end
+
+--- Threads of the cpu kernels; with n (1 to 1024), sets them first.
+function M.threads(n)
+  if n ~= nil then
+    if type(n) ~= "number" or n % 1 ~= 0 then errors.raisef("threads: is %s, must be a whole number", tostring(n)) end
+    check(C.pah_set_threads(math.max(-1, math.min(n, 2 ^ 30))))
+  end
+  return C.pah_get_threads()
+end
+
+M.exports = {
+  device = M.get,
+  devices = M.devices,
+  threads = M.threads,
+  clock = function() return C.pah_clock() end,
+}
+
+return M

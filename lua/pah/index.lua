@@ -1,0 +1,111 @@
+-- index.lua - what t[...] and #t mean, and single elements: t[i], t[{i, {a, b}, {}}], t:get, t:set.
+-- Indices are 1-based, both ends of a range included, negative ones count from the last, as in Torch7.
+local ffi = require "ffi"
+local errors = require "pah.errors"
+local raisef = errors.raisef
+
+return function(M)
+  local methods, properties = M.methods, M.properties
+
+  -- The view that a list of indices names: a number selects, {} keeps all, {a, b} a range, {a} one kept dimension.
+  local function slice(t, spec)
+    if #spec > t.raw.ndim then raisef("index: names %d dimensions, the tensor has %d", #spec, t.raw.ndim) end
+    local view, d = t, 1
+    for i = 1, #spec do
+      local item = spec[i]
+      if type(item) == "number" then
+        view = methods.select(view, d, item)
+      elseif type(item) == "table" and #item <= 2 then
+        if #item > 0 then
+          local size = tonumber(view.raw.shape[d - 1])
+          local first, last = M.whole("index", item[1]), M.whole("index", item[2] or item[1])
+          first = first < 0 and size + 1 + first or first
+          last = last < 0 and size + 1 + last or last
+          view = methods.narrow(view, d, first, math.max(last - first + 1, 0))
+        end
+        d = d + 1
+      else
+        raisef("index: item %d is %s, must be a number, {first, last} or {}", i,
+          type(item) == "table" and "a table of " .. #item or tostring(item))
+      end
+    end
+    return view
+  end
+
+  local function value_or_view(view)
+    if view.raw.ndim == 0 then return methods.item(view) end
+    return view
+  end
+
+  --- The element at (i, j, ...), one index per dimension; an i64 beyond 2^53 as int64 cdata.
+  function methods.get(t, ...)
+    local n = select("#", ...)
+    if n ~= t.raw.ndim then raisef("get: has %d indices, must have %d", n, t.raw.ndim) end
+    return methods.item(slice(t, {...}))
+  end
+
+  --- Sets the element at (i, j, ...) to v.
+  function methods.set(t, v, ...)
+    local n = select("#", ...)
+    if n ~= t.raw.ndim then raisef("set: has %d indices, must have %d", n, t.raw.ndim) end
+    local view = slice(t, {...})
+    if type(v) == "cdata" and tonumber(v) then
+      require("pah.ffi").check(ffi.C.pah_tensor_set_i64(view.raw, v))
+    else
+      methods.fill(view, v)
+    end
+    return t
+  end
+
+  local mt = {}
+
+  function mt.__index(t, key)
+    local kind = type(key)
+    if kind == "string" then
+      local method = methods[key]
+      if t.raw.dtype == 0 and key ~= "free" then raisef("%s: the tensor was freed", key) end
+      if method then return method end
+      local property = properties[key]
+      if property then return property(t) end
+      local known = {}
+      for _, name in ipairs(M.names()) do known[name] = true end
+      raisef('tensor: no method or property "%s", did you mean "%s"?', key, errors.nearest(key, known))
+    end
+    M.want("index", t)
+    if kind == "number" then
+      if t.raw.ndim == 0 then raisef("index: the tensor has no dimension, use t:item()") end
+      return value_or_view(methods.select(t, 1, key))
+    elseif kind == "table" then
+      return value_or_view(slice(t, key))
+    end
+    raisef("index: is a %s, must be a number, a table or a name", kind)
+  end
+
+  function mt.__newindex(t, key, value)
+    M.want("index", t)
+    local view
+    if type(key) == "number" then
+      if t.raw.ndim == 0 then raisef("index: the tensor has no dimension, use t:fill(v)") end
+      view = methods.select(t, 1, key)
+    elseif type(key) == "table" then
+      view = slice(t, key)
+    else
+      raisef("index: is %s, must be a number or a table (a tensor has no fields to set)", tostring(key))
+    end
+    if M.is_tensor(value) then
+      methods.copy(view, value)
+    else
+      methods.fill(view, value)
+    end
+  end
+
+  function mt.__len(t)
+    M.want("#", t)
+    if t.raw.ndim == 0 then raisef("#: the tensor has no dimension") end
+    return tonumber(t.raw.shape[0])
+  end
+
+  function mt.__tostring(t) return M.tostring(t) end
+
+  ffi.metatype("struct pah_array", mt)
+end
