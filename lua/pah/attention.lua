@@ -14,8 +14,8 @@ local M = {}
 
 -- ---- The four operations ----------------------------------------------------------------------------------
 
--- Shape of lse for the checked problem `a`: [H, total_q] when ragged, else [B, H, Sq], where Sq of [B, H, D] is 1.
-local function lse_shape(a)
+--- Shape of lse for the checked problem `a`: [H, total_q] when ragged, else [B, H, Sq], where Sq of [B, H, D] is 1.
+function M.lse_shape(a)
   local shape = a.q.shape
   if a.cu_seqlens_q.dtype ~= C.PAH_NONE then return {tonumber(shape[1]), tonumber(shape[0])} end
   return {tonumber(shape[0]), tonumber(shape[1]), a.q.ndim == 3 and 1 or tonumber(shape[2])}
@@ -33,7 +33,7 @@ local function forward(op, args)
       a.out = out.raw
     end
     if not lse then
-      lse = tensor.new(lse_shape(a), "f32", q.device)
+      lse = tensor.new(M.lse_shape(a), "f32", q.device)
       a.lse = lse.raw
     end
   end

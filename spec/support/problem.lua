@@ -115,9 +115,9 @@ local function query_layout(case, shape)
   return shape
 end
 
-local function random_queries(case, shape, seed, device)
+local function random_queries(case, shape, seed, device, scale)
   local memory, permutation = query_layout(case, shape)
-  local t = pah.randn(memory, {seed = seed, dtype = case.dtype, device = device, scale = case.q_scale or 1})
+  local t = pah.randn(memory, {seed = seed, dtype = case.dtype, device = device, scale = scale or 1})
   return permutation and t:permute(unpack(permutation)) or t
 end
 
@@ -146,7 +146,7 @@ local function inputs(case, plan, device)
     return pah.randn({plan.tokens, case.Hkv, case.D}, {seed = seed, dtype = cache_dtype, device = device})
   end
   local args = {
-    q = random_queries(case, (query_shape(case)), case.seed + 1, device),
+    q = random_queries(case, (query_shape(case)), case.seed + 1, device, case.q_scale),
     k_blocks = M.pool(case, plan, tokens(case.seed + 2), device),
     v_blocks = M.pool(case, plan, tokens(case.seed + 3), device),
     block_table = i32(plan.table, {B, plan.width}, device),
