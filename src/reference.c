@@ -202,10 +202,15 @@ static int forward_head(const struct pah_attn *a, int64_t b, int64_t h) {
   return status;
 }
 
+/* Threads cost more than they bring below this many products of an element of q and a token. */
+bool ref_is_large(const struct pah_attn *a) {
+  return pah_tensor_numel(&a->q) * a->block_table.shape[1] * a->k_blocks.shape[1] > 1 << 18;
+}
+
 static int forward(const struct pah_attn *a) {
   struct ref_sizes s = ref_sizes(a);
   int status = 0;
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for schedule(dynamic) if (ref_is_large(a))
   for (int64_t pair = 0; pair < s.B * s.H; pair++) {
     int failed = forward_head(a, pair / s.H, pair % s.H);
     if (failed) {

@@ -56,6 +56,9 @@ double ref_add_product(int precision, double sum, double x, double y);
 /* The causal mask and the window, as the design says them. */
 bool ref_visible(const struct pah_attn *a, int64_t len_q, int64_t len_k, int64_t i, int64_t j);
 
+/* Whether the work is worth more than one thread. */
+bool ref_is_large(const struct pah_attn *a);
+
 int ref_backward(const struct pah_attn *a); /* reference_bwd.c */
 
 #endif

@@ -119,7 +119,7 @@ static int backward_kv_head(const struct pah_attn *a, int64_t g) {
 int ref_backward(const struct pah_attn *a) {
   struct ref_sizes s = ref_sizes(a);
   int status = 0;
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for schedule(dynamic) if (ref_is_large(a))
   for (int64_t g = 0; g < s.Hkv; g++) {
     int failed = backward_kv_head(a, g);
     if (failed) {
