@@ -2,12 +2,13 @@
 -- the answer is known by hand.
 local inf = math.huge
 
--- Attention of every sequence over logical blocks [first, first + count) of its table.
+-- Attention of every sequence over logical blocks [first, first + count) of its table, by the oracle.
 local function part(p, first, count, seqused_k, op)
-  return pah[op]{
+  local out, lse = pah.reference[op]{
     q = p.q, k_blocks = p.k_blocks, v_blocks = p.v_blocks, block_table = p.block_table:narrow(2, first, count),
     seqused_k = seqused_k, cu_seqlens_q = p.cu_seqlens_q,
   }
+  return out:to(p.q.dtype), lse:to("f32")
 end
 
 -- Two sequences of 6 blocks of 8 tokens, in a shuffled pool.
