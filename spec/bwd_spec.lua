@@ -207,6 +207,16 @@ describe("pah.bwd", function()
     end
   end)
 
+  it("stops when it is interrupted", function()
+    local C, p = require("pah.ffi").C, problem({{9, 30}}, {})
+    C.pah_interrupt(1)
+    local ok, message = pcall(pah.bwd, p)
+    C.pah_interrupt(0)
+    assert.is_false(ok)
+    assert.matches("interrupted", message)
+    close(gradients(p), {pah.reference.bwd(p)}, "f32")
+  end)
+
   it("reads and writes any strides", function()
     local p = problem({{9, 30}, {9, 14}}, {causal = true})
     local want = gradients(p)
