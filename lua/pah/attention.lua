@@ -1,7 +1,6 @@
 -- attention.lua - pah.fwd, fwd_fp8, bwd, decode, merge, kv_append, and the lists of kernels and tile sizes.
 -- Promises: results that the script does not give are allocated after the rules of the call hold, and returned.
 -- Read next: attn_args.lua (named arguments), src/attn_check.c (the rules). Shapes: doc/lua-api.md.
-if not package.searchpath("pah.tensor", package.path) then return {} end
 local args_of = require "pah.attn_args"
 local errors = require "pah.errors"
 local ffi = require "ffi"

@@ -4,6 +4,8 @@
 
 #include "append.h"
 #include "backward.h"
+#include "decode.h"
+#include "forward.h"
 #include "limits.h"
 #include "merge.h"
 
@@ -14,6 +16,8 @@
 
 const struct pah_cpu_isa PASTE(pah_cpu_, PAH_ISA) = {
     .name = NAME(PAH_ISA),
+    .fwd = forward_run,
+    .decode = decode_run,
     .merge = merge_run,
     .bwd = backward_run,
     .kv_append = append_run,

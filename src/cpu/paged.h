@@ -1,0 +1,50 @@
+/* cpu/paged.h - from (sequence, token) to memory: rows of q, out and lse, rows of K and V through the block table, and
+ * the scales of a sequence and KV head. Contents of the tables were checked before any kernel started. */
+#ifndef PAH_CPU_PAGED_H
+#define PAH_CPU_PAGED_H
+
+#include "../attn.h"
+
+/* Row (b, head h, query i) of q or out. */
+static inline char *paged_q_row(const struct pah_attn *a, const struct pah_attn_sizes *s, const struct pah_tensor *t,
+                                int64_t b, int64_t h, int64_t i) {
+  struct pah_row_strides at = pah_q_strides(s, t);
+  int64_t first, count;
+  pah_q_range(a, s, b, &first, &count);
+  return (char *)t->data + (b * at.batch + h * at.head + (first + i) * at.row) * pah_dtype_size(t->dtype);
+}
+
+static inline float *paged_lse(const struct pah_attn *a, const struct pah_attn_sizes *s, int64_t b, int64_t h,
+                               int64_t i) {
+  struct pah_row_strides at = pah_lse_strides(s, &a->lse);
+  int64_t first, count;
+  pah_q_range(a, s, b, &first, &count);
+  return (float *)a->lse.data + b * at.batch + h * at.head + (first + i) * at.row;
+}
+
+/* Bytes from the start of a cache to token `token` of sequence b, KV head 0. */
+static inline int64_t paged_offset(const struct pah_attn *a, const struct pah_attn_sizes *s,
+                                   const struct pah_tensor *cache, int64_t b, int64_t token) {
+  const struct pah_tensor *table = &a->block_table;
+  int64_t logical = token / s->block_size, slot = token % s->block_size;
+  int64_t block = ((const int32_t *)table->data)[b * table->stride[0] + logical * table->stride[1]];
+  return (block * cache->stride[0] + slot * cache->stride[1]) * pah_dtype_size(cache->dtype);
+}
+
+/* A descale: absent 1, a scalar, or [B, Hkv]. */
+static inline float paged_descale(const struct pah_tensor *t, int64_t b, int64_t head) {
+  if (t->dtype == PAH_NONE) return 1.0f;
+  return ((const float *)t->data)[t->ndim == 2 ? b * t->stride[0] + head * t->stride[1] : 0];
+}
+
+/* What q k has to be multiplied by to be a score. */
+static inline float paged_scale(const struct pah_attn *a, const struct pah_attn_sizes *s, int64_t b, int64_t head) {
+  return pah_softmax_scale(a, s) * paged_descale(&a->q_descale, b, head) * paged_descale(&a->k_descale, b, head);
+}
+
+/* o_scale, which only an fp8 out has. */
+static inline float paged_o_scale(const struct pah_attn *a) {
+  return a->out.dtype == PAH_FP8_E4M3 || a->out.dtype == PAH_FP8_E5M2 ? a->o_scale : 1.0f;
+}
+
+#endif
