@@ -121,14 +121,14 @@ local function random_queries(case, shape, seed, device, scale)
   return permutation and t:permute(unpack(permutation)) or t
 end
 
--- "scalar": a number; "heads": [B, Hkv], all different from 1.
+-- A number; "scalar": one of its own for q, k and v; "heads": [B, Hkv]. Never 1.
 local function descale(case, kind, which, device)
   if kind == nil or type(kind) == "number" then return kind end
-  if kind == "scalar" then return 0.5 + 0.25 * which end
+  if kind == "scalar" then return 0.25 + 0.5 * which end
   local rows = {}
   for b = 1, #case.len_k do
     rows[b] = {}
-    for g = 1, case.Hkv do rows[b][g] = 0.5 + 0.25 * ((3 * b + 2 * g + which) % 7) end
+    for g = 1, case.Hkv do rows[b][g] = 0.6 + 0.25 * ((3 * b + 2 * g + which) % 7) end
   end
   if #rows == 0 then return pah.empty({0, case.Hkv}, {device = device}) end
   return pah.tensor(rows, {dtype = "f32", device = device})
