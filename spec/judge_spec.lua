@@ -63,7 +63,7 @@ local function check(op, dtypes, mutation)
   local what, change, argument, wrong = unpack(mutation, 1, 4)
   local case = cases.plain(op, merged({dtype = dtypes[1], cache_dtype = dtypes[2], len_q = 9}, change))
   local problem = problems.build(case, cpu)
-  local want, pt = problem.reference(), problem.reference(nil, judge.intermediate(case))
+  local want, pt = problem.reference(), judge.low_precision(problem)
   assert.same({}, judge.judge(problem, rounded(problem, want), want, pt))
   if type(wrong) == "function" then wrong = wrong(problem.args[argument]) end
   local mutant = problem.reference({[argument] = wrong})

@@ -71,8 +71,15 @@ function M.lse_complaint(got, want)
   end
 end
 
---- The type that the low-precision evaluation rounds to.
-function M.intermediate(case) return problem.is_fp8(case.dtype) and "bf16" or case.dtype end
+--- The low-precision evaluation of a problem: every intermediate in q's type (bf16 for fp8), results in their own.
+function M.low_precision(p)
+  local case = p.case
+  local pt = p.reference(nil, problem.is_fp8(case.dtype) and "bf16" or case.dtype)
+  for name, tensor in pairs(pt) do
+    if name ~= "lse" then pt[name] = tensor:to(p.results[name].dtype) end
+  end
+  return pt
+end
 
 local function rule_of(case)
   if case.op == "bwd" then return case.dtype == "f32" and GRADIENT_F32 or GRADIENT end
@@ -84,7 +91,7 @@ end
 function M.judge(p, results, want, pt)
   local case = p.case
   want = want or p.reference()
-  pt = pt or p.reference(nil, M.intermediate(case))
+  pt = pt or M.low_precision(p)
   local lines = {}
   for _, name in ipairs {"out", "lse", "dq", "dk_blocks", "dv_blocks"} do
     local got = results[name]
