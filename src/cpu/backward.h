@@ -102,7 +102,11 @@ static int bwd_alloc(struct bwd *w) {
   w->dq = scratch_floats(w->heads * w->dq_floats);
   w->copies = scratch_floats(w->heads * copies);
   w->tiles = scratch_floats(w->threads * w->tile_floats);
-  return w->delta && w->dq && w->copies && w->tiles ? PAH_OK : PAH_ENOMEM;
+  if (!w->delta || !w->dq || !w->copies || !w->tiles) return PAH_ENOMEM;
+#pragma omp parallel for num_threads(w->threads) schedule(static)
+  for (int i = 0; i < w->threads; i++) /* once: the padding of the tiles' rows behind D is never written again */
+    memset(w->tiles + i * w->tile_floats, 0, (size_t)w->tile_floats * sizeof *w->tiles);
+  return PAH_OK;
 }
 
 static void bwd_free(struct bwd *w) {
@@ -116,11 +120,12 @@ static void bwd_free(struct bwd *w) {
 
 /* ---- The passes ---------------------------------------------------------------------------------------- */
 
-/* delta = rowsum(dout * out), which is what the softmax's gradient subtracts from dP. */
+/* delta = rowsum(dout * out), which is what the softmax's gradient subtracts from dP. Like bwd_store_rows it is called
+ * by all threads of one parallel region, which do not wait for each other between sequences. */
 static void bwd_delta(const struct bwd *w, int64_t b) {
   const struct pah_attn *a = w->a;
   int64_t row0 = bwd_row0(w, b), len_q = bwd_mask(w, b).len_q, D = w->s.D;
-#pragma omp parallel for num_threads(w->threads) schedule(static)
+#pragma omp for schedule(static) nowait
   for (int64_t n = 0; n < len_q * w->s.H; n++) {
     float out[TILE_MAX_D], dout[TILE_MAX_D], lane[8] = {0};
     int64_t i = n / w->s.H, h = n % w->s.H;
@@ -192,16 +197,15 @@ static void bwd_store_keys(const struct bwd *w, const struct tile *t, int64_t b,
 static void bwd_task(const struct bwd *w, const struct bwd_chunk *c, int64_t head, int64_t h, float *scratch) {
   struct tile t = {0};
   struct tile_mask mask = bwd_mask(w, c->sequence);
-  int64_t floats = tile_layout(&t, w->s.D, scratch);
+  tile_layout(&t, w->s.D, scratch);
   float *dq = w->dq + h * w->dq_floats + c->dq;
-  memset(scratch, 0, (size_t)floats * sizeof *scratch); /* the padding behind D stays 0 */
   memset(dq, 0, (size_t)((c->row_end - c->row) * w->padded) * sizeof *dq);
   for (int64_t key = c->key; key < c->key_end && !pah_interrupted; key += TILE_KEYS) {
     struct tile_pair at = {.key = key, .keys = tile_clamp(c->key_end - key, 0, TILE_KEYS)};
     int64_t row, row_end;
     bwd_load_keys(w, &t, c->sequence, head, at.key, at.keys);
-    memset(t.dk, 0, (size_t)(TILE_KEYS * t.ld) * sizeof *t.dk);
-    memset(t.dv, 0, (size_t)(TILE_KEYS * t.ld) * sizeof *t.dv);
+    memset(t.dk, 0, (size_t)(at.keys * t.ld) * sizeof *t.dk);
+    memset(t.dv, 0, (size_t)(at.keys * t.ld) * sizeof *t.dv);
     tile_rows_of(&mask, at.key, at.key + at.keys, &row, &row_end);
     for (at.row = row; at.row < row_end; at.row += TILE_ROWS) {
       at.rows = tile_clamp(row_end - at.row, 0, TILE_ROWS);
@@ -215,7 +219,7 @@ static void bwd_task(const struct bwd *w, const struct bwd_chunk *c, int64_t hea
 /* Adds the copies of dQ of sequence b in the order of its ranges and stores head number h of the wave at head0. */
 static void bwd_store_rows(const struct bwd *w, int64_t b, int64_t head0) {
   int64_t group = w->s.group, rows = bwd_mask(w, b).len_q * group;
-#pragma omp parallel for collapse(2) num_threads(w->threads) schedule(static)
+#pragma omp for collapse(2) schedule(static) nowait
   for (int64_t h = 0; h < w->heads; h++)
     for (int64_t row = 0; row < rows; row++) {
       if (head0 + h >= w->s.Hkv) continue;
@@ -238,7 +242,8 @@ static void bwd_wave(const struct bwd *w, int64_t head0) {
   for (int64_t n = 0; n < tasks; n++)
     if (!pah_interrupted)
       bwd_task(w, w->chunk + n / heads, head0 + n % heads, n % heads, w->tiles + omp_get_thread_num() * w->tile_floats);
-  for (int64_t b = 0; b < w->s.B && !pah_interrupted; b++) bwd_store_rows(w, b, head0);
+#pragma omp parallel num_threads(w->threads)
+  for (int64_t b = 0; b < w->s.B; b++) bwd_store_rows(w, b, head0);
 #pragma omp parallel for collapse(2) num_threads(w->threads) schedule(dynamic, 1)
   for (int64_t n = 0; n < w->blocks.shared; n++)
     for (int64_t h = 0; h < heads; h++) blocks_add(&w->blocks, w->a, &w->s, w->copies, n, h, head0 + h);
@@ -256,6 +261,7 @@ static int backward_run(const struct pah_attn *a, int threads) {
                       (long long)w.s.total_q, (long long)w.s.Hkv);
   if (!status) {
     blocks_clear(&w.blocks, a, &w.s, w.threads);
+#pragma omp parallel num_threads(w.threads)
     for (int64_t b = 0; b < w.s.B; b++) bwd_delta(&w, b);
     for (int64_t head = 0; head < w.s.Hkv && !pah_interrupted; head += w.heads) bwd_wave(&w, head);
     if (pah_interrupted) status = pah_fail(PAH_EINTERRUPTED, "bwd: interrupted");
