@@ -1,70 +1,201 @@
-/* host.c - the program: a LuaJIT state with `pah` loaded before any script, then lua/pah/cli.lua.
- * Promises: all behaviour is in Lua, all speed in src/cpu; this file only finds the Lua files and starts them. */
+/* host.c - the program: a LuaJIT state with the module `pah.host` in it, then lua/pah/cli.lua.
+ * Promises: all behaviour is in Lua, all speed in src/cpu; this file finds the Lua files, hands over what only C can
+ * know, and turns Ctrl-C into a Lua error. Read next: lua/pah/cli.lua, lineedit.c. */
 #define _GNU_SOURCE
+#include "host.h"
+
+#include <dirent.h>
+#include <errno.h>
 #include <lauxlib.h>
-#include <lua.h>
-#include <lualib.h>
 #include <limits.h>
+#include <lualib.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "config.h"
-#include "host.h"
 
 static const char cdef[] = {
 #include "cdef.inc"
     0};
 
+/* ---- Ctrl-C --------------------------------------------------------------------------------------------- */
+
+static lua_State *main_state;
+static pthread_t main_thread;
+static volatile sig_atomic_t interrupts;
+
+int host_interrupts(void) {
+  return interrupts;
+}
+
+int host_rearm(lua_State *L) {
+  int came = interrupts != 0;
+  lua_sethook(L, NULL, 0, 0);
+  interrupts = 0;
+  pah_interrupt(0);
+  return came;
+}
+
+static void stop(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  lua_sethook(L, NULL, 0, 0);
+  luaL_error(L, "interrupted");
+}
+
+/* Running kernels return early, running Lua code raises at its next instruction. A call that does neither, such as
+ * a compiled loop that calls nothing, ends with the program at the second Ctrl-C. */
+static void on_sigint(int signal) {
+  if (!pthread_equal(pthread_self(), main_thread)) { /* a kernel's thread got it: hooks are the main thread's */
+    pthread_kill(main_thread, signal);
+    return;
+  }
+  if (interrupts++) {
+    static const char line[] = "\npah: interrupted\n";
+    ssize_t written = write(STDERR_FILENO, line, sizeof line - 1);
+    (void)written;
+    _exit(130);
+  }
+  pah_interrupt(1);
+  lua_sethook(main_state, stop, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+}
+
+/* catch_interrupts(): from now on Ctrl-C raises "interrupted" in the running call. An ignored SIGINT stays ignored,
+ * as nohup and shells' background jobs want it. */
+static int catch_interrupts(lua_State *L) {
+  (void)L;
+  struct sigaction action;
+  if (!sigaction(SIGINT, NULL, &action) && action.sa_handler == SIG_IGN) return 0;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = on_sigint; /* no SA_RESTART: a read at the prompt must return */
+  sigaction(SIGINT, &action, NULL);
+  return 0;
+}
+
+/* rearm() -> boolean: whether Ctrl-C came since the last time; forgets it, so that the next one stops the next call. */
+static int rearm(lua_State *L) {
+  lua_pushboolean(L, host_rearm(L));
+  return 1;
+}
+
+/* ---- The module ----------------------------------------------------------------------------------------- */
+
+/* isatty(0, 1 or 2) -> boolean. */
+static int is_terminal(lua_State *L) {
+  lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+  return 1;
+}
+
+/* list(folder) -> list of its entries in no order, folders with a slash behind; nil and a message if it cannot be read.
+ */
+static int list_folder(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  DIR *folder = opendir(path);
+  if (!folder) return lua_pushnil(L), lua_pushfstring(L, "%s: %s", path, strerror(errno)), 2;
+  lua_newtable(L);
+  int n = 0;
+  for (struct dirent *entry; (entry = readdir(folder));) {
+    if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")) continue;
+    struct stat about;
+    int is_folder = !fstatat(dirfd(folder), entry->d_name, &about, 0) && S_ISDIR(about.st_mode);
+    lua_pushfstring(L, is_folder ? "%s/" : "%s", entry->d_name);
+    lua_rawseti(L, -2, ++n);
+  }
+  closedir(folder);
+  return 1;
+}
+
+/* The path of this program, links resolved; empty if the system does not tell. */
+static void find_exe(char *exe, size_t bytes) {
+  ssize_t n = readlink("/proc/self/exe", exe, bytes - 1);
+  exe[n > 0 ? n : 0] = 0;
+}
+
 /* The folder that holds lua/: $PAH_DATADIR, else share/pah beside or above the program, else where it was installed. */
-static void find_data(char *dir, size_t bytes) {
-  const char *asked = getenv("PAH_DATADIR");
+static void find_data(const char *exe, char *dir, size_t bytes) {
+  const char *asked = getenv("PAH_DATADIR"), *slash = strrchr(exe, '/');
   if (asked && *asked) {
     snprintf(dir, bytes, "%s", asked);
     return;
   }
-  char exe[PATH_MAX];
-  ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-  if (n > 0) {
-    exe[n] = 0;
-    *strrchr(exe, '/') = 0;
-    for (int above = 0; above < 2; above++) {
-      char probe[2 * PATH_MAX];
-      snprintf(dir, bytes, "%s/%sshare/pah", exe, above ? "../" : "");
-      snprintf(probe, sizeof probe, "%s/lua/pah/init.lua", dir);
-      if (!access(probe, R_OK)) return;
-    }
+  for (int above = 0; slash && above < 2; above++) {
+    char probe[2 * PATH_MAX];
+    snprintf(dir, bytes, "%.*s/%sshare/pah", (int)(slash - exe), exe, above ? "../" : "");
+    snprintf(probe, sizeof probe, "%s/lua/pah/init.lua", dir);
+    if (!access(probe, R_OK)) return;
   }
   snprintf(dir, bytes, "%s", PAH_DATADIR);
 }
 
-int main(int argc, char **argv) {
-  lua_State *L = luaL_newstate();
-  if (!L) return fputs("pah: no memory for Lua\n", stderr), 1;
-  luaL_openlibs(L);
-  char dir[PATH_MAX + 32];
-  find_data(dir, sizeof dir);
+static void set_string(lua_State *L, const char *key, const char *value) {
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, key);
+}
+
+static void set_function(lua_State *L, const char *key, lua_CFunction function) {
+  lua_pushcfunction(L, function);
+  lua_setfield(L, -2, key);
+}
+
+/* Leaves the module `pah.host` on the stack and its folder in package.path. */
+static void push_module(lua_State *L, int argc, char **argv) {
+  char exe[PATH_MAX], dir[PATH_MAX + 32];
+  find_exe(exe, sizeof exe);
+  find_data(exe, dir, sizeof dir);
   lua_newtable(L);
-  lua_pushstring(L, cdef), lua_setfield(L, -2, "cdef");
-  lua_pushstring(L, dir), lua_setfield(L, -2, "datadir");
-  lua_pushstring(L, PACKAGE_VERSION), lua_setfield(L, -2, "version");
+  set_string(L, "cdef", cdef);
+  set_string(L, "datadir", dir);
+  set_string(L, "exe", exe);
+  set_string(L, "version", PACKAGE_VERSION);
+  set_function(L, "isatty", is_terminal);
+  set_function(L, "list", list_folder);
+  set_function(L, "catch_interrupts", catch_interrupts);
+  set_function(L, "rearm", rearm);
+  host_add_line_input(L);
   lua_newtable(L);
   for (int i = 0; i < argc; i++) lua_pushstring(L, argv[i]), lua_rawseti(L, -2, i);
   lua_setfield(L, -2, "argv");
   lua_getglobal(L, "package");
-  lua_getfield(L, -1, "loaded");
-  lua_pushvalue(L, -3), lua_setfield(L, -2, "pah.host");
-  lua_getfield(L, -2, "path");
+  lua_getfield(L, -1, "path");
   lua_pushfstring(L, "%s/lua/?.lua;%s/lua/?/init.lua;%s", dir, dir, lua_tostring(L, -1));
-  lua_setfield(L, -4, "path");
+  lua_setfield(L, -3, "path");
+  lua_getfield(L, -2, "loaded");
+  lua_pushvalue(L, -4);
+  lua_setfield(L, -2, "pah.host");
   lua_settop(L, 0);
+}
+
+/* In protected mode: require "pah.cli" returns the function that does the rest; its result is the exit code. */
+static int run(lua_State *L) {
+  int argc = (int)lua_tointeger(L, 1);
+  char **argv = lua_touserdata(L, 2);
+  luaL_openlibs(L);
+  push_module(L, argc, argv);
   lua_getglobal(L, "require");
   lua_pushstring(L, "pah.cli");
-  if (lua_pcall(L, 1, 1, 0)) {
-    fprintf(stderr, "pah: %s\n", lua_tostring(L, -1));
-    return 1;
+  lua_call(L, 1, 1);
+  lua_call(L, 0, 1);
+  return 1;
+}
+
+int main(int argc, char **argv) {
+  lua_State *L = main_state = luaL_newstate();
+  if (!L) return fputs("pah: no memory for Lua\n", stderr), 1;
+  main_thread = pthread_self();
+  lua_pushcfunction(L, run);
+  lua_pushinteger(L, argc);
+  lua_pushlightuserdata(L, argv);
+  int status = 1;
+  if (lua_pcall(L, 2, 1, 0)) {
+    const char *why = lua_tostring(L, -1);
+    fprintf(stderr, "pah: %s\n", why ? why : "the start failed, and the error is not a string");
+  } else {
+    status = (int)lua_tointeger(L, -1);
   }
-  lua_pcall(L, 0, 0, 0);
-  return 0;
+  lua_close(L);
+  return status;
 }

@@ -1,24 +1,226 @@
--- cli.lua - the command line. Stub, being written.
+-- cli.lua - the command line: commands by name, everything else as a Lua interpreter takes it (interpreter.lua).
+-- Promises: exit code 0 done, 1 the script failed, 2 wrong usage with a hint, 130 after Ctrl-C; results on stdout,
+-- everything else on stderr. Read next: interpreter.lua, options.lua, repl.lua.
+local errors = require "pah.errors"
 local host = require "pah.host"
 pah = require "pah"
-return function()
-  local argv = host.argv
-  local rest = {}
-  local function traceback(e) return debug.traceback(tostring(e), 2) end
-  local ok, err
-  if argv[1] == "test" then
-    arg = {[0] = "pah test"}
-    for i = 2, #argv do arg[#arg + 1] = argv[i] end
-    ok, err = xpcall(function() require "busted.runner"{standalone = false} end, traceback)
-  else
-    local first = argv[1] == "run" and 2 or 1
-    arg = {[0] = argv[first]}
-    for i = first + 1, #argv do arg[#arg + 1] = argv[i]; rest[#rest + 1] = argv[i] end
-    local chunk
-    if argv[1] == "-e" then chunk, err = loadstring(argv[2], "=(command line)") else chunk, err = loadfile(argv[first]) end
-    if not chunk then io.stderr:write(err, "\n") os.exit(1, true) end
-    ok, err = xpcall(chunk, traceback, unpack(rest))
+local interpreter = require "pah.interpreter"
+local options = require "pah.options"
+
+local commands, order = {}, {}
+
+-- A command: usage (behind "pah NAME"), about (one line), options (as for pah.options; nil: words are not parsed),
+-- words (how many may stand beside options), text (more help) and run(opt or list of words) -> exit code.
+local function command(name, definition)
+  order[#order + 1] = name
+  commands[name] = definition
+end
+
+local function complain(message, hint)
+  io.stderr:write("pah: ", message, "\nhint: ", hint, "\n")
+  return 2
+end
+
+local function list_examples()
+  local list = {}
+  local folder = host.datadir .. "/lua/examples"
+  for _, file in ipairs(host.list(folder) or {}) do
+    local name = file:match "^(.+)%.lua$"
+    if name then
+      local path = folder .. "/" .. file
+      list[#list + 1] = {name = name, path = path, about = options.first_comment(path) or ""}
+    end
   end
-  if not ok then io.stderr:write(tostring(err), "\n") end
-  os.exit(ok and 0 or 1, true)
+  table.sort(list, function(a, b) return a.name < b.name end)
+  return list
+end
+
+local function readable(path)
+  local file = io.open(path)
+  if file then file:close() end
+  return file ~= nil
+end
+
+-- The path that NAME of `pah run NAME` means: a file, else an installed example; nil and the nearest example's name.
+local function find_script(name)
+  if name == "-" or readable(name) then return name end
+  local known = {}
+  for _, example in ipairs(list_examples()) do
+    if example.name == name then return example.path end
+    known[example.name] = true
+  end
+  return nil, errors.nearest(name, known)
+end
+
+local function print_json(value)
+  print(require("pah.json").encode(value))
+  return 0
+end
+
+-- Prints rows (lists of strings) as columns; the last column is not padded.
+local function print_columns(rows)
+  local widths = {}
+  for _, row in ipairs(rows) do
+    for i, cell in ipairs(row) do widths[i] = math.max(widths[i] or 0, #cell) end
+  end
+  for _, row in ipairs(rows) do
+    local cells = {}
+    for i, cell in ipairs(row) do cells[i] = i < #row and cell .. (" "):rep(widths[i] - #cell) or cell end
+    print((table.concat(cells, "  "):gsub("%s+$", "")))
+  end
+end
+
+-- ---- Commands -------------------------------------------------------------------------------------------------
+
+command("run", {
+  usage = "SCRIPT [options] [-- arguments]",
+  about = "run an experiment: a file, - for standard input, or the name of an example that ships",
+  text = "What follows SCRIPT is the script's; most scripts say their options with `pah run SCRIPT --help`.",
+  run = function(words)
+    local name = words[1]
+    if not name then return complain("run: no script is named", "`pah examples` lists those that ship") end
+    if name:match "^%-." then
+      return complain(('run: "%s" stands before the script'):format(name), "`pah help run` says how it goes")
+    end
+    local path, nearest = find_script(name)
+    if not path then
+      return complain(('run: no file and no example is named "%s"'):format(name),
+        nearest and ('did you mean "%s"? `pah examples` lists what ships'):format(nearest) or "give the path of a file")
+    end
+    interpreter.set_arg(host.argv, 2)
+    arg[0] = path
+    local code = interpreter.init()
+    return code == 0 and interpreter.file(path) or code
+  end,
+})
+
+command("repl", {
+  usage = "",
+  about = "the interactive prompt, as `pah` alone on a terminal",
+  options = {}, words = 0,
+  text = [[
+Expressions print their results, `_` is the last one, Tab completes names, fields, tensor methods and file names.
+Ctrl-C stops a running call, Ctrl-D leaves. History: $PAH_HISTORY, else $XDG_STATE_HOME/pah/history, else
+~/.local/state/pah/history.]],
+  run = function()
+    arg = {[0] = "pah"}
+    local code = interpreter.init()
+    return code == 0 and require("pah.repl").run() or code
+  end,
+})
+
+command("test", {
+  usage = "[busted arguments]",
+  about = "run busted specs inside the program",
+  text = "Takes what busted takes: spec files or folders (default: spec), --filter, --tags, -o TAP and so on.",
+  run = function(words)
+    arg = {[0] = "pah test", unpack(words)}
+    local ok, why = pcall(require, "busted.runner")
+    if not ok then
+      if not why:find("module 'busted.runner' not found", 1, true) then io.stderr:write("pah: ", why, "\n") end
+      return complain("test: busted is not installed",
+        "on Debian `apt install lua-busted`, else `luarocks install busted`")
+    end
+    -- busted names itself after the chunk that calls it.
+    return interpreter.call_plainly(loadstring("require 'busted.runner' {standalone = false}", "@pah test"))
+  end,
+})
+
+command("info", {
+  usage = "[--json] [--limits]",
+  about = "version, devices and why one is not usable, instruction sets, threads, caches, memory",
+  options = {
+    json = {"print JSON", false},
+    limits = {"measure what this machine can reach; takes a few seconds", false},
+  },
+  words = 0,
+  run = function(opt)
+    local info = require "pah.info"
+    local facts = info.collect(opt.limits)
+    if opt.json then return print_json(facts) end
+    info.print(facts)
+    return 0
+  end,
+})
+
+command("kernels", {
+  usage = "[--json]",
+  about = "every kernel and what it supports",
+  options = {json = {"print JSON", false}}, words = 0,
+  run = function(opt)
+    local kernels = pah.kernels()
+    if opt.json then return print_json(kernels) end
+    local rows = {{"device", "op", "kernel", "dtypes (q / cache)", "limits", "what it is"}}
+    for _, k in ipairs(kernels) do rows[#rows + 1] = {k.device, k.op, k.name, k.dtypes, k.limits, k.about} end
+    print_columns(rows)
+    return 0
+  end,
+})
+
+command("examples", {
+  usage = "[--json]",
+  about = "the experiments that ship, one line each",
+  options = {json = {"print JSON", false}}, words = 0,
+  run = function(opt)
+    local list = list_examples()
+    if opt.json then return print_json(list) end
+    local rows = {}
+    for i, example in ipairs(list) do rows[i] = {example.name, example.about} end
+    print_columns(rows)
+    return 0
+  end,
+})
+
+command("help", {
+  usage = "[COMMAND]",
+  about = "this text, or that of a command",
+  options = {}, words = 1,
+  run = function(opt)
+    if opt[1] and not commands[opt[1]] then
+      return complain(('help: "%s" is no command'):format(opt[1]), "`pah help` lists them")
+    end
+    io.stdout:write(require("pah.help")(commands, order, opt[1]))
+    return 0
+  end,
+})
+
+-- ---- The start ------------------------------------------------------------------------------------------------
+
+local function run_command(name, words)
+  local this = commands[name]
+  local hint = ("`pah help %s` says how it goes"):format(name)
+  if words[1] == "--help" or words[1] == "-h" then return commands.help.run{name} end
+  if not this.options then return this.run(words) end
+  local opt, why = options.parse(this.options, words)
+  if not opt then return complain(name .. ": " .. why, hint) end
+  if opt.help then return commands.help.run{name} end
+  if opt[this.words + 1] then
+    return complain(('%s: "%s" is one word too many'):format(name, opt[this.words + 1]), hint)
+  end
+  return this.run(opt)
+end
+
+local function main(argv)
+  local first = argv[1]
+  if first == "--help" or first == "-h" then return commands.help.run{} end
+  if first == "--version" then return interpreter.print_version() or 0 end
+  if commands[first] then return run_command(first, {unpack(argv, 2)}) end
+  if first and not first:match "^%-" and not readable(first) then
+    local nearest = errors.nearest(first, commands)
+    local example = not find_script(first) or ("it is an example: `pah run %s`"):format(first)
+    return complain(('no command and no file is named "%s"'):format(first),
+      type(example) == "string" and example or ('did you mean "%s"? `pah --help` lists the commands'):format(nearest))
+  end
+  local code, why = interpreter.main(argv, function() return require("pah.repl").run() end)
+  return code or complain(why, "`pah --help` lists the options")
+end
+
+--- Does what the command line says and ends the program.
+return function()
+  local code = main(host.argv)
+  if not io.stdout:flush() and code == 0 then
+    io.stderr:write("pah: standard output cannot be written\n")
+    code = 1
+  end
+  return code
 end

@@ -3,13 +3,16 @@ local M = {}
 
 local library = debug.getinfo(1, "S").source:match("^(@.*)errors%.lua$")
 
+--- Whether a function's source, as debug.getinfo tells it, is a file of lua/pah.
+function M.inside(source) return source:sub(1, #library) == library end
+
 --- Raises `message` at the line of the innermost function on the stack that is not part of lua/pah.
 function M.raise(message)
   local level = 2
   while true do
     local info = debug.getinfo(level, "S")
     if not info then return error(message, 0) end
-    local inside = info.what == "C" or info.source:sub(1, #library) == library
+    local inside = info.what == "C" or M.inside(info.source)
     if not inside then error(message, level) end -- no tail call: it would take a level away
     level = level + 1
   end

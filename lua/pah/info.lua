@@ -1,0 +1,90 @@
+-- info.lua - what `pah info` says: the program, its devices, the processor and, when asked, its measured limits.
+local ffi = require "ffi"
+local binding = require "pah.ffi"
+local host = require "pah.host"
+local C = binding.C
+
+local M = {}
+
+local function instruction_sets(chosen)
+  local list, i = {}, 0
+  while C.pah_isa_name(i) ~= nil do
+    local name = ffi.string(C.pah_isa_name(i))
+    list[i + 1] = {name = name, usable = C.pah_isa_usable(name) == 1, chosen = name == chosen}
+    i = i + 1
+  end
+  return list
+end
+
+local function available_bytes()
+  local file = io.open "/proc/meminfo"
+  if not file then return nil end
+  local kib = file:read("*a"):match "MemAvailable:%s*(%d+)"
+  file:close()
+  return kib and tonumber(kib) * 1024
+end
+
+-- Floating-point and read limits of the cpu: the best of three, since others use the machine too.
+local function measure(info)
+  local flops, cold, hot = 0, 0, 0
+  local bytes = math.max(2 ^ 28, 4 * info.cache_bytes)
+  for _ = 1, 3 do
+    flops = math.max(flops, C.pah_measure_fma_flops(0.2))
+    cold = math.max(cold, C.pah_measure_read_bytes(bytes, 0.2))
+    hot = math.max(hot, C.pah_measure_read_bytes(2 ^ 18, 0.2))
+  end
+  return {fma_flops = flops, memory_read_bytes_per_second = cold, cache_read_bytes_per_second = hot}
+end
+
+--- The facts as a table that JSON can hold; with `limits` true the limits are measured too (a few seconds).
+function M.collect(limits)
+  local cpu = pah.device("cpu"):info()
+  return {
+    version = host.version, luajit = jit.version, os = jit.os, arch = jit.arch, program = host.exe, data = host.datadir,
+    cpu = {
+      model = cpu.model, threads = cpu.threads, cache_bytes = cpu.cache_bytes, memory_bytes = cpu.bytes,
+      available_bytes = available_bytes(), instruction_sets = instruction_sets(cpu.isa),
+    },
+    devices = pah.devices(),
+    limits = limits and measure(cpu) or nil,
+  }
+end
+
+local function size(bytes)
+  local units, i = {"B", "KiB", "MiB", "GiB", "TiB"}, 1
+  while bytes >= 1024 and i < #units do bytes, i = bytes / 1024, i + 1 end
+  return ("%.4g %s"):format(bytes, units[i])
+end
+
+local function line(name, format, ...)
+  print(("%-18s" .. format):format(name, ...))
+end
+
+--- Prints the table of M.collect for people.
+function M.print(facts)
+  local cpu = facts.cpu
+  line("pah", "%s", facts.version)
+  line("LuaJIT", "%s, %s %s, compiler %s", facts.luajit:gsub("^LuaJIT ", ""), facts.os, facts.arch,
+    jit.status() and "on" or "off")
+  line("program", "%s", facts.program)
+  line("Lua files", "%s/lua", facts.data)
+  line("processor", "%s", cpu.model)
+  line("threads", "%d", cpu.threads)
+  line("last-level cache", "%s", cpu.cache_bytes > 0 and size(cpu.cache_bytes) or "not known")
+  line("memory", "%s%s", size(cpu.memory_bytes),
+    cpu.available_bytes and (", %s available"):format(size(cpu.available_bytes)) or "")
+  for i, isa in ipairs(cpu.instruction_sets) do
+    line(i == 1 and "instruction sets" or "", "%-9s%s", isa.name,
+      isa.chosen and "chosen" or isa.usable and "usable" or "not on this processor")
+  end
+  for i, device in ipairs(facts.devices) do
+    line(i == 1 and "devices" or "", "%-9s%s", device.name, device.usable and "usable" or "not usable: " .. device.why)
+  end
+  if not facts.limits then return end
+  local limits = facts.limits
+  line("limits", "%.1f GFLOP/s f32 multiply-add", limits.fma_flops / 1e9)
+  line("", "%.1f GB/s read from memory", limits.memory_read_bytes_per_second / 1e9)
+  line("", "%.1f GB/s read from cache", limits.cache_read_bytes_per_second / 1e9)
+end
+
+return M

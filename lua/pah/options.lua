@@ -1,0 +1,222 @@
+-- options.lua - pah.options: a script declares its options and gets command-line flags and --help from them.
+-- Promises: a value has the type of its default; what is wrong is said in one line on stderr and ends with code 2.
+-- The commands of cli.lua read theirs in the same way.
+local errors = require "pah.errors"
+
+local M = {}
+local entry_keys = {[1] = true, [2] = true, choices = true, type = true}
+
+-- ---- Types: each parses the text of a value, or returns nil and what the text is not ---------------------------
+
+local function number(text)
+  local value = tonumber(text)
+  if not value then return nil, "is not a number" end
+  return value
+end
+
+local function whole(text)
+  local value = tonumber(text)
+  if not value or value % 1 ~= 0 then return nil, "is not a whole number" end
+  return value
+end
+
+local function boolean(text)
+  if text == "true" or text == "yes" or text == "1" then return true end
+  if text == "false" or text == "no" or text == "0" then return false end
+  return nil, "is not true or false"
+end
+
+local types = {
+  number = {parse = number, word = "NUMBER"},
+  whole = {parse = whole, word = "N"},
+  boolean = {parse = boolean},
+  string = {parse = function(text) return text end, word = "TEXT"},
+}
+
+local function type_of_value(value)
+  if type(value) == "number" then return value % 1 == 0 and "whole" or "number" end
+  return value == nil and "string" or type(value)
+end
+
+-- One declared option: name, flag, help, default, choices, kind (a key of `types`), list (values between commas).
+local function declared(name, entry)
+  if type(name) ~= "string" or not name:match "^[%a][%w_-]*$" then
+    errors.raisef("options: name is %s, must be letters, digits and underscores", tostring(name))
+  end
+  if type(entry) ~= "table" then
+    errors.raisef('options: %s is a %s, must be {"help", default, choices=}', name, type(entry))
+  end
+  errors.check_keys("options: " .. name, entry, entry_keys)
+  if name == "help" then errors.raise "options: help is taken, must be another name" end
+  local default = entry[2]
+  local list = type(default) == "table"
+  local kind = entry.type or type_of_value(list and default[1] or not list and default or nil)
+  if default == false then kind = "boolean" end
+  if not types[kind] then
+    errors.raisef("options: type of %s is %s, must be string, number, whole or boolean", name, tostring(kind))
+  end
+  return {
+    name = name, flag = "--" .. name:gsub("_", "-"), help = tostring(entry[1] or ""), default = default,
+    choices = entry.choices, kind = kind, list = list,
+  }
+end
+
+-- ---- Help -----------------------------------------------------------------------------------------------------
+
+local function shown(value)
+  if type(value) ~= "table" then return tostring(value) end
+  local words = {}
+  for i, v in ipairs(value) do words[i] = tostring(v) end
+  return table.concat(words, ",")
+end
+
+local function left_column(option)
+  if option.kind == "boolean" then return (option.default and "--no-" or "--") .. option.flag:sub(3) end
+  local word = types[option.kind].word
+  return option.flag .. " " .. (option.list and word .. ",..." or word)
+end
+
+local function right_column(option)
+  local text = option.help
+  if option.choices then text = text .. ": " .. table.concat(option.choices, ", ") end
+  if option.kind ~= "boolean" and option.default ~= nil then text = text .. (" [%s]"):format(shown(option.default)) end
+  if option.kind == "boolean" and option.default then text = text .. " [on]" end
+  return text
+end
+
+--- Lines of help for the options of `spec`, sorted by name, --help among them.
+function M.help(spec)
+  local options = {}
+  for name, entry in pairs(spec) do options[#options + 1] = declared(name, entry) end
+  local rows = {{"--help", "print this text", "help"}}
+  for _, option in ipairs(options) do rows[#rows + 1] = {left_column(option), right_column(option), option.name} end
+  table.sort(rows, function(a, b) return a[3] < b[3] end)
+  local width = 0
+  for _, row in ipairs(rows) do width = math.max(width, #row[1]) end
+  local lines = {}
+  for i, row in ipairs(rows) do
+    lines[i] = ("  %-" .. width .. "s  %s"):format(row[1], row[2]):gsub("%s+$", "")
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+-- ---- Parsing --------------------------------------------------------------------------------------------------
+
+-- A value from its text; nil and a message if it has not the option's type or is no choice.
+local function value_of(option, text)
+  local value, why = types[option.kind].parse(text)
+  if value == nil then return nil, ('%s: "%s" %s'):format(option.flag, text, why) end
+  if not option.choices then return value end
+  for _, choice in ipairs(option.choices) do
+    if choice == value then return value end
+  end
+  local known = {}
+  for _, choice in ipairs(option.choices) do known[tostring(choice)] = true end
+  return nil, ('%s: "%s" is not one of %s; did you mean "%s"?'):format(option.flag, text,
+    table.concat(option.choices, ", "), errors.nearest(text, known))
+end
+
+local function list_of(option, text)
+  local list = {}
+  for part in (text .. ","):gmatch "(.-)," do
+    local value, why = value_of(option, part)
+    if value == nil then return nil, why end
+    list[#list + 1] = value
+  end
+  return list
+end
+
+-- The option that a word such as "--no-flag" names, and the value it already has (of a boolean), or nil.
+local function named(options, word)
+  local name = word:sub(3):gsub("-", "_")
+  if options[name] then return options[name], options[name].kind == "boolean" or nil end
+  local positive = options[name:match "^no_(.+)$" or ""]
+  if positive and positive.kind == "boolean" then return positive, false end
+end
+
+local function unknown(options, word)
+  local flags = {["--help"] = true}
+  for _, option in pairs(options) do
+    flags[option.flag] = true
+    if option.kind == "boolean" then flags["--no-" .. option.flag:sub(3)] = true end
+  end
+  return ('unknown option "%s"; did you mean "%s"?'):format(word, errors.nearest(word, flags))
+end
+
+--- Reads the list of words `args` by `spec` (see pah.options). Returns the table of values, or nil and a line that
+--- says what is wrong. The field `help` of the result is true if --help was among them.
+function M.parse(spec, args)
+  local options, opt = {}, {}
+  for name, entry in pairs(spec) do
+    options[name:gsub("-", "_")] = declared(name, entry)
+    opt[name] = entry[2]
+  end
+  local i = 1
+  while i <= #args do
+    local word = args[i]
+    if word == "--" then
+      for j = i + 1, #args do opt[#opt + 1] = args[j] end
+      break
+    elseif word == "--help" or word == "-h" then
+      opt.help = true
+    elseif word:match "^%-" and word ~= "-" and not tonumber(word) then
+      local flag, text = word:match "^(%-%-[^=]+)=(.*)$"
+      local option, value = named(options, flag or word)
+      if not option then return nil, unknown(options, flag or word) end
+      if value == nil or text then
+        if value == false then return nil, ("%s: takes no value"):format(flag) end
+        if not text then
+          i = i + 1
+          text = args[i]
+        end
+        if not text then return nil, ("%s: needs a value"):format(option.flag) end
+        local why
+        value, why = (option.list and list_of or value_of)(option, text)
+        if value == nil then return nil, why end
+      end
+      opt[option.name] = value
+    else
+      opt[#opt + 1] = word
+    end
+    i = i + 1
+  end
+  return opt
+end
+
+-- ---- Scripts --------------------------------------------------------------------------------------------------
+
+--- The text of the first comment of a Lua file, one line; nil if it has none.
+function M.first_comment(path)
+  local file = io.open(path)
+  if not file then return nil end
+  local line = file:read "*l"
+  if line and line:match "^#!" then line = file:read "*l" end
+  file:close()
+  return line and line:match "^%-%-+%s*(%S.-)%s*$"
+end
+
+--- Declares the script's options: {name = {"help", default, choices = {...}, type = "number"}}. The command line takes
+--- --name VALUE, --name=VALUE, --flag and --no-flag; underscores are written as dashes. The type is that of the default
+--- (a whole number, a number, a boolean, a string, a list of one of these between commas) or the one named by `type`.
+--- Returns the values by name, and the other words at [1], [2], ...; --help prints the list and ends the program.
+function M.options(spec)
+  if type(spec) ~= "table" then errors.raisef("options: is a %s, must be a table", type(spec)) end
+  local words = arg or {}
+  if package.loaded["busted.runner"] then words = {} end -- those of a test run are busted's
+  local opt, why = M.parse(spec, words)
+  local script = words[0] or "SCRIPT"
+  if not opt then
+    io.stderr:write(script, ": ", why, "\nhint: --help lists the options\n")
+    os.exit(2, true)
+  end
+  if opt.help then
+    local about = M.first_comment(script)
+    io.stdout:write("usage: pah ", script, " [options]\n", about and about .. "\n" or "", "\noptions:\n", M.help(spec))
+    os.exit(0, true)
+  end
+  return opt
+end
+
+M.exports = {options = M.options}
+
+return M
