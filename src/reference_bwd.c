@@ -1,5 +1,5 @@
 /* reference_bwd.c - gradients of the oracle, row by row. Softmax is recomputed, so neither out nor lse is read.
- * dS = P (dP - sum P dP), through the slope of softcap; dq = scale dS k, dk = scale dS^T q, dv = P^T dout. Heads that
+ * dS = P (dP - dout out), through the slope of softcap; dq = scale dS k, dk = scale dS^T q, dv = P^T dout. Heads that
  * share a K/V head and sequences that share a block are added in one order: by K/V head, sequence, head. */
 #include <math.h>
 #include <stdlib.h>
@@ -39,13 +39,13 @@ static void backward_row(struct ref_head *head, int64_t i, struct gradients *g) 
   }
   if (!ref_head_row(head, i)) return;
 
-  double sum = 0; /* of P dP */
+  double sum = 0; /* of dout out: what the forward returned, in its type */
+  for (int64_t d = 0; d < D; d++) sum += g->dout[d] * ref_round(head->out[d], head->precision);
   for (int64_t j = 0; j < head->len_k; j++) {
     if (!ref_visible(a, head->len_q, head->len_k, i, j)) continue;
     double dp = 0;
     for (int64_t d = 0; d < D; d++) dp = ref_add_product(head->precision, dp, g->dout[d], head->v[j * D + d]);
     g->ds[j] = ref_round(dp, head->precision);
-    sum += head->p[j] * g->ds[j];
   }
   for (int64_t j = 0; j < head->len_k; j++) {
     if (!ref_visible(a, head->len_q, head->len_k, i, j)) continue;

@@ -166,7 +166,7 @@ local function add(list, case, fields)
   list[#list + 1] = case
 end
 
---- All cases, in a fixed order; `mixtures` (default 40) of each operation.
+--- All cases, in a fixed order; `mixtures` (default 60) of each operation.
 function M.all(mixtures)
   local list = {}
   for _, axis in ipairs(AXES) do
@@ -182,7 +182,7 @@ function M.all(mixtures)
   end
   for n, op in ipairs {"fwd", "fwd_fp8", "bwd", "decode"} do
     local random = generator(1000 + n)
-    for _ = 1, mixtures or 40 do
+    for _ = 1, mixtures or 60 do
       local case = mixture(op, random)
       add(list, case, case)
     end
