@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "config.h"
@@ -54,6 +55,12 @@ static void on_sigint(int signal) {
     pthread_kill(main_thread, signal);
     return;
   }
+  static struct timespec first;
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  double since = (double)(now.tv_sec - first.tv_sec) + 1e-9 * (double)(now.tv_nsec - first.tv_nsec);
+  if (interrupts && since < 0.1) return; /* the same one again, from a parent such as timeout(1) */
+  first = now;
   if (interrupts++) {
     static const char line[] = "\npah: interrupted\n";
     ssize_t written = write(STDERR_FILENO, line, sizeof line - 1);

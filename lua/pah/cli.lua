@@ -49,7 +49,7 @@ local function find_script(name)
     if example.name == name then return example.path end
     known[example.name] = true
   end
-  return nil, errors.nearest(name, known)
+  return nil, not name:find "/" and errors.nearest(name, known) or nil
 end
 
 local function print_json(value)
@@ -85,7 +85,8 @@ command("run", {
     local path, nearest = find_script(name)
     if not path then
       return complain(('run: no file and no example is named "%s"'):format(name),
-        nearest and ('did you mean "%s"? `pah examples` lists what ships'):format(nearest) or "give the path of a file")
+        nearest and ('did you mean "%s"? `pah examples` lists what ships'):format(nearest)
+          or "give the path of a file, or a name that `pah examples` lists")
     end
     interpreter.set_arg(host.argv, 2)
     arg[0] = path
@@ -121,8 +122,8 @@ command("test", {
       return complain("test: busted is not installed",
         "on Debian `apt install lua-busted`, else `luarocks install busted`")
     end
-    -- busted names itself after the chunk that calls it.
-    return interpreter.call_plainly(loadstring("require 'busted.runner' {standalone = false}", "@pah test"))
+    -- A chunk that is no file makes busted end the program itself instead of raising nil.
+    return interpreter.call_plainly(loadstring("require 'busted.runner' {standalone = false}", "=pah test"))
   end,
 })
 

@@ -78,7 +78,8 @@ function M.print(facts)
       isa.chosen and "chosen" or isa.usable and "usable" or "not on this processor")
   end
   for i, device in ipairs(facts.devices) do
-    line(i == 1 and "devices" or "", "%-9s%s", device.name, device.usable and "usable" or "not usable: " .. device.why)
+    local why = device.why and device.why:gsub("^%w+ is not usable because ", "")
+    line(i == 1 and "devices" or "", "%-9s%s", device.name, device.usable and "usable" or "not usable: " .. why)
   end
   if not facts.limits then return end
   local limits = facts.limits

@@ -98,6 +98,12 @@ local function run_chunk(chunk, why, ...)
   return 1
 end
 
+-- os.exit closes the state unless told not to: what holds memory of a device or a file must be let go in order.
+local exit = os.exit
+os.exit = function(code, close) -- luacheck: ignore 122
+  exit(code == nil or code, close ~= false)
+end
+
 -- ---- Scripts --------------------------------------------------------------------------------------------------
 
 --- Sets the global `arg`: argv[script] at 0, what follows from 1, what came before at negative indices.

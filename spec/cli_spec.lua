@@ -1,0 +1,203 @@
+-- cli_spec.lua - the command line from outside: golden transcripts of help, wrong usage, errors and the interpreter's
+-- options, in spec/golden/NAME.txt. PAH_GOLDEN=write rewrites them; look at what git diff shows then.
+local host = require "pah.host"
+
+local folder = os.tmpname()
+os.remove(folder)
+assert(os.execute("mkdir " .. folder) == 0)
+
+-- A word for the shell.
+local function quoted(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
+
+local function write(name, text)
+  local file = assert(io.open(folder .. "/" .. name, "w"))
+  file:write(text)
+  file:close()
+end
+
+-- Runs "pah WORDS" by the shell in the test's folder; returns stdout, stderr and the exit code.
+local function pah_says(words, environment)
+  local program = ("env -u LUA_INIT -u PAH_DEVICE %s %s"):format(environment or "", quoted(host.exe))
+  local status = os.execute(("cd %s && exec >out 2>err; %s %s"):format(quoted(folder), program, words))
+  local texts = {}
+  for i, name in ipairs {"out", "err"} do
+    local file = assert(io.open(folder .. "/" .. name))
+    texts[i] = file:read "*a"
+    file:close()
+  end
+  return texts[1], texts[2], math.floor(status / 256)
+end
+
+-- What differs between machines and versions, replaced by its name.
+local function normal(text)
+  local function plain(s) return (s:gsub("%p", "%%%0")) end
+  text = text:gsub(plain(host.exe), "pah"):gsub(plain(host.datadir), "DATA"):gsub(plain(folder), "FOLDER")
+  text = text:gsub(plain(jit.version), "LUAJIT"):gsub(plain(host.version), "VERSION")
+  return (text:gsub("0x%x+", "ADDRESS"))
+end
+
+local function transcript(commands)
+  local parts = {}
+  for _, words in ipairs(commands) do
+    local environment
+    if type(words) == "table" then words, environment = words[1], words[2] end
+    local out, err, code = pah_says(words, environment)
+    parts[#parts + 1] = ("$ %spah %s\n%s%s[%d]\n"):format(environment and environment .. " " or "", words, out,
+      err:gsub("[^\n]+", "! %0"), code)
+  end
+  return normal(table.concat(parts, "\n"))
+end
+
+-- The transcript of `commands` is what spec/golden/NAME.txt holds.
+local function golden(name, commands)
+  local path, text = ("spec/golden/%s.txt"):format(name), transcript(commands)
+  if os.getenv "PAH_GOLDEN" == "write" then
+    local file = assert(io.open(path, "w"))
+    file:write(text)
+    file:close()
+  end
+  local file = assert(io.open(path))
+  local want = file:read "*a"
+  file:close()
+  assert.equal(want, text)
+end
+
+teardown(function() os.execute("rm -r " .. quoted(folder)) end)
+
+describe("the command line", function()
+  setup(function()
+    write("words.lua", "#!/usr/bin/env pah\nprint(arg[0], #arg, ...)\nfor i = -3, -1 do print(i, arg[i]) end\n")
+    write("fails.lua", "local function inner() error('no luck') end\nlocal function outer() inner() end\nouter()\n")
+    write("object.lua", "error(setmetatable({}, {__tostring = function() return 'an object' end}))\n")
+    write("field.lua", "local function f()\n  pah.zeros({2}, {dtyp = 'f32'})\nend\nf()\n")
+    write("syntax.lua", "local = 1\n")
+    write("quits.lua", "os.exit(7)\n")
+    write("my_module.lua", "loaded = 'my_module is loaded'\nreturn {}\n")
+    write("init.lua", "from_init = 'the file'\n")
+  end)
+
+  it("helps", function()
+    local commands = {"--help", "help", "run --help", "help nonsense"}
+    for _, name in ipairs {"run", "repl", "test", "info", "kernels", "examples", "help"} do
+      commands[#commands + 1] = "help " .. name
+    end
+    golden("help", commands)
+  end)
+
+  it("says what is wrong with its words, and how they go", function()
+    golden("usage", {
+      "--nonsense", "-e", "-Z", "tset", "run", "run --batch 1 x.lua", "info word", "info --jsno", "kernels --json=1 x",
+      "run no/such/file.lua", "help info kernels",
+    })
+  end)
+
+  it("is a Lua interpreter", function()
+    golden("interpreter", {
+      "words.lua a 'b c'", "run words.lua --option 1", "-e 'x = 1' -e 'print(x)'", "-e 'print(1)' words.lua a",
+      "-eprint'(2)'", "-l my_module -e 'print(loaded)'", "-lmy_module words.lua", "-v", "--version", "-v words.lua",
+      "-- words.lua a", "-e 'for i = -3, 1 do print(i, arg[i]) end'", "-joff -e 'print((jit.status()))'",
+      "-O0 -e 'print(1)'", "- a b <words.lua", "<my_module.lua", "quits.lua",
+      {"-e 'print(from_init)'", "LUA_INIT='from_init = 1'"},
+      {"-e 'print(from_init)'", "LUA_INIT=@init.lua"},
+      {"-E -e 'print(from_init)'", "LUA_INIT=@init.lua"}, {"-e 'print(1)'", "LUA_INIT='error(0, 0)'"},
+      "-i my_module.lua </dev/null", "-e 'io.stdout:setvbuf(\"full\") print(1)' >/dev/full",
+    })
+  end)
+
+  it("reports errors of scripts with a traceback", function()
+    golden("errors", {
+      "fails.lua", "object.lua", "field.lua", "run field.lua", "syntax.lua", "-e 'error()'",
+      "-e 'error(nil)' words.lua", "-e 'error({})'", "-e 'error(12)'", "-e 'x ='", "-l no_such_module_here 2>&1 | head -1",
+      "-e 'local t = nil; t.x = 1'", "-e 'local function f() return 1 + f() end f()' 2>&1 | tail -3",
+      "-e 'coroutine.wrap(function() error(\"inside\") end)()'",
+    })
+  end)
+
+  it("runs a suite of busted", function()
+    write("good_spec.lua", "it('works', function() assert.is_truthy(pah.version) end)\n")
+    write("bad_spec.lua", "it('fails', function() assert.equal(1, 2) end)\n")
+    local out, _, code = pah_says "test good_spec.lua -o TAP"
+    assert.truthy(out:find("ok 1", 1, true))
+    assert.equal(0, code)
+    out, _, code = pah_says "test bad_spec.lua -o TAP"
+    assert.truthy(out:find("not ok 1", 1, true))
+    assert.equal(1, code)
+    local _, err, missing = pah_says("test", "LUA_PATH='" .. folder .. "/?.lua' LUA_CPATH=")
+    assert.truthy(err:find("lua-busted", 1, true))
+    assert.equal(2, missing)
+  end)
+
+  it("is what busted --lua takes", function()
+    if os.execute "command -v busted >/dev/null" ~= 0 then pending "busted is not in the path" return end
+    write("host_spec.lua", "it('is inside', function() assert.is_truthy(require('pah').version) end)\n")
+    local status = os.execute(("cd %s && busted --lua=%s host_spec.lua >out 2>&1"):format(quoted(folder), host.exe))
+    assert.equal(0, status)
+  end)
+
+  it("lists kernels, examples and facts as text and as JSON", function()
+    local out, _, code = pah_says "kernels"
+    assert.truthy(out:find "cpu%s+decode")
+    assert.equal(0, code)
+    if not package.searchpath("pah.json", package.path) then pending "there is no writer of JSON" return end
+    for _, words in ipairs {"kernels --json", "examples --json", "info --json"} do
+      local json = pah_says(words)
+      assert.truthy(json:match "^[%[{].*[%]}]\n$", words)
+    end
+    out = pah_says "info"
+    for _, word in ipairs {"pah ", "LuaJIT", "threads", "instruction sets", "chosen", "devices", "cuda", "memory"} do
+      assert.truthy(out:find(word, 1, true), word)
+    end
+  end)
+
+  it("runs an example by its name", function()
+    local out = pah_says "examples"
+    local name = out:match "^(%S+)"
+    if not name then pending "no example is here" return end
+    local help, _, code = pah_says(("run %s --help"):format(name))
+    assert.equal(0, code)
+    assert.truthy(help:find("usage:", 1, true))
+    local _, err, wrong = pah_says(("run %sx"):format(name))
+    assert.equal(2, wrong)
+    assert.truthy(err:find(('did you mean "%s"'):format(name), 1, true))
+  end)
+
+  it("stops a script at Ctrl-C with code 130", function()
+    write("waits.lua", "jit.off(true) local t = pah.clock() while pah.clock() - t < 20 do end\n")
+    local status = os.execute(("cd %s && timeout -s INT 0.5 %s waits.lua 2>err; test $? = 124"):format(quoted(folder),
+      quoted(host.exe)))
+    assert.equal(0, status)
+    local err = io.open(folder .. "/err"):read "*a"
+    assert.truthy(err:find "interrupted\nstack traceback:\n.*waits.lua:1: in main chunk")
+  end)
+end)
+
+describe("the man page", function()
+  local file = assert(io.open "doc/pah.1")
+  local page = file:read "*a"
+  file:close()
+
+  it("names every command and every option of --help", function()
+    local missing = {}
+    local text = pah_says "--help"
+    local commands = text:match "commands:(\n.-)\n\n"
+    for name in commands:gmatch "\n  (%a+)" do
+      if not page:find("\n.It Cm " .. name, 1, true) then missing[#missing + 1] = name end
+      text = text .. pah_says("help " .. name)
+    end
+    for option in text:gmatch "\n  %-%-?([%a-]+)" do
+      if not page:find("Fl [%-\\]*" .. option:gsub("%-", "\\?%%-")) then missing[#missing + 1] = option end
+    end
+    for name in text:gmatch "\n  (%u[%u_]+_%u+)" do
+      if not page:find(name, 1, true) then missing[#missing + 1] = name end
+    end
+    assert.same({}, missing)
+  end)
+
+  it("is clean to mandoc", function()
+    if os.execute "command -v mandoc >/dev/null" ~= 0 then pending "mandoc is not installed" return end
+    local pipe = io.popen "mandoc -Tlint -Wwarning doc/pah.1 2>&1"
+    local findings = pipe:read "*a"
+    pipe:close()
+    assert.equal("", findings)
+  end)
+end)
