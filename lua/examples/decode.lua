@@ -12,7 +12,8 @@ local lengths = {}
 for b = 1, opt.batch do lengths[b] = opt.seqlen end
 local needed = opt.batch * math.ceil(opt.seqlen / opt.block_size)
 local pool = {needed * 2, opt.block_size, opt.kv_heads, opt.head_dim}
-local block_table, seqused_k = pah.block_table{seqlens = lengths, block_size = opt.block_size, num_blocks = pool[1], seed = 1}
+local block_table, seqused_k = pah.block_table{seqlens = lengths, block_size = opt.block_size, num_blocks = pool[1],
+  seed = 1}
 local args = {
   q = pah.randn({opt.batch, opt.heads, opt.head_dim}, {seed = 2, dtype = opt.dtype}),
   k_blocks = pah.randn(pool, {seed = 3, dtype = opt.dtype}),

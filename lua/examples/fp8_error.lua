@@ -19,13 +19,15 @@ local function amax(t) return pah.diff(t, pah.zeros(t.shape)).max_abs end
 
 local function store(t, dtype, descale)
   local narrow = pah.empty(t.shape, {dtype = dtype})
-  pah.kv_append{k = t:view(-1, Hkv, D), v = t:view(-1, Hkv, D), k_blocks = narrow, v_blocks = pah.empty(t.shape, {dtype = dtype}),
+  pah.kv_append{k = t:view(-1, Hkv, D), v = t:view(-1, Hkv, D), k_blocks = narrow, v_blocks = pah.empty(t.shape,
+    {dtype = dtype}),
     slot_mapping = pah.arange(pool[1] * block_size, {dtype = "i64"}), k_descale = descale, v_descale = descale}
   return narrow
 end
 
 print(("%-9s %-8s %12s %12s %12s"):format("cache", "descale", "max error", "mean error", "relative"))
-for _, case in ipairs {{"f16", "f16"}, {"bf16", "bf16"}, {"fp8_e4m3", "f32"}, {"fp8_e5m2", "f32"}, {"fp8_e4m3", "f32", true},
+for _, case in ipairs {{"f16", "f16"}, {"bf16", "bf16"}, {"fp8_e4m3", "f32"}, {"fp8_e5m2", "f32"}, {"fp8_e4m3", "f32",
+  true},
   {"fp8_e5m2", "f32", true}} do
   local dtype, q_dtype, scaled = unpack(case)
   local kd, vd = 1, 1

@@ -1,4 +1,4 @@
--- llama_decode: a Llama-3.1-8B decode batch, captured (FlashInfer-Trace) or generated: checked against the oracle, timed
+-- llama_decode: a Llama-3.1-8B decode batch, captured (FlashInfer-Trace) or generated: checked and timed
 local opt = pah.options{
   definition = {"FlashInfer-Trace definition (.json); without it a batch is generated"},
   workloads = {"workloads (.jsonl) of that definition"},
@@ -11,8 +11,7 @@ local opt = pah.options{
 local p
 if opt.definition then
   assert(opt.workloads and opt.root, "--definition needs --workloads and --root too")
-  local list = pah.trace.workloads(opt.workloads)
-  local workload = assert(list[opt.workload], ("there are %d workloads"):format(#list))
+  local workload = assert(pah.trace.workloads(opt.workloads)[opt.workload], "there is no such workload")
   p = pah.trace.load{workload = workload, definition = pah.trace.definition(opt.definition), root = opt.root}
 else -- the shape of the captures: page size 1, lengths log-normal around 400, the first token shared by all
   local normal, lengths, total = pah.randn({opt.batch}, {seed = opt.seed}):totable(), {}, 0
@@ -38,8 +37,8 @@ for _, row in ipairs(p.block_table:totable()) do
   end
 end
 table.sort(lengths)
-print(("%d sequences, %d to %d tokens (median %d), %d blocks of %d, H=%d Hkv=%d D=%d %s"):format(B, lengths[1], lengths[B],
-  lengths[math.ceil(B / 2)], blocks, p.block_size, p.num_heads, p.num_kv_heads, p.head_dim, p.dtype))
+print(("%d sequences, %d to %d tokens (median %d), %d blocks of %d, H=%d Hkv=%d D=%d %s"):format(B, lengths[1],
+  lengths[B], lengths[math.ceil(B / 2)], blocks, p.block_size, p.num_heads, p.num_kv_heads, p.head_dim, p.dtype))
 local out, lse = pah.decode(args)
 local want, want_lse = pah.reference.decode(args)
 local ok, report = pah.allclose(out:to("f64"), want, {rtol = 1e-2, atol = 1e-2})
@@ -55,6 +54,6 @@ end
 table.sort(times)
 -- The fewest bytes: every block in use once, K and V, and q and out.
 local bytes = blocks * (args.k_blocks.nbytes + args.v_blocks.nbytes) / p.num_blocks + args.q.nbytes + out.nbytes
-local t = times[math.ceil(opt.repeats / 2)]
-print(("decode on %s: median %.3f ms, %.1f MB, %.1f GB/s"):format(out.device.name, t * 1e3, bytes / 1e6, bytes / t / 1e9))
+local t, name = times[math.ceil(opt.repeats / 2)], out.device.name
+print(("decode on %s: median %.3f ms, %.1f MB, %.1f GB/s"):format(name, t * 1e3, bytes / 1e6, bytes / t / 1e9))
 assert(ok and lse_ok, "decode is wrong")

@@ -12,7 +12,8 @@ local opt = pah.options{
 local lengths = {}
 for b = 1, opt.batch do lengths[b] = opt.past + opt.seqlen end
 local block_table, seqused_k = pah.block_table{seqlens = lengths, block_size = opt.block_size, seed = 1}
-local pool = {math.max(1, opt.batch * math.ceil(lengths[1] / opt.block_size)), opt.block_size, opt.kv_heads, opt.head_dim}
+local pool = {math.max(1, opt.batch * math.ceil(lengths[1] / opt.block_size)), opt.block_size, opt.kv_heads,
+  opt.head_dim}
 local args = {
   q = pah.randn({opt.batch, opt.heads, opt.seqlen, opt.head_dim}, {seed = 2, dtype = opt.dtype}),
   k_blocks = pah.randn(pool, {seed = 3, dtype = opt.dtype}),
@@ -32,7 +33,8 @@ table.sort(times)
 
 -- Query i of a sequence sees past + i keys: the exact number of unmasked pairs, 4 flops per pair and element.
 local pairs_seen = opt.batch * opt.heads * (opt.seqlen * opt.past + opt.seqlen * (opt.seqlen + 1) / 2)
-print(("prefill %d x %d tokens on %d, %s: median %.3f ms, %.1f GFLOP/s"):format(opt.batch, opt.seqlen, opt.past, opt.dtype,
+print(("prefill %d x %d tokens on %d, %s: median %.3f ms, %.1f GFLOP/s"):format(opt.batch, opt.seqlen, opt.past,
+  opt.dtype,
   times[4] * 1e3, 4 * pairs_seen * opt.head_dim / times[4] / 1e9))
 
 local want, want_lse = pah.reference.fwd(args)

@@ -2,7 +2,8 @@
 local Hkv, D, block_size, answers = 2, 64, 16, 4
 local cache = pah.cache{num_blocks = 32, block_size = block_size, num_kv_heads = Hkv, head_dim = D, dtype = "f32"}
 
-local function tokens(n, seed) return pah.randn({n, Hkv, D}, {seed = seed}), pah.randn({n, Hkv, D}, {seed = seed + 1}) end
+local function tokens(n, seed) return pah.randn({n, Hkv, D}, {seed = seed}), pah.randn({n, Hkv, D},
+  {seed = seed + 1}) end
 
 -- A prompt of 40 tokens: two full blocks and half of a third.
 local prompt = cache:sequence()

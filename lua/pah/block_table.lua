@@ -29,13 +29,15 @@ function M.tensors(rows, lengths, width, device)
 end
 
 --- block_table i32 [B, max_blocks_per_seq] and seqused_k i32 [B] for sequences of the lengths `seqlens` in a pool of
---- num_blocks (default: as many as are needed). order "shuffled" (default) draws blocks by `seed`, "linear" takes 0, 1, ...
+--- num_blocks (default: as many as are needed). order "shuffled" (default) draws blocks by `seed`, "linear" takes 0,
+--- 1, ...
 local function block_table(args)
   errors.check_keys("block_table", args, keys)
   args = args or {}
   local lengths = args.seqlens
   if tensor.is_tensor(lengths) then lengths = lengths:totable() end
-  if type(lengths) ~= "table" then errors.raisef("block_table: seqlens is a %s, must be a table of lengths", type(lengths)) end
+  if type(lengths) ~= "table" then errors.raisef("block_table: seqlens is a %s, must be a table of lengths",
+    type(lengths)) end
   local block_size = positive("block_size", args.block_size)
   local order = args.order or "shuffled"
   if order ~= "shuffled" and order ~= "linear" then

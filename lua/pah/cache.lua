@@ -1,5 +1,6 @@
 -- cache.lua - the paged KV cache: a pool of blocks with reference counts, and sequences that own lists of blocks.
--- Promises: fork shares blocks and copies the last partial one only when a side appends (copy-on-write); when blocks run
+-- Promises: fork shares blocks and copies the last partial one only when a side appends (copy-on-write); when blocks
+-- run
 -- out, append returns nil and a reason and has changed nothing. Read next: block_table.lua, attention.lua (kv_append).
 local errors = require "pah.errors"
 local tensor = require "pah.tensor"
@@ -47,7 +48,8 @@ end
 
 function Cache:__tostring()
   local s = self:stats()
-  return ("pah.cache of %d blocks of %d tokens, %d used by %d sequences"):format(s.num_blocks, s.block_size, s.used_blocks,
+  return ("pah.cache of %d blocks of %d tokens, %d used by %d sequences"):format(s.num_blocks, s.block_size,
+    s.used_blocks,
     s.sequences)
 end
 
@@ -221,7 +223,8 @@ function Cache:stats()
   end
   local stored, used = 0, num_blocks - #self.free
   for _, n in pairs(filled) do stored = stored + n end
-  return {num_blocks = num_blocks, free_blocks = #self.free, used_blocks = used, shared_blocks = shared, block_size = size,
+  return {num_blocks = num_blocks, free_blocks = #self.free, used_blocks = used, shared_blocks = shared,
+    block_size = size,
     sequences = count, tokens = tokens, stored_tokens = stored,
     fragmentation = used > 0 and 1 - stored / (used * size) or 0}
 end

@@ -52,7 +52,7 @@ end
 
 local function tolerance(name, value, default)
   if value == nil then return default end
-  if type(value) ~= "number" or not (value >= 0) then
+  if type(value) ~= "number" or value ~= value or value < 0 then
     errors.raisef("allclose: %s is %s, must be a number >= 0", name, tostring(value))
   end
   return value

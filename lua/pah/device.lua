@@ -16,7 +16,8 @@ local function numbers(struct, fields)
   return t
 end
 
---- What the device is: name, model, arch, isa (strings), threads, sms, bytes, cache_bytes (numbers), host_memory (boolean).
+--- What the device is: name, model, arch, isa (strings), threads, sms, bytes, cache_bytes (numbers), host_memory
+--- (boolean).
 function Device:info()
   local info = ffi.new("struct pah_device_info")
   check(C.pah_device_get_info(self.handle, info))

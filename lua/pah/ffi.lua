@@ -1,5 +1,6 @@
 -- ffi.lua - the only ffi.cdef of pah: the text of src/pah.h, put into the program at build time.
--- Offers C (cache the namespace, never a function) and check(status), which raises pah's error line at the script's line.
+-- Offers C (cache the namespace, never a function) and check(status), which raises pah's error line at the script's
+-- line.
 local ffi = require "ffi"
 local host = require "pah.host"
 local errors = require "pah.errors"

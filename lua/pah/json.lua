@@ -1,5 +1,6 @@
 -- json.lua - JSON that keeps the order of keys: in FlashInfer-Trace it is the order of a kernel's arguments.
--- decode(text [, name]) -> value; objects are tables whose order json.keys gives; null is json.null; whole numbers beyond
+-- decode(text [, name]) -> value; objects are tables whose order json.keys gives; null is json.null; whole numbers
+-- beyond
 -- 2^53 are int64 cdata. Errors read "name:line:column: ...". encode(value [, {indent=}]) is its inverse.
 local ffi = require "ffi"
 local errors = require "pah.errors"
@@ -240,7 +241,8 @@ function encode_value(value, indent, level, seen)
   return tonumber(short) == value and short or ("%.17g"):format(value)
 end
 
---- The JSON text of a value. Keys keep their order if the object was decoded, else they are sorted; an empty table is [];
+--- The JSON text of a value. Keys keep their order if the object was decoded, else they are sorted; an empty table is
+--- [];
 --- NaN and infinities become the strings "NaN", "Infinity", "-Infinity". opts.indent: spaces per level.
 function M.encode(value, opts)
   errors.check_keys("json.encode", opts, {indent = true})

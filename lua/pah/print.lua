@@ -1,4 +1,5 @@
--- print.lua - tostring of a tensor, as NumPy prints an array: aligned columns, one format for all elements, elided when large,
+-- print.lua - tostring of a tensor, as NumPy prints an array: aligned columns, one format for all elements, elided
+-- when large,
 -- and a footer with dtype, device, shape and bytes.
 -- Half a unit in the last place, relative: how many digits a dtype is worth.
 local precision_of = {f64 = 0, f16 = 2.5e-4, bf16 = 2e-3, fp8_e4m3 = 3e-2, fp8_e5m2 = 6e-2}
@@ -19,7 +20,8 @@ end
 local function decimals_of(x, pattern, most, precision)
   for d = 0, most do
     local y = tonumber(("%." .. d .. pattern):format(x))
-    if math.abs(y - x) <= math.abs(x) * precision or math.abs(y - x) < 10 ^ -(most + 1) and pattern == "f" then return d end
+    if math.abs(y - x) <= math.abs(x) * precision or math.abs(y - x) < 10 ^ -(most + 1) and pattern == "f" then
+      return d end
   end
   return most
 end
@@ -45,7 +47,8 @@ local function float_format(numbers, precision)
   end
 end
 
--- NumPy keeps columns equal by padding the fraction with blanks: here each number keeps its own digits, padded on the right.
+-- NumPy keeps columns equal by padding the fraction with blanks: here each number keeps its own digits, padded on the
+-- right.
 local function pad_fractions(texts)
   local left, right = 0, 0
   local parts = {}
@@ -147,7 +150,8 @@ return function(M)
         for i, x in ipairs(numbers) do texts[i] = format(x) end
         if texts[1]:find("e", 1, true) then pad_left(texts) else pad_fractions(texts) end
       else
-        for i, x in ipairs(numbers) do texts[i] = type(x) == "cdata" and tostring(x):gsub("LL$", "") or ("%d"):format(x) end
+        for i, x in ipairs(numbers) do texts[i] = type(x) == "cdata" and tostring(x):gsub("LL$", "")
+          or ("%d"):format(x) end
         pad_left(texts)
       end
       body = #shape == 0 and texts[1] or layout(shape, texts, elide)

@@ -1,5 +1,6 @@
 -- random.lua - tensors of random numbers: pah.randn, rand, randint, randperm.
--- Element i of a seed has the same bits on every device and for every number of threads (src/random.c). Without a seed a
+-- Element i of a seed has the same bits on every device and for every number of threads (src/random.c). Without a seed
+-- a
 -- counter is used that starts at $PAH_SEED, else 0, so that a script run twice draws the same numbers.
 local errors = require "pah.errors"
 local tensor = require "pah.tensor"
@@ -47,7 +48,8 @@ local function randn(shape, opts)
   return t
 end
 
---- Uniform numbers in [low, high), by default [0, 1), all times `scale` (1); opts: seed, low, high, scale, dtype, device.
+--- Uniform numbers in [low, high), by default [0, 1), all times `scale` (1); opts: seed, low, high, scale, dtype,
+--- device.
 local function rand(shape, opts)
   errors.check_keys("rand", opts, keys.rand)
   opts = opts or {}
@@ -66,10 +68,11 @@ local function with_dtype(opts, dtype)
   return copy
 end
 
---- Whole numbers low <= x < high: randint(low, high, shape, opts), or randint(shape, {low=, high=, ...}); i64 by default.
+--- Whole numbers low <= x < high: randint(low, high, shape, opts), or randint(shape, {low=, high=, ...}); i64 by
+--- default.
 local function randint(low, high, shape, opts)
   if type(low) == "table" then
-    low, shape, opts = nil, low, high
+    shape, opts = low, high
     errors.check_keys("randint", opts, keys.randint)
     low, high = opts and opts.low or 0, opts and opts.high
   end

@@ -29,7 +29,8 @@ local function header_of(path, buffer)
   if bytes < 8 then raisef("%s: %d bytes are too few for a safetensors file", path, bytes) end
   local length = 0
   for i = 7, 0, -1 do length = length * 256 + base[i] end
-  if length > MAX_HEADER then raisef("%s: its header claims %.0f bytes, more than the %.0f allowed", path, length, MAX_HEADER) end
+  if length > MAX_HEADER then raisef("%s: its header claims %.0f bytes, more than the %.0f allowed", path, length,
+    MAX_HEADER) end
   if 8 + length > bytes then raisef("%s: its header claims %.0f bytes, the file has %d", path, length, bytes) end
   local header, why = json.try_decode(ffi.string(base + 8, length), path .. " (header)")
   if why then raisef("%s", why) end
@@ -55,7 +56,8 @@ local function entry_of(path, name, e, data)
   if begin > stop or stop > data then
     lie("data_offsets [%.0f, %.0f] are outside the %.0f bytes of data", begin, stop, data)
   end
-  if need ~= stop - begin then lie("its shape and dtype need %.0f bytes, its data_offsets hold %.0f", need, stop - begin) end
+  if need ~= stop - begin then lie("its shape and dtype need %.0f bytes, its data_offsets hold %.0f", need,
+    stop - begin) end
   return {name = name, dtype = dtypes[e.dtype], size = size, shape = e.shape, begin = begin, stop = stop}
 end
 
@@ -70,7 +72,8 @@ local function entries_of(path, header, data)
   local covered = 0
   for _, e in ipairs(order) do
     if e.begin < covered then raisef("%s: tensor %q overlaps another one", path, e.name) end
-    if e.begin > covered then raisef("%s: there is a hole of %.0f bytes before tensor %q", path, e.begin - covered, e.name) end
+    if e.begin > covered then raisef("%s: there is a hole of %.0f bytes before tensor %q", path, e.begin - covered,
+      e.name) end
     covered = e.stop
   end
   if covered ~= data then raisef("%s: %.0f bytes follow the last tensor", path, data - covered) end

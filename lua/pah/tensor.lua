@@ -1,5 +1,6 @@
 -- tensor.lua - the tensor of Lua: a struct pah_array (view and reference on its memory) with methods.
--- Promises: views share memory, which is freed with the last of them; every wrong argument is an error at the script's line.
+-- Promises: views share memory, which is freed with the last of them; every wrong argument is an error at the script's
+-- line.
 -- Read next: views.lua (shape and strides), index.lua (t[...]), print.lua (tostring).
 local ffi = require "ffi"
 local errors = require "pah.errors"
@@ -44,7 +45,8 @@ end
 function M.shape(what, shape)
   if type(shape) == "number" then shape = {shape} end
   if type(shape) ~= "table" then raisef("%s: shape is a %s, must be a table of sizes", what, type(shape)) end
-  if #shape > PAH_MAX_DIMS then raisef("%s: shape has %d dimensions, must have at most %d", what, #shape, PAH_MAX_DIMS) end
+  if #shape > PAH_MAX_DIMS then raisef("%s: shape has %d dimensions, must have at most %d", what, #shape,
+    PAH_MAX_DIMS) end
   local numel = 1
   local copy = {}
   for i = 1, #shape do
@@ -185,7 +187,8 @@ end
 --- t itself if it is contiguous, else a packed copy.
 function methods.contiguous(t) return methods.is_contiguous(t) and t or methods.clone(t) end
 
---- t with another dtype (a name), device (a name or an object) or both ({dtype =, device =}); t itself if nothing changes.
+--- t with another dtype (a name), device (a name or an object) or both ({dtype =, device =}); t itself if nothing
+--- changes.
 function methods.to(t, what)
   local dtype, device = nil, nil
   if type(what) == "string" and C.pah_dtype_from_name(what) ~= 0 then
@@ -342,7 +345,8 @@ end
 
 local owners = setmetatable({}, {__mode = "k"}) -- tensor -> what keeps its borrowed memory alive
 
---- Tensor over memory at an FFI pointer, contiguous and borrowed; opts.owner is kept alive with this tensor (not its views).
+--- Tensor over memory at an FFI pointer, contiguous and borrowed; opts.owner is kept alive with this tensor (not its
+--- views).
 function exports.from(ptr, shape, opts)
   errors.check_keys("from", opts, {dtype = true, device = true, owner = true})
   opts = opts or {}

@@ -1,5 +1,7 @@
--- trace.lua - FlashInfer-Trace: definitions (JSON), workloads (JSON lines) and the block tables they capture (safetensors).
--- Promises: the order of keys is kept; the pool size is taken from the indices, because axes.num_pages is often too small;
+-- trace.lua - FlashInfer-Trace: definitions (JSON), workloads (JSON lines) and the block tables they capture
+-- (safetensors).
+-- Promises: the order of keys is kept; the pool size is taken from the indices, because axes.num_pages is often too
+-- small;
 -- garbage indices are refused. An LSE of FlashInfer is base 2: multiply by ln 2 to compare it with pah's.
 local errors = require "pah.errors"
 local json = require "pah.json"
@@ -65,7 +67,8 @@ local function integers(name, t)
   return t:to("f64"):contiguous()
 end
 
---- From FlashInfer's lists to a block table: kv_indptr [B+1] and kv_indices [pages], last_page_len [B] or nil (full pages).
+--- From FlashInfer's lists to a block table: kv_indptr [B+1] and kv_indices [pages], last_page_len [B] or nil (full
+--- pages).
 --- Returns block_table, seqused_k, num_blocks = max(kv_indices) + 1; max_blocks (optional) is the largest pool allowed.
 function M.block_table(kv_indptr, kv_indices, last_page_len, page_size, max_blocks)
   local indptr, indices = integers("kv_indptr", kv_indptr), integers("kv_indices", kv_indices)
@@ -126,7 +129,8 @@ end
 function M.load(args)
   errors.check_keys("trace.load", args, {workload = 1, definition = 1, root = 1, device = 1})
   local workload, definition = args.workload, args.definition
-  if type(workload) ~= "table" or type(definition) ~= "table" then raisef("trace.load: needs workload and definition") end
+  if type(workload) ~= "table" or type(definition) ~= "table" then
+    raisef("trace.load: needs workload and definition") end
   if definition.op_type:gsub("^batch_", "") ~= "gqa_paged" then
     raisef("trace.load: op_type is %s, must be gqa_paged", tostring(definition.op_type))
   end
@@ -136,7 +140,8 @@ function M.load(args)
   local indptr, indices = input_of(workload, "kv_indptr", root, files), input_of(workload, "kv_indices", root, files)
   if not indptr or not indices then raisef("trace.load: the workload has no kv_indptr or no kv_indices") end
   local most = blocks_that_fit(definition, page_size, devices.get(args.device))
-  local result = {block_size = page_size, num_heads = c.num_qo_heads, num_kv_heads = c.num_kv_heads, head_dim = c.head_dim}
+  local result = {block_size = page_size, num_heads = c.num_qo_heads, num_kv_heads = c.num_kv_heads,
+    head_dim = c.head_dim}
   result.block_table, result.seqused_k, result.num_blocks = M.block_table(indptr, indices, last, page_size, most)
   result.dtype = M.dtype(definition.inputs.q.dtype)
   local scale = input_of(workload, "sm_scale", root, files)

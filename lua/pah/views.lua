@@ -1,5 +1,6 @@
 -- views.lua - methods that change shape and strides and share the memory: view, transpose, narrow, ...
--- Promises: none of them copies, but reshape where a view cannot be. Dimensions are 1-based, negative ones from the last.
+-- Promises: none of them copies, but reshape where a view cannot be. Dimensions are 1-based, negative ones from the
+-- last.
 local ffi = require "ffi"
 local errors = require "pah.errors"
 local raisef = errors.raisef
@@ -41,7 +42,8 @@ return function(M)
     return shape
   end
 
-  -- Strides for `shape` over t's memory without a copy, or nil: each group of new dimensions must lie in dimensions of t
+  -- Strides for `shape` over t's memory without a copy, or nil: each group of new dimensions must lie in dimensions of
+  -- t
   -- that are contiguous among themselves.
   local function view_strides(t, shape)
     local raw, strides = t.raw, {}
