@@ -40,33 +40,36 @@ uint32_t pah_encode(const struct pah_format *f, double x) {
   uint32_t overflow = f->saturates ? f->largest : f->largest + 1; /* the code after the largest is infinity */
   double a = fabs(x);
   if (isinf(a)) return sign | overflow;
-  if (a == 0) return sign;
   int bias = (1 << (f->exponent_bits - 1)) - 1;
-  int exponent;
-  frexp(a, &exponent);
-  exponent -= 1; /* a = m * 2^exponent with 1 <= m < 2 */
+  uint64_t bits;
+  memcpy(&bits, &a, sizeof bits);
+  int exponent = (int)(bits >> 52) - 1023; /* a = m * 2^exponent with 1 <= m < 2; float64's subnormals are below all */
   if (exponent < 1 - bias) exponent = 1 - bias;
   if (exponent > bias + 1) return sign | overflow;
-  /* In units of the last place; both steps are exact but the rounding (rint rounds to nearest even). A mantissa that
-   * rounds up into the next power of two carries into the exponent by plain addition, as codes are ordered. */
-  double units = rint(ldexp(a, f->mantissa_bits - exponent));
+  /* In units of the last place; scaling by a power of two is exact, and the one rounding is to nearest even: adding
+   * 2^52 leaves no room for a fraction. A mantissa that rounds up into the next power of two carries into the exponent
+   * by plain addition, as codes are ordered. */
+  uint64_t scale_bits = (uint64_t)(1023 + f->mantissa_bits - exponent) << 52;
+  double scale;
+  memcpy(&scale, &scale_bits, sizeof scale);
+  double units = (a * scale + 0x1p52) - 0x1p52;
   uint32_t code = (uint32_t)(exponent + bias - 1) * (1u << f->mantissa_bits) + (uint32_t)units;
   return sign | (code > f->largest ? overflow : code);
 }
 
-/* Decoding by widening the fields to those of f32; subnormals are scaled, which is exact. */
+/* Exponent and mantissa moved to their places in f32 make a number that is too small by a power of two, subnormals
+ * included, so one multiplication is exact. */
 static float decode(const struct pah_format *f, uint32_t code) {
-  uint32_t mantissa = code & ((1u << f->mantissa_bits) - 1);
-  int exponent = (int)(code >> f->mantissa_bits) & ((1 << f->exponent_bits) - 1);
   uint32_t magnitude = code & ((1u << (f->exponent_bits + f->mantissa_bits)) - 1);
   int bias = (1 << (f->exponent_bits - 1)) - 1;
-  float x;
-  if (magnitude > f->largest)
-    x = magnitude == f->largest + 1 && f != &pah_format_e4m3 ? INFINITY : NAN;
-  else if (exponent == 0)
-    x = ldexpf((float)mantissa, 1 - bias - f->mantissa_bits);
+  uint32_t bits = magnitude << (23 - f->mantissa_bits), scale_bits = (uint32_t)(127 + 127 - bias) << 23;
+  float x, scale;
+  memcpy(&x, &bits, sizeof x);
+  memcpy(&scale, &scale_bits, sizeof scale);
+  if (magnitude <= f->largest)
+    x *= scale;
   else
-    x = ldexpf((float)(mantissa | 1u << f->mantissa_bits), exponent - bias - f->mantissa_bits);
+    x = magnitude == f->largest + 1 && f != &pah_format_e4m3 ? INFINITY : NAN;
   return code >> (f->exponent_bits + f->mantissa_bits) & 1 ? -x : x;
 }
 

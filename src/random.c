@@ -37,8 +37,10 @@ static double natural_log(double x) {
   int e;
   double m = frexp(x, &e);
   if (m < 0.70710678118654752) m *= 2, e--;
+  static const double odd[] = {1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13, 1.0 / 11,
+                               1.0 / 9,  1.0 / 7,  1.0 / 5,  1.0 / 3,  1.0};
   double s = (m - 1) / (m + 1), s2 = s * s, sum = 0;
-  for (int k = 21; k >= 1; k -= 2) sum = sum * s2 + 1.0 / k;
+  for (int k = 0; k < (int)(sizeof odd / sizeof *odd); k++) sum = sum * s2 + odd[k];
   return 2 * s * sum + e * 0.69314718055994531;
 }
 
@@ -46,9 +48,15 @@ static double natural_log(double x) {
 static void cos_sin_turn(double u, double *cosine, double *sine) {
   int quarter = (int)(u * 4 + 0.5);
   double x = (u - quarter * 0.25) * 6.28318530717958648, x2 = x * x;
+  static const double even_step[] = {1.0 / 306, 1.0 / 240, 1.0 / 182, 1.0 / 132, 1.0 / 90,
+                                     1.0 / 56,  1.0 / 30,  1.0 / 12,  1.0 / 2}; /* 1 / (k (k-1)), k = 18, 16, ... 2 */
+  static const double odd_step[] = {1.0 / 342, 1.0 / 272, 1.0 / 210, 1.0 / 156, 1.0 / 110,
+                                    1.0 / 72,  1.0 / 42,  1.0 / 20,  1.0 / 6}; /* k = 19, 17, ... 3 */
   double c = 1, s = 1;
-  for (int k = 18; k >= 2; k -= 2) c = 1 - c * x2 / (k * (k - 1));
-  for (int k = 19; k >= 3; k -= 2) s = 1 - s * x2 / (k * (k - 1));
+  for (int k = 0; k < 9; k++) {
+    c = 1 - c * x2 * even_step[k];
+    s = 1 - s * x2 * odd_step[k];
+  }
   s *= x;
   double cos_of[4] = {c, -s, -c, s}, sin_of[4] = {s, c, -s, -c};
   *cosine = cos_of[quarter & 3];
