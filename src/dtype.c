@@ -77,8 +77,9 @@ float pah_f16_to_f32(uint16_t bits) {
   return decode(&pah_format_f16, bits);
 }
 
+/* Payloads of NaNs are dropped: LuaJIT would take a double whose NaN has one for a tagged value. */
 float pah_bf16_to_f32(uint16_t bits) {
-  uint32_t wide = (uint32_t)bits << 16;
+  uint32_t wide = (uint32_t)((bits & 0x7fff) > 0x7f80 ? (bits & 0x8000) | 0x7fc0 : bits) << 16;
   float x;
   memcpy(&x, &wide, sizeof x);
   return x;

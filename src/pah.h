@@ -135,6 +135,8 @@ int pah_tensor_is_contiguous(const struct pah_tensor *t);
 /* Element-wise copy between equal shapes, converting the dtype exactly as the functions above do (through
  * float64; to an integer: truncated toward zero, saturated, NaN 0), between any two devices. */
 int pah_tensor_copy(const struct pah_tensor *dst, const struct pah_tensor *src);
+/* All elements in row-major order as float64, every NaN the plain one (LuaJIT must not read another). */
+int pah_tensor_values(const struct pah_tensor *t, double *out);
 int pah_tensor_fill(const struct pah_tensor *t, double value);
 int pah_tensor_get(const struct pah_tensor *scalar,
                    double *value); /* any one-element tensor; i64 by pah_tensor_get_i64 */

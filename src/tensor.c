@@ -10,13 +10,15 @@
 #include "dtype.h"
 #include "error.h"
 
-/* ---- Elements to and from float64 ----------------------------------------------------------------------- */
+/* ---- Elements to and from float64 -----------------------------------------------------------------------
+ * NaNs lose sign and payload on the way: LuaJIT, which reads these numbers, would take some for tagged values. */
 
 #define LOAD(type, expression)                                                                                         \
   for (int64_t i = 0; i < n; i++, src += step) {                                                                       \
     type x;                                                                                                            \
     memcpy(&x, src, sizeof x);                                                                                         \
-    out[i] = (double)(expression);                                                                                     \
+    double y = (double)(expression);                                                                                   \
+    out[i] = y != y ? (double)NAN : y;                                                                                 \
   }                                                                                                                    \
   break
 
@@ -150,6 +152,30 @@ int pah_tensor_copy(const struct pah_tensor *dst, const struct pah_tensor *src) 
   }
   pah_host_view_close(&from, 0);
   return status;
+}
+
+struct values_context {
+  int dtype;
+  double *out;
+};
+
+static void values_run(const struct pah_run *run, void *context) {
+  const struct values_context *c = context;
+  for (int64_t done = 0; done < run->count; done += PAH_CHUNK) {
+    int64_t n = run->count - done < PAH_CHUNK ? run->count - done : PAH_CHUNK;
+    pah_load_f64(c->dtype, run->a + done * run->step_a, run->step_a, n, c->out + run->index + done);
+  }
+}
+
+int pah_tensor_values(const struct pah_tensor *t, double *out) {
+  int status = pah_tensor_check("tensor", t);
+  if (status || pah_tensor_numel(t) == 0) return status;
+  struct pah_host_view v;
+  status = pah_host_view_open(&v, t);
+  if (status) return status;
+  struct values_context c = {t->dtype, out};
+  pah_tensor_parallel_runs(&v.t, NULL, values_run, &c);
+  return pah_host_view_close(&v, 0);
 }
 
 /* ---- Fill and single elements ---------------------------------------------------------------------------- */

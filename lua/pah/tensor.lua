@@ -237,7 +237,9 @@ function methods.data(t) return ffi.cast(c_types[t.raw.dtype], t.raw.data) end
 function M.values(t)
   local exact = t.raw.dtype == C.PAH_I64
   local host = M.new(properties.shape(t), exact and "i64" or "f64", devices.get "cpu")
-  return methods.copy(host, t), methods.data(host)
+  local values = methods.data(host)
+  if exact then methods.copy(host, t) else check(C.pah_tensor_values(t.raw, values)) end
+  return host, values
 end
 
 --- Nested tables of numbers; the number itself for a 0-D tensor.
