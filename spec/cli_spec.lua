@@ -107,7 +107,8 @@ describe("the command line", function()
   it("reports errors of scripts with a traceback", function()
     golden("errors", {
       "fails.lua", "object.lua", "field.lua", "run field.lua", "syntax.lua", "-e 'error()'",
-      "-e 'error(nil)' words.lua", "-e 'error({})'", "-e 'error(12)'", "-e 'x ='", "-l no_such_module_here 2>&1 | head -1",
+      "-e 'error(nil)' words.lua", "-e 'error({})'", "-e 'error(12)'", "-e 'x ='",
+        "-l no_such_module_here 2>&1 | head -1",
       "-e 'local t = nil; t.x = 1'", "-e 'local function f() return 1 + f() end f()' 2>&1 | tail -3",
       "-e 'coroutine.wrap(function() error(\"inside\") end)()'",
     })

@@ -1,5 +1,5 @@
--- dtype_spec.lua - the conversions of dtype.c against a decoder written here from the formats' definitions: every code of
--- the 8- and 16-bit types, every midpoint between neighbours and the values just beside it.
+-- dtype_spec.lua - the conversions of dtype.c against a decoder written here from the formats' definitions: every code
+-- of the 8- and 16-bit types, every midpoint between neighbours and the values just beside it.
 local ffi = require "ffi"
 local C = require("pah.ffi").C
 

@@ -1,4 +1,5 @@
--- random_spec.lua - random numbers: known answers of Philox, independence of threads, strides and dtype, moments, bounds.
+-- random_spec.lua - random numbers: known answers of Philox, independence of threads, strides and dtype, moments,
+-- bounds.
 local ffi = require "ffi"
 
 -- Philox 4x32-10 in plain Lua, from the paper's definition.
