@@ -18,8 +18,8 @@ need() {
   export DEBIAN_FRONTEND=noninteractive
   # Lists may be absent or old on a fresh machine: fetch them once, then install.
   # shellcheck disable=SC2086
-  { $root apt-get update -qq && $root apt-get install -y -qq --no-install-recommends $missing; } >&2 </dev/null || {
-    echo "pah: apt-get could not install:$missing" >&2
+  log=$({ $root apt-get update -qq && $root apt-get install -y -qq --no-install-recommends $missing; } 2>&1 </dev/null) || {
+    printf '%s\npah: apt-get could not install:%s\n' "$log" "$missing" >&2
     return 1
   }
 }
