@@ -150,7 +150,7 @@ describe("the prompt on a terminal", function()
     t.send("while true do end", "Enter")
     os.execute "sleep 0.3"
     t.send "C-c"
-    t.expect "interrupted"
+    t.expect "interrupted\n>"
     t.send("6 * 7", "Enter")
     t.expect "\n42\n"
     t.send("half a line", "C-c", "7 * 7", "Enter")

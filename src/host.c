@@ -45,7 +45,8 @@ int host_rearm(lua_State *L) {
 static void stop(lua_State *L, lua_Debug *ar) {
   (void)ar;
   lua_sethook(L, NULL, 0, 0);
-  luaL_error(L, "interrupted");
+  lua_pushliteral(L, "interrupted"); /* no position: it may be anywhere; the traceback tells */
+  lua_error(L);
 }
 
 /* Running kernels return early, running Lua code raises at its next instruction. A call that does neither, such as

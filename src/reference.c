@@ -212,7 +212,7 @@ static int forward(const struct pah_attn *a) {
   int status = 0;
 #pragma omp parallel for schedule(dynamic) if (ref_is_large(a))
   for (int64_t pair = 0; pair < s.B * s.H; pair++) {
-    int failed = forward_head(a, pair / s.H, pair % s.H);
+    int failed = pah_interrupted ? PAH_EINTERRUPTED : forward_head(a, pair / s.H, pair % s.H);
     if (failed) {
 #pragma omp atomic write
       status = failed;

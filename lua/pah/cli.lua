@@ -28,7 +28,7 @@ local function list_examples()
     local name = file:match "^(.+)%.lua$"
     if name then
       local path = folder .. "/" .. file
-      list[#list + 1] = {name = name, path = path, about = options.first_comment(path) or ""}
+      list[#list + 1] = {name = name, path = path, about = options.about(path) or ""}
     end
   end
   table.sort(list, function(a, b) return a.name < b.name end)

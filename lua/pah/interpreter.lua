@@ -36,7 +36,7 @@ end
 
 -- First and last frame that concern the script: the library's way to errors.raise is left out, and so is what the
 -- program did to start the script.
-local function extent(frames)
+local function extent(frames, message)
   local first, last = 1, #frames
   for i = #frames, 1, -1 do
     if frames[i].func == xpcall then
@@ -47,7 +47,8 @@ local function extent(frames)
   local script = last
   while script > 0 and errors.inside(frames[script].source) do script = script - 1 end
   if script > 0 then last = script end
-  local i, raised = 1, false -- raised: by errors.lua, not by a mistake in the library, where every frame counts
+  -- raised: by errors.lua or by Ctrl-C, not by a mistake in the library, where every frame counts
+  local i, raised = 1, message == "interrupted"
   while i <= last and (frames[i].what == "C" or errors.inside(frames[i].source)) do
     raised = raised or frames[i].func == errors.raise
     i = i + 1
@@ -67,7 +68,7 @@ function M.traceback(e, level)
     frames[#frames + 1] = info
     level = level + 1
   end
-  local first, last = extent(frames)
+  local first, last = extent(frames, message)
   local lines = {message, "stack traceback:"}
   for i = first, last do
     if last - first > 24 and i == first + 12 then lines[#lines + 1] = "\t..." end

@@ -185,14 +185,19 @@ end
 
 -- ---- Scripts --------------------------------------------------------------------------------------------------
 
---- The text of the first comment of a Lua file, one line; nil if it has none.
-function M.first_comment(path)
+--- What a Lua file says it is: the first sentence of its first comment, without the file's own name; nil if it has
+--- none.
+function M.about(path)
   local file = io.open(path)
   if not file then return nil end
-  local line = file:read "*l"
-  if line and line:match "^#!" then line = file:read "*l" end
+  local words = {}
+  for line in file:lines() do
+    local text = line:match "^%-%-+%s*(.-)%s*$"
+    if text then words[#words + 1] = text elseif #words > 0 or not line:match "^#!" then break end
+  end
   file:close()
-  return line and line:match "^%-%-+%s*(%S.-)%s*$"
+  local text = table.concat(words, " "):gsub("^[%w_.-]+ ?[:-] ", "")
+  return text ~= "" and ((text .. " "):match "^(.-)[.:;]%s" or text) or nil
 end
 
 --- Declares the script's options: {name = {"help", default, choices = {...}, type = "number"}}. The command line takes
@@ -210,8 +215,9 @@ function M.options(spec)
     os.exit(2, true)
   end
   if opt.help then
-    local about = M.first_comment(script)
-    io.stdout:write("usage: pah ", script, " [options]\n", about and about .. "\n" or "", "\noptions:\n", M.help(spec))
+    local about = M.about(script)
+    io.stdout:write("usage: pah ", script, " [options]\n", about and about .. ".\n" or "")
+    io.stdout:write("\noptions:\n", M.help(spec))
     os.exit(0, true)
   end
   return opt
