@@ -1,7 +1,7 @@
 /* cpu/decode.h - one query per sequence: bandwidth is all, so every byte of K and V is read once, for all heads.
  * The tokens of all sequences form one range that is cut into equal pieces, one per thread (or num_splits per
  * sequence); each piece leaves a softmax state per head, and states are merged in order at the end.
- * Read next: decode_tile.h (16 tokens of one piece), softmax.h. */
+ * Read next: decode_tile.h (32 tokens of one piece), softmax.h. */
 #ifndef PAH_CPU_DECODE_H
 #define PAH_CPU_DECODE_H
 
@@ -26,6 +26,7 @@ struct decode {
   int *owner;                  /* [items]: thread; NULL: any */
   float *q;                    /* [B][H][ld], f32 */
   float *o;                    /* [items][H][ld] */
+  float *scale;                /* [B][Hkv]: from q k to a score */
   struct softmax_state *state; /* [items][H] */
   float *scratch;              /* [threads][DECODE_SCRATCH] */
 };
@@ -94,6 +95,11 @@ static void decode_load_q(const struct decode *w) {
   }
 }
 
+static void decode_load_scales(const struct decode *w) {
+  for (int64_t b = 0; b < w->s.B; b++)
+    for (int64_t head = 0; head < w->s.Hkv; head++) w->scale[b * w->s.Hkv + head] = paged_scale(w->a, &w->s, b, head);
+}
+
 /* ---- One piece ------------------------------------------------------------------------------------------- */
 
 static void decode_item_run(const struct decode *w, int64_t n, float *scratch) {
@@ -102,6 +108,7 @@ static void decode_item_run(const struct decode *w, int64_t n, float *scratch) {
   t.q = w->q + item->b * w->s.H * w->ld;
   t.o = w->o + n * w->s.H * w->ld;
   t.state = w->state + n * w->s.H;
+  t.scale = w->scale + item->b * w->s.Hkv;
   memset(t.o, 0, (size_t)(w->s.H * w->ld) * sizeof(float));
   for (int64_t h = 0; h < w->s.H; h++) t.state[h] = (struct softmax_state){-INFINITY, 0};
   decode_tile_layout(&t, scratch);
@@ -150,9 +157,10 @@ static int decode_alloc(struct decode *w, int64_t items, int threads) {
   w->first_item = malloc((size_t)(w->s.B + 1) * sizeof *w->first_item);
   w->q = scratch_floats(w->s.B * w->s.H * w->ld);
   w->o = scratch_floats(rows * w->ld);
+  w->scale = scratch_floats(w->s.B * w->s.Hkv);
   w->state = malloc((size_t)(rows + 1) * sizeof *w->state);
   w->scratch = scratch_floats(threads * decode_tile_floats(&w->s, w->ld));
-  return w->item && w->owner && w->first_item && w->q && w->o && w->state && w->scratch;
+  return w->item && w->owner && w->first_item && w->q && w->o && w->scale && w->state && w->scratch;
 }
 
 static void decode_free(struct decode *w) {
@@ -161,6 +169,7 @@ static void decode_free(struct decode *w) {
   free(w->first_item);
   free(w->q);
   free(w->o);
+  free(w->scale);
   free(w->state);
   free(w->scratch);
 }
@@ -176,6 +185,7 @@ static int decode_run(const struct pah_attn *a, int threads) {
   }
   decode_plan(&w, total, threads);
   decode_load_q(&w);
+  decode_load_scales(&w);
   int64_t floats = decode_tile_floats(&w.s, w.ld);
   int pinned = a->num_splits <= 0;
 #pragma omp parallel num_threads(threads)
