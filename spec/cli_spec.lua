@@ -86,7 +86,8 @@ describe("the command line", function()
 
   it("says what is wrong with its words, and how they go", function()
     golden("usage", {
-      "--nonsense", "-e", "-Z", "tset", "run", "run --batch 1 x.lua", "info word", "info --jsno", "kernels --json=1 x",
+      "--nonsense", "-e", "-Z", "tset", "gone.lua", "hello",
+      "run", "run --batch 1 x.lua", "info word", "info --jsno", "kernels --json=1 x",
       "run no/such/file.lua", "help info kernels",
     })
   end)

@@ -132,7 +132,8 @@ static void find_data(const char *exe, char *dir, size_t bytes) {
   }
   for (int above = 0; slash && above < 2; above++) {
     char probe[2 * PATH_MAX];
-    snprintf(dir, bytes, "%.*s/%sshare/pah", (int)(slash - exe), exe, above ? "../" : "");
+    while (above && slash > exe && *--slash != '/') continue;
+    snprintf(dir, bytes, "%.*s/share/pah", (int)(slash - exe), exe);
     snprintf(probe, sizeof probe, "%s/lua/pah/init.lua", dir);
     if (!access(probe, R_OK)) return;
   }

@@ -207,10 +207,13 @@ local function main(argv)
   if first == "--version" then return interpreter.print_version() or 0 end
   if commands[first] then return run_command(first, {unpack(argv, 2)}) end
   if first and not first:match "^%-" and not readable(first) then
-    local nearest = errors.nearest(first, commands)
-    local example = not find_script(first) or ("it is an example: `pah run %s`"):format(first)
-    return complain(('no command and no file is named "%s"'):format(first),
-      type(example) == "string" and example or ('did you mean "%s"? `pah --help` lists the commands'):format(nearest))
+    local hint = ('did you mean "%s"? `pah --help` lists the commands'):format(errors.nearest(first, commands))
+    if find_script(first) then
+      hint = ("it is an example: `pah run %s`"):format(first)
+    elseif first:find "[./]" then
+      hint = "give the path of a file; `pah --help` lists the commands"
+    end
+    return complain(('no command and no file is named "%s"'):format(first), hint)
   end
   local code, why = interpreter.main(argv, function() return require("pah.repl").run() end)
   return code or complain(why, "`pah --help` lists the options")
