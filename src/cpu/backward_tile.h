@@ -5,44 +5,13 @@
 #ifndef PAH_CPU_BACKWARD_TILE_H
 #define PAH_CPU_BACKWARD_TILE_H
 
-#include "../attn.h"
-#include "backward_gemm.h"
 #include "backward_score.h"
 #include "rows.h"
+#include "tile.h"
 
 /* Multiples of every CELL_ROWS and CELL_COLS. Many keys, since every tile of
  * keys loads all its query rows again; at D = 128 the arrays of a thread take 0.9 MiB, about a second-level cache. */
 enum { TILE_KEYS = 192, TILE_ROWS = 96, TILE_SCORES = TILE_KEYS + 16, TILE_MAX_D = 256 };
-
-/* Which keys a query sees, as distances from its diagonal: [i + off - left, i + off + right]. */
-struct tile_mask {
-  int64_t len_q, len_k, off, left, right, group;
-};
-
-static struct tile_mask tile_mask(const struct pah_attn *a, int64_t len_q, int64_t len_k, int64_t group) {
-  const int64_t far = INT64_MAX / 4; /* no limit, with room to add */
-  struct tile_mask m = {len_q, len_k, a->causal == PAH_CAUSAL_TOP_LEFT ? 0 : len_k - len_q, far, far, group};
-  if (a->window_left >= 0) m.left = a->window_left;
-  if (a->window_right >= 0) m.right = a->window_right;
-  if (a->causal != PAH_CAUSAL_NONE && m.right > 0) m.right = 0;
-  return m;
-}
-
-static inline int64_t tile_clamp(int64_t x, int64_t low, int64_t high) {
-  return x < low ? low : x > high ? high : x;
-}
-
-/* Flat rows [*first, *end) that see at least one of the keys [key, key_end), but for holes at the ends. */
-static inline void tile_rows_of(const struct tile_mask *m, int64_t key, int64_t key_end, int64_t *first, int64_t *end) {
-  *first = tile_clamp(key - m->off - m->right, 0, m->len_q) * m->group;
-  *end = tile_clamp(key_end - m->off + m->left, 0, m->len_q) * m->group;
-}
-
-/* Keys [*first, *end) that at least one of the flat rows [row, row_end) sees; exact for a single row. */
-static inline void tile_keys_of(const struct tile_mask *m, int64_t row, int64_t row_end, int64_t *first, int64_t *end) {
-  *first = tile_clamp(row / m->group + m->off - m->left, 0, m->len_k);
-  *end = tile_clamp((row_end - 1) / m->group + m->off + m->right + 1, 0, m->len_k);
-}
 
 /* A thread's scratch. Rows of q, dout, k, v, dk and dv are `ld` apart: D rounded up to CELL_COLS and an odd number of
  * lines, so that a column of panels spreads over all sets of L1 instead of a few. */
@@ -79,33 +48,7 @@ static int64_t tile_layout(struct tile *t, int64_t D, float *at) {
   return used;
 }
 
-/* 1 if any of n elements is NaN or infinite: x * 0 is then NaN, and stays in the sum. */
-static int tile_odd(const float *x, int64_t n) {
-  float sum[8] = {0};
-  for (int64_t i = 0; i < n; i += 8) /* n is a multiple of 8, as D is */
-    for (int l = 0; l < 8; l++) sum[l] += x[i + l] * 0.0f;
-  float all = 0;
-  for (int l = 0; l < 8; l++) all += sum[l];
-  return isnan(all);
-}
-
-/* Panels of [D][CELL_COLS] from rows of keys; columns past `keys` become 0. */
-static void tile_transpose(float *panels, const float *rows, int64_t ld, int64_t keys, int64_t D) {
-  for (int64_t key = 0; key < keys; key += CELL_COLS, panels += D * CELL_COLS) {
-    int64_t n = keys - key < CELL_COLS ? keys - key : CELL_COLS;
-    for (int64_t d = 0; d < D; d++) {
-      for (int64_t j = 0; j < n; j++) panels[d * CELL_COLS + j] = rows[(key + j) * ld + d];
-      for (int64_t j = n; j < CELL_COLS; j++) panels[d * CELL_COLS + j] = 0;
-    }
-  }
-}
-
 /* ---- The products over one pair of tiles ----------------------------------------------------------------- */
-
-/* A pair: flat rows [row, row + rows) against keys [key, key + keys). */
-struct tile_pair {
-  int64_t row, rows, key, keys;
-};
 
 /* c = a x b^T for the rows and panels of which anything is visible. */
 static void tile_scores(const struct tile *t, const struct tile_mask *mask, const struct tile_pair *at, const float *a,

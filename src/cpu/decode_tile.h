@@ -5,11 +5,11 @@
 #ifndef PAH_CPU_DECODE_TILE_H
 #define PAH_CPU_DECODE_TILE_H
 
-#include "backward_gemm.h"
-#include "backward_tile.h"
+#include "gemm.h"
 #include "paged.h"
 #include "rows.h"
 #include "softmax.h"
+#include "tile.h"
 
 enum { DECODE_TOKENS = 2 * SOFTMAX_LANES, DECODE_MAX_D = 256 + 32 };
 

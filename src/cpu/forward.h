@@ -1,17 +1,18 @@
 /* cpu/forward.h - fwd and fwd_fp8: tiles of query rows against tiles of keys with an online softmax.
  * A task is (sequence, KV head, tile of rows), where row = query * group + head in the group: the heads of a KV head
  * share every K and V tile, which is converted to f32 and packed once per pair of tiles. Masked tiles are skipped.
- * Read next: backward_gemm.h (the register tile), softmax.h. */
+ * Read next: gemm.h (the register tile), tile.h, softmax.h. */
 #ifndef PAH_CPU_FORWARD_H
 #define PAH_CPU_FORWARD_H
 
 #include <omp.h>
 
 #include "../error.h"
-#include "backward_tile.h"
 #include "paged.h"
+#include "rows.h"
 #include "scratch.h"
 #include "softmax.h"
+#include "tile.h"
 
 /* 192 rows pay for packing a tile of keys; at D = 128 the arrays of a thread take 0.45 MiB, within a second-level cache
  * of 512 KiB. FWD_ROWS is a multiple of every CELL_ROWS, FWD_KEYS of every CELL_COLS and of SOFTMAX_LANES. The scores

@@ -5,7 +5,7 @@
 #ifndef PAH_CPU_LANES_H
 #define PAH_CPU_LANES_H
 
-#include "backward_gemm.h"
+#include "gemm.h"
 
 #if defined(__F16C__)
 #include <immintrin.h>

@@ -5,7 +5,7 @@
 #ifndef PAH_CPU_SOFTMAX_H
 #define PAH_CPU_SOFTMAX_H
 
-#include "backward_score.h"
+#include "score.h"
 
 enum { SOFTMAX_LANES = 16 };
 

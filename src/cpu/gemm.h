@@ -1,8 +1,9 @@
-/* cpu/backward_gemm.h - the register tile of the backward pass: up to CELL_ROWS x CELL_COLS elements of a product.
+/* cpu/gemm.h - the register tile of every product of f32 tiles: up to CELL_ROWS x CELL_COLS elements of it.
  * A is broadcast element by element with any two strides, so that it may be P or its transpose without a copy; B is
- * read in rows of CELL_COLS, which stay in L1 while the caller walks over the row groups of A. */
-#ifndef PAH_CPU_BACKWARD_GEMM_H
-#define PAH_CPU_BACKWARD_GEMM_H
+ * read in rows of CELL_COLS, which stay in L1 while the caller walks over the row groups of A.
+ * Read next: tile.h (masks and panels). */
+#ifndef PAH_CPU_GEMM_H
+#define PAH_CPU_GEMM_H
 
 #include <stdint.h>
 #include <string.h>

@@ -1,0 +1,68 @@
+/* cpu/tile.h - what all tiled passes share: which keys and rows of a tile see each other, panels of transposed rows,
+ * and the test for values that a product with 0 does not remove. Query rows are counted flat, row = query * group +
+ * head in the group. Read next: forward.h, backward_tile.h. */
+#ifndef PAH_CPU_TILE_H
+#define PAH_CPU_TILE_H
+
+#include <math.h>
+
+#include "../attn.h"
+#include "gemm.h"
+
+/* Which keys a query sees, as distances from its diagonal: [i + off - left, i + off + right]. */
+struct tile_mask {
+  int64_t len_q, len_k, off, left, right, group;
+};
+
+static struct tile_mask tile_mask(const struct pah_attn *a, int64_t len_q, int64_t len_k, int64_t group) {
+  const int64_t far = INT64_MAX / 4; /* no limit, with room to add */
+  struct tile_mask m = {len_q, len_k, a->causal == PAH_CAUSAL_TOP_LEFT ? 0 : len_k - len_q, far, far, group};
+  if (a->window_left >= 0) m.left = a->window_left;
+  if (a->window_right >= 0) m.right = a->window_right;
+  if (a->causal != PAH_CAUSAL_NONE && m.right > 0) m.right = 0;
+  return m;
+}
+
+static inline int64_t tile_clamp(int64_t x, int64_t low, int64_t high) {
+  return x < low ? low : x > high ? high : x;
+}
+
+/* Flat rows [*first, *end) that see at least one of the keys [key, key_end), but for holes at the ends. */
+static inline void tile_rows_of(const struct tile_mask *m, int64_t key, int64_t key_end, int64_t *first, int64_t *end) {
+  *first = tile_clamp(key - m->off - m->right, 0, m->len_q) * m->group;
+  *end = tile_clamp(key_end - m->off + m->left, 0, m->len_q) * m->group;
+}
+
+/* Keys [*first, *end) that at least one of the flat rows [row, row_end) sees; exact for a single row. */
+static inline void tile_keys_of(const struct tile_mask *m, int64_t row, int64_t row_end, int64_t *first, int64_t *end) {
+  *first = tile_clamp(row / m->group + m->off - m->left, 0, m->len_k);
+  *end = tile_clamp((row_end - 1) / m->group + m->off + m->right + 1, 0, m->len_k);
+}
+
+/* A pair: flat rows [row, row + rows) against keys [key, key + keys). */
+struct tile_pair {
+  int64_t row, rows, key, keys;
+};
+
+/* 1 if any of n elements is NaN or infinite: x * 0 is then NaN, and stays in the sum. */
+static int tile_odd(const float *x, int64_t n) {
+  float sum[8] = {0};
+  for (int64_t i = 0; i < n; i += 8) /* n is a multiple of 8, as D is */
+    for (int l = 0; l < 8; l++) sum[l] += x[i + l] * 0.0f;
+  float all = 0;
+  for (int l = 0; l < 8; l++) all += sum[l];
+  return isnan(all);
+}
+
+/* Panels of [D][CELL_COLS] from rows of keys; columns past `keys` become 0. */
+static void tile_transpose(float *panels, const float *rows, int64_t ld, int64_t keys, int64_t D) {
+  for (int64_t key = 0; key < keys; key += CELL_COLS, panels += D * CELL_COLS) {
+    int64_t n = keys - key < CELL_COLS ? keys - key : CELL_COLS;
+    for (int64_t d = 0; d < D; d++) {
+      for (int64_t j = 0; j < n; j++) panels[d * CELL_COLS + j] = rows[(key + j) * ld + d];
+      for (int64_t j = n; j < CELL_COLS; j++) panels[d * CELL_COLS + j] = 0;
+    }
+  }
+}
+
+#endif
