@@ -164,7 +164,7 @@ describe("the command line", function()
 
   it("stops a script at Ctrl-C with code 130", function()
     write("waits.lua", "jit.off(true) local t = pah.clock() while pah.clock() - t < 20 do end\n")
-    local status = os.execute(("cd %s && timeout -s INT 0.5 %s waits.lua 2>err; test $? = 124"):format(quoted(folder),
+    local status = os.execute(("cd %s && timeout -s INT 2 %s waits.lua 2>err; test $? = 124"):format(quoted(folder),
       quoted(host.exe)))
     assert.equal(0, status)
     local err = io.open(folder .. "/err"):read "*a"

@@ -118,9 +118,9 @@ local function session()
     pipe:close()
     return text
   end
-  -- Waits until the screen holds the pattern; an assertion fails after ten seconds.
+  -- Waits until the screen holds the pattern; an assertion fails after thirty seconds.
   function self.expect(pattern)
-    local limit = pah.clock() + 10
+    local limit = pah.clock() + 30
     while not self.screen():find(pattern) do
       assert(pah.clock() < limit, ("no %q on the screen:\n%s"):format(pattern, self.screen()))
       os.execute "sleep 0.05"
