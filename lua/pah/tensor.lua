@@ -166,10 +166,10 @@ end
 
 --- Sets every element to the number v (an int64 cdata stays exact in i64); returns t.
 function methods.fill(t, v)
-  if type(v) == "cdata" and t.raw.dtype == C.PAH_I64 then
-    local one = M.new({1}, "i64", properties.device(t))
+  if type(v) == "cdata" and not M.is_tensor(v) and tonumber(v) then
+    local one = M.new({}, "i64", properties.device(t))
     check(C.pah_tensor_set_i64(one.raw, v))
-    return methods.copy(t, methods.expand(one, unpack(t.raw.ndim > 0 and properties.shape(t) or {1})))
+    return methods.copy(t, methods.expand(one, properties.shape(t)))
   end
   if type(v) ~= "number" then raisef("fill: value is a %s, must be a number", type(v)) end
   check(C.pah_tensor_fill(t.raw, v))
