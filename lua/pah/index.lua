@@ -8,19 +8,26 @@ return function(M)
   local methods, properties = M.methods, M.properties
 
   -- The view that a list of indices names: a number selects, {} keeps all, {a, b} a range, {a} one kept dimension.
+  -- Errors name the tensor's dimension i, where select and narrow would name the shrunken view's.
   local function slice(t, spec)
     if #spec > t.raw.ndim then raisef("index: names %d dimensions, the tensor has %d", #spec, t.raw.ndim) end
     local view, d = t, 1
     for i = 1, #spec do
       local item = spec[i]
+      local size = tonumber(view.raw.shape[d - 1])
       if type(item) == "number" then
+        if item % 1 == 0 and (item == 0 or item > size or item < -size) then
+          raisef("index: %d of dimension %d is outside 1 to %d", item, i, size)
+        end
         view = methods.select(view, d, item)
       elseif type(item) == "table" and #item <= 2 then
         if #item > 0 then
-          local size = tonumber(view.raw.shape[d - 1])
           local first, last = M.whole("index", item[1]), M.whole("index", item[2] or item[1])
           first = first < 0 and size + 1 + first or first
           last = last < 0 and size + 1 + last or last
+          if first < 1 or last > size then
+            raisef("index: elements %d to %d of dimension %d are outside 1 to %d", first, last, i, size)
+          end
           view = methods.narrow(view, d, first, math.max(last - first + 1, 0))
         end
         d = d + 1
