@@ -1,5 +1,5 @@
--- index_spec.lua - t[...], #t, get and set: indices, ranges and negative ones against spec/support/model.lua, assignment
--- through them, exact int64, and every wrong index with its message at the script's line.
+-- index_spec.lua - t[...], #t, get and set: indices, ranges and negative ones against spec/support/model.lua,
+-- assignment through them, exact int64, and every wrong index with its message at the script's line.
 local model = require "spec.support.model"
 
 local function refused(part, f)
@@ -126,8 +126,8 @@ describe("a wrong index", function()
     refused("select: index: is 1.5, must be a whole number", function() return t[1.5] end)
     refused("select: index: is nan, must be a whole number", function() return t[0 / 0] end)
     refused("index: names 3 dimensions, the tensor has 2", function() return t[{1, 1, 1}] end)
-    refused("narrow: elements 2 to 4 of dimension 2 are outside 1 to 3", function() return t[{1, {2, 4}}] end)
-    refused("narrow: elements 0 to 2 of dimension 2 are outside 1 to 3", function() return t[{1, {0, 2}}] end)
+    refused("index: elements 2 to 4 of dimension 2 are outside 1 to 3", function() return t[{1, {2, 4}}] end)
+    refused("index: elements 0 to 2 of dimension 2 are outside 1 to 3", function() return t[{1, {0, 2}}] end)
     refused("index: item 2 is a table of 3, must be", function() return t[{1, {1, 2, 3}}] end)
     refused("index: item 1 is x, must be a number, {first, last} or {}", function() return t[{"x"}] end)
     refused("index: is x, must be", function() return t[{{"x", 2}}] end)
@@ -141,7 +141,8 @@ describe("a wrong index", function()
     refused("fill: value is a string, must be a number", function() t[1] = "x" end)
     refused("fill: value is a nil, must be a number", function() t[1] = nil end)
     refused("copy: src has shape [2], must have [3]", function() t[1] = pah.zeros {2} end)
-    refused("get: ", function() t:get(1, {}) end)
+    refused("index: -4 of dimension 2 is outside 1 to 3", function() return t[{1, -4}] end)
+    refused("index: 4 of dimension 2 is outside 1 to 3", function() t:get(1, 4) end)
     assert.same({{0, 0, 0}, {0, 0, 0}}, t:totable())
   end)
 end)
