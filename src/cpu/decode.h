@@ -1,6 +1,7 @@
 /* cpu/decode.h - one query per sequence: bandwidth is all, so every byte of K and V is read once, for all heads.
- * The tokens of all sequences form one range that is cut into equal pieces, one per thread (or num_splits per
- * sequence); each piece leaves a softmax state per head, and states are merged in order at the end.
+ * The tokens of all sequences form one range that is cut into equal pieces, several per thread so that a thread that
+ * is held up costs little (or num_splits per sequence); each piece leaves a softmax state per head, and the states of
+ * a sequence are merged in order at the end: the result depends on the number of threads, not on their luck.
  * Read next: decode_tile.h (32 tokens of one piece), softmax.h. */
 #ifndef PAH_CPU_DECODE_H
 #define PAH_CPU_DECODE_H
@@ -11,6 +12,9 @@
 #include "decode_tile.h"
 #include "scratch.h"
 
+/* Pieces per thread, and the tiles that a piece should have at least to be worth its start and its merge. */
+enum { DECODE_PARTS = 8, DECODE_MIN_TILES = 4 };
+
 /* A piece: tokens [key, key_end) of a sequence. */
 struct decode_item {
   int64_t b, key, key_end;
@@ -19,11 +23,10 @@ struct decode_item {
 struct decode {
   const struct pah_attn *a;
   struct pah_attn_sizes s;
-  int64_t ld;                  /* floats between rows of q and o */
-  int64_t items, per_thread;   /* per_thread: items a thread may have, at most */
+  int64_t ld; /* floats between rows of q and o */
+  int64_t items;
   struct decode_item *item;    /* in order of sequence and key */
   int64_t *first_item;         /* [B+1] */
-  int *owner;                  /* [items]: thread; NULL: any */
   float *q;                    /* [B][H][ld], f32 */
   float *o;                    /* [items][H][ld] */
   float *scale;                /* [B][Hkv]: from q k to a score */
@@ -38,53 +41,50 @@ static void decode_range(const struct decode *w, int64_t b, int64_t *key, int64_
   *key_end = last + 1 > *key ? last + 1 : *key;
 }
 
-static void decode_add(struct decode *w, int64_t b, int64_t key, int64_t key_end, int owner) {
-  if (key >= key_end) return;
-  w->item[w->items] = (struct decode_item){b, key, key_end};
-  w->owner[w->items++] = owner;
+static void decode_add(struct decode *w, int64_t b, int64_t key, int64_t key_end) {
+  if (key < key_end) w->item[w->items++] = (struct decode_item){b, key, key_end};
 }
 
-/* Cuts at multiples of a tile, counted from the first visible token, so that pieces end in few odd tiles. */
-static int64_t decode_cut(int64_t tokens, int64_t part, int64_t parts) {
-  int64_t tiles = (tokens + DECODE_TOKENS - 1) / DECODE_TOKENS, cut = tiles * part / parts * DECODE_TOKENS;
-  return cut < tokens ? cut : tokens;
+static int64_t decode_tiles(int64_t tokens) {
+  return (tokens + DECODE_TOKENS - 1) / DECODE_TOKENS;
 }
 
-/* Fills the items. Called with room for what decode_count says. */
-static void decode_plan(struct decode *w, int64_t total, int threads) {
-  int64_t done = 0; /* tiles of all sequences before this one */
+/* Fills the items. Called with room for what decode_count says. Without num_splits the tiles of all sequences are
+ * numbered through and cut into `parts` ranges; cuts fall between tiles, so that few odd tiles remain. */
+static void decode_plan(struct decode *w, int64_t tiles, int64_t parts) {
+  int64_t done = 0, splits = w->a->num_splits; /* done: tiles of the sequences before this one */
   for (int64_t b = 0; b < w->s.B; b++) {
     int64_t key, key_end;
     decode_range(w, b, &key, &key_end);
-    int64_t tokens = key_end - key, tiles = (tokens + DECODE_TOKENS - 1) / DECODE_TOKENS;
+    int64_t tokens = key_end - key, own = decode_tiles(tokens);
     w->first_item[b] = w->items;
-    if (w->a->num_splits > 0) {
-      for (int64_t n = 0; n < w->a->num_splits; n++)
-        decode_add(w, b, key + tokens * n / w->a->num_splits, key + tokens * (n + 1) / w->a->num_splits, -1);
-    } else {
-      for (int t = 0; t < threads; t++) { /* this sequence's share of thread t's equal piece */
-        int64_t from = tile_clamp(total * t / threads - done, 0, tiles);
-        int64_t to = tile_clamp(total * (t + 1) / threads - done, 0, tiles);
-        decode_add(w, b, key + decode_cut(tokens, from, tiles ? tiles : 1),
-                   key + decode_cut(tokens, to, tiles ? tiles : 1), t);
+    if (splits > 0) {
+      for (int64_t n = 0; n < splits; n++) decode_add(w, b, key + tokens * n / splits, key + tokens * (n + 1) / splits);
+    } else if (own) {
+      int64_t part = done * parts / tiles; /* no later than the first part that reaches this sequence */
+      for (; part < parts && tiles * part / parts < done + own; part++) {
+        int64_t from = tile_clamp(tiles * part / parts - done, 0, own) * DECODE_TOKENS;
+        int64_t to = tile_clamp(tiles * (part + 1) / parts - done, 0, own) * DECODE_TOKENS;
+        decode_add(w, b, key + tile_clamp(from, 0, tokens), key + tile_clamp(to, 0, tokens));
       }
     }
-    done += tiles;
+    done += own;
   }
   w->first_item[w->s.B] = w->items;
 }
 
-/* Items at most, and tiles of all sequences. */
-static int64_t decode_count(const struct decode *w, int threads, int64_t *total) {
-  int64_t items = 0;
-  *total = 0;
+/* Items at most, tiles of all sequences, and the parts to cut them into. */
+static int64_t decode_count(const struct decode *w, int threads, int64_t *tiles, int64_t *parts) {
+  int64_t items = 0, splits = w->a->num_splits;
+  *tiles = 0;
   for (int64_t b = 0; b < w->s.B; b++) {
     int64_t key, key_end;
     decode_range(w, b, &key, &key_end);
-    *total += (key_end - key + DECODE_TOKENS - 1) / DECODE_TOKENS;
-    if (w->a->num_splits > 0) items += key_end - key < w->a->num_splits ? key_end - key : w->a->num_splits;
+    *tiles += decode_tiles(key_end - key);
+    if (splits > 0) items += key_end - key < splits ? key_end - key : splits;
   }
-  return w->a->num_splits > 0 ? items : w->s.B + threads;
+  *parts = tile_clamp(*tiles / DECODE_MIN_TILES, 1, (int64_t)threads * DECODE_PARTS);
+  return splits > 0 ? items : w->s.B + *parts;
 }
 
 static void decode_load_q(const struct decode *w) {
@@ -153,19 +153,17 @@ static void decode_store(const struct decode *w, int64_t b, int64_t h) {
 static int decode_alloc(struct decode *w, int64_t items, int threads) {
   int64_t rows = items * w->s.H;
   w->item = malloc((size_t)(items + 1) * sizeof *w->item);
-  w->owner = malloc((size_t)(items + 1) * sizeof *w->owner);
   w->first_item = malloc((size_t)(w->s.B + 1) * sizeof *w->first_item);
   w->q = scratch_floats(w->s.B * w->s.H * w->ld);
   w->o = scratch_floats(rows * w->ld);
   w->scale = scratch_floats(w->s.B * w->s.Hkv);
   w->state = malloc((size_t)(rows + 1) * sizeof *w->state);
   w->scratch = scratch_floats(threads * decode_tile_floats(&w->s, w->ld));
-  return w->item && w->owner && w->first_item && w->q && w->o && w->scale && w->state && w->scratch;
+  return w->item && w->first_item && w->q && w->o && w->scale && w->state && w->scratch;
 }
 
 static void decode_free(struct decode *w) {
   free(w->item);
-  free(w->owner);
   free(w->first_item);
   free(w->q);
   free(w->o);
@@ -177,28 +175,21 @@ static void decode_free(struct decode *w) {
 static int decode_run(const struct pah_attn *a, int threads) {
   struct decode w = {.a = a, .s = pah_attn_sizes(a)};
   w.ld = decode_row_floats(w.s.D);
-  int64_t total, items = decode_count(&w, threads, &total);
-  if (total < threads) threads = total > 1 ? (int)total : 1;
+  int64_t tiles, parts, items = decode_count(&w, threads, &tiles, &parts);
+  if (items < threads) threads = items > 1 ? (int)items : 1;
   if (!decode_alloc(&w, items, threads)) {
     decode_free(&w);
     return pah_fail(PAH_ENOMEM, "decode: no memory for the partial results of %lld pieces", (long long)items);
   }
-  decode_plan(&w, total, threads);
+  decode_plan(&w, tiles, parts);
   decode_load_q(&w);
   decode_load_scales(&w);
   int64_t floats = decode_tile_floats(&w.s, w.ld);
-  int pinned = a->num_splits <= 0;
 #pragma omp parallel num_threads(threads)
   {
-    int me = omp_get_thread_num();
-    if (pinned) {
-      for (int64_t n = 0; n < w.items; n++)
-        if (w.owner[n] == me) decode_item_run(&w, n, w.scratch + me * floats);
-#pragma omp barrier
-    } else {
+    float *scratch = w.scratch + omp_get_thread_num() * floats;
 #pragma omp for schedule(dynamic, 1)
-      for (int64_t n = 0; n < w.items; n++) decode_item_run(&w, n, w.scratch + me * floats);
-    }
+    for (int64_t n = 0; n < w.items; n++) decode_item_run(&w, n, scratch);
 #pragma omp for schedule(static)
     for (int64_t n = 0; n < w.s.B * w.s.H; n++) decode_store(&w, n / w.s.H, n % w.s.H);
   }
