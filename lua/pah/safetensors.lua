@@ -32,9 +32,10 @@ local function header_of(path, buffer)
   if length > MAX_HEADER then raisef("%s: its header claims %.0f bytes, more than the %.0f allowed", path, length,
     MAX_HEADER) end
   if 8 + length > bytes then raisef("%s: its header claims %.0f bytes, the file has %d", path, length, bytes) end
-  local header, why = json.try_decode(ffi.string(base + 8, length), path .. " (header)")
+  local text = ffi.string(base + 8, length)
+  local header, why = json.try_decode(text, path .. " (header)")
   if why then raisef("%s", why) end
-  if type(header) ~= "table" or #header > 0 then raisef("%s: its header is not a JSON object", path) end
+  if not text:find "^%s*{" then raisef("%s: its header is not a JSON object", path) end
   return header, 8 + length
 end
 
