@@ -43,7 +43,8 @@ local function block_table(args)
   if order ~= "shuffled" and order ~= "linear" then
     errors.raisef('block_table: order is %s, must be "shuffled" or "linear"', tostring(order))
   end
-  local counts, needed, width = {}, 0, args.max_blocks_per_seq or 0
+  local counts, needed, width = {}, 0, 0
+  if args.max_blocks_per_seq ~= nil then width = positive("max_blocks_per_seq", args.max_blocks_per_seq) end
   for b, length in ipairs(lengths) do
     if type(length) ~= "number" or length % 1 ~= 0 or length < 0 then
       errors.raisef("block_table: seqlens[%d] is %s, must be a whole number >= 0", b, tostring(length))
