@@ -1,0 +1,80 @@
+-- device_spec.lua - pah.device, pah.devices, pah.threads and pah.clock: one object per name, figures that make sense,
+-- and a device that is not usable says why.
+local function refused(part, f, ...)
+  local ok, why = pcall(f, ...)
+  assert.is_false(ok, part)
+  assert.is_truthy(tostring(why):find(part, 1, true), tostring(why))
+end
+
+describe("devices", function()
+  it("are one object for one name", function()
+    local cpu = pah.device "cpu"
+    assert.equal(cpu, pah.device "cpu")
+    assert.equal(cpu, pah.device(cpu))
+    assert.equal("cpu", cpu.name)
+    assert.equal('pah.device "cpu"', tostring(cpu))
+    assert.equal(cpu, pah.zeros({1}, {device = cpu}).device)
+    cpu:synchronize()
+  end)
+
+  it("know what they are", function()
+    local info = pah.device("cpu"):info()
+    assert.same({"cpu", 0, true}, {info.name, info.sms, info.host_memory})
+    assert.is_true(info.bytes > 2 ^ 27 and info.threads >= 1 and #info.model > 0 and #info.arch > 0)
+    assert.equal(pah.threads(), info.threads)
+    local known = false
+    for _, isa in ipairs {"generic", "avx2", "avx512"} do known = known or info.isa == isa end
+    assert.is_true(known, info.isa)
+  end)
+
+  it("are listed, each usable or with the reason", function()
+    local names = {}
+    for _, d in ipairs(pah.devices()) do
+      names[d.name] = true
+      if d.usable then
+        assert.is_nil(d.why)
+        assert.equal(d.name, pah.device(d.name).name)
+      else
+        assert.is_true(#d.why > 10, d.name)
+        refused(d.why, pah.device, d.name)
+      end
+    end
+    assert.same({cpu = true, cuda = true, sim = true}, names)
+    assert.is_true(pah.devices()[1].usable)
+  end)
+
+  it("that are none are refused", function()
+    refused('"gpu" is not a device', pah.device, "gpu")
+    refused("device: is a number, must be a name or a device", pah.device, 1)
+    refused("device: is a table, must be a name or a device", pah.device, {})
+    refused("is not", pah.device, "")
+    refused("is not", pah.device, "cpu:1")
+  end)
+end)
+
+describe("threads", function()
+  it("are set and read, and refused outside of 1 to 1024", function()
+    local before = pah.threads()
+    assert.equal(3, pah.threads(3))
+    assert.equal(3, pah.device("cpu"):info().threads)
+    for _, n in ipairs {0, -1, 1025, 1e300, 1.5, "2"} do
+      assert.is_false(pcall(pah.threads, n), tostring(n))
+    end
+    refused("threads", pah.threads, 0)
+    assert.equal(3, pah.threads())
+    assert.equal(before, pah.threads(before))
+  end)
+end)
+
+describe("the clock", function()
+  it("counts seconds and never goes back", function()
+    local start, wall = pah.clock(), os.time()
+    local last = start
+    repeat
+      local now = pah.clock()
+      assert.is_true(now >= last)
+      last = now
+    until last - start > 0.05
+    assert.is_true(os.time() - wall <= 2)
+  end)
+end)

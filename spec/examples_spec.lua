@@ -1,0 +1,59 @@
+-- examples_spec.lua - every file of lua/examples runs in a child process with small options, exits 0 and prints what it
+-- promises; each is under 60 lines and starts with a one-line comment. llama_decode also with a captured workload.
+local program = require("pah.host").exe
+local data = (os.getenv "PAH_SHARED_DATA" or "../shared/data") .. "/flashinfer_trace"
+
+local cases = {
+  hello = {"", "block_table", "against the float64 oracle:%s+max abs"},
+  decode = {"--batch=2 --seqlen=40", "GB/s", "ok"},
+  prefill = {"--seqlen=16 --past=8 --batch=1", "GFLOP/s", "out against the oracle", "\nok\n"},
+  backward = {"", "d[kq]"},
+  fp8_error = {"--batch=1 --seqlen=32 --head_dim=32", "fp8_e4m3", "amax"},
+  shared_prefix = {"", "shared; private copies would need", "\nok\n"},
+  llama_decode = {"--batch=3 --repeats=3", "3 sequences", ": ok\n", "GB/s"},
+}
+
+-- Output of the example with these options, and whether it exited 0.
+local function run(name, options)
+  local command = "'%s' run lua/examples/%s.lua %s 2>&1; echo \"exit $?\""
+  local pipe = assert(io.popen(command:format(program, name, options)))
+  local text = pipe:read "*a"
+  pipe:close()
+  return text, text:find("exit 0\n$") ~= nil
+end
+
+describe("example", function()
+  local files = io.popen "ls lua/examples/*.lua"
+  for path in files:lines() do
+    local name = path:match "([%w_]+)%.lua$"
+    it(name .. " runs and prints what it promises", function()
+      local case = assert(cases[name], "examples_spec.lua has no case for " .. name)
+      local text, ok = run(name, case[1])
+      assert.is_true(ok, text)
+      for i = 2, #case do assert.is_truthy(text:find(case[i]), text) end
+    end)
+
+    it(name .. " is short and says what it is", function()
+      local lines = {}
+      for line in io.lines(path) do lines[#lines + 1] = line end
+      assert.is_true(#lines < 60, #lines .. " lines")
+      assert.is_truthy(lines[1]:find("^%-%- " .. name .. ": %S"), lines[1])
+      assert.is_falsy(lines[2]:find "^%-%-", "the comment has one line")
+    end)
+  end
+  files:close()
+
+  local definition = data .. "/definitions/gqa_paged/gqa_paged_decode_h32_kv8_d128_ps1.json"
+  local file = io.open(definition)
+  if not file then
+    pending "llama_decode with a captured workload: the shared data are not there"
+    return
+  end
+  file:close()
+  it("llama_decode runs a captured workload", function()
+    local text, ok = run("llama_decode", ("--definition '%s' --workloads '%s/decode_captures/workloads.jsonl'"
+      .. " --root '%s' --repeats 1 --workload 2"):format(definition, data, data))
+    assert.is_true(ok, text)
+    assert.is_truthy(text:find "64 sequences" and text:find "H=32 Hkv=8 D=128 bf16" and text:find ": ok\n", text)
+  end)
+end)

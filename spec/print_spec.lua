@@ -1,0 +1,55 @@
+-- print_spec.lua - the text of tensors: bodies as NumPy prints the same arrays, elided when
+-- large, and the footer of dtype, device, shape and bytes.
+local inf, nan = 1 / 0, 0 / 0
+
+local function prints(want, t) assert.equal(want, tostring(t)) end
+
+describe("a tensor prints", function()
+  it("floats with the fewest digits that tell them apart", function()
+    prints("[1.  2.  3.5]\n[f32 cpu 3, 12 B]", pah.tensor {1, 2, 3.5})
+    prints("[[  1.     0.25]\n [ -3.   100.  ]]\n[f32 cpu 2x2, 16 B]", pah.tensor {{1, 0.25}, {-3, 100}})
+    prints("[0.1        0.33333334]\n[f32 cpu 2, 8 B]", pah.tensor {0.1, 1 / 3})
+    prints("[0.1        0.33333333]\n[f64 cpu 2, 16 B]", pah.tensor({0.1, 1 / 3}, {dtype = "f64"}))
+    prints("[0.1   0.334]\n[bf16 cpu 2, 4 B]", pah.tensor({0.1, 1 / 3}, {dtype = "bf16"}))
+    prints("[  0.5 448. ]\n[fp8_e4m3 cpu 2, 2 B]", pah.tensor({0.5, 448}, {dtype = "fp8_e4m3"}))
+    prints("[0. 0. 0.]\n[f32 cpu 3, 12 B]", pah.zeros {3})
+  end)
+
+  it("infinities and NaN", function()
+    prints("[ inf -inf  nan   1.]\n[f32 cpu 4, 16 B]", pah.tensor {inf, -inf, nan, 1})
+    prints("[nan]\n[f32 cpu 1, 4 B]", pah.tensor {nan})
+  end)
+
+  it("numbers far apart in scientific form", function()
+    prints("[1.e-10 1.e+00 2.e+10]\n[f32 cpu 3, 12 B]", pah.tensor {1e-10, 1, 2e10})
+    prints("[1.e+08 1.e+00]\n[f32 cpu 2, 8 B]", pah.tensor {1e8, 1})
+    prints("[-0.e+00  1.e-05]\n[f32 cpu 2, 8 B]", pah.tensor {-0.0, 1e-5})
+  end)
+
+  it("integers in columns, int64 exactly", function()
+    prints("[[  1 -20]\n [300   4]]\n[i32 cpu 2x2, 16 B]", pah.tensor({{1, -20}, {300, 4}}, {dtype = "i32"}))
+    prints("[9007199254740993               -1]\n[i64 cpu 2, 16 B]",
+      pah.tensor({9007199254740993LL, -1}, {dtype = "i64"}))
+  end)
+
+  it("no dimension and no element", function()
+    prints("2.5\n[f32 cpu scalar, 4 B]", pah.full({}, 2.5))
+    prints("7\n[i64 cpu scalar, 8 B]", pah.full({}, 7LL, {dtype = "i64"}))
+    prints("[]\n[f32 cpu 0, 0 B]", pah.empty {0})
+    prints("[]\n[f32 cpu 2x0x3, 0 B]", pah.empty {2, 0, 3})
+  end)
+
+  it("long rows in lines of 75 columns, and blocks apart", function()
+    prints("[ 0.  1.  2.  3.  4.  5.  6.  7.  8.  9. 10. 11. 12. 13. 14. 15. 16. 17.\n 18. 19.]\n[f32 cpu 20, 80 B]",
+      pah.arange(20))
+    prints("[[[0. 1.]\n  [2. 3.]]\n\n [[4. 5.]\n  [6. 7.]]]\n[f32 cpu 2x2x2, 32 B]", pah.arange(8):view(2, 2, 2))
+  end)
+
+  it("its ends when it is large, and views like any other", function()
+    prints("[   0    1    2 ... 1997 1998 1999]\n[i32 cpu 2000, 7.8 KiB]", pah.arange(2000, {dtype = "i32"}))
+    local row = " [0. 0. 0. ... 0. 0. 0.]\n"
+    prints("[" .. row:sub(2) .. row:rep(2) .. " ...\n" .. row:rep(2) .. row:sub(1, -2)
+      .. "]\n[f32 cpu 40x50, 7.8 KiB]", pah.zeros {40, 50})
+    prints("[[0. 2.]\n [1. 3.]]\n[f32 cpu 2x2, 16 B]", pah.arange(4):view(2, 2):transpose(1, 2))
+  end)
+end)
