@@ -234,4 +234,13 @@ struct pah_kernel {
 };
 const struct pah_kernel *pah_kernel_at(int64_t i); /* NULL past the last */
 
+/* Size and offset of every struct above and of each field, as the C compiler has laid them out (src/layout.c). */
+struct pah_layout {
+  const char *type;  /* "pah_tensor" */
+  const char *field; /* "shape"; empty: the struct itself */
+  int64_t offset;
+  int64_t size;
+};
+const struct pah_layout *pah_layout_at(int64_t i); /* NULL past the last */
+
 #endif
