@@ -73,6 +73,16 @@ int pah_check_shape(struct pah_arg arg, int ndim, const int64_t *shape, const ch
   return pah_fail(PAH_EINVAL, "%s: shape is %s, must be %s%s%s", arg.name, is, legend, known ? " = " : "", must);
 }
 
+int pah_check_same_shape(struct pah_arg arg, struct pah_arg other) {
+  int same = arg.t->ndim == other.t->ndim;
+  for (int d = 0; same && d < arg.t->ndim; d++) same = arg.t->shape[d] == other.t->shape[d];
+  if (same) return PAH_OK;
+  char is[TEXT], must[TEXT];
+  shape_text(is, arg.t->ndim, arg.t->shape);
+  shape_text(must, other.t->ndim, other.t->shape);
+  return pah_fail(PAH_EINVAL, "%s: shape %s does not match %s's %s", arg.name, is, other.name, must);
+}
+
 int pah_check_unit_stride(struct pah_arg arg) {
   const struct pah_tensor *t = arg.t;
   int last = t->ndim - 1;

@@ -1,5 +1,6 @@
 /* check.h - rules that any tensor argument may have to keep, each with its error line "field: what it is, what it
- * must be". Used by attn_check.c, merge.c and append.c. Every function returns 0 or a status of pah_fail. */
+ * must be". Used by every file of src/ that takes tensors from outside. Every function returns 0 or a status of
+ * pah_fail. */
 #ifndef PAH_CHECK_H
 #define PAH_CHECK_H
 
@@ -27,6 +28,8 @@ int pah_check_tensor(struct pah_arg arg, struct pah_arg like);
 int pah_check_dtype(struct pah_arg arg, unsigned set, const char *why);
 /* Exactly this shape; a size of -1 is not looked at. `legend` says it in names: "[B, Hkv]". */
 int pah_check_shape(struct pah_arg arg, int ndim, const int64_t *shape, const char *legend);
+/* The shape of `arg` is that of `other`. */
+int pah_check_same_shape(struct pah_arg arg, struct pah_arg other);
 /* Consecutive elements along the last dimension. */
 int pah_check_unit_stride(struct pah_arg arg);
 /* No two elements of a result at one place. */

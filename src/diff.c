@@ -5,7 +5,7 @@
 #include <omp.h>
 #include <stdlib.h>
 
-#include "dtype.h"
+#include "check.h"
 #include "error.h"
 #include "tensor.h"
 
@@ -86,9 +86,9 @@ int pah_tensor_diff(const struct pah_tensor *a, const struct pah_tensor *b, doub
   int status = pah_tensor_check("a", a);
   if (!status) status = pah_tensor_check("b", b);
   if (status) return status;
-  int same = a->ndim == b->ndim;
-  for (int d = 0; same && d < a->ndim; d++) same = a->shape[d] == b->shape[d];
-  if (!same) return pah_fail(PAH_EINVAL, "a, b: shapes differ, must be equal");
+  status = pah_check_same_shape((struct pah_arg){"a", a}, (struct pah_arg){"b", b});
+  if (status) return status;
+  if (!diff) return pah_fail(PAH_EINVAL, "diff: is NULL, must be a struct pah_diff");
   if (!(rtol >= 0) || !(atol >= 0)) return pah_fail(PAH_EINVAL, "rtol, atol: are %g and %g, must be >= 0", rtol, atol);
   struct diff_context c = {.dtype_a = a->dtype, .dtype_b = b->dtype, .rtol = rtol, .atol = atol};
   c.d.argmax = c.d.first_mismatch = -1;

@@ -130,7 +130,7 @@ struct pah_array {
   struct pah_tensor raw;
 };
 
-int64_t pah_tensor_numel(const struct pah_tensor *t);
+int64_t pah_tensor_numel(const struct pah_tensor *t); /* 0 for NULL or what is no tensor */
 int pah_tensor_is_contiguous(const struct pah_tensor *t);
 /* Element-wise copy between equal shapes, converting the dtype exactly as the functions above do (through
  * float64; to an integer: truncated toward zero, saturated, NaN 0), between any two devices. */

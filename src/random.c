@@ -9,22 +9,20 @@
 #include "error.h"
 #include "tensor.h"
 
-struct philox {
-  uint32_t word[4];
-};
-
 /* What a counter is drawn for: the fourth word of the counter, so that kinds of one seed do not correlate. */
 enum { STREAM_UNIFORM = 0, STREAM_NORMAL, STREAM_INTEGER, STREAM_PERMUTATION };
 
-static struct philox philox4x32_10(uint64_t seed, uint64_t counter, uint32_t attempt, uint32_t stream) {
-  struct philox c = {{(uint32_t)counter, (uint32_t)(counter >> 32), attempt, stream}};
+static void philox4x32_10(uint64_t seed, uint64_t counter, uint32_t attempt, uint32_t stream, uint32_t word[4]) {
+  uint32_t c0 = (uint32_t)counter, c1 = (uint32_t)(counter >> 32), c2 = attempt, c3 = stream;
   uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
   for (int round = 0; round < 10; round++, k0 += 0x9e3779b9u, k1 += 0xbb67ae85u) {
-    uint64_t p0 = (uint64_t)0xd2511f53u * c.word[0], p1 = (uint64_t)0xcd9e8d57u * c.word[2];
-    c = (struct philox){
-        {(uint32_t)(p1 >> 32) ^ c.word[1] ^ k0, (uint32_t)p1, (uint32_t)(p0 >> 32) ^ c.word[3] ^ k1, (uint32_t)p0}};
+    uint64_t p0 = (uint64_t)0xd2511f53u * c0, p1 = (uint64_t)0xcd9e8d57u * c2;
+    c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+    c1 = (uint32_t)p1;
+    c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+    c3 = (uint32_t)p0;
   }
-  return c;
+  word[0] = c0, word[1] = c1, word[2] = c2, word[3] = c3;
 }
 
 /* 53 bits to [0, 1). */
@@ -32,51 +30,78 @@ static double unit(uint32_t high, uint32_t low) {
   return (double)(((uint64_t)high << 32 | low) >> 11) * 0x1p-53;
 }
 
-/* log(x) for 0 < x <= 1: x = m 2^e with m in [sqrt(1/2), sqrt(2)), log(m) = 2 atanh((m-1)/(m+1)). */
-static double natural_log(double x) {
-  int e;
-  double m = frexp(x, &e);
-  if (m < 0.70710678118654752) m *= 2, e--;
-  static const double odd[] = {1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13, 1.0 / 11,
-                               1.0 / 9,  1.0 / 7,  1.0 / 5,  1.0 / 3,  1.0};
-  double s = (m - 1) / (m + 1), s2 = s * s, sum = 0;
-  for (int k = 0; k < (int)(sizeof odd / sizeof *odd); k++) sum = sum * s2 + odd[k];
+/* log(x) for 2^-53 <= x <= 1: x = m 2^e with m in [sqrt(1/2), sqrt(2)), log(m) = 2 atanh((m-1)/(m+1)). */
+static inline double natural_log(double x) {
+  uint64_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  int e = (int)(bits >> 52) - 1022;
+  bits = (bits & 0xfffffffffffff) | (uint64_t)1022 << 52;
+  double m;
+  memcpy(&m, &bits, sizeof m);
+  int low = m < 0.70710678118654752;
+  m = low ? m * 2 : m;
+  e -= low;
+  double s = (m - 1) / (m + 1), s2 = s * s, sum = 1.0 / 21;
+  sum = sum * s2 + 1.0 / 19;
+  sum = sum * s2 + 1.0 / 17;
+  sum = sum * s2 + 1.0 / 15;
+  sum = sum * s2 + 1.0 / 13;
+  sum = sum * s2 + 1.0 / 11;
+  sum = sum * s2 + 1.0 / 9;
+  sum = sum * s2 + 1.0 / 7;
+  sum = sum * s2 + 1.0 / 5;
+  sum = sum * s2 + 1.0 / 3;
+  sum = sum * s2 + 1;
   return 2 * s * sum + e * 0.69314718055994531;
 }
 
-/* cos and sin of 2 pi u, 0 <= u < 1: reduced to an eighth of the circle, then the Taylor series. */
-static void cos_sin_turn(double u, double *cosine, double *sine) {
+/* cos and sin of 2 pi u, 0 <= u < 1: reduced to an eighth of the circle, then the Taylor series; each step is the ratio
+ * 1 / (k (k-1)) of two terms. */
+static inline void cos_sin_turn(double u, double *cosine, double *sine) {
   int quarter = (int)(u * 4 + 0.5);
   double x = (u - quarter * 0.25) * 6.28318530717958648, x2 = x * x;
-  static const double even_step[] = {1.0 / 306, 1.0 / 240, 1.0 / 182, 1.0 / 132, 1.0 / 90,
-                                     1.0 / 56,  1.0 / 30,  1.0 / 12,  1.0 / 2}; /* 1 / (k (k-1)), k = 18, 16, ... 2 */
-  static const double odd_step[] = {1.0 / 342, 1.0 / 272, 1.0 / 210, 1.0 / 156, 1.0 / 110,
-                                    1.0 / 72,  1.0 / 42,  1.0 / 20,  1.0 / 6}; /* k = 19, 17, ... 3 */
-  double c = 1, s = 1;
-  for (int k = 0; k < 9; k++) {
-    c = 1 - c * x2 * even_step[k];
-    s = 1 - s * x2 * odd_step[k];
-  }
+  double c = 1 - x2 * (1.0 / 306), s = 1 - x2 * (1.0 / 342);
+  c = 1 - c * x2 * (1.0 / 240), s = 1 - s * x2 * (1.0 / 272);
+  c = 1 - c * x2 * (1.0 / 182), s = 1 - s * x2 * (1.0 / 210);
+  c = 1 - c * x2 * (1.0 / 132), s = 1 - s * x2 * (1.0 / 156);
+  c = 1 - c * x2 * (1.0 / 90), s = 1 - s * x2 * (1.0 / 110);
+  c = 1 - c * x2 * (1.0 / 56), s = 1 - s * x2 * (1.0 / 72);
+  c = 1 - c * x2 * (1.0 / 30), s = 1 - s * x2 * (1.0 / 42);
+  c = 1 - c * x2 * (1.0 / 12), s = 1 - s * x2 * (1.0 / 20);
+  c = 1 - c * x2 * (1.0 / 2), s = 1 - s * x2 * (1.0 / 6);
   s *= x;
-  double cos_of[4] = {c, -s, -c, s}, sin_of[4] = {s, c, -s, -c};
-  *cosine = cos_of[quarter & 3];
-  *sine = sin_of[quarter & 3];
+  double a = quarter & 1 ? s : c, b = quarter & 1 ? c : s;
+  *cosine = (quarter + 1) & 2 ? -a : a;
+  *sine = quarter & 2 ? -b : b;
 }
 
-/* Box-Muller: two normals from one counter. */
-static void normal_pair(uint64_t seed, uint64_t counter, double pair[2]) {
-  struct philox r = philox4x32_10(seed, counter, 0, STREAM_NORMAL);
-  double radius = sqrt(-2 * natural_log(1 - unit(r.word[0], r.word[1])));
-  double c, s;
-  cos_sin_turn(unit(r.word[2], r.word[3]), &c, &s);
-  pair[0] = radius * c;
-  pair[1] = radius * s;
+/* Box-Muller: the two normals of each counter from `counter` on, `pairs` <= PAH_CHUNK of them. Loops of one kind of
+ * work each, so that the polynomials run in vectors. */
+static void normal_pairs(uint64_t seed, uint64_t counter, int64_t pairs, double *out) {
+  double u[PAH_CHUNK], v[PAH_CHUNK];
+  for (int64_t i = 0; i < pairs; i++) {
+    uint32_t word[4];
+    philox4x32_10(seed, counter + (uint64_t)i, 0, STREAM_NORMAL, word);
+    u[i] = 1 - unit(word[0], word[1]);
+    v[i] = unit(word[2], word[3]);
+  }
+#pragma omp simd
+  for (int64_t i = 0; i < pairs; i++) u[i] = -2 * natural_log(u[i]);
+  for (int64_t i = 0; i < pairs; i++) u[i] = sqrt(u[i]);
+#pragma omp simd
+  for (int64_t i = 0; i < pairs; i++) {
+    double c, s;
+    cos_sin_turn(v[i], &c, &s);
+    out[2 * i] = u[i] * c;
+    out[2 * i + 1] = u[i] * s;
+  }
 }
 
 struct random_context {
   int dtype;
   uint64_t seed;
-  double a, b;
+  double a, b;        /* rand: from a to below b; randn: mean and standard deviation */
+  double first, last; /* rand: the dtype's smallest and largest value in [a, b), as rounding may lead out */
 };
 
 static void rand_run(const struct pah_run *run, void *context) {
@@ -85,8 +110,10 @@ static void rand_run(const struct pah_run *run, void *context) {
   for (int64_t done = 0; done < run->count; done += PAH_CHUNK) {
     int64_t n = run->count - done < PAH_CHUNK ? run->count - done : PAH_CHUNK;
     for (int64_t i = 0; i < n; i++) {
-      struct philox r = philox4x32_10(c->seed, (uint64_t)(run->index + done + i), 0, STREAM_UNIFORM);
-      chunk[i] = c->a + (c->b - c->a) * unit(r.word[0], r.word[1]);
+      uint32_t word[4];
+      philox4x32_10(c->seed, (uint64_t)(run->index + done + i), 0, STREAM_UNIFORM, word);
+      double x = c->a + (c->b - c->a) * unit(word[0], word[1]);
+      chunk[i] = x < c->first ? c->first : x > c->last ? c->last : x;
     }
     pah_store_f64(c->dtype, run->a + done * run->step_a, run->step_a, n, chunk);
   }
@@ -94,16 +121,35 @@ static void rand_run(const struct pah_run *run, void *context) {
 
 static void randn_run(const struct pah_run *run, void *context) {
   const struct random_context *c = context;
-  double chunk[PAH_CHUNK], pair[2] = {0, 0};
+  double chunk[PAH_CHUNK + 2]; /* whole pairs: one element more than asked for at either end */
   for (int64_t done = 0; done < run->count; done += PAH_CHUNK) {
     int64_t n = run->count - done < PAH_CHUNK ? run->count - done : PAH_CHUNK;
-    for (int64_t i = 0; i < n; i++) {
-      uint64_t index = (uint64_t)(run->index + done + i);
-      if (!(index & 1) || i == 0) normal_pair(c->seed, index >> 1, pair);
-      chunk[i] = c->a + c->b * pair[index & 1];
-    }
-    pah_store_f64(c->dtype, run->a + done * run->step_a, run->step_a, n, chunk);
+    int64_t index = run->index + done, odd = index & 1;
+    normal_pairs(c->seed, (uint64_t)index >> 1, (odd + n + 1) / 2, chunk);
+    for (int64_t i = 0; i < n; i++) chunk[odd + i] = c->a + c->b * chunk[odd + i];
+    pah_store_f64(c->dtype, run->a + done * run->step_a, run->step_a, n, chunk + odd);
   }
+}
+
+static double rounded(int dtype, double x) {
+  char bytes[8];
+  pah_store_f64(dtype, bytes, 0, 1, &x);
+  pah_load_f64(dtype, bytes, 0, 1, &x);
+  return x;
+}
+
+/* The smallest value of a dtype that is no less than x, and the largest below x; NaN if there is none. Of the numbers
+ * 2^k away from x, from the nearest on, the first that is rounded to the right side is rounded to it. */
+static double first_from(int dtype, double x) {
+  for (double step = 0; isfinite(step); step = step > 0 ? step * 2 : 0x1p-1074)
+    if (rounded(dtype, x + step) >= x) return rounded(dtype, x + step);
+  return NAN;
+}
+
+static double last_below(int dtype, double x) {
+  for (double step = 0x1p-1074; isfinite(step); step *= 2)
+    if (rounded(dtype, x - step) < x) return rounded(dtype, x - step);
+  return NAN;
 }
 
 static int fill_random(const struct pah_tensor *t, void (*visit)(const struct pah_run *, void *), void *context) {
@@ -115,20 +161,26 @@ static int fill_random(const struct pah_tensor *t, void (*visit)(const struct pa
 }
 
 int pah_tensor_rand(const struct pah_tensor *t, uint64_t seed, double low, double high) {
-  int status = pah_tensor_check("tensor", t);
+  int status = pah_tensor_check_result("tensor", t);
   if (status) return status;
-  if (!(low < high) || !isfinite(low) || !isfinite(high))
+  if (!(low < high) || !isfinite(high - low))
     return pah_fail(PAH_EINVAL, "low, high: are %g and %g, must be finite with low < high", low, high);
-  struct random_context c = {t->dtype, seed, low, high};
+  const char *dtype = pah_dtype_name(t->dtype);
+  if (isinf(rounded(t->dtype, low)) || isinf(rounded(t->dtype, high)))
+    return pah_fail(PAH_EINVAL, "low, high: are %g and %g, must be numbers that %s holds", low, high, dtype);
+  struct random_context c = {.dtype = t->dtype, .seed = seed, .a = low, .b = high};
+  c.first = first_from(t->dtype, low);
+  c.last = last_below(t->dtype, high);
+  if (!(c.first <= c.last)) return pah_fail(PAH_EINVAL, "low, high: %s has no value in [%g, %g)", dtype, low, high);
   return fill_random(t, rand_run, &c);
 }
 
 int pah_tensor_randn(const struct pah_tensor *t, uint64_t seed, double mean, double std) {
-  int status = pah_tensor_check("tensor", t);
+  int status = pah_tensor_check_result("tensor", t);
   if (status) return status;
   if (!isfinite(mean) || !isfinite(std))
     return pah_fail(PAH_EINVAL, "mean, scale: are %g and %g, must be finite", mean, std);
-  struct random_context c = {t->dtype, seed, mean, std};
+  struct random_context c = {.dtype = t->dtype, .seed = seed, .a = mean, .b = std};
   return fill_random(t, randn_run, &c);
 }
 
@@ -138,11 +190,13 @@ int pah_tensor_randn(const struct pah_tensor *t, uint64_t seed, double mean, dou
  * 2^64. */
 static uint64_t below(uint64_t seed, uint64_t counter, uint32_t stream, uint64_t range) {
   for (uint32_t attempt = 0;; attempt++) {
-    struct philox r = philox4x32_10(seed, counter, attempt, stream);
-    uint64_t x = (uint64_t)r.word[0] << 32 | r.word[1];
+    uint32_t word[4];
+    philox4x32_10(seed, counter, attempt, stream, word);
+    uint64_t x = (uint64_t)word[0] << 32 | word[1];
     if (range == 0) return x;
     __extension__ unsigned __int128 product = (unsigned __int128)x * range;
-    if ((uint64_t)product >= -range % range) return (uint64_t)(product >> 64);
+    if ((uint64_t)product >= range || (uint64_t)product >= -range % range) /* the first spares most divisions */
+      return (uint64_t)(product >> 64);
   }
 }
 
@@ -184,7 +238,7 @@ static double integer_limit(int dtype) {
 }
 
 int pah_tensor_randint(const struct pah_tensor *t, uint64_t seed, int64_t low, int64_t high) {
-  int status = pah_tensor_check("tensor", t);
+  int status = pah_tensor_check_result("tensor", t);
   if (status) return status;
   if (low >= high)
     return pah_fail(PAH_EINVAL, "low, high: are %lld and %lld, must be low < high", (long long)low, (long long)high);
@@ -198,7 +252,7 @@ int pah_tensor_randint(const struct pah_tensor *t, uint64_t seed, int64_t low, i
 }
 
 int pah_tensor_randperm(const struct pah_tensor *t, uint64_t seed) {
-  int status = pah_tensor_check("tensor", t);
+  int status = pah_tensor_check_result("tensor", t);
   if (status) return status;
   if (t->ndim != 1) return pah_fail(PAH_EINVAL, "tensor: has %d dimensions, must have 1", t->ndim);
   int64_t n = t->shape[0];

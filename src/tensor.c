@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "dtype.h"
 #include "error.h"
 
@@ -101,13 +102,6 @@ static void copy_run(const struct pah_run *run, void *context) {
   }
 }
 
-static int same_shape(const struct pah_tensor *a, const struct pah_tensor *b) {
-  if (a->ndim != b->ndim) return 0;
-  for (int d = 0; d < a->ndim; d++)
-    if (a->shape[d] != b->shape[d]) return 0;
-  return 1;
-}
-
 /* Both on the host, shapes equal, memory disjoint. */
 static void copy_disjoint(const struct pah_tensor *dst, const struct pah_tensor *src) {
   struct copy_context c = {dst->dtype, src->dtype};
@@ -131,13 +125,11 @@ static int copy_overlapping(const struct pah_tensor *dst, const struct pah_tenso
 }
 
 int pah_tensor_copy(const struct pah_tensor *dst, const struct pah_tensor *src) {
-  int status = pah_tensor_check("dst", dst);
+  int status = pah_tensor_check_result("dst", dst);
   if (!status) status = pah_tensor_check("src", src);
   if (status) return status;
-  if (!same_shape(dst, src))
-    return pah_fail(PAH_EINVAL, "src: has %d dimensions or sizes other than the %d of dst, must have its shape",
-                    src->ndim, dst->ndim);
-  if (pah_tensor_numel(dst) == 0) return PAH_OK;
+  status = pah_check_same_shape((struct pah_arg){"src", src}, (struct pah_arg){"dst", dst});
+  if (status || pah_tensor_numel(dst) == 0) return status;
   struct pah_host_view to, from;
   status = pah_host_view_open(&from, src);
   if (status) return status;
@@ -170,6 +162,8 @@ static void values_run(const struct pah_run *run, void *context) {
 int pah_tensor_values(const struct pah_tensor *t, double *out) {
   int status = pah_tensor_check("tensor", t);
   if (status || pah_tensor_numel(t) == 0) return status;
+  if (!out)
+    return pah_fail(PAH_EINVAL, "out: is NULL, must have room for %lld numbers", (long long)pah_tensor_numel(t));
   struct pah_host_view v;
   status = pah_host_view_open(&v, t);
   if (status) return status;
@@ -197,7 +191,7 @@ static void fill_run(const struct pah_run *run, void *context) {
 }
 
 int pah_tensor_fill(const struct pah_tensor *t, double value) {
-  int status = pah_tensor_check("tensor", t);
+  int status = pah_tensor_check_result("tensor", t);
   if (status || pah_tensor_numel(t) == 0) return status;
   struct fill_context c = {.size = pah_dtype_size(t->dtype)};
   pah_store_f64(t->dtype, c.bytes, c.size, 1, &value);
@@ -218,6 +212,7 @@ static int open_scalar(struct pah_host_view *v, const struct pah_tensor *t) {
 }
 
 int pah_tensor_get(const struct pah_tensor *t, double *value) {
+  if (!value) return pah_fail(PAH_EINVAL, "value: is NULL, must be a place for a number");
   struct pah_host_view v;
   int status = open_scalar(&v, t);
   if (status) return status;
@@ -226,7 +221,8 @@ int pah_tensor_get(const struct pah_tensor *t, double *value) {
 }
 
 int pah_tensor_get_i64(const struct pah_tensor *t, int64_t *value) {
-  if (t->dtype != PAH_I64) {
+  if (!value) return pah_fail(PAH_EINVAL, "value: is NULL, must be a place for a number");
+  if (!t || t->dtype != PAH_I64) {
     double x;
     int status = pah_tensor_get(t, &x);
     if (!status) *value = to_integer(x, -0x1p63, 0x1p63, INT64_MAX);

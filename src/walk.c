@@ -4,15 +4,23 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "check.h"
 #include "device.h"
 #include "dtype.h"
 #include "error.h"
 #include "tensor.h"
 
+/* The first two may be handed anything by the FFI, before pah_tensor_check has seen it. */
+
 int64_t pah_tensor_numel(const struct pah_tensor *t) {
+  if (!t || t->ndim < 0 || t->ndim > PAH_MAX_DIMS) return 0;
   int64_t n = 1;
-  for (int d = 0; d < t->ndim; d++) n *= t->shape[d];
-  return n;
+  int overflow = 0;
+  for (int d = 0; d < t->ndim; d++) {
+    if (t->shape[d] <= 0) return 0;
+    overflow |= __builtin_mul_overflow(n, t->shape[d], &n);
+  }
+  return overflow ? INT64_MAX : n;
 }
 
 int pah_tensor_is_contiguous(const struct pah_tensor *t) {
@@ -20,7 +28,7 @@ int pah_tensor_is_contiguous(const struct pah_tensor *t) {
   int64_t stride = 1;
   for (int d = t->ndim - 1; d >= 0; d--) {
     if (t->shape[d] != 1 && t->stride[d] != stride) return 0;
-    stride *= t->shape[d];
+    if (__builtin_mul_overflow(stride, t->shape[d], &stride)) return 0;
   }
   return 1;
 }
@@ -49,6 +57,11 @@ int pah_tensor_check(const char *name, const struct pah_tensor *t) {
   if (!t->device) return pah_fail(PAH_EINVAL, "%s: has no device", name);
   if (!t->data && !empty) return pah_fail(PAH_EINVAL, "%s: has no data (was it freed?)", name);
   return PAH_OK;
+}
+
+int pah_tensor_check_result(const char *name, const struct pah_tensor *t) {
+  int status = pah_tensor_check(name, t);
+  return status ? status : pah_check_result((struct pah_arg){name, t});
 }
 
 int64_t pah_tensor_span(const struct pah_tensor *t) {
