@@ -1,7 +1,7 @@
 -- cache.lua - the paged KV cache: a pool of blocks with reference counts, and sequences that own lists of blocks.
 -- Promises: fork shares blocks and copies the last partial one only when a side appends (copy-on-write); when blocks
--- run
--- out, append returns nil and a reason and has changed nothing. Read next: block_table.lua, attention.lua (kv_append).
+-- run out, append returns nil and a reason and has changed nothing.
+-- Read next: block_table.lua, attention.lua (kv_append).
 local errors = require "pah.errors"
 local tensor = require "pah.tensor"
 local devices = require "pah.device"
@@ -51,6 +51,13 @@ function Cache:__tostring()
   return ("pah.cache of %d blocks of %d tokens, %d used by %d sequences"):format(s.num_blocks, s.block_size,
     s.used_blocks,
     s.sequences)
+end
+
+-- A list of ids of one's own; unpack would fail beyond a few thousand.
+local function copy_of(list)
+  local copy = {}
+  for i = 1, #list do copy[i] = list[i] end
+  return copy
 end
 
 local function take(cache)
@@ -128,7 +135,7 @@ function methods.append(seq, k, v)
   local cache, count = s.cache, check_tokens(s, k, v)
   local new, copy = needs(s, count)
   if new + (copy and 1 or 0) > #cache.free then return nil, "no free block" end
-  local size, blocks = block_size_of(cache), {unpack(s.blocks)}
+  local size, blocks = block_size_of(cache), copy_of(s.blocks)
   local old = blocks[#blocks]
   local taken = {}
   if copy then
@@ -168,7 +175,7 @@ end
 function methods.fork(seq)
   local s = state_of("fork", seq)
   for _, id in ipairs(s.blocks) do s.cache.references[id] = s.cache.references[id] + 1 end
-  return new_sequence(s.cache, {unpack(s.blocks)}, s.length)
+  return new_sequence(s.cache, copy_of(s.blocks), s.length)
 end
 
 --- Keeps the first n tokens and gives back the blocks behind them.
@@ -191,7 +198,7 @@ function methods.free(seq)
 end
 
 --- The 0-based ids of a sequence's blocks, as a table.
-function methods.blocks(seq) return {unpack(state_of("blocks", seq).blocks)} end
+function methods.blocks(seq) return copy_of(state_of("blocks", seq).blocks) end
 
 --- block_table i32 [B, max blocks] (unused entries -1) and seqused_k i32 [B] of a list of sequences.
 function Cache:block_table(list)

@@ -1,7 +1,6 @@
 -- json.lua - JSON that keeps the order of keys: in FlashInfer-Trace it is the order of a kernel's arguments.
 -- decode(text [, name]) -> value; objects are tables whose order json.keys gives; null is json.null; whole numbers
--- beyond
--- 2^53 are int64 cdata. Errors read "name:line:column: ...". encode(value [, {indent=}]) is its inverse.
+-- beyond 2^53 are int64 cdata. Errors read "name:line:column: ...". encode(value [, {indent=}]) is its inverse.
 local ffi = require "ffi"
 local errors = require "pah.errors"
 
@@ -13,12 +12,21 @@ M.null = setmetatable({}, {__tostring = function() return "null" end})
 local DEPTH = 200 -- nesting beyond this is refused, so that the stack of C is never at stake
 local orders = setmetatable({}, {__mode = "k"}) -- object -> list of its keys
 
---- The keys of a decoded object in the order of the text; for other tables sorted.
+--- Whether a value is an object that was decoded (an empty one too), and not an array.
+function M.is_object(value) return orders[value] ~= nil end
+
+--- The keys of a decoded object in the order of the text, then those added since; for other tables sorted.
 function M.keys(object)
-  if orders[object] then return orders[object] end
-  local keys = {}
-  for key in pairs(object) do keys[#keys + 1] = key end
-  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
+  local keys, known, added = {}, {}, {}
+  for _, key in ipairs(orders[object] or {}) do
+    known[key] = true
+    if object[key] ~= nil then keys[#keys + 1] = key end
+  end
+  for key in pairs(object) do
+    if not known[key] then added[#added + 1] = key end
+  end
+  table.sort(added, function(a, b) return tostring(a) < tostring(b) end)
+  for _, key in ipairs(added) do keys[#keys + 1] = key end
   return keys
 end
 
@@ -209,6 +217,11 @@ local function encode_table(value, indent, level, seen)
   if seen[value] then errors.raise("json.encode: a table holds itself") end
   seen[value] = true
   local array = #value > 0 or (next(value) == nil and not orders[value])
+  for key in pairs(array and value or {}) do
+    if type(key) ~= "number" or key % 1 ~= 0 or key < 1 or key > #value then
+      errors.raisef("json.encode: key %s stands in an array", tostring(key))
+    end
+  end
   local parts = {}
   if array then
     for i = 1, #value do parts[i] = encode_value(value[i], indent, level + 1, seen) end
@@ -241,9 +254,8 @@ function encode_value(value, indent, level, seen)
   return tonumber(short) == value and short or ("%.17g"):format(value)
 end
 
---- The JSON text of a value. Keys keep their order if the object was decoded, else they are sorted; an empty table is
---- [];
---- NaN and infinities become the strings "NaN", "Infinity", "-Infinity". opts.indent: spaces per level.
+--- The JSON text of a value. Keys keep their order if the object was decoded, else they are sorted; an empty table
+--- is []; NaN and infinities become the strings "NaN", "Infinity", "-Infinity". opts.indent: spaces per level.
 function M.encode(value, opts)
   errors.check_keys("json.encode", opts, {indent = true})
   return encode_value(value, opts and opts.indent, 0, {})

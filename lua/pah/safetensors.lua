@@ -20,6 +20,8 @@ for name, dtype in pairs(dtypes) do
   if name ~= "BOOL" then names[dtype] = name end
 end
 
+local function is_array(value) return type(value) == "table" and value ~= json.null and not json.is_object(value) end
+
 local function whole(value) return type(value) == "number" and value % 1 == 0 and value >= 0 and value < 2 ^ 53 end
 
 -- The header of a mapped file: the decoded object and where the data starts.
@@ -32,25 +34,25 @@ local function header_of(path, buffer)
   if length > MAX_HEADER then raisef("%s: its header claims %.0f bytes, more than the %.0f allowed", path, length,
     MAX_HEADER) end
   if 8 + length > bytes then raisef("%s: its header claims %.0f bytes, the file has %d", path, length, bytes) end
-  local text = ffi.string(base + 8, length)
-  local header, why = json.try_decode(text, path .. " (header)")
+  local header, why = json.try_decode(ffi.string(base + 8, length), path .. " (header)")
   if why then raisef("%s", why) end
-  if not text:find "^%s*{" then raisef("%s: its header is not a JSON object", path) end
+  if not json.is_object(header) then raisef("%s: its header is not a JSON object", path) end
   return header, 8 + length
 end
 
 -- The checked entry of a tensor: {name, dtype, shape, begin, stop}, offsets relative to the data.
 local function entry_of(path, name, e, data)
   local function lie(format, ...) raisef("%s: tensor %q: " .. format, path, name, ...) end
-  if type(e) ~= "table" then lie("is not an object") end
+  if not json.is_object(e) then lie("is not an object") end
   if not dtypes[e.dtype] then lie("dtype %s is not one that pah has", tostring(e.dtype)) end
   local size = tonumber(C.pah_dtype_size(C.pah_dtype_from_name(dtypes[e.dtype])))
-  if type(e.shape) ~= "table" or type(e.data_offsets) ~= "table" then lie("has no shape or no data_offsets") end
-  local need = size
+  if not is_array(e.shape) or not is_array(e.data_offsets) then lie("has no shape or no data_offsets") end
+  local need, extent = size, 1 -- extent: the product without zeros, which the strides must hold
   for i, n in ipairs(e.shape) do
     if not whole(n) then lie("shape[%d] is %s, must be a whole number >= 0", i, tostring(n)) end
-    need = need * n
+    need, extent = need * n, extent * math.max(n, 1)
   end
+  if extent >= 2 ^ 53 then lie("shape [%s] is too large", table.concat(e.shape, ", ")) end
   if #e.shape > C.PAH_MAX_DIMS then lie("has %d dimensions, at most %d are possible", #e.shape, C.PAH_MAX_DIMS) end
   local begin, stop = e.data_offsets[1], e.data_offsets[2]
   if #e.data_offsets ~= 2 or not whole(begin) or not whole(stop) then lie("data_offsets are not two whole numbers") end
@@ -68,7 +70,8 @@ local function entries_of(path, header, data)
   for name, e in json.pairs(header) do
     if name ~= "__metadata__" then list[#list + 1] = entry_of(path, name, e, data) end
   end
-  local order = {unpack(list)}
+  local order = {}
+  for i, e in ipairs(list) do order[i] = e end
   table.sort(order, function(a, b) return a.begin < b.begin or (a.begin == b.begin and a.stop < b.stop) end)
   local covered = 0
   for _, e in ipairs(order) do
@@ -101,7 +104,8 @@ local function tensor_of(e, buffer, data_start, device)
   return copy
 end
 
---- The tensors of a file by name. They share the mapped file, privately: writing to them does not change it.
+--- The tensors of a file by name, and its metadata ({string = string} or nil). They share the mapped file, privately:
+--- writing to them does not change it.
 function M.load(path, opts)
   errors.check_keys("safetensors.load", opts, {device = true})
   if type(path) ~= "string" then raisef("safetensors.load: path is a %s, must be a string", type(path)) end
@@ -116,7 +120,7 @@ function M.load(path, opts)
     local t = tensor_of(e, buffer, start, host)
     result[e.name] = opts and opts.device and t:to(devices.get(opts.device)) or t
   end
-  return result
+  return result, header.__metadata__
 end
 
 --- Writes {name = tensor} to path: beside it first, then renamed, so that no reader sees half a file.
@@ -126,7 +130,9 @@ function M.save(path, tensors, metadata)
   if type(tensors) ~= "table" then raisef("safetensors.save: tensors is a %s, must be a table", type(tensors)) end
   local header, order, at = {}, {}, 0
   for name in pairs(tensors) do
-    if type(name) ~= "string" then raisef("safetensors.save: name %s is not a string", tostring(name)) end
+    if type(name) ~= "string" or name == "__metadata__" then
+      raisef("safetensors.save: name %s is not one for a tensor", tostring(name))
+    end
     order[#order + 1] = name
   end
   table.sort(order, function(a, b) -- large elements first keeps all aligned, as the format's own writers do
@@ -135,7 +141,12 @@ function M.save(path, tensors, metadata)
     if sx ~= sy then return sx > sy end
     return a < b
   end)
-  if metadata then header.__metadata__ = metadata end
+  for key, value in pairs(metadata or {}) do
+    if type(key) ~= "string" or type(value) ~= "string" then
+      raisef("safetensors.save: metadata %s is a %s, must be a string", tostring(key), type(value))
+    end
+  end
+  if metadata and next(metadata) then header.__metadata__ = metadata end
   for _, name in ipairs(order) do
     local t = tensor.want(name, tensors[name])
     header[name] = {dtype = names[t.dtype], shape = t.shape, data_offsets = {at, at + t.nbytes}}

@@ -1,8 +1,6 @@
--- trace.lua - FlashInfer-Trace: definitions (JSON), workloads (JSON lines) and the block tables they capture
--- (safetensors).
+-- trace.lua - FlashInfer-Trace: definitions (JSON), workloads (JSON lines) and the block tables (safetensors) of them.
 -- Promises: the order of keys is kept; the pool size is taken from the indices, because axes.num_pages is often too
--- small;
--- garbage indices are refused. An LSE of FlashInfer is base 2: multiply by ln 2 to compare it with pah's.
+-- small; garbage indices are refused. An LSE of FlashInfer is base 2: multiply by ln 2 to compare it with pah's.
 local errors = require "pah.errors"
 local json = require "pah.json"
 local safetensors = require "pah.safetensors"
@@ -31,12 +29,16 @@ function M.dtype(name) return dtypes[name] or raisef("trace: dtype %s is not one
 --- A definition: the decoded object (keys in order by pah.json.keys), checked, with `const` = {axis = value} added.
 function M.definition(path)
   local d = json.decode(read(path), path)
+  if not json.is_object(d) then raisef("%s: not a definition: not a JSON object", path) end
   for _, name in ipairs {"name", "op_type", "axes", "inputs", "outputs"} do
     if d[name] == nil then raisef("%s: not a definition: %s is missing", path, name) end
   end
   d.const = {}
+  for _, name in ipairs {"axes", "inputs", "outputs"} do
+    if not json.is_object(d[name]) then raisef("%s: not a definition: %s is not an object", path, name) end
+  end
   for axis, about in json.pairs(d.axes) do
-    if about.type == "const" then d.const[axis] = about.value end
+    if json.is_object(about) and about.type == "const" then d.const[axis] = about.value end
   end
   return d
 end
@@ -67,8 +69,7 @@ local function integers(name, t)
   return t:to("f64"):contiguous()
 end
 
---- From FlashInfer's lists to a block table: kv_indptr [B+1] and kv_indices [pages], last_page_len [B] or nil (full
---- pages).
+--- FlashInfer's lists as a block table: kv_indptr [B+1], kv_indices [pages], last_page_len [B] or nil (full pages).
 --- Returns block_table, seqused_k, num_blocks = max(kv_indices) + 1; max_blocks (optional) is the largest pool allowed.
 function M.block_table(kv_indptr, kv_indices, last_page_len, page_size, max_blocks)
   local indptr, indices = integers("kv_indptr", kv_indptr), integers("kv_indices", kv_indices)
@@ -131,10 +132,13 @@ function M.load(args)
   local workload, definition = args.workload, args.definition
   if type(workload) ~= "table" or type(definition) ~= "table" then
     raisef("trace.load: needs workload and definition") end
-  if definition.op_type:gsub("^batch_", "") ~= "gqa_paged" then
+  if tostring(definition.op_type):gsub("^batch_", "") ~= "gqa_paged" then
     raisef("trace.load: op_type is %s, must be gqa_paged", tostring(definition.op_type))
   end
   local c, files, root = definition.const, {}, args.root or "."
+  for _, name in ipairs {"page_size", "num_qo_heads", "num_kv_heads", "head_dim"} do
+    if type(c[name]) ~= "number" then raisef("trace.load: the definition has no constant axis %s", name) end
+  end
   local page_size = c.page_size
   local last = input_of(workload, "kv_last_page_len", root, files) or input_of(workload, "last_page_len", root, files)
   local indptr, indices = input_of(workload, "kv_indptr", root, files), input_of(workload, "kv_indices", root, files)
