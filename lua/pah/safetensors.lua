@@ -130,9 +130,8 @@ function M.save(path, tensors, metadata)
   if type(tensors) ~= "table" then raisef("safetensors.save: tensors is a %s, must be a table", type(tensors)) end
   local header, order, at = {}, {}, 0
   for name in pairs(tensors) do
-    if type(name) ~= "string" or name == "__metadata__" then
-      raisef("safetensors.save: name %s is not one for a tensor", tostring(name))
-    end
+    if type(name) ~= "string" then raisef("safetensors.save: name %s is not a string", tostring(name)) end
+    if name == "__metadata__" then raisef("safetensors.save: a tensor cannot be named %s", name) end
     order[#order + 1] = name
   end
   table.sort(order, function(a, b) -- large elements first keeps all aligned, as the format's own writers do
