@@ -122,3 +122,15 @@ describe("a damaged text", function()
     end
   end)
 end)
+
+describe("encode, of a changed table,", function()
+  it("puts keys added to a decoded object behind its own and leaves out removed ones", function()
+    local object = pah.json.decode '{"z":1,"y":2,"x":3}'
+    object.y, object.c, object.b = nil, 5, 4
+    assert.equal('{"z":1,"x":3,"b":4,"c":5}', pah.json.encode(object))
+  end)
+
+  it("refuses an array with other keys instead of dropping them", function()
+    assert.has_error(function() pah.json.encode {1, 2, x = 3} end, "json.encode: key x stands in an array")
+  end)
+end)

@@ -173,3 +173,28 @@ describe("a damaged file", function()
     end
   end)
 end)
+
+describe("more lies, and many tensors", function()
+  it("a null or an object in the place of an array is refused, and strides past 2^53 are", function()
+    for _, shape in ipairs {"null", "{}"} do
+      refused(file('{"w":{"dtype":"U8","shape":' .. shape .. ',"data_offsets":[0,1]}}', "x"), "has no shape")
+    end
+    refused(file '{"w":{"dtype":"U8","shape":[0,4503599627370496,4503599627370496],"data_offsets":[0,0]}}',
+      "is too large")
+    refused(file "null", "is not a JSON object")
+  end)
+
+  it("more tensors load than the stack of Lua holds", function()
+    local many = {}
+    for i = 1, 9000 do many["t" .. i] = pah.tensor({i}, {dtype = "i32"}) end
+    save(path, many, {made_by = "a spec"})
+    local back, metadata = load(path)
+    assert.equal(9000, back.t9000:get(1))
+    assert.equal("a spec", metadata.made_by)
+  end)
+
+  it("a name or metadata that would not come back is refused", function()
+    assert.has_error(function() save(path, {__metadata__ = pah.ones {1}}) end)
+    assert.has_error(function() save(path, {a = pah.ones {1}}, {n = 1}) end)
+  end)
+end)
