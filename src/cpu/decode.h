@@ -116,8 +116,8 @@ static void decode_item_run(const struct decode *w, int64_t n, float *scratch) {
   for (int64_t key = item->key; key < item->key_end && !pah_interrupted; key += DECODE_TOKENS) {
     t.tokens = tile_clamp(item->key_end - key, 0, DECODE_TOKENS);
     t.next = decode_locate(&t, key + DECODE_TOKENS, item->key_end, t.k_next, t.v_next);
-    for (int64_t head = 0; head < w->s.Hkv; head++) decode_scores(&t, head);
-    for (int64_t head = 0; head < w->s.Hkv; head++) decode_values(&t, head);
+    decode_scores(&t);
+    decode_values(&t);
     memcpy(t.k_now, t.k_next, sizeof t.k_now);
     memcpy(t.v_now, t.v_next, sizeof t.v_now);
   }

@@ -24,9 +24,9 @@ static inline __attribute__((always_inline)) float softmax_scores(float *restric
       s[c + i] = x;
       largest[i] = x > largest[i] ? x : largest[i];
     }
-  float m = largest[0];
-  for (int i = 1; i < SOFTMAX_LANES; i++) m = largest[i] > m ? largest[i] : m;
-  return m;
+  for (int half = SOFTMAX_LANES / 2; half; half /= 2) /* by halves: one after the other each waits for the last */
+    for (int i = 0; i < half; i++) largest[i] = largest[i + half] > largest[i] ? largest[i + half] : largest[i];
+  return largest[0];
 }
 
 /* Scores to exp(score - m) in place; their sum. */
