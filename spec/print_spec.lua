@@ -15,6 +15,30 @@ describe("a tensor prints", function()
     prints("[0. 0. 0.]\n[f32 cpu 3, 12 B]", pah.zeros {3})
   end)
 
+  it("floats with NumPy's rounding and NumPy's limits of the positional form", function()
+    local cases = { -- body as NumPy 2.4 prints it, dtype, elements
+      {"[ 0.59 -0.41 -0.83]", "f32", {0.59, -0.41, -0.83}},
+      {"[ 42044.523 113604.66   10970.64 ]", "f32", {42044.5234375, 113604.65625, 10970.6396484375}},
+      {"[46139.562]", "f32", {46139.5625}},
+      {"[-5.526473e-06 -7.847803e-06  7.487458e-06]", "f32", {-5.526473e-06, -7.847803e-06, 7.487458e-06}},
+      {"[2.1995415e+03 7.8565768e-05]", "f32", {2199.54150390625, 7.8565768478624523e-05}},
+      {"[1.e+003 1.e-100]", "f64", {1e3, 1e-100}},
+      {"[1.e+06]", "f32", {1e6}},
+      {"[1000000.]", "f64", {1e6}},
+      {"[1.e+03]", "f16", {1000}},
+      {"[1.001e+03 9.000e-01]", "f64", {1001, 0.9}},
+      {"[0.333]", "f16", {0.333}},
+    }
+    for _, case in ipairs(cases) do
+      local text = tostring(pah.tensor(case[3], {dtype = case[2]}))
+      assert.equal(case[1], text:match "^[^\n]*")
+    end
+  end)
+
+  it("a view of many elements at once", function()
+    assert.equal("[1. 1. 1. ... 1. 1. 1.]", tostring(pah.ones({1}):expand(2 ^ 40)):match "^[^\n]*")
+  end)
+
   it("infinities and NaN", function()
     prints("[ inf -inf  nan   1.]\n[f32 cpu 4, 16 B]", pah.tensor {inf, -inf, nan, 1})
     prints("[nan]\n[f32 cpu 1, 4 B]", pah.tensor {nan})

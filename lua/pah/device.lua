@@ -39,10 +39,13 @@ function Device:synchronize() check(C.pah_device_synchronize(self.handle)) end
 
 function Device:__tostring() return ("pah.device %q"):format(self.name) end
 
+local best -- "cuda" or "cpu"; asked for once, since looking for a driver takes long
+
 local function default_name()
   local asked = os.getenv "PAH_DEVICE"
   if asked and asked ~= "" then return asked end
-  return C.pah_device_usable("cuda") == 0 and "cuda" or "cpu"
+  best = best or (C.pah_device_usable("cuda") == 0 and "cuda" or "cpu")
+  return best
 end
 
 --- The device object for a name, an object (returned as it is) or nil (the default).

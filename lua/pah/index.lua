@@ -2,6 +2,8 @@
 -- Indices are 1-based, both ends of a range included, negative ones count from the last, as in Torch7.
 local ffi = require "ffi"
 local errors = require "pah.errors"
+local binding = require "pah.ffi"
+local C, check = binding.C, binding.check
 local raisef = errors.raisef
 
 return function(M)
@@ -44,23 +46,46 @@ return function(M)
     return view
   end
 
-  --- The element at (i, j, ...), one index per dimension; an i64 beyond 2^53 as int64 cdata.
-  function methods.get(t, ...)
-    local n = select("#", ...)
-    if n ~= t.raw.ndim then raisef("get: has %d indices, must have %d", n, t.raw.ndim) end
-    return methods.item(slice(t, {...}))
+  local element = ffi.new("struct pah_tensor") -- the one that get and set look at: they make no view
+
+  -- Points `element` at the element of the indices, one per dimension.
+  local function find(what, t, ...)
+    local raw, n = t.raw, select("#", ...)
+    if n ~= raw.ndim then raisef("%s: has %d indices, must have %d", what, n, raw.ndim) end
+    local indices, offset = {...}, 0
+    for d = 1, n do
+      local i, size = indices[d], tonumber(raw.shape[d - 1])
+      if type(i) ~= "number" or i % 1 ~= 0 then
+        raisef("%s: index %d is %s, must be a whole number", what, d, type(i) == "number" and i or "a " .. type(i))
+      end
+      local at = i < 0 and size + i or i - 1
+      if at < 0 or at >= size then raisef("index: %d of dimension %d is outside 1 to %d", i, d, size) end
+      offset = offset + at * tonumber(raw.stride[d - 1])
+    end
+    element.data = ffi.cast("char *", raw.data) + offset * tonumber(C.pah_dtype_size(raw.dtype))
+    element.device, element.dtype = raw.device, raw.dtype
   end
 
-  --- Sets the element at (i, j, ...) to v.
-  function methods.set(t, v, ...)
-    local n = select("#", ...)
-    if n ~= t.raw.ndim then raisef("set: has %d indices, must have %d", n, t.raw.ndim) end
-    local view = slice(t, {...})
-    if type(v) == "cdata" and tonumber(v) then
-      require("pah.ffi").check(ffi.C.pah_tensor_set_i64(view.raw, v))
+  local function assign(v)
+    if type(v) == "number" then
+      check(C.pah_tensor_fill(element, v))
+    elseif type(v) == "cdata" and not M.is_tensor(v) and tonumber(v) then
+      check(C.pah_tensor_set_i64(element, v))
     else
-      methods.fill(view, v)
+      raisef("set: value is a %s, must be a number", M.is_tensor(v) and "tensor" or type(v))
     end
+  end
+
+  --- The element at (i, j, ...), one index per dimension; an i64 beyond 2^53 as int64 cdata.
+  function methods.get(t, ...)
+    find("get", t, ...)
+    return M.read(element)
+  end
+
+  --- Sets the element at (i, j, ...) to v, a number or int64 cdata; returns t.
+  function methods.set(t, v, ...)
+    find("set", t, ...)
+    assign(v)
     return t
   end
 
@@ -81,7 +106,9 @@ return function(M)
     M.want("index", t)
     if kind == "number" then
       if t.raw.ndim == 0 then raisef("index: the tensor has no dimension, use t:item()") end
-      return value_or_view(methods.select(t, 1, key))
+      if t.raw.ndim > 1 then return methods.select(t, 1, key) end
+      find("index", t, key)
+      return M.read(element)
     elseif kind == "table" then
       return value_or_view(slice(t, key))
     end
@@ -93,6 +120,10 @@ return function(M)
     local view
     if type(key) == "number" then
       if t.raw.ndim == 0 then raisef("index: the tensor has no dimension, use t:fill(v)") end
+      if t.raw.ndim == 1 and not M.is_tensor(value) then
+        find("index", t, key)
+        return assign(value)
+      end
       view = methods.select(t, 1, key)
     elseif type(key) == "table" then
       view = slice(t, key)

@@ -11,6 +11,7 @@ local M = {}
 
 local descr_of = {f32 = "<f4", f64 = "<f8", f16 = "<f2", i32 = "<i4", i64 = "<i8", u8 = "|u1"}
 local dtype_of = {f2 = "f16", f4 = "f32", f8 = "f64", i4 = "i32", i8 = "i64", u1 = "u8", b1 = "u8"}
+local CHUNK = 2 ^ 24 -- bytes read or written at a time: a Lua string cannot hold a large tensor
 
 --- Writes tensor t to path.
 function M.save(t, path)
@@ -26,7 +27,10 @@ function M.save(t, path)
   local file, why = io.open(path, "wb")
   if not file then raisef("save: %s", why) end
   local ok = file:write("\147NUMPY\1\0", string.char(#header % 256, math.floor(#header / 256)), header)
-    and file:write(ffi.string(host:data(), t.nbytes))
+  local bytes = ffi.cast("const char *", host.raw.data)
+  for at = 0, t.nbytes - 1, CHUNK do
+    ok = ok and file:write(ffi.string(bytes + at, math.min(CHUNK, t.nbytes - at)))
+  end
   local closed = file:close()
   if not (ok and closed) then raisef("save: %s could not be written in full", path) end
 end
@@ -47,15 +51,6 @@ local function header_fields(path, header)
   return descr, order == "True", sizes
 end
 
-local function read_all(path)
-  local file, why = io.open(path, "rb")
-  if not file then raisef("%s", why) end
-  local text = file:read "*a"
-  file:close()
-  if not text then raisef("%s: cannot be read", path) end
-  return text
-end
-
 local function swap_bytes(p, numel, size)
   for i = 0, numel - 1 do
     for j = 0, size / 2 - 1 do
@@ -65,45 +60,77 @@ local function swap_bytes(p, numel, size)
   end
 end
 
---- The tensor in a .npy file; opts: device.
-function M.load(path, opts)
-  errors.check_keys("load", opts, {device = true})
-  if type(path) ~= "string" then raisef("load: path is a %s, must be a string", type(path)) end
-  local text = read_all(path)
-  local major = text:byte(7)
-  if text:sub(1, 6) ~= "\147NUMPY" or #text < 10 then raisef("%s: not a .npy file", path) end
-  if major < 1 or major > 3 then raisef("%s: format %d.%d is not known", path, major, text:byte(8)) end
-  local length_bytes = major == 1 and 2 or 4
-  local start = 9 + length_bytes
-  if #text < start - 1 then raisef("%s: truncated in the header", path) end
-  local length = 0
-  for i = length_bytes, 1, -1 do length = length * 256 + text:byte(8 + i) end
-  if start - 1 + length > #text then raisef("%s: truncated: the header says %d bytes", path, length) end
-  local descr, fortran, sizes = header_fields(path, text:sub(start, start - 1 + length))
+-- The header's text and how many bytes of data follow it; the file stands at the first of them.
+local function read_header(path, file)
+  local total = file:seek "end"
+  if not total or not file:seek("set", 0) then raisef("%s: cannot be read", path) end
+  local start = file:read(10)
+  if not start then raisef(total == 0 and "%s: not a .npy file" or "%s: cannot be read", path) end
+  if start:sub(1, 6) ~= "\147NUMPY" or #start < 10 then raisef("%s: not a .npy file", path) end
+  local major, minor, low, high = start:byte(7, 10)
+  if major < 1 or major > 3 then raisef("%s: format %d.%d is not known", path, major, minor) end
+  local length, read = low + 256 * high, 10
+  if major > 1 then
+    local more = file:read(2)
+    if not more or #more < 2 then raisef("%s: truncated in the header", path) end
+    length, read = length + 2 ^ 16 * more:byte(1) + 2 ^ 24 * more:byte(2), 12
+  end
+  if read + length > total then raisef("%s: truncated: the header says %d bytes", path, length) end
+  return file:read(length) or "", total - read - length
+end
+
+-- dtype, bytes of an element, whether they are swapped, whether in Fortran order, shape and number of elements.
+local function layout_of(path, header)
+  local descr, fortran, sizes = header_fields(path, header)
   local order, kind = descr:match "^([<>|=]?)(%a%d+)$"
   local dtype = kind and dtype_of[kind]
   if not dtype then raisef("%s: dtype '%s' has no equal here (f2 f4 f8 i4 i8 u1 b1 are read)", path, descr) end
   local shape, numel = tensor.shape(path, sizes)
-  local size = tonumber(kind:sub(2))
-  local data = #text - (start - 1) - length
+  return dtype, tonumber(kind:sub(2)), order == ">", fortran, shape, numel
+end
+
+local function reverse(list)
+  local reversed = {}
+  for i = 1, #list do reversed[i] = list[#list + 1 - i] end
+  return reversed
+end
+
+local function load_open(path, file)
+  local header, data = read_header(path, file)
+  local dtype, size, swapped, fortran, shape, numel = layout_of(path, header)
   if data ~= numel * size then
     raisef("%s: holds %d bytes of data, its shape and dtype need %.0f", path, data, numel * size)
   end
-  if fortran then -- the reversed shape in C order, then turned round
-    local reversed = {}
-    for i = 1, #shape do reversed[i] = shape[#shape + 1 - i] end
-    shape = reversed
-  end
-  local t = tensor.new(shape, dtype, devices.get "cpu")
+  -- Fortran order: the reversed shape in C order, then turned round.
+  local t = tensor.new(fortran and reverse(shape) or shape, dtype, devices.get "cpu")
   local bytes = ffi.cast("uint8_t *", t.raw.data)
-  ffi.copy(bytes, ffi.cast("const char *", text) + start - 1 + length, data)
-  if order == ">" and size > 1 then swap_bytes(bytes, numel, size) end
-  if fortran and #shape > 1 then
-    local back = {}
-    for i = 1, #shape do back[i] = #shape + 1 - i end
-    t = t:permute(back)
+  local at = 0
+  while at < data do
+    local chunk = file:read(math.min(CHUNK, data - at))
+    if not chunk then raisef("%s: truncated while it was read", path) end
+    ffi.copy(bytes + at, chunk, #chunk)
+    at = at + #chunk
   end
-  return opts and opts.device and t:to(devices.get(opts.device)) or t
+  if swapped and size > 1 then swap_bytes(bytes, numel, size) end
+  if fortran and #shape > 1 then
+    local order = {}
+    for i = 1, #shape do order[i] = i end
+    t = t:permute(reverse(order))
+  end
+  return t
+end
+
+--- The tensor in a .npy file; opts: device.
+function M.load(path, opts)
+  errors.check_keys("load", opts, {device = true})
+  if type(path) ~= "string" then raisef("load: path is a %s, must be a string", type(path)) end
+  local device = opts and opts.device and devices.get(opts.device)
+  local file, why = io.open(path, "rb")
+  if not file then raisef("%s", why) end
+  local ok, t = pcall(load_open, path, file)
+  file:close()
+  if not ok then error(t, 0) end
+  return device and t:to(device) or t
 end
 
 M.exports = {load = M.load}

@@ -1,9 +1,26 @@
--- print.lua - tostring of a tensor, as NumPy prints an array: aligned columns, one format for all elements, elided
--- when large,
--- and a footer with dtype, device, shape and bytes.
--- Half a unit in the last place, relative: how many digits a dtype is worth.
-local precision_of = {f64 = 0, f16 = 2.5e-4, bf16 = 2e-3, fp8_e4m3 = 3e-2, fp8_e5m2 = 6e-2}
+-- print.lua - tostring of a tensor, as NumPy prints an array: aligned columns, for each number the fewest digits that
+-- tell it from its neighbours in the dtype, elided when large; then a footer with dtype, device, shape and bytes.
+-- Promises: the body is NumPy's own text for dtypes that NumPy has (spec/print_spec.lua). Read next: tensor.lua.
+local ffi = require "ffi"
+local C = require("pah.ffi").C
+
 local EDGE, LIMIT, WIDTH = 3, 1000, 75 -- items kept at each end; elements printed in full; columns of a line
+local DIGITS = 8 -- most digits after the point
+
+-- dtype -> the number of that dtype nearest to x.
+local round = {
+  f64 = function(x) return x end,
+  f32 = function(x) return tonumber(ffi.new("float", x)) end,
+  f16 = function(x) return C.pah_f16_to_f32(C.pah_f64_to_f16(x)) end,
+  bf16 = function(x) return C.pah_bf16_to_f32(C.pah_f64_to_bf16(x)) end,
+  fp8_e4m3 = function(x) return C.pah_e4m3_to_f32(C.pah_f64_to_e4m3(x)) end,
+  fp8_e5m2 = function(x) return C.pah_e5m2_to_f32(C.pah_f64_to_e5m2(x)) end,
+}
+
+-- From here on scientific, as NumPy has it; the dtypes that NumPy has not keep whole numbers whole.
+local scientific_from = {f32 = 1e6, f16 = 1e3}
+
+local function finite(x) return x - x == 0 end
 
 -- A shape as text: 2x3, or scalar.
 local function shape_text(shape) return #shape == 0 and "scalar" or table.concat(shape, "x") end
@@ -16,92 +33,110 @@ local function bytes_text(n)
   return (n % 1 == 0 and "%d %s" or "%.1f %s"):format(n, units[u])
 end
 
--- Fewest decimals (at most `most`) whose text stands for x within the precision of its dtype, as NumPy chooses them.
-local function decimals_of(x, pattern, most, precision)
-  for d = 0, most do
-    local y = tonumber(("%." .. d .. pattern):format(x))
-    if math.abs(y - x) <= math.abs(x) * precision or math.abs(y - x) < 10 ^ -(most + 1) and pattern == "f" then
-      return d end
-  end
-  return most
-end
-
--- One format for all numbers: a function from number to text, not yet padded.
-local function float_format(numbers, precision)
-  local small, large, decimals = math.huge, 0, 0
+local function is_scientific(numbers, dtype)
+  local small, large = math.huge, 0
   for _, x in ipairs(numbers) do
     local a = math.abs(x)
-    if a < math.huge and a > 0 then small, large = math.min(small, a), math.max(large, a) end
+    if finite(x) and a > 0 then small, large = math.min(small, a), math.max(large, a) end
   end
-  local scientific = large >= 1e8 or (large > 0 and (small < 1e-4 or large / small > 1e3 and small < 1e-3))
-  local pattern = scientific and "e" or "f"
-  for _, x in ipairs(numbers) do
-    if math.abs(x) < math.huge and x ~= 0 then decimals = math.max(decimals, decimals_of(x, pattern, 8, precision)) end
-  end
-  return function(x)
-    if x ~= x then return "nan" end
-    if x == math.huge then return "inf" end
-    if x == -math.huge then return "-inf" end
-    local text = ("%." .. decimals .. pattern):format(x)
-    return decimals > 0 and text or (text:gsub("^(-?%d+)", "%1."))
-  end
+  if large == 0 then return false end
+  local nearest = round[dtype]
+  return large >= (scientific_from[dtype] or 1e8) or small < nearest(1e-4) or nearest(large / small) > 1000
 end
 
--- NumPy keeps columns equal by padding the fraction with blanks: here each number keeps its own digits, padded on the
--- right.
-local function pad_fractions(texts)
-  local left, right = 0, 0
-  local parts = {}
-  for i, text in ipairs(texts) do
-    local whole, fraction = text:match "^(-?%d+)(%..*)$"
-    if not whole then whole, fraction = text, "" end
-    fraction = fraction:gsub("0+$", "")
-    parts[i] = {whole, fraction}
-    right = math.max(right, #fraction)
+-- x with d digits after the point, in positional ("f") or scientific form ("e"). A tie goes to the even digit, as in C
+-- and NumPy; LuaJIT's format rounds it away from zero.
+local function digits(x, d, pattern)
+  local format = "%." .. d .. pattern
+  local text = format:format(x)
+  local decimals = d - (tonumber(text:match "e(.*)$") or 0)
+  local scale = 10 ^ math.abs(decimals)
+  local units = decimals >= 0 and math.abs(x) * scale or math.abs(x) / scale
+  -- Half a unit exactly: x times 2^(decimals + 1) is odd, for a product may be rounded into looking like it.
+  local exact = decimals < 0 and units * scale == math.abs(x) or math.abs(x) * 2 ^ (decimals + 1) % 2 == 1
+  if units % 2 == 0.5 and exact then
+    local down = decimals < 0 and (units - 0.5) * scale or (units - 0.5) / scale
+    return format:format(x < 0 and -down or down)
   end
-  for _, part in ipairs(parts) do
-    if part[2] ~= "" then left = math.max(left, #part[1]) end
-  end
-  local width = 0
-  for _, part in ipairs(parts) do
-    width = math.max(width, part[2] == "" and #part[1] or left + right)
-  end
-  for i, part in ipairs(parts) do
-    local body = part[2] == "" and part[1] or part[1] .. part[2] .. (" "):rep(right - #part[2])
-    texts[i] = (" "):rep(width - #body) .. body
-  end
+  return text
 end
 
--- Right-aligned in a common width.
-local function pad_left(texts)
-  local width = 0
-  for _, text in ipairs(texts) do width = math.max(width, #text) end
+-- The parts of a text before the point, after it and in the exponent.
+local function parts_of(text) return {text:match "^(-?%d+)%.?(%d*)(.*)$"} end
+
+-- The fewest digits after the point that stand for x.
+local function fewest(x, pattern, nearest)
+  for d = 0, DIGITS - 1 do
+    if nearest(tonumber(digits(x, d, pattern))) == x then return d end
+  end
+  return #parts_of(digits(x, DIGITS, pattern))[2]:gsub("0+$", "")
+end
+
+local function longest(parts, i)
+  local n = 0
+  for _, part in pairs(parts) do n = math.max(n, #part[i]) end
+  return n
+end
+
+-- Texts of one width for floats: points below each other, scientific ones all with the same digits.
+local function float_texts(numbers, dtype)
+  local pattern, most = is_scientific(numbers, dtype) and "e" or "f", 0
+  local decimals, parts, texts, width = {}, {}, {}, 0
+  for i, x in ipairs(numbers) do
+    if finite(x) then
+      decimals[i] = fewest(x, pattern, round[dtype])
+      most = math.max(most, decimals[i])
+    else
+      texts[i] = x ~= x and "nan" or x > 0 and "inf" or "-inf"
+      width = math.max(width, #texts[i])
+    end
+  end
+  for i, d in pairs(decimals) do parts[i] = parts_of(digits(numbers[i], pattern == "e" and most or d, pattern)) end
+  local exponent = longest(parts, 3)
+  if next(parts) then width = math.max(width, longest(parts, 1) + 1 + most + exponent) end
+  for i, part in pairs(parts) do
+    local whole, fraction, power = unpack(part)
+    power = power:gsub("^(e.)", "%1" .. ("0"):rep(exponent - #power))
+    texts[i] = whole .. "." .. fraction .. (" "):rep(most - #fraction) .. power
+  end
   for i, text in ipairs(texts) do texts[i] = (" "):rep(width - #text) .. text end
+  return texts
 end
 
--- The indices of a dimension of size n that are printed; nil stands for the gap.
+-- Texts of one width for integers (numbers, or int64 cdata).
+local function integer_texts(numbers)
+  local texts, width = {}, 0
+  for i, x in ipairs(numbers) do
+    texts[i] = type(x) == "cdata" and tostring(x):gsub("LL$", "") or ("%d"):format(x)
+    width = math.max(width, #texts[i])
+  end
+  for i, text in ipairs(texts) do texts[i] = (" "):rep(width - #text) .. text end
+  return texts
+end
+
+-- The indices of a dimension of size n that are printed; false stands for the gap.
 local function kept(n, elide)
   local list = {}
-  for i = 1, n do
-    if not elide or n <= 2 * EDGE or i <= EDGE or i > n - EDGE then
-      list[#list + 1] = i
-    elseif i == EDGE + 1 then
-      list[#list + 1] = false
-    end
+  if elide and n > 2 * EDGE then
+    for i = 1, EDGE do list[i], list[EDGE + 1 + i] = i, n - EDGE + i end
+    list[EDGE + 1] = false
+  else
+    for i = 1, n do list[i] = i end
   end
   return list
 end
 
-local function collect(t, d, elide, out)
-  if d > t.raw.ndim then
+local function collect(t, elide, out)
+  if t.raw.ndim == 0 then
     out[#out + 1] = t:item()
-    return
+    return out
   end
   for _, i in ipairs(kept(t:size(1), elide)) do
     if i then
-      if t.raw.ndim == 1 then out[#out + 1] = t:get(i) else collect(t:select(1, i), d, elide, out) end
+      if t.raw.ndim == 1 then out[#out + 1] = t:get(i) else collect(t:select(1, i), elide, out) end
     end
   end
+  return out
 end
 
 -- Lays the texts out in brackets; `shape` is the tensor's, texts hold the kept elements in order.
@@ -113,8 +148,8 @@ local function layout(shape, texts, elide)
       for _, i in ipairs(kept(shape[d], elide)) do
         if i then at = at + 1 end
         local text = i and texts[at] or "..."
-        if line ~= "" and #indent + 1 + #line + 1 + #text >= WIDTH then
-          lines[#lines + 1] = line
+        if line ~= "" and #indent + 1 + #line + 1 + #text > WIDTH - #shape then
+          lines[#lines + 1] = line:gsub(" +$", "")
           line = text
         else
           line = line == "" and text or line .. " " .. text
@@ -123,9 +158,9 @@ local function layout(shape, texts, elide)
       lines[#lines + 1] = line
       return "[" .. table.concat(lines, "\n" .. indent .. " ") .. "]"
     end
-    local parts = {}
-    for _, i in ipairs(kept(shape[d], elide)) do parts[#parts + 1] = i and row(d + 1, indent .. " ") or "..." end
-    return "[" .. table.concat(parts, ("\n"):rep(#shape - d) .. indent .. " ") .. "]"
+    local rows = {}
+    for _, i in ipairs(kept(shape[d], elide)) do rows[#rows + 1] = i and row(d + 1, indent .. " ") or "..." end
+    return "[" .. table.concat(rows, ("\n"):rep(#shape - d) .. indent .. " ") .. "]"
   end
   return row(1, "")
 end
@@ -134,28 +169,14 @@ return function(M)
   --- The text of a tensor: elements like NumPy, then [dtype device shape, bytes].
   function M.tostring(t)
     if t.raw.dtype == 0 then return "[freed tensor]" end
-    local shape, numel = t.shape, t:numel()
+    local shape, dtype, numel = t.shape, t.dtype, t:numel()
     local elide = numel > LIMIT
-    local body
-    if numel == 0 then
-      body = "[]"
-    else
-      -- Elements to be shown, brought together in one copy where the tensor is small.
-      local source = elide and t or (t.raw.dtype == 8 and t or t:to("f64"):contiguous())
-      local numbers, texts = {}, {}
-      collect(source, 1, elide, numbers)
-      local is_float = t.dtype:match "f" ~= nil
-      if is_float then
-        local format = float_format(numbers, precision_of[t.dtype] or 3e-8)
-        for i, x in ipairs(numbers) do texts[i] = format(x) end
-        if texts[1]:find("e", 1, true) then pad_left(texts) else pad_fractions(texts) end
-      else
-        for i, x in ipairs(numbers) do texts[i] = type(x) == "cdata" and tostring(x):gsub("LL$", "")
-          or ("%d"):format(x) end
-        pad_left(texts)
-      end
+    local body = "[]"
+    if numel > 0 then
+      local numbers = collect(t, elide, {})
+      local texts = round[dtype] and float_texts(numbers, dtype) or integer_texts(numbers)
       body = #shape == 0 and texts[1] or layout(shape, texts, elide)
     end
-    return ("%s\n[%s %s %s, %s]"):format(body, t.dtype, t.device.name, shape_text(shape), bytes_text(t.nbytes))
+    return ("%s\n[%s %s %s, %s]"):format(body, dtype, t.device.name, shape_text(shape), bytes_text(t.nbytes))
   end
 end

@@ -1,7 +1,7 @@
 -- tensor.lua - the tensor of Lua: a struct pah_array (view and reference on its memory) with methods.
 -- Promises: views share memory, which is freed with the last of them; every wrong argument is an error at the script's
 -- line.
--- Read next: views.lua (shape and strides), index.lua (t[...]), print.lua (tostring).
+-- Read next: create.lua (zeros, from, ...), views.lua (shape and strides), index.lua (t[...]), print.lua (tostring).
 local ffi = require "ffi"
 local errors = require "pah.errors"
 local binding = require "pah.ffi"
@@ -47,7 +47,13 @@ function M.shape(what, shape)
   if type(shape) ~= "table" then raisef("%s: shape is a %s, must be a table of sizes", what, type(shape)) end
   if #shape > PAH_MAX_DIMS then raisef("%s: shape has %d dimensions, must have at most %d", what, #shape,
     PAH_MAX_DIMS) end
-  local numel = 1
+  for key in pairs(shape) do
+    if type(key) ~= "number" or key < 1 or key > #shape then
+      raisef("%s: shape has the key %s, must be a list of sizes (options come in a table of their own)", what,
+        tostring(key))
+    end
+  end
+  local numel, reach = 1, 1
   local copy = {}
   for i = 1, #shape do
     local n = shape[i]
@@ -56,8 +62,9 @@ function M.shape(what, shape)
     end
     copy[i] = n
     numel = numel * n
+    reach = reach * math.max(n, 1) -- strides must fit too where another size is 0
   end
-  if numel >= 2 ^ 53 then raisef("%s: shape has %.3g elements, more than 2^53", what, numel) end
+  if reach >= 2 ^ 53 then raisef("%s: shape has %.3g elements, more than 2^53", what, reach) end
   return copy, numel
 end
 
@@ -81,7 +88,17 @@ function M.wrap(buffer, raw)
   return M.adopt(buffer, raw)
 end
 
-local function contiguous_strides(raw, shape)
+M.owners = setmetatable({}, {__mode = "k"}) -- tensor -> what keeps its borrowed memory alive
+
+--- A view of t: a new object over `raw` that keeps t's memory alive, borrowed or not.
+function M.view_of(t, raw)
+  local view = M.wrap(t.buffer, raw)
+  if t.buffer == nil then M.owners[view] = M.owners[t] end
+  return view
+end
+
+-- Sets shape and strides of packed row-major elements.
+function M.set_contiguous(raw, shape)
   local stride = 1
   for i = #shape, 1, -1 do
     raw.shape[i - 1] = shape[i]
@@ -93,6 +110,20 @@ end
 
 local new_buffer = ffi.new("struct pah_buffer *[1]")
 
+-- Lua's collector sees a tensor as a few bytes and would let dropped ones fill the memory. So count what is allocated,
+-- and collect when as much was allocated since the last time as was alive then, and at least SLACK bytes.
+local SLACK = 256 * 2 ^ 20
+local since, limit = 0, SLACK
+local account = ffi.new("struct pah_memory")
+
+local function collect_when_due(handle, bytes)
+  since = since + bytes
+  if since < limit then return end
+  collectgarbage()
+  C.pah_device_get_memory(handle, account)
+  since, limit = bytes, math.max(SLACK, tonumber(account.bytes))
+end
+
 --- Uninitialised tensor of a shape (table), dtype (name) and device (object).
 function M.new(shape, dtype, device)
   local numel
@@ -100,8 +131,9 @@ function M.new(shape, dtype, device)
   local raw = ffi.new("struct pah_tensor")
   raw.dtype = M.dtype("dtype", dtype)
   raw.device = device.handle
-  contiguous_strides(raw, shape)
+  M.set_contiguous(raw, shape)
   local bytes = numel * tonumber(C.pah_dtype_size(raw.dtype))
+  collect_when_due(device.handle, bytes)
   local status = C.pah_buffer_new(device.handle, bytes, new_buffer)
   if status == C.PAH_ENOMEM then -- garbage may hold memory that Lua does not know the size of
     collectgarbage()
@@ -211,16 +243,19 @@ end
 local number = ffi.new("double[1]")
 local integer = ffi.new("int64_t[1]")
 
---- The number in a tensor of one element; an i64 beyond 2^53 comes as int64 cdata.
-function methods.item(t)
-  if t.raw.dtype == C.PAH_I64 then
-    check(C.pah_tensor_get_i64(t.raw, integer))
+--- The number that a struct pah_tensor of one element holds; an i64 beyond 2^53 comes as int64 cdata.
+function M.read(raw)
+  if raw.dtype == C.PAH_I64 then
+    check(C.pah_tensor_get_i64(raw, integer))
     local x = tonumber(integer[0])
     return math.abs(x) < 2 ^ 53 and x or integer[0]
   end
-  check(C.pah_tensor_get(t.raw, number))
+  check(C.pah_tensor_get(raw, number))
   return number[0]
 end
+
+--- The number in a tensor of one element; an i64 beyond 2^53 comes as int64 cdata.
+function methods.item(t) return M.read(t.raw) end
 
 local c_types = {
   [C.PAH_F32] = ffi.typeof "float *", [C.PAH_F64] = ffi.typeof "double *", [C.PAH_I32] = ffi.typeof "int32_t *",
@@ -270,100 +305,7 @@ end
 --- Writes t as a .npy file.
 function methods.save(t, path) return require("pah.npy").save(t, path) end
 
--- ---- Constructors -----------------------------------------------------------------------------------------
-
-local option_keys = {dtype = true, device = true}
-
---- A new tensor from a constructor's shape and options; extra: further option names that are known.
-function M.construct(what, shape, opts, extra)
-  errors.check_keys(what, opts, extra or option_keys)
-  opts = opts or {}
-  shape = M.shape(what, shape)
-  M.dtype(what .. ": dtype", opts.dtype == nil and "f32" or opts.dtype)
-  return M.new(shape, opts.dtype or "f32", devices.get(opts.device))
-end
-
-local exports = {is_tensor = M.is_tensor}
-M.exports = exports
-
---- Uninitialised tensor.
-function exports.empty(shape, opts) return M.construct("empty", shape, opts) end
-function exports.zeros(shape, opts) return methods.fill(M.construct("zeros", shape, opts), 0) end
-function exports.ones(shape, opts) return methods.fill(M.construct("ones", shape, opts), 1) end
-
---- Tensor filled with a number.
-function exports.full(shape, value, opts)
-  if type(value) ~= "number" and type(value) ~= "cdata" then
-    raisef("full: value is a %s, must be a number", type(value))
-  end
-  return methods.fill(M.construct("full", shape, opts), value)
-end
-
---- [0, 1, ..., n-1].
-function exports.arange(n, opts)
-  M.whole("arange: n", n)
-  local t = M.construct("arange", {n}, opts)
-  local host = M.new({n}, "f64", devices.get "cpu")
-  local p = methods.data(host)
-  for i = 0, n - 1 do p[i] = i end
-  return methods.copy(t, host)
-end
-
--- The shape of nested tables by their first elements.
-local function nested_shape(value)
-  local shape = {}
-  while type(value) == "table" do
-    shape[#shape + 1] = #value
-    value = value[1]
-  end
-  return shape
-end
-
---- Tensor from a number or from nested tables of numbers, all of one shape.
-function exports.tensor(value, opts)
-  local shape = nested_shape(value)
-  local t = M.construct("tensor", shape, opts)
-  local exact = t.raw.dtype == C.PAH_I64
-  local host = M.new(shape, exact and "i64" or "f64", devices.get "cpu")
-  local p, at = methods.data(host), 0
-  local function read(v, d, place)
-    if d > #shape then
-      if type(v) ~= "number" and not (type(v) == "cdata" and tonumber(v)) then
-        raisef("tensor: element%s is a %s, must be a number", place, type(v))
-      end
-      p[at] = v
-      at = at + 1
-      return
-    end
-    if type(v) ~= "table" or #v ~= shape[d] then
-      raisef("tensor: element%s has %s, must have %d elements like the first", place,
-        type(v) == "table" and #v or "no", shape[d])
-    end
-    for i = 1, shape[d] do read(v[i], d + 1, ("%s[%d]"):format(place, i)) end
-  end
-  read(value, 1, "")
-  return methods.copy(t, host)
-end
-
-local owners = setmetatable({}, {__mode = "k"}) -- tensor -> what keeps its borrowed memory alive
-
---- Tensor over memory at an FFI pointer, contiguous and borrowed; opts.owner is kept alive with this tensor (not its
---- views).
-function exports.from(ptr, shape, opts)
-  errors.check_keys("from", opts, {dtype = true, device = true, owner = true})
-  opts = opts or {}
-  if type(ptr) ~= "cdata" then raisef("from: ptr is a %s, must be an FFI pointer", type(ptr)) end
-  shape = M.shape("from", shape)
-  local raw = ffi.new("struct pah_tensor")
-  raw.dtype = M.dtype("from: dtype", opts.dtype or "f32")
-  raw.device = devices.get(opts.device).handle
-  raw.data = ffi.cast("void *", ptr)
-  if raw.data == nil then raisef("from: ptr is NULL") end
-  contiguous_strides(raw, shape)
-  local t = M.adopt(nil, raw)
-  owners[t] = {opts.owner, ptr}
-  return t
-end
+M.exports = {is_tensor = M.is_tensor}
 
 --- The names of all methods and properties, sorted: for completion and for the specs of the documents.
 function M.names()
@@ -374,8 +316,32 @@ function M.names()
   return names
 end
 
+require("pah.create")(M)
 require("pah.views")(M)
 require("pah.index")(M)
 require("pah.print")(M)
+
+-- Raises unless t is a tensor: t.numel() then is an error at the script's line.
+local function check_self(name, t)
+  if not ffi.istype(Array, t) then
+    raisef("%s: called on a %s, must be a tensor: write t:%s(...), with a colon", name, type(t), name)
+  end
+  if t.raw.dtype == 0 and name ~= "free" then raisef("%s: the tensor was freed", name) end -- free twice is no error
+end
+
+local function checked(name, method)
+  if debug.getinfo(method, "u").isvararg then
+    return function(t, ...)
+      check_self(name, t)
+      return method(t, ...)
+    end
+  end
+  return function(t, a, b, c) -- no "...", which LuaJIT compiles worse; no method has more arguments
+    check_self(name, t)
+    return method(t, a, b, c)
+  end
+end
+
+for name, method in pairs(methods) do methods[name] = checked(name, method) end
 
 return M

@@ -33,6 +33,9 @@ return function(M)
       end
     end
     if free then
+      if known > 0 and numel % known ~= 0 then
+        raisef("%s: %d elements are no multiple of the %d that the sizes beside -1 make", what, numel, known)
+      end
       sizes[free] = known > 0 and numel / known or 0
     end
     local shape, total = M.shape(what, sizes)
@@ -43,8 +46,7 @@ return function(M)
   end
 
   -- Strides for `shape` over t's memory without a copy, or nil: each group of new dimensions must lie in dimensions of
-  -- t
-  -- that are contiguous among themselves.
+  -- t that are contiguous among themselves.
   local function view_strides(t, shape)
     local raw, strides = t.raw, {}
     if methods.numel(t) == 0 then
@@ -81,7 +83,7 @@ return function(M)
     local raw = raw_of(t)
     raw.ndim = #shape
     for i = 1, #shape do raw.shape[i - 1], raw.stride[i - 1] = shape[i], strides[i] end
-    return M.wrap(t.buffer, raw)
+    return M.view_of(t, raw)
   end
 
   --- The same elements in another shape, sizes as numbers or a table, one may be -1. An error where that needs a copy.
@@ -106,7 +108,7 @@ return function(M)
     local raw = raw_of(t)
     raw.shape[a - 1], raw.shape[b - 1] = t.raw.shape[b - 1], t.raw.shape[a - 1]
     raw.stride[a - 1], raw.stride[b - 1] = t.raw.stride[b - 1], t.raw.stride[a - 1]
-    return M.wrap(t.buffer, raw)
+    return M.view_of(t, raw)
   end
 
   --- Dimension i of the result is dimension order[i] of t; order as numbers or a table.
@@ -121,7 +123,7 @@ return function(M)
       seen[d] = true
       raw.shape[i - 1], raw.stride[i - 1] = t.raw.shape[d - 1], t.raw.stride[d - 1]
     end
-    return M.wrap(t.buffer, raw)
+    return M.view_of(t, raw)
   end
 
   --- `length` elements of dimension d from `start` (1-based).
@@ -136,7 +138,7 @@ return function(M)
     local raw = raw_of(t)
     raw.shape[d - 1] = length
     if length > 0 then advance(raw, (start - 1) * tonumber(raw.stride[d - 1])) end
-    return M.wrap(t.buffer, raw)
+    return M.view_of(t, raw)
   end
 
   --- Element i of dimension d, one dimension less; negative i counts from the last.
@@ -150,7 +152,7 @@ return function(M)
     advance(raw, (at - 1) * tonumber(raw.stride[d - 1]))
     for k = d, raw.ndim - 1 do raw.shape[k - 1], raw.stride[k - 1] = raw.shape[k], raw.stride[k] end
     raw.ndim = raw.ndim - 1
-    return M.wrap(t.buffer, raw)
+    return M.view_of(t, raw)
   end
 
   --- Sizes of 1 repeated without a copy (stride 0); new dimensions may be put in front; -1 keeps a size.
@@ -176,6 +178,6 @@ return function(M)
       raw.shape[i - 1] = shape[i]
       raw.stride[i - 1] = (d < 1 or (size == 1 and shape[i] ~= 1)) and 0 or t.raw.stride[d - 1]
     end
-    return M.wrap(t.buffer, raw)
+    return M.view_of(t, raw)
   end
 end

@@ -1,0 +1,56 @@
+-- tensor_memory_spec.lua - memory that Lua's collector does not see: dropped tensors are let go before they fill the
+-- machine, and borrowed memory lives as long as any view of it.
+local ffi = require "ffi"
+
+local function refused(want, f)
+  local ok, why = pcall(f)
+  assert.is_false(ok, want)
+  assert.is_truthy(why:find(want, 1, true) and why:find "^[^\n]*tensor_memory_spec%.lua:%d+: ", why)
+end
+
+describe("the memory of tensors", function()
+  it("that were dropped does not pile up", function()
+    local cpu, last = pah.device "cpu", 0
+    for _ = 1, 800 do -- 16 MiB each, never touched
+      pah.empty {2 ^ 22}
+      local bytes = cpu:memory().bytes
+      if bytes < last then return end
+      last = bytes
+    end
+    error("nothing was let go")
+  end)
+
+  it("that is borrowed is kept alive by a view", function()
+    local function view()
+      local memory = ffi.new("float[200000]")
+      for i = 0, 199999 do memory[i] = 7 end
+      return pah.from(memory, {200000}):view(200, 1000):transpose(1, 2)
+    end
+    local t = view()
+    for _ = 1, 20 do
+      collectgarbage()
+      ffi.fill(ffi.new "float[200000]", 800000, 1)
+    end
+    assert.same({7, 7}, {t:get(1, 1), t:get(1000, 200)})
+  end)
+
+  it("holds int64 saturated, and NaN as 0, as i32 does", function()
+    local t = pah.tensor({1e300, -1e300, 0 / 0, 2.9}, {dtype = "i64"})
+    assert.is_true(t[1] == 0x7fffffffffffffffLL and t[2] == -0x7fffffffffffffffLL - 1)
+    assert.same({0, 2}, {t[3], t[4]})
+  end)
+
+  it("is not asked for, or borrowed, on wrong terms", function()
+    refused("from: ptr is a ctype<int64_t>, must be an FFI pointer or array", function() pah.from(1234LL, {1}) end)
+    refused("from: ptr is a tensor, must be", function() pah.from(pah.zeros {2}, {2}) end)
+    refused("from: ptr holds 8 bytes, the shape needs 12", function() pah.from(ffi.new "float[2]", {3}) end)
+    refused("empty: shape has the key dtype, must be a list", function() pah.empty {2, dtype = "f16"} end)
+    refused("more than 2^53", function() pah.empty {2 ^ 30, 2 ^ 30, 0} end)
+    refused("numel: called on a nil, must be a tensor", function() pah.zeros({1}).numel() end)
+    refused("tensor: tables nest deeper than 8 dimensions", function()
+      local t = {}
+      t[1] = t
+      pah.tensor(t)
+    end)
+  end)
+end)
