@@ -110,9 +110,19 @@ describe("the command line", function()
       "fails.lua", "object.lua", "field.lua", "run field.lua", "syntax.lua", "-e 'error()'",
       "-e 'error(nil)' words.lua", "-e 'error({})'", "-e 'error(12)'", "-e 'x ='",
       "-l no_such_module_here 2>&1 | head -1",
-      "-e 'local t = nil; t.x = 1'", "-e 'local function f() return 1 + f() end f()' 2>&1 | tail -3",
+      "-e 'local t = nil; t.x = 1'",
       "-e 'coroutine.wrap(function() error(\"inside\") end)()'",
     })
+  end)
+
+  it("reports a stack overflow with a traceback, or with the reason why there is none", function()
+    for pad = 0, 6 do -- LuaJIT calls no handler at some alignments of frames
+      local _, err, code = pah_says(("-e 'jit.off() local function f() local x, y, z = 1, 2, 3 return 1 + f() end "
+        .. "local function g(...) local x = f() return x end g(%s)'"):format(("1,"):rep(pad) .. "1"))
+      assert.equal(1, code)
+      assert.truthy(err:find "^pah: [^\n]*stack overflow\nstack traceback:\n\t%S", err)
+      assert.truthy(err:find "in main chunk\n$" or err:find "%(no stack was left to take it%)\n$", err)
+    end
   end)
 
   it("runs a suite of busted", function()

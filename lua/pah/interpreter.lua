@@ -81,6 +81,8 @@ end
 function M.call_plainly(f, ...)
   local ok, message = xpcall(f, M.traceback, ...)
   if ok then return 0 end
+  -- At some alignments of frames LuaJIT has no slots left after a stack overflow to call a handler with.
+  if message == "stack overflow" then message = message .. "\nstack traceback:\n\t(no stack was left to take it)" end
   io.stderr:write("pah: ", message, "\n")
   return 1
 end
