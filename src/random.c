@@ -75,6 +75,14 @@ static inline void cos_sin_turn(double u, double *cosine, double *sine) {
   *sine = quarter & 2 ? -b : b;
 }
 
+/* gcc has to be asked for vectors at -O2; clang does them unasked, and warns where it is asked and cannot (sanitizers).
+ */
+#ifdef __clang__
+#define VECTORS
+#else
+#define VECTORS _Pragma("omp simd")
+#endif
+
 /* Box-Muller: the two normals of each counter from `counter` on, `pairs` <= PAH_CHUNK of them. Loops of one kind of
  * work each, so that the polynomials run in vectors. */
 static void normal_pairs(uint64_t seed, uint64_t counter, int64_t pairs, double *out) {
@@ -85,10 +93,10 @@ static void normal_pairs(uint64_t seed, uint64_t counter, int64_t pairs, double 
     u[i] = 1 - unit(word[0], word[1]);
     v[i] = unit(word[2], word[3]);
   }
-#pragma omp simd
+  VECTORS
   for (int64_t i = 0; i < pairs; i++) u[i] = -2 * natural_log(u[i]);
   for (int64_t i = 0; i < pairs; i++) u[i] = sqrt(u[i]);
-#pragma omp simd
+  VECTORS
   for (int64_t i = 0; i < pairs; i++) {
     double c, s;
     cos_sin_turn(v[i], &c, &s);
