@@ -4,6 +4,7 @@
 #include <math.h>
 #include <omp.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "check.h"
 #include "error.h"
@@ -19,13 +20,13 @@ struct diff_context {
   struct pah_diff d;
 };
 
-static void diff_element(struct diff_context *c, double a, double b, int64_t index) {
+/* delta: |a - b|, which is more than doubles can tell for large integers. */
+static void diff_element(struct diff_context *c, double a, double b, double delta, int64_t index) {
   struct pah_diff *d = &c->d;
   int is_nan = isnan(a) || isnan(b);
   d->nan += is_nan;
   int bad;
   if (isfinite(a) && isfinite(b)) {
-    double delta = fabs(a - b);
     if (delta > d->max_abs || d->argmax < 0) d->max_abs = delta, d->argmax = index;
     double relative = delta == 0 ? 0 : delta / fabs(b);
     if (relative > d->max_rel) d->max_rel = relative;
@@ -40,14 +41,29 @@ static void diff_element(struct diff_context *c, double a, double b, int64_t ind
   if (bad && d->mismatched++ == 0) d->first_mismatch = index;
 }
 
+/* Both are i64: their differences are exact. */
+static void diff_integers(const struct pah_run *run, struct diff_context *c) {
+  for (int64_t i = 0; i < run->count; i++) {
+    int64_t a, b;
+    memcpy(&a, run->a + i * run->step_a, sizeof a);
+    memcpy(&b, run->b + i * run->step_b, sizeof b);
+    uint64_t delta = a > b ? (uint64_t)a - (uint64_t)b : (uint64_t)b - (uint64_t)a;
+    diff_element(c, (double)a, (double)b, (double)delta, run->index + i);
+  }
+}
+
 static void diff_run(const struct pah_run *run, void *context) {
   struct diff_context *c = context;
   double a[PAH_CHUNK], b[PAH_CHUNK];
+  if (c->dtype_a == PAH_I64 && c->dtype_b == PAH_I64) {
+    diff_integers(run, c);
+    return;
+  }
   for (int64_t done = 0; done < run->count; done += PAH_CHUNK) {
     int64_t n = run->count - done < PAH_CHUNK ? run->count - done : PAH_CHUNK;
     pah_load_f64(c->dtype_a, run->a + done * run->step_a, run->step_a, n, a);
     pah_load_f64(c->dtype_b, run->b + done * run->step_b, run->step_b, n, b);
-    for (int64_t i = 0; i < n; i++) diff_element(c, a[i], b[i], run->index + done + i);
+    for (int64_t i = 0; i < n; i++) diff_element(c, a[i], b[i], fabs(a[i] - b[i]), run->index + done + i);
   }
 }
 
