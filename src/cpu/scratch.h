@@ -1,7 +1,7 @@
 /* cpu/scratch.h - working memory of a call, on huge pages where the system has them. It is worth more than the TLB:
  * a second-level cache is indexed by physical address, so tiles that should just fit there collide when their small
- * pages happen to lie badly. The backward pass reached 0.79 or 0.57 of the peak on a Zen 3, by the luck of the process,
- * before it asked for huge pages. */
+ * pages happen to lie badly. A backward pass once ran at 0.79 or 0.57 of the peak of a Zen 3, by the luck of the
+ * process; later runs did not reproduce a gain from huge pages. */
 #ifndef PAH_CPU_SCRATCH_H
 #define PAH_CPU_SCRATCH_H
 
