@@ -131,6 +131,9 @@ describe("the command line", function()
     local out, _, code = pah_says "test good_spec.lua -o TAP"
     assert.truthy(out:find("ok 1", 1, true))
     assert.equal(0, code)
+    out, _, code = pah_says("test good_spec.lua -o TAP", "LUA_INIT='print(1) x = 1'")
+    assert.truthy(out:find("ok 1", 1, true))
+    assert.equal(0, code)
     out, _, code = pah_says "test bad_spec.lua -o TAP"
     assert.truthy(out:find("not ok 1", 1, true))
     assert.equal(1, code)

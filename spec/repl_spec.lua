@@ -9,7 +9,7 @@ local function types(...)
   local file = assert(io.open(script, "w"))
   file:write(table.concat({...}, "\n"), "\n")
   file:close()
-  local pipe = io.popen(("%s repl <%s 2>&1; echo $?"):format(host.exe, script))
+  local pipe = io.popen(("env -u LUA_INIT %s repl <%s 2>&1; echo $?"):format(host.exe, script))
   local text = pipe:read "*a"
   pipe:close()
   os.remove(script)
@@ -105,7 +105,7 @@ local function session()
   local history = os.tmpname()
   local tmux = ("tmux -L %s -f /dev/null "):format(name)
   local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
-  local program = ("PAH_HISTORY=%s %s; echo left $?; sleep 60"):format(history, host.exe)
+  local program = ("PAH_HISTORY=%s env -u LUA_INIT %s; echo left $?; sleep 60"):format(history, host.exe)
   local started = os.execute(tmux .. "new-session -d -x 90 -y 30 " .. quoted(program) .. " 2>/dev/null")
   if started ~= 0 then return nil end
   local self = {history = history}
