@@ -207,7 +207,8 @@ local function main(argv)
   if first == "--version" then return interpreter.print_version() or 0 end
   if commands[first] then return run_command(first, {unpack(argv, 2)}) end
   if first and not first:match "^%-" and not readable(first) then
-    local hint = ('did you mean "%s"? `pah --help` lists the commands'):format(errors.nearest(first, commands))
+    local nearest = errors.nearest(first, commands)
+    local hint = (nearest and ('did you mean "%s"? '):format(nearest) or "") .. "`pah --help` lists the commands"
     if find_script(first) then
       hint = ("it is an example: `pah run %s`"):format(first)
     elseif first:find "[./]" then

@@ -39,7 +39,8 @@ local function distance(a, b)
   return row[#b]
 end
 
---- The name in the set `known` (name -> anything) that is nearest to `name`.
+--- The name in the set `known` (name -> anything) that is nearest to `name`; nil if they all differ from it in more
+--- than two thirds of its letters.
 function M.nearest(name, known)
   local best, best_distance
   for candidate in pairs(known) do
@@ -48,7 +49,13 @@ function M.nearest(name, known)
       best, best_distance = candidate, d
     end
   end
-  return best
+  return best_distance and best_distance <= math.max(1, #tostring(name) * 2 / 3) and best or nil
+end
+
+--- `, did you mean "NAME"?` with the nearest name, or nothing; mark is what stands for the comma.
+function M.hint(name, known, mark)
+  local nearest = M.nearest(name, known)
+  return nearest and ('%s did you mean "%s"?'):format(mark or ",", nearest) or ""
 end
 
 --- Raises unless every key of `options` (nil counts as {}) is in the set `known`; `what` names the function.
@@ -59,9 +66,8 @@ function M.check_keys(what, options, known)
   end
   for key in pairs(options) do
     if known[key] == nil then
-      local nearest = M.nearest(key, known)
       M.raisef("%s: unknown option %s%s", what, type(key) == "string" and '"' .. key .. '"' or tostring(key),
-        nearest and (', did you mean "%s"?'):format(nearest) or "")
+        M.hint(key, known))
     end
   end
 end

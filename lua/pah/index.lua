@@ -101,7 +101,7 @@ return function(M)
       if property then return property(t) end
       local known = {}
       for _, name in ipairs(M.names()) do known[name] = true end
-      raisef('tensor: no method or property "%s", did you mean "%s"?', key, errors.nearest(key, known))
+      raisef('tensor: no method or property "%s"%s', key, errors.hint(key, known))
     end
     M.want("index", t)
     if kind == "number" then

@@ -112,8 +112,8 @@ local function value_of(option, text)
   end
   local known = {}
   for _, choice in ipairs(option.choices) do known[tostring(choice)] = true end
-  return nil, ('%s: "%s" is not one of %s; did you mean "%s"?'):format(option.flag, text,
-    table.concat(option.choices, ", "), errors.nearest(text, known))
+  return nil, ('%s: "%s" is not one of %s%s'):format(option.flag, text,
+    table.concat(option.choices, ", "), errors.hint(text, known, ";"))
 end
 
 local function list_of(option, text)
@@ -140,7 +140,7 @@ local function unknown(options, word)
     flags[option.flag] = true
     if option.kind == "boolean" then flags["--no-" .. option.flag:sub(3)] = true end
   end
-  return ('unknown option "%s"; did you mean "%s"?'):format(word, errors.nearest(word, flags))
+  return ('unknown option "%s"%s'):format(word, errors.hint(word, flags, ";"))
 end
 
 --- Reads the list of words `args` by `spec` (see pah.options). Returns the table of values, or nil and a line that
