@@ -8,6 +8,7 @@
 #include "pah.h"
 
 struct pah_device;
+struct pah_module_kernel;
 
 /* Slots return 0 or a status with the error line set. Arguments are checked by the callers in src/ (device.c,
  * tensor.c, attn.c): a device holds only its differences. "Optional" slots may be NULL. */
@@ -29,6 +30,15 @@ struct pah_device_ops {
   int (*attention)(struct pah_device *dev, int op, const struct pah_attn *a);
   int (*merge)(struct pah_device *dev, const struct pah_merge *m);
   int (*kv_append)(struct pah_device *dev, const struct pah_kv_append *c);
+  /* Modules; optional, absent on the cpu. compile: builds m->text for m->kernels[0 .. kernel_count), sets m->image
+   * (freeing an older one only on success) and the signature and handle of every kernel. launch: everything but the
+   * device's own limits is checked; report is never NULL, zeroed, and only sim fills it. */
+  int (*compile)(struct pah_device *dev, struct pah_module *m);
+  void (*unload)(struct pah_device *dev, void *image);
+  int (*launch)(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *kernel,
+                const struct pah_launch *launch, struct pah_report *report);
+  int (*resources)(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *kernel,
+                   struct pah_resources *resources);
 };
 
 struct pah_device {

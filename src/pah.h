@@ -223,6 +223,104 @@ struct pah_kv_append {    /* new tokens into the cache */
 int pah_kv_append(const struct pah_kv_append *c);
 int pah_reference_kv_append(const struct pah_kv_append *c);
 
+/* ---- Modules (src/module.c) -----------------------------------------------------------------------------
+ * A kernel source plus defines, compiled for a device: by NVRTC on cuda, by the system's C++ compiler on sim. Built-in
+ * kernels (kernels/) and a user's own .cu file go the same way; compiled code is cached on disk (src/cache.c). */
+struct pah_module; /* opaque: src/module.h; counted */
+
+struct pah_module_spec {
+  const char *source;         /* path of a .cu file; NULL: `text` */
+  const char *text;           /* the source itself, when `source` is NULL */
+  const char *const *defines; /* "NAME=VALUE" or "NAME" */
+  const char *const *include; /* folders searched after that of the source */
+  const char *const *kernels; /* instances of templates to compile at once, "name<128, float>"; others come when asked */
+  int64_t define_count, include_count, kernel_count;
+};
+
+enum pah_parameter_kind { PAH_POINTER = 1, PAH_SIGNED, PAH_UNSIGNED, PAH_FLOATING, PAH_BYTES };
+enum { PAH_MAX_PARAMETERS = 64 };
+
+struct pah_signature { /* what a kernel takes, as the compiler sees it */
+  int32_t count;
+  int32_t kind[PAH_MAX_PARAMETERS]; /* enum pah_parameter_kind; PAH_BYTES: a struct by value */
+  int32_t size[PAH_MAX_PARAMETERS]; /* bytes */
+};
+
+struct pah_resources {
+  int32_t registers;        /* of a thread; 0: not known (sim) */
+  int32_t shared_bytes;     /* static shared memory of a thread block */
+  int32_t local_bytes;      /* of a thread: spills and local arrays; 0 on sim */
+  int32_t constant_bytes;   /* __constant__ memory; 0: not known */
+  int32_t max_threads;      /* in a thread block */
+  int32_t max_shared_bytes; /* static and dynamic together that a thread block may have */
+};
+
+enum pah_schedule { PAH_IN_ORDER = 0, PAH_REVERSE, PAH_RANDOM }; /* of runnable threads, sim only */
+
+struct pah_launch {
+  int64_t grid[3], block[3];
+  int64_t shared;           /* bytes of dynamic shared memory */
+  const void *const *args;  /* one pointer per parameter, at its value */
+  double limit;             /* seconds until the launch is stopped; 0: the device's default */
+  int32_t schedule;         /* sim: enum pah_schedule; -1: the device's */
+  int32_t counters;         /* sim: 1 counts sectors, wavefronts, ... by line; -1: the device's */
+  uint64_t seed;            /* sim: of PAH_RANDOM */
+};
+
+enum { PAH_CODE_SIZE = 32, PAH_FILE_SIZE = 256, PAH_MESSAGE_SIZE = 512 };
+
+struct pah_finding { /* one thing that is wrong, where it was seen first */
+  char code[PAH_CODE_SIZE]; /* stable: doc/sim.md lists them */
+  char message[PAH_MESSAGE_SIZE];
+  char file[PAH_FILE_SIZE]; /* of the source line; empty: not known */
+  int32_t line;
+  int32_t thread[3], block[3];
+  int64_t count; /* times that it was seen at this line */
+};
+
+struct pah_line_counters { /* of one source line */
+  char file[PAH_FILE_SIZE];
+  int32_t line;
+  int64_t global_requests, global_bytes, global_sectors, global_sectors_ideal;      /* warp-wide; sectors of 32 bytes */
+  int64_t shared_requests, shared_bytes, shared_wavefronts, shared_wavefronts_ideal; /* a conflict-free one: ideal */
+};
+
+struct pah_counters {
+  int64_t thread_blocks, threads;
+  int64_t global_load_bytes, global_store_bytes, global_sectors, global_sectors_ideal;
+  int64_t global_unique_bytes; /* different bytes touched: the fewest that could move */
+  int64_t shared_bytes, shared_wavefronts, shared_wavefronts_ideal;
+  int64_t atomics, barriers, warp_barriers, shuffles;
+  int64_t mma_flops;
+  int64_t async_bytes; /* by cp.async and TMA; also part of the global bytes */
+  int64_t shared_static_bytes, shared_dynamic_bytes;
+  int32_t blocks_per_sm; /* by shared memory and threads of the chosen architecture; registers are not known */
+  double occupancy;      /* threads resident of the most possible, by the same */
+};
+
+struct pah_report { /* what a launch on sim says; pah_report_free frees what it points to */
+  struct pah_finding *findings;
+  struct pah_line_counters *lines;
+  int64_t finding_count, line_count;
+  struct pah_counters counters;
+  int32_t has_counters;
+  int32_t schedule;
+  uint64_t seed;
+};
+
+int pah_module_compile(struct pah_device *device, const struct pah_module_spec *spec, struct pah_module **module);
+void pah_module_retain(struct pah_module *module);
+void pah_module_release(struct pah_module *module);
+const char *pah_module_kernel(struct pah_module *module, int64_t i); /* names compiled so far; NULL past the last */
+/* `name` is a kernel of the source as one writes it there: "decode", "ns::f", "f<128, float>"; compiled if need be. */
+int pah_module_signature(struct pah_module *module, const char *name, struct pah_signature *signature);
+int pah_module_resources(struct pah_module *module, const char *name, struct pah_resources *resources);
+/* report may be NULL: then findings (sim) are an error, PAH_EINVAL, whose line is the first finding. Else the caller
+ * frees it; findings are no error, but a launch that cannot start is. On cuda the launch is asynchronous. */
+int pah_module_launch(struct pah_module *module, const char *name, const struct pah_launch *launch,
+                      struct pah_report *report);
+void pah_report_free(struct pah_report *report);
+
 /* The implementations that there are, one list (src/kernels.h). */
 struct pah_kernel {
   const char *device; /* "cpu" */

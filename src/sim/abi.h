@@ -1,0 +1,84 @@
+/* abi.h - all that a kernel compiled for sim calls in the program: read by C++ (include/pah_sim.h, kernels/ptx.cuh) and
+ * by the C that serves it (runtime in this folder). Loads and stores are not here: g++ -fsanitize=thread puts calls of
+ * __tsan_read4 and so on into the kernel (src/sim/hooks.c). Every call may switch to another simulated thread.
+ * The place of a call in the source is found from its return address, through inlined functions: the innermost line
+ * that is not in one of our own headers. Only barriers carry their line, since compilers duplicate calls. */
+#ifndef PAH_SIM_ABI_H
+#define PAH_SIM_ABI_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Geometry: constant in a simulated thread, hence __attribute__((const)) ---- */
+struct pah_sim_dim {
+  unsigned x, y, z;
+};
+struct pah_sim_dim pah_sim_thread_idx(void) __attribute__((const));
+struct pah_sim_dim pah_sim_block_idx(void) __attribute__((const));
+struct pah_sim_dim pah_sim_block_dim(void) __attribute__((const));
+struct pah_sim_dim pah_sim_grid_dim(void) __attribute__((const));
+unsigned pah_sim_lane(void) __attribute__((const));                /* 0 to 31; %laneid */
+unsigned pah_sim_dynamic_shared_bytes(void) __attribute__((const));
+
+/* ---- Barriers ---- */
+enum { PAH_SIM_PLAIN, PAH_SIM_COUNT, PAH_SIM_AND, PAH_SIM_OR };
+int pah_sim_syncthreads(int kind, int predicate, int line); /* returns the reduction */
+void pah_sim_named_barrier(int id, int threads, int arrive_only, int line); /* bar.sync / bar.arrive id, threads */
+void pah_sim_syncwarp(unsigned mask, int line);
+enum { PAH_SIM_FENCE_BLOCK, PAH_SIM_FENCE_DEVICE, PAH_SIM_FENCE_SYSTEM, PAH_SIM_FENCE_PROXY_ASYNC };
+void pah_sim_fence(int scope);
+
+/* ---- Warp collectives: every lane of mask calls with the same op and mask ---- */
+enum {
+  PAH_SIM_SHFL_IDX, /* argument: lane in the low 32 bits, width (power of two up to 32) above; an up or down of no */
+  PAH_SIM_SHFL_UP,  /*   source lane returns the caller's own value */
+  PAH_SIM_SHFL_DOWN,
+  PAH_SIM_SHFL_XOR,
+  PAH_SIM_BALLOT, /* value: predicate */
+  PAH_SIM_ANY,
+  PAH_SIM_ALL,
+  PAH_SIM_UNI,
+  PAH_SIM_MATCH_ANY, /* mask of the lanes with this value */
+  PAH_SIM_MATCH_ALL, /* mask if all are equal, else 0; argument: nothing */
+  PAH_SIM_REDUCE_ADD, /* of 32 bits, unsigned unless named S */
+  PAH_SIM_REDUCE_MIN,
+  PAH_SIM_REDUCE_MAX,
+  PAH_SIM_REDUCE_SMIN,
+  PAH_SIM_REDUCE_SMAX,
+  PAH_SIM_REDUCE_AND,
+  PAH_SIM_REDUCE_OR,
+  PAH_SIM_REDUCE_XOR
+};
+unsigned long long pah_sim_collective(int op, unsigned mask, unsigned long long value, unsigned long long argument);
+unsigned pah_sim_activemask(void); /* the lanes of the warp that come here before the warp can go on without it */
+
+/* ---- Memory ---- */
+/* To be called before code that the hooks do not see (no_sanitize("thread")) touches memory. */
+enum { PAH_SIM_READ = 1, PAH_SIM_WRITE = 2, PAH_SIM_ATOMIC = 4, PAH_SIM_VOLATILE = 8 };
+void pah_sim_access(const volatile void *p, unsigned long bytes, int flags);
+/* An atomic read-modify-write, load or store that the header then does itself. Orders like those of PTX. */
+enum { PAH_SIM_RELAXED = 0, PAH_SIM_ACQUIRE = 1, PAH_SIM_RELEASE = 2 };
+void pah_sim_atomic(volatile void *p, unsigned long bytes, int flags, int order); /* flags: READ, WRITE or both */
+void *pah_sim_memcpy(void *dst, const void *src, unsigned long bytes);            /* checked, as is memset */
+void *pah_sim_memset(void *dst, int value, unsigned long bytes);
+unsigned pah_sim_shared_address(const volatile void *p); /* generic to shared, __cvta_generic_to_shared */
+void *pah_sim_shared_pointer(unsigned address);
+int pah_sim_space(const volatile void *p); /* 0 unknown, 1 global, 2 shared, 3 local, 4 constant */
+void *pah_sim_malloc(unsigned long bytes); /* device-side malloc: of the launch, NULL when its heap is used up */
+void pah_sim_free(void *p);
+
+/* ---- Life of a thread ---- */
+void pah_sim_exit(void) __attribute__((noreturn));
+void pah_sim_trap(void) __attribute__((noreturn));
+void pah_sim_assert(const char *expression, const char *file, int line) __attribute__((noreturn));
+void pah_sim_yield(void);                 /* __nanosleep: let others run */
+unsigned long long pah_sim_clock(void);   /* grows with every call; no measure of time */
+int pah_sim_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* What the header knows cannot be simulated: a finding "unsupported" with these words; the launch ends. */
+void pah_sim_unsupported(const char *what) __attribute__((noreturn));
+
+#ifdef __cplusplus
+}
+#endif
+#endif
