@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static _Thread_local char error_line[512];
+static _Thread_local char error_line[8192];
 
 volatile sig_atomic_t pah_interrupted;
 

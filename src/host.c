@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "data.h"
 
 static const char cdef[] = {
 #include "cdef.inc"
@@ -117,29 +118,6 @@ static int list_folder(lua_State *L) {
   return 1;
 }
 
-/* The path of this program, links resolved; empty if the system does not tell. */
-static void find_exe(char *exe, size_t bytes) {
-  ssize_t n = readlink("/proc/self/exe", exe, bytes - 1);
-  exe[n > 0 ? n : 0] = 0;
-}
-
-/* The folder that holds lua/: $PAH_DATADIR, else share/pah beside or above the program, else where it was installed. */
-static void find_data(const char *exe, char *dir, size_t bytes) {
-  const char *asked = getenv("PAH_DATADIR"), *slash = strrchr(exe, '/');
-  if (asked && *asked) {
-    snprintf(dir, bytes, "%s", asked);
-    return;
-  }
-  for (int above = 0; slash && above < 2; above++) {
-    char probe[2 * PATH_MAX];
-    while (above && slash > exe && *--slash != '/') continue;
-    snprintf(dir, bytes, "%.*s/share/pah", (int)(slash - exe), exe);
-    snprintf(probe, sizeof probe, "%s/lua/pah/init.lua", dir);
-    if (!access(probe, R_OK)) return;
-  }
-  snprintf(dir, bytes, "%s", PAH_DATADIR);
-}
-
 static void set_string(lua_State *L, const char *key, const char *value) {
   lua_pushstring(L, value);
   lua_setfield(L, -2, key);
@@ -152,9 +130,7 @@ static void set_function(lua_State *L, const char *key, lua_CFunction function) 
 
 /* Leaves the module `pah.host` on the stack and its folder in package.path. */
 static void push_module(lua_State *L, int argc, char **argv) {
-  char exe[PATH_MAX], dir[PATH_MAX + 32];
-  find_exe(exe, sizeof exe);
-  find_data(exe, dir, sizeof dir);
+  const char *exe = pah_exe_path(), *dir = pah_data_dir();
   lua_newtable(L);
   set_string(L, "cdef", cdef);
   set_string(L, "datadir", dir);

@@ -1,9 +1,10 @@
 /* module.h - a module inside the program: its source, the names compiled, and the device's own image.
- * src/module.c keeps the rules and the cache; a device only compiles, launches and frees (the slots in device.h).
+ * src/module.c keeps the rules; a device only compiles, launches and frees (the slots in device.h).
  * Read next: module.c, cache.h, then sim/build.c and cuda/nvrtc.c. */
 #ifndef PAH_MODULE_H
 #define PAH_MODULE_H
 
+#include "cache.h"
 #include "device.h"
 
 /* A kernel of a module: the name as asked for, and what the device found out. */
@@ -15,21 +16,17 @@ struct pah_module_kernel {
 
 struct pah_module {
   struct pah_device *device; /* retained */
-  char *path;                /* of the source as given; for `text`: "text" */
+  char *path;                /* of the source as given; "text" for a text */
   char *text;                /* the source, read once */
   char **defines, **include; /* NULL-terminated; include starts with the folder of the source, ends with kernels/ */
   struct pah_module_kernel *kernels;
   int64_t kernel_count;
-  int64_t references;
-  void *image; /* the device's own: what `compile` made; replaced when a further name is compiled */
+  int64_t references; /* under no lock: modules are used by one thread at a time */
+  void *image;        /* the device's own: what its `compile` made */
 };
 
-/* `text` with what the device must append so that every kernel of `m` can be found with its parameters: see module.c.
- * key: 32 hex digits over all that the result depends on (source, headers reached, defines, names, `salt`), for
- * cache.h; empty when the source includes by macro and must not be cached. */
-struct pah_module_unit {
-  char *text;
-  char key[33];
-};
+/* The key of all that compiling m as it stands depends on: source, headers reached, defines, names and `salt` (compiler,
+ * target, flags). Returns 0 when it must not be cached because an #include is made by a macro. */
+int pah_module_key(const struct pah_module *m, const char *salt, char key[PAH_KEY_SIZE]);
 
 #endif

@@ -265,6 +265,7 @@ struct pah_launch {
   int32_t schedule;         /* sim: enum pah_schedule; -1: the device's */
   int32_t counters;         /* sim: 1 counts sectors, wavefronts, ... by line; -1: the device's */
   uint64_t seed;            /* sim: of PAH_RANDOM */
+  const struct pah_attn *problem; /* sim: findings tell addresses in its tensors' words; NULL: none */
 };
 
 enum { PAH_CODE_SIZE = 32, PAH_FILE_SIZE = 256, PAH_MESSAGE_SIZE = 512 };

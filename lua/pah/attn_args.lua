@@ -150,4 +150,13 @@ function M.fill(what, op, args, extra_keys)
   return a, keep
 end
 
+--- A struct pah_attn of its own with the tensors of `args`, for findings of a launch to be told in their words.
+function M.fill_problem(args)
+  local a = ffi.new("struct pah_attn", (M.fill("problem", "fwd_fp8", args)))
+  if not (is_tensor(args.k_blocks) and is_tensor(args.block_table)) then
+    raisef("problem: must have k_blocks and block_table")
+  end
+  return a
+end
+
 return M

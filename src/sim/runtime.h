@@ -10,6 +10,7 @@
 
 #include "../pah.h"
 #include "abi.h"
+#include "fiber.h"
 
 enum {
   SIM_WARP = 32,
@@ -23,31 +24,31 @@ enum {
  * Immutable once shared; counted. A thread's own step is in struct sim_thread. */
 struct sim_clock {
   int64_t references;
-  uint32_t size;  /* entries: threads of the block + SIM_AGENTS */
+  uint32_t size; /* entries: threads of the block + SIM_AGENTS */
   uint32_t at[];
 };
 
-struct sim_fiber;
-
 struct sim_thread {
-  struct sim_fiber *fiber;
+  struct sim_fiber fiber;
   int32_t id;         /* in the thread block: x + y*bx + z*bx*by */
   int32_t lane, warp; /* id % 32, id / 32 */
   int32_t state;      /* enum sim_state */
   int32_t line;       /* of the barrier it waits at */
   uint32_t step;      /* its own clock; grows whenever it releases */
-  uint32_t fenced;    /* step at its last __threadfence */
   struct sim_clock *clock;       /* what it knows of the others */
-  struct sim_clock *fence_clock; /* what it knew at its last __threadfence (released by later atomics); may be NULL */
+  struct sim_clock *fence_clock; /* what it knew at its last __threadfence (later atomics release it); may be NULL */
+  struct sim_foreign *foreign;   /* what it has acquired of other thread blocks; may be NULL */
+  struct pah_sim_dim index;      /* threadIdx */
   const void *pc;                /* where it entered the runtime last */
   const char *waits_for;         /* for the deadlock report: "__syncthreads", "mbarrier", ... */
   int (*ready)(struct sim_thread *, void *); /* state SIM_WAITING: may it go on? */
   void *ready_data;
-  void *operand;           /* of the warp collective it is in */
-  struct sim_dim3 *unused; /* keeps the struct a multiple of 16 */
+  uint64_t result;          /* of a collective or barrier, for abi.h */
+  const volatile void *spin_address; /* the last address read by a volatile or atomic load, and how often in a row */
+  uint32_t spin_count;
 };
 
-enum sim_state { SIM_RUNNABLE, SIM_WAITING, SIM_IN_COLLECTIVE, SIM_IN_BARRIER, SIM_EXITED };
+enum sim_state { SIM_RUNNABLE, SIM_WAITING, SIM_BLOCKED, SIM_EXITED }; /* blocked: until someone readies it */
 
 struct sim_thread *sim_self(void);             /* the running thread */
 struct sim_thread *sim_thread_at(int id);      /* of the running thread block */
@@ -129,5 +130,6 @@ struct pah_counters *sim_counters(void);
 /* Is called at the end of every thread block, and at its start, by sched.c; async.c keeps its own state there. */
 void sim_async_block_begin(void);
 void sim_async_block_end(void);
+void sim_async_fence(struct sim_thread *t); /* fence.proxy.async */
 
 #endif

@@ -1,0 +1,150 @@
+/* barrier.c - __syncthreads and named barriers: who has come, who is missing, what differs.
+ * Findings: barrier-divergence (threads meet at different lines or kinds of __syncthreads), barrier-exited (threads ended
+ * without coming), barrier-count. Read next: warp.c. */
+#include <string.h>
+
+#include "sched.h"
+
+enum { BARRIERS = 16 };
+
+static struct barrier {
+  int kind, line;   /* of the first to come */
+  int expected;     /* threads */
+  int arrived;      /* those that wait and those that only arrived; 0: nobody has come yet */
+  int waiting;
+  int result;       /* of count, and, or */
+  struct sim_thread *threads[SIM_MAX_THREADS]; /* those that wait */
+  struct sim_clock *clock;                     /* released by those that only arrived; may be NULL */
+  int found;                                   /* its divergence has been reported */
+} barriers[BARRIERS];
+
+void sim_barriers_reset(void) {
+  for (int i = 0; i < BARRIERS; i++) {
+    sim_clock_drop(barriers[i].clock);
+    barriers[i] = (struct barrier){.expected = 0};
+  }
+}
+
+void sim_clocks_meet(struct sim_thread **threads, int n) {
+  struct sim_clock *all = sim_clock_copy(threads[0]->clock), *fences = NULL;
+  struct sim_foreign *foreign = NULL;
+  const struct sim_clock *last = threads[0]->clock, *last_fence = NULL;
+  for (int i = 0; i < n; i++) {
+    struct sim_thread *t = threads[i];
+    if (t->clock != last) sim_clock_max(all, last = t->clock);
+    if (t->fence_clock && t->fence_clock != last_fence) {
+      if (!fences) fences = sim_clock_copy(t->fence_clock);
+      else sim_clock_max(fences, t->fence_clock);
+      last_fence = t->fence_clock;
+    }
+    if (t->foreign) {
+      struct sim_foreign *both = sim_foreign_join(foreign, t->foreign);
+      sim_foreign_drop(foreign);
+      foreign = both;
+    }
+  }
+  for (int i = 0; i < n; i++)
+    if (all->at[threads[i]->id] < threads[i]->step) all->at[threads[i]->id] = threads[i]->step;
+  for (int i = 0; i < n; i++) {
+    struct sim_thread *t = threads[i];
+    sim_clock_drop(t->clock);
+    sim_clock_drop(t->fence_clock);
+    sim_foreign_drop(t->foreign);
+    t->clock = sim_clock_share(all);
+    t->fence_clock = sim_clock_share(fences);
+    t->foreign = sim_foreign_share(foreign);
+    t->step++;
+  }
+  sim_clock_drop(all);
+  sim_clock_drop(fences);
+  sim_foreign_drop(foreign);
+}
+
+static void open_barrier(struct barrier *b) {
+  if (b->waiting && b->clock) sim_acquire(b->threads[0], b->clock);
+  if (b->waiting) sim_clocks_meet(b->threads, b->waiting);
+  for (int i = 0; i < b->waiting; i++) {
+    b->threads[i]->result = (uint64_t)b->result;
+    b->threads[i]->spin_count = 0;
+    if (b->threads[i] != sim_block.running) sim_ready(b->threads[i]);
+  }
+  sim_clock_drop(b->clock);
+  b->clock = NULL;
+  sim_block.idle = 0;
+  b->arrived = b->waiting = 0;
+  sim_result->counters.barriers++;
+}
+
+static int join_result(const struct barrier *b, int kind, int predicate) {
+  if (b->arrived == 0) return predicate != 0;
+  if (kind == PAH_SIM_COUNT) return b->result + (predicate != 0);
+  return kind == PAH_SIM_AND ? b->result && predicate : b->result || predicate;
+}
+
+static const char *const kind_names[] = {"__syncthreads", "__syncthreads_count", "__syncthreads_and",
+                                         "__syncthreads_or"};
+
+int pah_sim_syncthreads(int kind, int predicate, int line) {
+  struct barrier *b = &barriers[0];
+  struct sim_thread *t = sim_self();
+  t->pc = __builtin_return_address(0);
+  t->line = line;
+  if (b->waiting && !b->found && (b->line != line || b->kind != kind)) {
+    b->found = 1;
+    sim_find(t->pc, "barrier-divergence", "%s at line %d meets %s at line %d, where thread %d waits",
+             kind_names[kind], line, kind_names[b->kind], b->line, b->threads[0]->id);
+  }
+  if (!b->arrived) b->found = 0, b->line = line, b->kind = kind, b->expected = sim_block.count;
+  b->result = join_result(b, kind, predicate);
+  b->threads[b->waiting++] = t;
+  b->arrived++;
+  /* The last to come goes through at once: it is as good as any other that may run now. */
+  if (b->arrived == b->expected) open_barrier(b);
+  else sim_block_here(kind_names[kind]);
+  t->line = 0;
+  return (int)t->result;
+}
+
+void pah_sim_named_barrier(int id, int threads, int arrive_only, int line) {
+  struct sim_thread *t = sim_self();
+  t->pc = __builtin_return_address(0);
+  t->line = line;
+  if (id < 0 || id >= BARRIERS) sim_fatal(t->pc, "barrier-count", "barrier %d does not exist: there are 16", id);
+  struct barrier *b = &barriers[id];
+  int expected = threads ? threads : sim_block.count;
+  if (expected % SIM_WARP || expected > (sim_block.count + 31) / 32 * 32)
+    sim_fatal(t->pc, "barrier-count", "barrier %d is for %d threads: must be a multiple of 32 and at most the %d of the "
+              "thread block", id, expected, sim_block.count);
+  if (b->arrived && b->expected != expected)
+    sim_fatal(t->pc, "barrier-count", "barrier %d is for %d threads here and for %d at line %d", id, expected,
+              b->expected, b->line);
+  if (!b->arrived) b->line = line, b->kind = PAH_SIM_PLAIN, b->expected = expected, b->found = 0;
+  b->arrived++;
+  if (arrive_only) sim_release(t, &b->clock);
+  else b->threads[b->waiting++] = t;
+  if (b->arrived == b->expected) open_barrier(b);
+  else if (!arrive_only) sim_block_here("a named barrier");
+  t->line = 0;
+}
+
+/* Threads that ended never come. The hardware lets the others pass; the source is wrong all the same. */
+static int open_without_exited(void) {
+  struct barrier *b = &barriers[0];
+  if (!b->waiting || b->expected != sim_block.count || b->arrived + sim_block.exited < sim_block.count) return 0;
+  struct sim_thread *before = sim_block.running;
+  sim_block.running = b->threads[0];
+  sim_find(b->threads[0]->pc, "barrier-exited", "%d of %d threads ended without coming to this %s",
+           sim_block.count - b->arrived, sim_block.count, kind_names[b->kind]);
+  sim_block.running = NULL; /* all that wait are readied */
+  open_barrier(b);
+  sim_block.running = before;
+  return 1;
+}
+
+void sim_barriers_exit(void) {
+  open_without_exited();
+}
+
+int sim_barriers_standstill(void) {
+  return open_without_exited();
+}

@@ -1,0 +1,18 @@
+/* build.h - from the source of a module to an object that can be run: see build.c and elf.c. */
+#ifndef PAH_SIM_BUILD_H
+#define PAH_SIM_BUILD_H
+
+#include "../module.h"
+#include "launch.h"
+
+const char *sim_compiler(void); /* path of the C++ compiler: $PAH_SIM_CXX, else c++, g++ or clang++; NULL: none */
+int sim_build(struct pah_module *m, int arch, struct sim_image **image); /* compiled, or taken from the cache; opened */
+void sim_image_close(struct sim_image *image);
+
+/* elf.c: of a relocatable object, the undefined thread-local symbols (`extern __shared__`), separated by newlines, and
+ * the bytes of the defined ones (`__shared__`). *names is malloc'ed. */
+int sim_elf_shared(const char *path, char **names, uint64_t *bytes);
+/* elf.c: fills the ranges of an opened object; makes its variables shared with child processes. */
+int sim_elf_map(struct sim_image *image);
+
+#endif
