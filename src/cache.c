@@ -51,10 +51,14 @@ static int folder(char *path, size_t bytes) {
   const char *own = getenv("PAH_CACHE_DIR"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
   struct passwd *user = home && *home ? NULL : getpwuid(geteuid());
   if (user) home = user->pw_dir;
-  if (own && *own) snprintf(path, bytes, "%s", own);
-  else if (xdg && *xdg == '/') snprintf(path, bytes, "%s/pah", xdg);
-  else if (home && *home) snprintf(path, bytes, "%s/.cache/pah", home);
-  else return pah_fail(PAH_EIO, "PAH_CACHE_DIR: is not set and there is no home folder; set it to a folder of your own");
+  if (own && *own)
+    snprintf(path, bytes, "%s", own);
+  else if (xdg && *xdg == '/')
+    snprintf(path, bytes, "%s/pah", xdg);
+  else if (home && *home)
+    snprintf(path, bytes, "%s/.cache/pah", home);
+  else
+    return pah_fail(PAH_EIO, "PAH_CACHE_DIR: is not set and there is no home folder; set it to a folder of your own");
   int why = make_folders(path);
   struct stat about;
   if (why || stat(path, &about))
@@ -133,9 +137,12 @@ int pah_read_file(const char *what, const char *path, char **data, size_t *bytes
   int status = PAH_OK;
   size_t size = (size_t)about.st_size;
   char *text = S_ISREG(about.st_mode) ? malloc(size + 1) : NULL;
-  if (!S_ISREG(about.st_mode)) status = pah_fail(PAH_EIO, "%s: %s is not a file", what, path);
-  else if (!text) status = pah_fail(PAH_ENOMEM, "%s: no memory for %s", what, path);
-  else if (fread(text, 1, size, f) != size) status = pah_fail(PAH_EIO, "%s: %s cannot be read whole", what, path);
+  if (!S_ISREG(about.st_mode))
+    status = pah_fail(PAH_EIO, "%s: %s is not a file", what, path);
+  else if (!text)
+    status = pah_fail(PAH_ENOMEM, "%s: no memory for %s", what, path);
+  else if (fread(text, 1, size, f) != size)
+    status = pah_fail(PAH_EIO, "%s: %s cannot be read whole", what, path);
   fclose(f);
   if (status) {
     free(text);

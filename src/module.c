@@ -123,8 +123,10 @@ void pah_module_release(struct pah_module *m) {
 /* Names are compared and kept without their blanks, but "unsigned int" keeps its own. */
 static void squeeze(char *out, const char *name) {
   for (const char *p = name; *p; p++) {
-    if (!isspace((unsigned char)*p)) *out++ = *p;
-    else if (p > name && (isalnum((unsigned char)p[-1]) || p[-1] == '_') && (isalnum((unsigned char)p[1]) || p[1] == '_'))
+    if (!isspace((unsigned char)*p))
+      *out++ = *p;
+    else if (p > name && (isalnum((unsigned char)p[-1]) || p[-1] == '_') &&
+             (isalnum((unsigned char)p[1]) || p[1] == '_'))
       *out++ = ' ';
   }
   *out = 0;
@@ -232,8 +234,10 @@ int pah_module_compile(struct pah_device *device, const struct pah_module_spec *
   pah_device_retain(device);
   status = fill(m, spec);
   if (!status) status = compile(m);
-  if (status) destroy(m);
-  else *module = m;
+  if (status)
+    destroy(m);
+  else
+    *module = m;
   return status;
 }
 
@@ -292,10 +296,10 @@ static int check_launch(const struct pah_launch *l) {
   int64_t threads = 1;
   for (int i = 0; i < 3; i++) {
     if (l->grid[i] < 1 || l->grid[i] > grid_limit[i])
-      return pah_fail(PAH_EINVAL, "grid: %c is %lld, must be 1 to %lld", "xyz"[i], (long long)l->grid[i],
+      return pah_fail(PAH_EINVAL, "grid: %c is %lld, must be 1 to %lld", "xyz"[i], (long long)l -> grid[i],
                       (long long)grid_limit[i]);
     if (l->block[i] < 1 || l->block[i] > block_limit[i])
-      return pah_fail(PAH_EINVAL, "block: %c is %lld, must be 1 to %lld", "xyz"[i], (long long)l->block[i],
+      return pah_fail(PAH_EINVAL, "block: %c is %lld, must be 1 to %lld", "xyz"[i], (long long)l -> block[i],
                       (long long)block_limit[i]);
     threads *= l->block[i];
   }

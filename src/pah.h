@@ -233,7 +233,8 @@ struct pah_module_spec {
   const char *text;           /* the source itself, when `source` is NULL */
   const char *const *defines; /* "NAME=VALUE" or "NAME" */
   const char *const *include; /* folders searched after that of the source */
-  const char *const *kernels; /* instances of templates to compile at once, "name<128, float>"; others come when asked */
+  const char *const
+      *kernels; /* instances of templates to compile at once, "name<128, float>"; others come when asked */
   int64_t define_count, include_count, kernel_count;
 };
 
@@ -259,18 +260,18 @@ enum pah_schedule { PAH_IN_ORDER = 0, PAH_REVERSE, PAH_RANDOM }; /* of runnable 
 
 struct pah_launch {
   int64_t grid[3], block[3];
-  int64_t shared;           /* bytes of dynamic shared memory */
-  const void *const *args;  /* one pointer per parameter, at its value */
-  double limit;             /* seconds until the launch is stopped; 0: the device's default */
-  int32_t schedule;         /* sim: enum pah_schedule; -1: the device's */
-  int32_t counters;         /* sim: 1 counts sectors, wavefronts, ... by line; -1: the device's */
-  uint64_t seed;            /* sim: of PAH_RANDOM */
+  int64_t shared;                 /* bytes of dynamic shared memory */
+  const void *const *args;        /* one pointer per parameter, at its value */
+  double limit;                   /* seconds until the launch is stopped; 0: the device's default */
+  int32_t schedule;               /* sim: enum pah_schedule; -1: the device's */
+  int32_t counters;               /* sim: 1 counts sectors, wavefronts, ... by line; -1: the device's */
+  uint64_t seed;                  /* sim: of PAH_RANDOM */
   const struct pah_attn *problem; /* sim: findings tell addresses in its tensors' words; NULL: none */
 };
 
 enum { PAH_CODE_SIZE = 32, PAH_FILE_SIZE = 256, PAH_MESSAGE_SIZE = 512 };
 
-struct pah_finding { /* one thing that is wrong, where it was seen first */
+struct pah_finding {        /* one thing that is wrong, where it was seen first */
   char code[PAH_CODE_SIZE]; /* stable: doc/sim.md lists them */
   char message[PAH_MESSAGE_SIZE];
   char file[PAH_FILE_SIZE]; /* of the source line; empty: not known */
@@ -282,7 +283,7 @@ struct pah_finding { /* one thing that is wrong, where it was seen first */
 struct pah_line_counters { /* of one source line */
   char file[PAH_FILE_SIZE];
   int32_t line;
-  int64_t global_requests, global_bytes, global_sectors, global_sectors_ideal;      /* warp-wide; sectors of 32 bytes */
+  int64_t global_requests, global_bytes, global_sectors, global_sectors_ideal; /* warp-wide; sectors of 32 bytes */
   int64_t shared_requests, shared_bytes, shared_wavefronts, shared_wavefronts_ideal; /* a conflict-free one: ideal */
 };
 

@@ -78,7 +78,7 @@ static void skip_brackets(struct scanner *s, int open, int close) {
 
 /* ---- Kernels ---- */
 
-struct scope { /* of one open brace */
+struct scope {          /* of one open brace */
   char name[NAME_SIZE]; /* of a namespace; empty: anonymous; "{": no namespace */
 };
 
@@ -140,7 +140,7 @@ void pah_scan_kernels(const char *text, void (*found)(void *data, const char *na
       if (s.token == '(') skip_brackets(&s, '(', ')');
       is_template = external = 0;
       if (s.token == '{') skip_brackets(&s, '{', '}');
-      if (s.token == '}' && depth) depth--; /* the scope that ends right behind it */
+      if (s.token == '}' && depth) depth--;       /* the scope that ends right behind it */
       if (s.token == 'a') s.at -= strlen(s.word); /* read again */
     } else if (s.token == '{') {
       if (depth < MAX_DEPTH) strcpy(scopes[depth++].name, external ? "" : "{");

@@ -18,12 +18,12 @@ struct pah_sim_dim pah_sim_thread_idx(void) __attribute__((const));
 struct pah_sim_dim pah_sim_block_idx(void) __attribute__((const));
 struct pah_sim_dim pah_sim_block_dim(void) __attribute__((const));
 struct pah_sim_dim pah_sim_grid_dim(void) __attribute__((const));
-unsigned pah_sim_lane(void) __attribute__((const));                /* 0 to 31; %laneid */
+unsigned pah_sim_lane(void) __attribute__((const)); /* 0 to 31; %laneid */
 unsigned pah_sim_dynamic_shared_bytes(void) __attribute__((const));
 
 /* ---- Barriers ---- */
 enum { PAH_SIM_PLAIN, PAH_SIM_COUNT, PAH_SIM_AND, PAH_SIM_OR };
-int pah_sim_syncthreads(int kind, int predicate, int line); /* returns the reduction */
+int pah_sim_syncthreads(int kind, int predicate, int line);                 /* returns the reduction */
 void pah_sim_named_barrier(int id, int threads, int arrive_only, int line); /* bar.sync / bar.arrive id, threads */
 void pah_sim_syncwarp(unsigned mask, int line);
 enum { PAH_SIM_FENCE_BLOCK, PAH_SIM_FENCE_DEVICE, PAH_SIM_FENCE_SYSTEM, PAH_SIM_FENCE_PROXY_ASYNC };
@@ -39,8 +39,8 @@ enum {
   PAH_SIM_ANY,
   PAH_SIM_ALL,
   PAH_SIM_UNI,
-  PAH_SIM_MATCH_ANY, /* mask of the lanes with this value */
-  PAH_SIM_MATCH_ALL, /* mask if all are equal, else 0; argument: nothing */
+  PAH_SIM_MATCH_ANY,  /* mask of the lanes with this value */
+  PAH_SIM_MATCH_ALL,  /* mask if all are equal, else 0; argument: nothing */
   PAH_SIM_REDUCE_ADD, /* of 32 bits, unsigned unless named S */
   PAH_SIM_REDUCE_MIN,
   PAH_SIM_REDUCE_MAX,
@@ -72,8 +72,8 @@ void pah_sim_free(void *p);
 void pah_sim_exit(void) __attribute__((noreturn));
 void pah_sim_trap(void) __attribute__((noreturn));
 void pah_sim_assert(const char *expression, const char *file, int line) __attribute__((noreturn));
-void pah_sim_yield(void);                 /* __nanosleep: let others run */
-unsigned long long pah_sim_clock(void);   /* grows with every call; no measure of time */
+void pah_sim_yield(void);               /* __nanosleep: let others run */
+unsigned long long pah_sim_clock(void); /* grows with every call; no measure of time */
 int pah_sim_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* What the header knows cannot be simulated: a finding "unsupported" with these words; the launch ends. */
 void pah_sim_unsupported(const char *what) __attribute__((noreturn));

@@ -55,7 +55,8 @@ static int64_t reuse(struct sim_arena *a, uint64_t bytes) {
   for (int64_t i = 0; i < a->count; i++) {
     uint64_t end = a->allocations[i].start;
     int64_t j = i;
-    while (j < a->count && !a->allocations[j].alive) end = a->allocations[j].start + extent(a->allocations[j].bytes), j++;
+    while (j < a->count && !a->allocations[j].alive)
+      end = a->allocations[j].start + extent(a->allocations[j].bytes), j++;
     if (j == i || end - a->allocations[i].start < extent(bytes)) continue;
     uint64_t start = a->allocations[i].start;
     memmove(a->allocations + i, a->allocations + j, (size_t)(a->count - j) * sizeof *a->allocations);
@@ -97,15 +98,18 @@ static int64_t index_of(const struct sim_arena *a, uint64_t offset) {
   int64_t low = 0, high = a->count;
   while (low < high) {
     int64_t middle = (low + high) / 2;
-    if (a->allocations[middle].start <= offset) low = middle + 1;
-    else high = middle;
+    if (a->allocations[middle].start <= offset)
+      low = middle + 1;
+    else
+      high = middle;
   }
   return low - 1;
 }
 
 /* Gives whole pages of the range back; what is left of a page stays. */
 static void drop_pages(uint8_t *p, uint64_t bytes) {
-  uintptr_t from = ((uintptr_t)p + PAGE - 1) & ~(uintptr_t)(PAGE - 1), to = ((uintptr_t)p + bytes) & ~(uintptr_t)(PAGE - 1);
+  uintptr_t from = ((uintptr_t)p + PAGE - 1) & ~(uintptr_t)(PAGE - 1),
+            to = ((uintptr_t)p + bytes) & ~(uintptr_t)(PAGE - 1);
   if (from < to) madvise((void *)from, to - from, MADV_REMOVE);
 }
 

@@ -15,11 +15,11 @@ struct sim_allocation {
 };
 
 struct sim_arena {
-  uint8_t *base;  /* of the memory */
-  uint64_t size;  /* addresses reserved; memory is used as it is touched */
-  uint8_t *state; /* size / 4 */
-  uint64_t next;  /* first address never given out */
-  uint64_t bytes, limit; /* in use; the memory that the device claims to have */
+  uint8_t *base;                      /* of the memory */
+  uint64_t size;                      /* addresses reserved; memory is used as it is touched */
+  uint8_t *state;                     /* size / 4 */
+  uint64_t next;                      /* first address never given out */
+  uint64_t bytes, limit;              /* in use; the memory that the device claims to have */
   struct sim_allocation *allocations; /* by start, ascending; freed ones stay until their addresses are used again */
   int64_t count, room, made;
 };

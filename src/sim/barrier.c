@@ -1,18 +1,19 @@
 /* barrier.c - __syncthreads and named barriers: who has come, who is missing, what differs.
- * Findings: barrier-divergence (threads meet at different lines or kinds of __syncthreads), barrier-exited (threads ended
- * without coming), barrier-count. Read next: warp.c. */
+ * Findings: barrier-divergence (threads meet at different lines or kinds of __syncthreads), barrier-exited (threads
+ * ended without coming), barrier-count. Read next: warp.c. */
 #include <string.h>
 
+#include "counters.h"
 #include "sched.h"
 
 enum { BARRIERS = 16 };
 
 static struct barrier {
-  int kind, line;   /* of the first to come */
-  int expected;     /* threads */
-  int arrived;      /* those that wait and those that only arrived; 0: nobody has come yet */
+  int kind, line; /* of the first to come */
+  int expected;   /* threads */
+  int arrived;    /* those that wait and those that only arrived; 0: nobody has come yet */
   int waiting;
-  int result;       /* of count, and, or */
+  int result;                                  /* of count, and, or */
   struct sim_thread *threads[SIM_MAX_THREADS]; /* those that wait */
   struct sim_clock *clock;                     /* released by those that only arrived; may be NULL */
   int found;                                   /* its divergence has been reported */
@@ -33,8 +34,10 @@ void sim_clocks_meet(struct sim_thread **threads, int n) {
     struct sim_thread *t = threads[i];
     if (t->clock != last) sim_clock_max(all, last = t->clock);
     if (t->fence_clock && t->fence_clock != last_fence) {
-      if (!fences) fences = sim_clock_copy(t->fence_clock);
-      else sim_clock_max(fences, t->fence_clock);
+      if (!fences)
+        fences = sim_clock_copy(t->fence_clock);
+      else
+        sim_clock_max(fences, t->fence_clock);
       last_fence = t->fence_clock;
     }
     if (t->foreign) {
@@ -61,6 +64,8 @@ void sim_clocks_meet(struct sim_thread **threads, int n) {
 }
 
 static void open_barrier(struct barrier *b) {
+  for (int i = 0, last = -1; i < b->waiting && sim_job->launch->counters > 0; i++)
+    if (b->threads[i]->warp != last) sim_count_flush(last = b->threads[i]->warp);
   if (b->waiting && b->clock) sim_acquire(b->threads[0], b->clock);
   if (b->waiting) sim_clocks_meet(b->threads, b->waiting);
   for (int i = 0; i < b->waiting; i++) {
@@ -91,16 +96,18 @@ int pah_sim_syncthreads(int kind, int predicate, int line) {
   t->line = line;
   if (b->waiting && !b->found && (b->line != line || b->kind != kind)) {
     b->found = 1;
-    sim_find(t->pc, "barrier-divergence", "%s at line %d meets %s at line %d, where thread %d waits",
-             kind_names[kind], line, kind_names[b->kind], b->line, b->threads[0]->id);
+    sim_find(t->pc, "barrier-divergence", "%s at line %d meets %s at line %d, where thread %d waits", kind_names[kind],
+             line, kind_names[b->kind], b->line, b->threads[0]->id);
   }
   if (!b->arrived) b->found = 0, b->line = line, b->kind = kind, b->expected = sim_block.count;
   b->result = join_result(b, kind, predicate);
   b->threads[b->waiting++] = t;
   b->arrived++;
   /* The last to come goes through at once: it is as good as any other that may run now. */
-  if (b->arrived == b->expected) open_barrier(b);
-  else sim_block_here(kind_names[kind]);
+  if (b->arrived == b->expected)
+    open_barrier(b);
+  else
+    sim_block_here(kind_names[kind]);
   t->line = 0;
   return (int)t->result;
 }
@@ -113,17 +120,23 @@ void pah_sim_named_barrier(int id, int threads, int arrive_only, int line) {
   struct barrier *b = &barriers[id];
   int expected = threads ? threads : sim_block.count;
   if (expected % SIM_WARP || expected > (sim_block.count + 31) / 32 * 32)
-    sim_fatal(t->pc, "barrier-count", "barrier %d is for %d threads: must be a multiple of 32 and at most the %d of the "
-              "thread block", id, expected, sim_block.count);
+    sim_fatal(t->pc, "barrier-count",
+              "barrier %d is for %d threads: must be a multiple of 32 and at most the %d of the "
+              "thread block",
+              id, expected, sim_block.count);
   if (b->arrived && b->expected != expected)
     sim_fatal(t->pc, "barrier-count", "barrier %d is for %d threads here and for %d at line %d", id, expected,
               b->expected, b->line);
   if (!b->arrived) b->line = line, b->kind = PAH_SIM_PLAIN, b->expected = expected, b->found = 0;
   b->arrived++;
-  if (arrive_only) sim_release(t, &b->clock);
-  else b->threads[b->waiting++] = t;
-  if (b->arrived == b->expected) open_barrier(b);
-  else if (!arrive_only) sim_block_here("a named barrier");
+  if (arrive_only)
+    sim_release(t, &b->clock);
+  else
+    b->threads[b->waiting++] = t;
+  if (b->arrived == b->expected)
+    open_barrier(b);
+  else if (!arrive_only)
+    sim_block_here("a named barrier");
   t->line = 0;
 }
 

@@ -107,14 +107,27 @@ static void drop(struct command *c) {
   for (int i = 0; i < c->count; i++) free(c->argv[i]);
 }
 
-static void add_flags(struct command *c, const struct pah_module *m, int arch, const char *headers, const char *compiler) {
-  static const char *const all[] = {"-std=c++17", "-O2", "-gdwarf-4", "-fPIC", "-fno-exceptions", "-fno-rtti",
-                                    "-fno-strict-aliasing", "-fno-extern-tls-init", "-fsanitize=thread", "-w",
-                                    "-ffp-contract=off", "-fdiagnostics-color=never", "-DPAH_SIM=1", "-D__CUDACC__=1"};
+static void add_flags(struct command *c, const struct pah_module *m, int arch, const char *headers,
+                      const char *compiler) {
+  static const char *const all[] = {"-std=c++17",
+                                    "-O2",
+                                    "-gdwarf-4",
+                                    "-fPIC",
+                                    "-fno-exceptions",
+                                    "-fno-rtti",
+                                    "-fno-strict-aliasing",
+                                    "-fno-extern-tls-init",
+                                    "-fsanitize=thread",
+                                    "-w",
+                                    "-ffp-contract=off",
+                                    "-fdiagnostics-color=never",
+                                    "-DPAH_SIM=1",
+                                    "-D__CUDACC__=1"};
   static const char *const gcc[] = {"-fno-tree-vectorize", "-fno-tree-slp-vectorize", "-fmax-errors=20",
                                     "--param=tsan-instrument-func-entry-exit=0", "--param=tsan-distinguish-volatile=1"};
-  static const char *const clang[] = {"-fno-vectorize", "-fno-slp-vectorize", "-mllvm",
-                                      "-tsan-instrument-func-entry-exit=0", "-mllvm", "-tsan-distinguish-volatile=1"};
+  static const char *const clang[] = {"-fno-vectorize", "-fno-slp-vectorize",
+                                      "-mllvm",         "-tsan-instrument-func-entry-exit=0",
+                                      "-mllvm",         "-tsan-distinguish-volatile=1"};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) add(c, "%s", all[i]);
   for (size_t i = 0; i < 5 && !is_clang(compiler); i++) add(c, "%s", gcc[i]);
   for (size_t i = 0; i < 6 && is_clang(compiler); i++) add(c, "%s", clang[i]);
@@ -145,7 +158,8 @@ static char *entries(const struct pah_module *m) {
   FILE *f = open_memstream(&text, &bytes);
   if (!f) return NULL;
   fprintf(f, "\n#line 1 \"pah_entries\"\n");
-  for (int64_t i = 0; i < m->kernel_count; i++) fprintf(f, "PAH_SIM_ENTRY(%lld, %s)\n", (long long)i, m->kernels[i].name);
+  for (int64_t i = 0; i < m->kernel_count; i++)
+    fprintf(f, "PAH_SIM_ENTRY(%lld, %s)\n", (long long)i, m->kernels[i].name);
   fclose(f);
   return text;
 }
@@ -183,8 +197,10 @@ static int compile_object(const struct pah_module *m, int arch, const char *comp
 static int write_shared(const char *path, char *names, uint64_t bytes) {
   FILE *f = fopen(path, "w");
   if (!f) return pah_fail(PAH_EIO, "%s: cannot be written: %s", path, strerror(errno));
-  fprintf(f, "\t.section .note.GNU-stack,\"\",%%progbits\n\t.section .rodata\n\t.globl pah_static_shared\n\t.balign 8\n"
-             "pah_static_shared:\n\t.quad %llu\n", (unsigned long long)bytes);
+  fprintf(f,
+          "\t.section .note.GNU-stack,\"\",%%progbits\n\t.section .rodata\n\t.globl pah_static_shared\n\t.balign 8\n"
+          "pah_static_shared:\n\t.quad %llu\n",
+          (unsigned long long)bytes);
   if (*names) {
     fprintf(f, "\t.section .tbss,\"awT\",%%nobits\n\t.balign %d\n", DYNAMIC_ALIGN);
     fprintf(f, "\t.globl pah_dynamic_shared\n\t.type pah_dynamic_shared, %%tls_object\npah_dynamic_shared:\n");
@@ -199,7 +215,7 @@ static int link_object(const struct pah_module *m, const char *compiler, const c
                        const char *result) {
   /* The object first: what is dynamic must lie behind what is static. */
   char *argv[] = {(char *)compiler, "-shared", "-Wl,-Bsymbolic", "-Wl,-z,now", (char *)object, "-x", "assembler",
-                  (char *)assembly, "-o", (char *)result, NULL};
+                  (char *)assembly, "-o",      (char *)result,   NULL};
   char *output;
   int exit_status = run(argv, &output);
   int status = exit_status ? compile_error(compiler, exit_status, output, m) : PAH_OK;
@@ -260,11 +276,13 @@ void sim_image_close(struct sim_image *image) {
 /* Everything but the source: the compiler as a file, the target, our headers. */
 static void make_salt(const char *compiler, int arch, const char *headers, char *salt, size_t bytes) {
   char *folders[] = {(char *)headers, NULL}, *none[] = {NULL}, key[PAH_KEY_SIZE];
-  struct pah_module ours = {.path = (char *)headers, .text = "#include \"pah_sim.h\"\n", .defines = none, .include = folders};
+  struct pah_module ours = {
+      .path = (char *)headers, .text = "#include \"pah_sim.h\"\n", .defines = none, .include = folders};
   struct stat about = {0};
   stat(compiler, &about);
   pah_module_key(&ours, "sim 1", key);
-  snprintf(salt, bytes, "%s %lld %lld sm_%d %s", compiler, (long long)about.st_size, (long long)about.st_mtime, arch, key);
+  snprintf(salt, bytes, "%s %lld %lld sm_%d %s", compiler, (long long)about.st_size, (long long)about.st_mtime, arch,
+           key);
 }
 
 int sim_build(struct pah_module *m, int arch, struct sim_image **image) {

@@ -1,8 +1,8 @@
 /* check.c - what an access means: is the memory there, was it written, and is it ordered with what others did to it.
- * The order is that of vector clocks: an access of thread u at its step s came before what thread t does now if t's clock
- * knows step s of u. Barriers, __syncwarp and released variables carry knowledge; shuffles do not.
- * Findings: race, uninitialised, out-of-bounds, misaligned, use-after-free, bad-address, plus those of pending copies.
- * Read next: shadow.h, hooks.c, sync.c. */
+ * The order is that of vector clocks: an access of thread u at its step s came before what thread t does now if t's
+ * clock knows step s of u. Barriers, __syncwarp and released variables carry knowledge; shuffles do not. Findings:
+ * race, uninitialised, out-of-bounds, misaligned, use-after-free, bad-address, plus those of pending copies. Read next:
+ * shadow.h, hooks.c, sync.c. */
 #include "check.h"
 
 #include <stdio.h>
@@ -26,7 +26,8 @@ static int ordered(const struct view *v, sim_epoch e) {
   return c && c->at[id] >= step;
 }
 
-/* ---- Races. A write of the same value is none that anyone could notice: it is looked at again after the write. ---- */
+/* ---- Races. A write of the same value is none that anyone could notice: it is looked at again after the write. ----
+ */
 
 static struct {
   const uint8_t *address;
@@ -40,16 +41,19 @@ static struct {
 
 static void describe(char *text, size_t bytes, sim_epoch e) {
   uint32_t id = EPOCH_ID(e);
-  if ((int)id >= sim_block.count) snprintf(text, bytes, "an asynchronous copy or matrix instruction");
-  else if (EPOCH_BLOCK(e) == (sim_block.index & SIM_BLOCK_MASK)) snprintf(text, bytes, "thread %u", id);
-  else snprintf(text, bytes, "thread %u of thread block %lld", id, (long long)EPOCH_BLOCK(e));
+  if ((int)id >= sim_block.count)
+    snprintf(text, bytes, "an asynchronous copy or matrix instruction");
+  else if (EPOCH_BLOCK(e) == (sim_block.index & SIM_BLOCK_MASK))
+    snprintf(text, bytes, "thread %u", id);
+  else
+    snprintf(text, bytes, "thread %u of thread block %lld", id, (long long)EPOCH_BLOCK(e));
 }
 
 static void find_race(const struct sim_access *a, sim_epoch other, const void *other_pc, const char *what) {
   char who[96];
   describe(who, sizeof who, other);
-  sim_find_at(a->pc, other_pc, a->address, "race", "%s of %u bytes of %s memory is not ordered after the %s by %s", what,
-              a->bytes, sim_space_name(a->address), a->flags & PAH_SIM_WRITE ? "access" : "write", who);
+  sim_find_at(a->pc, other_pc, a->address, "race", "%s of %u bytes of %s memory is not ordered after the %s by %s",
+              what, a->bytes, sim_space_name(a->address), a->flags & PAH_SIM_WRITE ? "access" : "write", who);
 }
 
 void sim_deferred_look(void) {
@@ -98,12 +102,13 @@ static inline void touch(struct sim_cell *c, const struct view *v, const struct 
     c->write_pc = pc;
     c->read[0] = c->read[1] = 0;
   } else {
-    if (conflicts(v, c->write, atomic))
-      find_race(a, c->write, sim_job->image->text + c->write_pc, "a read");
+    if (conflicts(v, c->write, atomic)) find_race(a, c->write, sim_job->image->text + c->write_pc, "a read");
     /* Two readers are kept that are not ordered: preferably of different warps, which no __syncwarp joins. */
     if (c->read[0] == me) return;
-    if (!c->read[0] || ordered(v, c->read[0])) c->read[0] = me;
-    else if (!c->read[1] || ordered(v, c->read[1]) || EPOCH_ID(c->read[0]) / SIM_WARP != v->id / SIM_WARP) c->read[1] = me;
+    if (!c->read[0] || ordered(v, c->read[0]))
+      c->read[0] = me;
+    else if (!c->read[1] || ordered(v, c->read[1]) || EPOCH_ID(c->read[0]) / SIM_WARP != v->id / SIM_WARP)
+      c->read[1] = me;
     c->read_pc = pc;
   }
 }
@@ -139,18 +144,21 @@ static void bad_global(const struct sim_access *a) {
   }
   uint64_t at = (uint64_t)((const uint8_t *)a->address - sim_job->arena->base) - m->start;
   if (!m->alive && at < m->bytes)
-    sim_find_at(a->pc, NULL, a->address, "use-after-free", "%s %u bytes at byte %llu of a tensor of %llu bytes that has "
-                "been freed (allocation %lld of the device)", verb(a), a->bytes, (unsigned long long)at,
-                (unsigned long long)m->bytes, (long long)m->number);
+    sim_find_at(a->pc, NULL, a->address, "use-after-free",
+                "%s %u bytes at byte %llu of a tensor of %llu bytes that has "
+                "been freed (allocation %lld of the device)",
+                verb(a), a->bytes, (unsigned long long)at, (unsigned long long)m->bytes, (long long)m->number);
   else
-    sim_find_at(a->pc, NULL, a->address, "out-of-bounds", "%s %u bytes, %llu bytes past the end of a tensor of %llu bytes "
-                "(allocation %lld of the device)", verb(a), a->bytes,
-                (unsigned long long)(at < m->bytes ? 0 : at - m->bytes), (unsigned long long)m->bytes,
-                (long long)m->number);
+    sim_find_at(a->pc, NULL, a->address, "out-of-bounds",
+                "%s %u bytes, %llu bytes past the end of a tensor of %llu bytes "
+                "(allocation %lld of the device)",
+                verb(a), a->bytes, (unsigned long long)(at < m->bytes ? 0 : at - m->bytes),
+                (unsigned long long)m->bytes, (long long)m->number);
 }
 
 static void bad_bounds(const struct sim_space *s, const struct sim_access *a) {
-  if (s == &sim_spaces[SIM_GLOBAL]) bad_global(a);
+  if (s == &sim_spaces[SIM_GLOBAL])
+    bad_global(a);
   else
     sim_find_at(a->pc, NULL, a->address, "out-of-bounds", "%s %u bytes at byte %llu of %s memory, which has %llu bytes",
                 verb(a), a->bytes, (unsigned long long)((const uint8_t *)a->address - s->base), s->name,
@@ -171,13 +179,17 @@ static int check_elsewhere(struct sim_thread *t, const struct sim_access *a) {
   if (reads && p >= image->text && p + a->bytes <= image->text_end) return 0;
   if (reads && sim_is_argument(p)) return 0;
   const uint8_t *shared = sim_spaces[SIM_SHARED].base, *module = sim_spaces[SIM_MODULE].base;
-  if (p < sim_job->arena->base + sim_job->arena->size && p >= sim_job->arena->base) bad_global(a);
-  else if (p >= shared - 65536 && p < shared + sim_spaces[SIM_SHARED].size + 65536 && !(p >= module && p < image->data_end))
-    sim_find_at(a->pc, NULL, p, "out-of-bounds", "%s %u bytes at byte %lld of shared memory, which has %llu bytes", verb(a),
-                a->bytes, (long long)(p - shared), (unsigned long long)sim_spaces[SIM_SHARED].size);
+  if (p < sim_job->arena->base + sim_job->arena->size && p >= sim_job->arena->base)
+    bad_global(a);
+  else if (p >= shared - 65536 && p < shared + sim_spaces[SIM_SHARED].size + 65536 &&
+           !(p >= module && p < image->data_end))
+    sim_find_at(a->pc, NULL, p, "out-of-bounds", "%s %u bytes at byte %lld of shared memory, which has %llu bytes",
+                verb(a), a->bytes, (long long)(p - shared), (unsigned long long)sim_spaces[SIM_SHARED].size);
   else
-    sim_find_at(a->pc, NULL, NULL, "bad-address", "%s %u bytes at address %p, which is in no tensor, shared or local "
-                "memory", verb(a), a->bytes, (const void *)p);
+    sim_find_at(a->pc, NULL, NULL, "bad-address",
+                "%s %u bytes at address %p, which is in no tensor, shared or local "
+                "memory",
+                verb(a), a->bytes, (const void *)p);
   return -1;
 }
 

@@ -100,8 +100,10 @@ const struct sim_clock *sim_foreign_find(const struct sim_foreign *f, int64_t bl
   while (low < high) {
     int64_t middle = (low + high) / 2;
     if (f->at[middle].block == block) return f->at[middle].clock;
-    if (f->at[middle].block < block) low = middle + 1;
-    else high = middle;
+    if (f->at[middle].block < block)
+      low = middle + 1;
+    else
+      high = middle;
   }
   return NULL;
 }

@@ -1,7 +1,7 @@
-/* counters.c - what the memory system would have to do for a warp: global memory moves sectors of 32 bytes, shared memory
- * serves 32 banks of 4 bytes in a wavefront. A request is what the lanes of a warp do at the n-th execution of one
- * instruction since they were last together. Ideal: the same bytes, packed. These are counts, never times.
- * Read next: check.c, which calls it for every access. */
+/* counters.c - what the memory system would have to do for a warp: global memory moves sectors of 32 bytes, shared
+ * memory serves 32 banks of 4 bytes in a wavefront. A request is what the lanes of a warp do at the n-th execution of
+ * one instruction since they were last together. Ideal: the same bytes, packed. These are counts, never times. Read
+ * next: check.c, which calls it for every access. */
 #include "counters.h"
 
 #include <stdlib.h>
@@ -108,7 +108,7 @@ static struct collector { /* of one warp */
   struct slot { /* open hash table from (pc, turn) to requests, and from (pc, lane) to turns */
     const void *pc;
     uint32_t key, value;
-  } *slots;
+  } * slots;
   uint64_t slot_room, used;
 } collectors[SIM_MAX_WARPS];
 
@@ -140,9 +140,12 @@ static struct slot *slot(struct collector *c, const void *pc, uint32_t key) {
 void sim_count_access(struct sim_thread *t, const struct sim_space *s, const struct sim_access *a) {
   int is_shared = s == &sim_spaces[SIM_SHARED];
   struct pah_counters *all = &sim_result->counters;
-  if (is_shared) all->shared_bytes += a->bytes;
-  else if (a->flags & PAH_SIM_WRITE) all->global_store_bytes += a->bytes;
-  else all->global_load_bytes += a->bytes;
+  if (is_shared)
+    all->shared_bytes += a->bytes;
+  else if (a->flags & PAH_SIM_WRITE)
+    all->global_store_bytes += a->bytes;
+  else
+    all->global_load_bytes += a->bytes;
   if (a->agent >= 0 || a->flags & SIM_UNCOUNTED) return; /* the emulator counts its own requests */
   struct collector *c = &collectors[t->warp];
   uint32_t turn = slot(c, a->pc, (uint32_t)t->lane)->value++;
@@ -165,8 +168,10 @@ void sim_count_flush(int warp) {
   struct collector *c = &collectors[warp];
   for (int64_t i = 0; i < c->count; i++) {
     const struct request *r = &c->requests[i];
-    if (r->is_shared) sim_count_shared(r->pc, r->addresses, r->lanes, r->bytes);
-    else sim_count_global(r->pc, r->addresses, r->lanes, r->bytes);
+    if (r->is_shared)
+      sim_count_shared(r->pc, r->addresses, r->lanes, r->bytes);
+    else
+      sim_count_global(r->pc, r->addresses, r->lanes, r->bytes);
   }
   c->count = 0;
   if (c->used) memset(c->slots, 0, c->slot_room * sizeof *c->slots);

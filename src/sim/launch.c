@@ -39,7 +39,8 @@ void sim_give_up(const char *why) {
 
 static const void *interrupted_at(void *context) {
 #if defined(__x86_64__)
-  return (const uint8_t *)(uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] + 1; /* like a return address */
+  return (const uint8_t *)(uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] +
+         1; /* like a return address */
 #else
   return (const uint8_t *)(uintptr_t)((ucontext_t *)context)->uc_mcontext.pc + 1;
 #endif
@@ -56,25 +57,29 @@ static const void *place_of(const void *pc) {
 static void on_fault(int signal, siginfo_t *info, void *context) {
   const void *pc = place_of(interrupted_at(context));
   int owner = 0, where = sim_fiber_of(info->si_addr, &owner);
-  if (signal == SIGFPE) sim_find(pc, "arithmetic", "an integer was divided by zero, or the quotient does not fit");
-  else if (signal == SIGILL) sim_find(pc, "trap", "the kernel reached code that the compiler took for unreachable");
-  else if (where == 2) sim_find(pc, "stack-overflow", "thread %d needs more than %d KiB of local memory", owner,
-                                SIM_STACK_SIZE / 1024);
-  else sim_find(pc, "bad-address", "address %p was used, which is in no tensor, shared or local memory", info->si_addr);
+  if (signal == SIGFPE)
+    sim_find(pc, "arithmetic", "an integer was divided by zero, or the quotient does not fit");
+  else if (signal == SIGILL)
+    sim_find(pc, "trap", "the kernel reached code that the compiler took for unreachable");
+  else if (where == 2)
+    sim_find(pc, "stack-overflow", "thread %d needs more than %d KiB of local memory", owner, SIM_STACK_SIZE / 1024);
+  else
+    sim_find(pc, "bad-address", "address %p was used, which is in no tensor, shared or local memory", info->si_addr);
   sim_result->done = 1;
   _exit(0);
 }
 
 static void on_alarm(int signal, siginfo_t *info, void *context) {
   (void)signal, (void)info;
-  sim_find(place_of(interrupted_at(context)), "time-limit", "the launch was stopped at its limit of %g seconds here, in "
-           "thread block %lld", sim_job->launch->limit > 0 ? sim_job->launch->limit : DEFAULT_LIMIT,
-           (long long)sim_block.index);
+  sim_find(place_of(interrupted_at(context)), "time-limit",
+           "the launch was stopped at its limit of %g seconds here, in "
+           "thread block %lld",
+           sim_job->launch->limit > 0 ? sim_job->launch->limit : DEFAULT_LIMIT, (long long)sim_block.index);
   sim_result->done = 1;
   _exit(0);
 }
 
-static void catch(int signal, void (*handler)(int, siginfo_t *, void *)) {
+static void catch (int signal, void (*handler)(int, siginfo_t *, void *)) {
   struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK};
   sigaction(signal, &action, NULL);
 }
@@ -83,10 +88,11 @@ static void prepare_signals(double limit) {
   static uint8_t stack[64 * 1024];
   sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
   static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
-  for (int i = 0; i < 4; i++) catch(faults[i], on_fault);
-  catch(SIGALRM, on_alarm);
+  for (int i = 0; i < 4; i++) catch (faults[i], on_fault);
+  catch (SIGALRM, on_alarm);
   signal(SIGINT, SIG_IGN); /* the parent hears it too and ends us */
-  struct itimerval timer = {.it_value = {.tv_sec = (time_t)limit, .tv_usec = (suseconds_t)((limit - (double)(time_t)limit) * 1e6)}};
+  struct itimerval timer = {
+      .it_value = {.tv_sec = (time_t)limit, .tv_usec = (suseconds_t)((limit - (double)(time_t)limit) * 1e6)}};
   if (!timer.it_value.tv_sec && !timer.it_value.tv_usec) timer.it_value.tv_usec = 1;
   setitimer(ITIMER_REAL, &timer, NULL);
 }
@@ -224,7 +230,8 @@ static int fill_report(const struct sim_job *job, struct pah_report *report) {
 
 static int run_child(const struct sim_job *job, double limit, int *how, int *exit_status) {
   int fds[2];
-  if (pipe2(fds, O_CLOEXEC)) return pah_fail(PAH_EDEVICE, "%s: no pipe for the simulation: %s", job->kernel, strerror(errno));
+  if (pipe2(fds, O_CLOEXEC))
+    return pah_fail(PAH_EDEVICE, "%s: no pipe for the simulation: %s", job->kernel, strerror(errno));
   fflush(NULL); /* else the child would print what the parent has not yet */
   pid_t pid = fork();
   if (pid == 0) {

@@ -9,8 +9,8 @@
 
 /* A shared object made from a kernel source (build.c). */
 struct sim_image {
-  void *handle; /* of dlopen */
-  char *path;   /* of the file, for the names of source lines */
+  void *handle;             /* of dlopen */
+  char *path;               /* of the file, for the names of source lines */
   uint8_t *text, *text_end; /* the whole object in memory */
   uint8_t *data, *data_end; /* its variables: __device__ and __constant__; shared with the child */
   uint64_t shared_bytes;    /* static shared memory */
@@ -53,9 +53,9 @@ enum { SIM_MAX_LINES = 4096 };
 
 /* Shared between parent and child. */
 struct sim_result {
-  int32_t done;         /* the child came to its end */
-  uint64_t heap_end;    /* of the arena's addresses, when the kernel used malloc; else 0 */
-  char give_up[256];    /* why it did not */
+  int32_t done;      /* the child came to its end */
+  uint64_t heap_end; /* of the arena's addresses, when the kernel used malloc; else 0 */
+  char give_up[256]; /* why it did not */
   int32_t finding_count;
   struct sim_finding findings[SIM_MAX_FINDINGS];
   struct pah_counters counters;

@@ -100,14 +100,17 @@ static void describe_cache(const struct pah_attn *a, const char *name, const str
   int64_t i[PAH_MAX_DIMS];
   char who[160];
   if (t->ndim != 4 || !locate(t, address, i)) return;
-  if (i[0] < t->shape[0]) users(a, i[0], i[1], who, sizeof who);
-  else snprintf(who, sizeof who, "num_blocks is %lld", (long long)t->shape[0]);
+  if (i[0] < t->shape[0])
+    users(a, i[0], i[1], who, sizeof who);
+  else
+    snprintf(who, sizeof who, "num_blocks is %lld", (long long)t->shape[0]);
   size_t n = strlen(text);
-  snprintf(text + n, bytes - n, "; %s: physical block %lld, slot %lld, head %lld, element %lld: %s", name, (long long)i[0],
-           (long long)i[1], (long long)i[2], (long long)i[3], who);
+  snprintf(text + n, bytes - n, "; %s: physical block %lld, slot %lld, head %lld, element %lld: %s", name,
+           (long long)i[0], (long long)i[1], (long long)i[2], (long long)i[3], who);
 }
 
-static void describe_tensor(const char *name, const struct pah_tensor *t, const void *address, char *text, size_t bytes) {
+static void describe_tensor(const char *name, const struct pah_tensor *t, const void *address, char *text,
+                            size_t bytes) {
   int64_t index[PAH_MAX_DIMS];
   if (!locate(t, address, index)) return;
   size_t n = strlen(text);
@@ -123,10 +126,18 @@ void sim_describe_address(const struct pah_attn *a, const void *address, char *t
     const char *name;
     const struct pah_tensor *t;
     int cache;
-  } all[] = {{"k_blocks", &a->k_blocks, 1},       {"v_blocks", &a->v_blocks, 1},   {"dk_blocks", &a->dk_blocks, 1},
-             {"dv_blocks", &a->dv_blocks, 1},     {"q", &a->q, 0},                 {"out", &a->out, 0},
-             {"lse", &a->lse, 0},                 {"dout", &a->dout, 0},           {"dq", &a->dq, 0},
-             {"block_table", &a->block_table, 0}, {"seqused_k", &a->seqused_k, 0}, {"cu_seqlens_q", &a->cu_seqlens_q, 0}};
+  } all[] = {{"k_blocks", &a->k_blocks, 1},
+             {"v_blocks", &a->v_blocks, 1},
+             {"dk_blocks", &a->dk_blocks, 1},
+             {"dv_blocks", &a->dv_blocks, 1},
+             {"q", &a->q, 0},
+             {"out", &a->out, 0},
+             {"lse", &a->lse, 0},
+             {"dout", &a->dout, 0},
+             {"dq", &a->dq, 0},
+             {"block_table", &a->block_table, 0},
+             {"seqused_k", &a->seqused_k, 0},
+             {"cu_seqlens_q", &a->cu_seqlens_q, 0}};
   int count = sizeof all / sizeof *all, nearest = -1;
   for (int i = 0; i < count; i++) {
     if (inside(all[i].t, address)) {
@@ -139,6 +150,8 @@ void sim_describe_address(const struct pah_attn *a, const void *address, char *t
       nearest = i;
   }
   if (nearest < 0) return;
-  if (all[nearest].cache) describe_cache(a, all[nearest].name, all[nearest].t, address, text, bytes);
-  else describe_tensor(all[nearest].name, all[nearest].t, address, text, bytes);
+  if (all[nearest].cache)
+    describe_cache(a, all[nearest].name, all[nearest].t, address, text, bytes);
+  else
+    describe_tensor(all[nearest].name, all[nearest].t, address, text, bytes);
 }

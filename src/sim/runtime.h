@@ -1,7 +1,7 @@
-/* runtime.h - the simulated GPU inside the child process of a launch: threads, accesses, findings; for the files of this
- * folder that emulate instructions (warp.c, mma.c, async.c, ...). abi.h is what kernels see of it.
- * One OS thread runs one thread block at a time; its threads are fibers that run until they must wait.
- * Read next: fiber.h, sched.c (who runs when), check.c (what an access means), launch.c (the child process). */
+/* runtime.h - the simulated GPU inside the child process of a launch: threads, accesses, findings; for the files of
+ * this folder that emulate instructions (warp.c, mma.c, async.c, ...). abi.h is what kernels see of it. One OS thread
+ * runs one thread block at a time; its threads are fibers that run until they must wait. Read next: fiber.h, sched.c
+ * (who runs when), check.c (what an access means), launch.c (the child process). */
 #ifndef PAH_SIM_RUNTIME_H
 #define PAH_SIM_RUNTIME_H
 
@@ -30,11 +30,11 @@ struct sim_clock {
 
 struct sim_thread {
   struct sim_fiber fiber;
-  int32_t id;         /* in the thread block: x + y*bx + z*bx*by */
-  int32_t lane, warp; /* id % 32, id / 32 */
-  int32_t state;      /* enum sim_state */
-  int32_t line;       /* of the barrier it waits at */
-  uint32_t step;      /* its own clock; grows whenever it releases */
+  int32_t id;                    /* in the thread block: x + y*bx + z*bx*by */
+  int32_t lane, warp;            /* id % 32, id / 32 */
+  int32_t state;                 /* enum sim_state */
+  int32_t line;                  /* of the barrier it waits at */
+  uint32_t step;                 /* its own clock; grows whenever it releases */
   struct sim_clock *clock;       /* what it knows of the others */
   struct sim_clock *fence_clock; /* what it knew at its last __threadfence (later atomics release it); may be NULL */
   struct sim_foreign *foreign;   /* what it has acquired of other thread blocks; may be NULL */
@@ -43,18 +43,18 @@ struct sim_thread {
   const char *waits_for;         /* for the deadlock report: "__syncthreads", "mbarrier", ... */
   int (*ready)(struct sim_thread *, void *); /* state SIM_WAITING: may it go on? */
   void *ready_data;
-  uint64_t result;          /* of a collective or barrier, for abi.h */
+  uint64_t result;                   /* of a collective or barrier, for abi.h */
   const volatile void *spin_address; /* the last address read by a volatile or atomic load, and how often in a row */
   uint32_t spin_count;
 };
 
 enum sim_state { SIM_RUNNABLE, SIM_WAITING, SIM_BLOCKED, SIM_EXITED }; /* blocked: until someone readies it */
 
-struct sim_thread *sim_self(void);             /* the running thread */
-struct sim_thread *sim_thread_at(int id);      /* of the running thread block */
-int sim_block_threads(void);                   /* threads of a thread block */
-int64_t sim_block_index(void);                 /* linear, of the running thread block */
-int sim_arch(void);                            /* 80, 90, ... */
+struct sim_thread *sim_self(void);        /* the running thread */
+struct sim_thread *sim_thread_at(int id); /* of the running thread block */
+int sim_block_threads(void);              /* threads of a thread block */
+int64_t sim_block_index(void);            /* linear, of the running thread block */
+int sim_arch(void);                       /* 80, 90, ... */
 
 /* ---- Findings. The launch goes on after sim_find; sim_fatal ends the thread block's part in the launch. ---- */
 void sim_find(const void *pc, const char *code, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -74,7 +74,7 @@ struct sim_collective {
   const char *kind;
   unsigned mask;
   int warp;
-  const void *pc;              /* of the last lane */
+  const void *pc; /* of the last lane */
   void *lanes[SIM_WARP];
   struct sim_thread *threads[SIM_WARP]; /* NULL outside mask */
 };
@@ -93,9 +93,9 @@ void sim_group_collective(const char *kind, void *operand, void (*run)(struct si
 /* ---- Accesses. An access is by a thread or by an agent on its behalf. ---- */
 struct sim_access {
   const void *address;
-  uint32_t bytes;   /* 1 to 16, or any number of a range */
-  uint32_t flags;   /* PAH_SIM_READ, WRITE, ATOMIC, VOLATILE; SIM_ASYNC_PROXY; SIM_QUIET: no uninitialised finding */
-  int32_t agent;    /* -1: the thread itself; else an agent number */
+  uint32_t bytes; /* 1 to 16, or any number of a range */
+  uint32_t flags; /* PAH_SIM_READ, WRITE, ATOMIC, VOLATILE; SIM_ASYNC_PROXY; SIM_QUIET: no uninitialised finding */
+  int32_t agent;  /* -1: the thread itself; else an agent number */
   const void *pc;
 };
 enum { SIM_ASYNC_PROXY = 16, SIM_QUIET = 32 };
@@ -106,9 +106,9 @@ int sim_check(struct sim_thread *t, const struct sim_access *a);
 /* An agent's access happens after what thread t has done so far, and not before anything t does later until t joins:
  * sim_agent_start makes the agent know t's clock and gives a fresh step; sim_join makes t know what the agent has done
  * up to `step`. Accesses of agent a carry its current step. */
-int sim_agent_new(const char *name);                        /* for the running block; names need not differ */
+int sim_agent_new(const char *name); /* for the running block; names need not differ */
 void sim_agent_free(int agent);
-uint32_t sim_agent_start(int agent, struct sim_thread *t);  /* t releases to the agent */
+uint32_t sim_agent_start(int agent, struct sim_thread *t); /* t releases to the agent */
 void sim_agent_join(struct sim_thread *t, int agent, uint32_t step);
 /* Release and acquire between threads by way of a variable of the emulator (an mbarrier): */
 void sim_release(struct sim_thread *t, struct sim_clock **into); /* *into becomes the join of itself and t's clock */

@@ -251,7 +251,8 @@ void sim_run_block(int64_t index) {
   while (b->exited < b->count && !b->fatal) {
     if (b->queue_count) {
       if (b->idle > 1000 + 200 * (int64_t)b->count) {
-        if (ask_waiting()) b->idle = 0;
+        if (ask_waiting())
+          b->idle = 0;
         else if (b->idle > 100000 + 2000 * (int64_t)b->count)
           standstill("livelock", "threads spin for something that nobody in this thread block will do (thread blocks "
                                  "run one after another on sim)");

@@ -13,15 +13,15 @@ struct sim_block {
   struct sim_fiber scheduler;
   int queue[SIM_MAX_THREADS]; /* runnable threads, a ring */
   int queue_first, queue_count;
-  int fatal;         /* the launch ends with this block */
-  int64_t idle;      /* rounds in which threads only yielded */
+  int fatal;    /* the launch ends with this block */
+  int64_t idle; /* rounds in which threads only yielded */
   uint64_t random;
 };
 extern struct sim_block sim_block;
 
 void sim_run_block(int64_t index);
-void sim_ready(struct sim_thread *t);  /* puts a blocked thread into the queue */
-void sim_block_here(const char *waits_for); /* the running thread gives way until someone readies it */
+void sim_ready(struct sim_thread *t);           /* puts a blocked thread into the queue */
+void sim_block_here(const char *waits_for);     /* the running thread gives way until someone readies it */
 void sim_leave(void) __attribute__((noreturn)); /* ends the thread block's run; from a thread */
 
 /* barrier.c and warp.c: state of a thread block, and what an exit of a thread or a standstill means to them. */

@@ -27,8 +27,8 @@ static void *reserve(uint64_t bytes) {
 
 static void open_space(int which, const char *name, uint8_t *base, uint64_t size, uint8_t *state) {
   uint64_t words = (size + (which == SIM_GLOBAL ? SIM_HEAP_BYTES : 0)) / 4 + 4;
-  sim_spaces[which] = (struct sim_space){name, base, size, state ? state : reserve(words),
-                                         reserve(words * sizeof(struct sim_cell))};
+  sim_spaces[which] =
+      (struct sim_space){name, base, size, state ? state : reserve(words), reserve(words * sizeof(struct sim_cell))};
 }
 
 void sim_shadow_open(void) {
@@ -67,7 +67,8 @@ struct sim_cell *sim_split(struct sim_cell *cell) {
 
 struct sim_space *sim_space_of(const void *p) {
   for (int i = 0; i < SIM_SPACES; i++)
-    if ((const uint8_t *)p - sim_spaces[i].base >= 0 && (uint64_t)((const uint8_t *)p - sim_spaces[i].base) < sim_spaces[i].size)
+    if ((const uint8_t *)p - sim_spaces[i].base >= 0 &&
+        (uint64_t)((const uint8_t *)p - sim_spaces[i].base) < sim_spaces[i].size)
       return &sim_spaces[i];
   return NULL;
 }

@@ -15,7 +15,8 @@ enum { EPOCH_ATOMIC = 1, EPOCH_PROXY = 2, EPOCH_STEP_BITS = 26, EPOCH_ID_BITS = 
 #define EPOCH_ID(e) ((uint32_t)((e) >> (2 + EPOCH_STEP_BITS)) & ((1u << EPOCH_ID_BITS) - 1))
 #define EPOCH_BLOCK(e) ((int64_t)((e) >> (2 + EPOCH_STEP_BITS + EPOCH_ID_BITS)))
 
-struct sim_cell { /* of a word of 4 bytes; when `write` is CELL_SPLIT, read[0] is the index of four cells of a byte each */
+struct sim_cell { /* of a word of 4 bytes; when `write` is CELL_SPLIT, read[0] is the index of four cells of a byte each
+                   */
   sim_epoch write, read[2];
   uint32_t write_pc, read_pc; /* in the kernel's object */
 };
@@ -32,8 +33,8 @@ struct sim_space {
 enum { SIM_GLOBAL, SIM_SHARED, SIM_MODULE, SIM_SPACES };
 extern struct sim_space sim_spaces[SIM_SPACES];
 
-void sim_shadow_open(void);  /* once per launch */
-void sim_shadow_block(void); /* at the start of every thread block: shared memory is new */
+void sim_shadow_open(void);                        /* once per launch */
+void sim_shadow_block(void);                       /* at the start of every thread block: shared memory is new */
 struct sim_cell *sim_split(struct sim_cell *cell); /* the four byte cells of a word */
 struct sim_space *sim_space_of(const void *p);     /* NULL: none of the three */
 

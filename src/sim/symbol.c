@@ -1,6 +1,6 @@
 /* symbol.c - return addresses to source lines, by the addr2line that comes with every compiler (binutils), asked once
- * per launch and only when there is something to tell. Of inlined calls the innermost line counts that is not in our own
- * headers. Read next: report.c. */
+ * per launch and only when there is something to tell. Of inlined calls the innermost line counts that is not in our
+ * own headers. Read next: report.c. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -45,8 +45,10 @@ void sim_agent_join(struct sim_thread *t, int agent, uint32_t step) {
 /* ---- Release and acquire ---- */
 
 void sim_release(struct sim_thread *t, struct sim_clock **into) {
-  if (*into) sim_clock_max(sim_clock_own(into), t->clock);
-  else *into = sim_clock_copy(t->clock);
+  if (*into)
+    sim_clock_max(sim_clock_own(into), t->clock);
+  else
+    *into = sim_clock_copy(t->clock);
   struct sim_clock *c = sim_clock_own(into);
   if (c->at[t->id] < t->step) c->at[t->id] = t->step;
   t->step++;
@@ -73,7 +75,7 @@ static struct variable {
   const volatile void *address;
   struct sim_foreign *released;
   struct variable *next;
-} *variables[BUCKETS];
+} * variables[BUCKETS];
 
 static struct variable *variable_at(const volatile void *p, int make) {
   struct variable **at = &variables[((uintptr_t)p >> 2) * 2654435761u % BUCKETS];
@@ -105,7 +107,8 @@ static void acquire_from(struct sim_thread *t, const struct variable *v) {
   t->foreign = both;
 }
 
-/* An atomic or volatile access as a means of order: a write hands on what was before the last fence, a read takes it. */
+/* An atomic or volatile access as a means of order: a write hands on what was before the last fence, a read takes it.
+ */
 void sim_order(struct sim_thread *t, const volatile void *p, int flags, int order) {
   struct variable *v = flags & PAH_SIM_READ ? variable_at(p, 0) : NULL;
   if (v) acquire_from(t, v);
@@ -127,7 +130,7 @@ static struct pending {
   uint32_t bytes;
   const char *code;
   const void *pc;
-} *pending;
+} * pending;
 static int64_t pending_count, pending_room;
 
 int sim_pending_any(void) {
@@ -156,8 +159,10 @@ void sim_pending_check(const struct sim_access *a) {
   const uint8_t *p = a->address;
   for (int64_t i = 0; i < pending_count; i++) {
     if (p + a->bytes <= pending[i].start || p >= pending[i].start + pending[i].bytes) continue;
-    sim_find_at(a->pc, pending[i].pc, p, pending[i].code, "%s %u bytes of shared memory that an asynchronous operation "
-                "has not delivered yet: wait for it first", a->flags & PAH_SIM_WRITE ? "writes" : "reads", a->bytes);
+    sim_find_at(a->pc, pending[i].pc, p, pending[i].code,
+                "%s %u bytes of shared memory that an asynchronous operation "
+                "has not delivered yet: wait for it first",
+                a->flags & PAH_SIM_WRITE ? "writes" : "reads", a->bytes);
     return;
   }
 }
@@ -172,7 +177,8 @@ void sim_sync_reset(void) {
   for (int i = 0; i < BUCKETS; i++)
     for (struct variable **at = &variables[i]; *at;) {
       struct variable *v = *at;
-      int is_shared = (const uint8_t *)v->address >= shared->base && (const uint8_t *)v->address < shared->base + shared->size;
+      int is_shared =
+          (const uint8_t *)v->address >= shared->base && (const uint8_t *)v->address < shared->base + shared->size;
       if (!is_shared) {
         at = &v->next;
         continue;

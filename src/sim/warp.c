@@ -1,9 +1,10 @@
-/* warp.c - what the lanes of a warp do together: the last lane of a mask to come does the work for all. Lanes of one warp
- * may be at different collectives at once, so pending ones are told apart by kind and mask.
- * A shuffle or a vote orders no memory; __syncwarp does. Findings: warp-mask (a lane outside its own mask),
- * warp-divergence (lanes of one mask wait at different collectives). Read next: barrier.c, mma.c. */
+/* warp.c - what the lanes of a warp do together: the last lane of a mask to come does the work for all. Lanes of one
+ * warp may be at different collectives at once, so pending ones are told apart by kind and mask. A shuffle or a vote
+ * orders no memory; __syncwarp does. Findings: warp-mask (a lane outside its own mask), warp-divergence (lanes of one
+ * mask wait at different collectives). Read next: barrier.c, mma.c. */
 #include <string.h>
 
+#include "counters.h"
 #include "sched.h"
 
 enum { PENDING = 8 };
@@ -37,6 +38,7 @@ static int complete(const struct pending *p) {
 static void finish(struct pending *p, void (*run)(struct sim_collective *), struct sim_thread *self) {
   struct sim_collective c = p->c; /* `run` may come back here by way of another collective */
   p->busy = 0;
+  if (sim_job->launch->counters > 0 && complete(p)) sim_count_flush(c.warp);
   run(&c);
   for (int i = 0; i < SIM_WARP; i++)
     if (c.threads[i] && c.threads[i] != self) sim_ready(c.threads[i]);
@@ -49,8 +51,10 @@ static struct pending *find_pending(int warp, const char *kind, unsigned mask) {
   struct pending *free_one = NULL;
   for (int i = 0; i < PENDING; i++) {
     struct pending *p = &pending[warp][i];
-    if (!p->busy) free_one = free_one ? free_one : p;
-    else if (p->c.mask == mask && !strcmp(p->c.kind, kind)) return p;
+    if (!p->busy)
+      free_one = free_one ? free_one : p;
+    else if (p->c.mask == mask && !strcmp(p->c.kind, kind))
+      return p;
   }
   return free_one;
 }
@@ -71,8 +75,10 @@ void sim_collective(const char *kind, unsigned mask, void *operand, void (*run)(
   p->c.threads[t->lane] = t;
   p->c.pc = pc;
   p->arrived |= 1u << t->lane;
-  if (complete(p)) finish(p, run, t);
-  else sim_block_here(kind);
+  if (complete(p))
+    finish(p, run, t);
+  else
+    sim_block_here(kind);
 }
 
 void sim_warps_exit(struct sim_thread *t) {
@@ -152,8 +158,10 @@ static uint64_t reduce(const struct sim_collective *c, int op) {
   for (int i = 0; i < SIM_WARP; i++) {
     if (!c->lanes[i]) continue;
     uint32_t v = (uint32_t)((const struct operand *)c->lanes[i])->value;
-    if (first) r = v, first = 0;
-    else switch (op) {
+    if (first)
+      r = v, first = 0;
+    else
+      switch (op) {
       case PAH_SIM_REDUCE_ADD: r += v; break;
       case PAH_SIM_REDUCE_MIN: r = v < r ? v : r; break;
       case PAH_SIM_REDUCE_MAX: r = v > r ? v : r; break;
@@ -162,7 +170,7 @@ static uint64_t reduce(const struct sim_collective *c, int op) {
       case PAH_SIM_REDUCE_AND: r &= v; break;
       case PAH_SIM_REDUCE_OR: r |= v; break;
       default: r ^= v;
-    }
+      }
   }
   return r;
 }
@@ -203,11 +211,24 @@ static void run_exchange(struct sim_collective *c) {
 }
 
 unsigned long long pah_sim_collective(int op, unsigned mask, unsigned long long value, unsigned long long argument) {
-  static const char *const kinds[] = {
-      "__shfl_sync", "__shfl_up_sync", "__shfl_down_sync", "__shfl_xor_sync", "__ballot_sync", "__any_sync",
-      "__all_sync", "__uni_sync", "__match_any_sync", "__match_all_sync", "__reduce_add_sync", "__reduce_min_sync",
-      "__reduce_max_sync", "__reduce_min_sync (signed)", "__reduce_max_sync (signed)", "__reduce_and_sync",
-      "__reduce_or_sync", "__reduce_xor_sync"};
+  static const char *const kinds[] = {"__shfl_sync",
+                                      "__shfl_up_sync",
+                                      "__shfl_down_sync",
+                                      "__shfl_xor_sync",
+                                      "__ballot_sync",
+                                      "__any_sync",
+                                      "__all_sync",
+                                      "__uni_sync",
+                                      "__match_any_sync",
+                                      "__match_all_sync",
+                                      "__reduce_add_sync",
+                                      "__reduce_min_sync",
+                                      "__reduce_max_sync",
+                                      "__reduce_min_sync (signed)",
+                                      "__reduce_max_sync (signed)",
+                                      "__reduce_and_sync",
+                                      "__reduce_or_sync",
+                                      "__reduce_xor_sync"};
   int is_vote = op >= PAH_SIM_BALLOT && op <= PAH_SIM_UNI;
   struct operand o = {.op = op, .value = is_vote ? value != 0 : value, .argument = argument};
   sim_collective(kinds[op], mask, &o, run_exchange, __builtin_return_address(0));

@@ -1,0 +1,42 @@
+/* pah_sim_entry.h - how the program finds and starts a kernel: PAH_SIM_ENTRY(n, name) makes the function pah_entry_N,
+ * which unpacks arguments as a driver's launch does, and the list pah_signature_N of what the parameters are
+ * (struct pah_signature of pah.h). ../build.c appends one line for each kernel to the source. */
+#ifndef PAH_SIM_ENTRY_H
+#define PAH_SIM_ENTRY_H
+
+template <class T> constexpr int pah_sim_parameter() {
+  typedef std::remove_cv_t<T> U;
+  int kind = std::is_pointer<U>::value                                     ? 1
+             : std::is_floating_point<U>::value                            ? 4
+             : std::is_enum<U>::value || (std::is_integral<U>::value && std::is_unsigned<U>::value) ? 3
+             : std::is_integral<U>::value                                  ? 2
+                                                                           : 5;
+  return kind << 24 | (int)sizeof(U);
+}
+
+template <class... A> struct pah_sim_kernel {
+  struct signature {
+    int values[1 + sizeof...(A)];
+  };
+  static constexpr signature describe() {
+    return {{(int)sizeof...(A), pah_sim_parameter<A>()...}};
+  }
+  template <std::size_t... I>
+  PAH_SIM_UNSEEN static void call(void (*kernel)(A...), void **args, std::index_sequence<I...>) {
+    kernel(*static_cast<std::remove_reference_t<A> *>(args[I])...);
+  }
+};
+template <class... A> pah_sim_kernel<A...> pah_sim_kernel_of(void (*)(A...));
+template <class... A> PAH_SIM_UNSEEN inline void pah_sim_call(void (*kernel)(A...), void **args) {
+  pah_sim_kernel<A...>::call(kernel, args, std::index_sequence_for<A...>());
+}
+
+#define PAH_SIM_ENTRY(n, ...)                                                                                          \
+  extern "C" PAH_SIM_UNSEEN void pah_entry_##n(void **args) {                                                          \
+    pah_sim_call(&__VA_ARGS__, args);                                                                                  \
+  }                                                                                                                    \
+  extern "C" __attribute__((used)) const decltype(pah_sim_kernel_of(&__VA_ARGS__))::signature pah_signature_##n;       \
+  const decltype(pah_sim_kernel_of(&__VA_ARGS__))::signature pah_signature_##n =                                       \
+      decltype(pah_sim_kernel_of(&__VA_ARGS__))::describe();
+
+#endif
