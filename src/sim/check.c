@@ -1,13 +1,14 @@
 /* check.c - what an access means: is the memory there, was it written, and is it ordered with what others did to it.
  * The order is that of vector clocks: an access of thread u at its step s came before what thread t does now if t's
- * clock knows step s of u. Barriers, __syncwarp and released variables carry knowledge; shuffles do not. Findings:
- * race, uninitialised, out-of-bounds, misaligned, use-after-free, bad-address, plus those of pending copies. Read next:
- * shadow.h, hooks.c, sync.c. */
+ * clock knows step s of u. Barriers, __syncwarp and released variables carry knowledge; shuffles do not.
+ * Findings: race, uninitialised, out-of-bounds, misaligned, use-after-free, bad-address, missing-proxy-fence, plus those
+ * of pending copies. Read next: shadow.h, hooks.c, sync.c. */
 #include "check.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#include "async.h"
 #include "counters.h"
 #include "sched.h"
 
@@ -90,6 +91,16 @@ static inline int conflicts(const struct view *v, sim_epoch e, unsigned atomic) 
   return e && !(atomic & e & EPOCH_ATOMIC) && !ordered(v, e);
 }
 
+/* Copies and wgmma see what a thread wrote only after a fence.proxy.async. */
+static void check_proxy(const struct view *v, const struct sim_access *a, const struct sim_cell *c) {
+  const int writer = (int)EPOCH_ID(c->write);
+  if (!c->write || writer >= sim_block.count || EPOCH_BLOCK(c->write) != (sim_block.index & SIM_BLOCK_MASK)) return;
+  if (sim_proxy_fenced(writer, EPOCH_STEP(c->write), v->thread, v->clock->at[writer])) return;
+  sim_find_at(a->pc, sim_job->image->text + c->write_pc, a->address, "missing-proxy-fence",
+              "an asynchronous read of %s memory that thread %d wrote, with no fence.proxy.async between",
+              sim_space_name(a->address), writer);
+}
+
 static inline void touch(struct sim_cell *c, const struct view *v, const struct sim_access *a, sim_epoch me) {
   unsigned atomic = me & EPOCH_ATOMIC;
   uint32_t pc = (uint32_t)((const uint8_t *)a->pc - sim_job->image->text);
@@ -102,7 +113,10 @@ static inline void touch(struct sim_cell *c, const struct view *v, const struct 
     c->write_pc = pc;
     c->read[0] = c->read[1] = 0;
   } else {
-    if (conflicts(v, c->write, atomic)) find_race(a, c->write, sim_job->image->text + c->write_pc, "a read");
+    if (conflicts(v, c->write, atomic))
+      find_race(a, c->write, sim_job->image->text + c->write_pc, "a read");
+    else if (a->flags & SIM_ASYNC_PROXY)
+      check_proxy(v, a, c);
     /* Two readers are kept that are not ordered: preferably of different warps, which no __syncwarp joins. */
     if (c->read[0] == me) return;
     if (!c->read[0] || ordered(v, c->read[0]))

@@ -23,6 +23,7 @@ void sim_deferred_look(void);
 
 int sim_pending_any(void);
 void sim_pending_check(const struct sim_access *a);
+void sim_pending_reset(void);
 
 const char *sim_space_name(const void *p);
 int sim_is_argument(const void *p); /* of the kernel: where the values of its parameters stand */

@@ -6,6 +6,7 @@
 
 #include "check.h"
 #include "sched.h"
+#include "wgmma.h"
 
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 
@@ -16,7 +17,10 @@ static inline __attribute__((always_inline)) void access_memory(const volatile v
   struct sim_thread *t = sim_block.running;
   if (!t) return; /* constructors of the object, while it is being opened */
   /* The own stack, which most accesses of escaping arrays go to. */
-  if ((uint64_t)((const uint8_t *)p - t->fiber.stack) < SIM_STACK_SIZE) return;
+  if ((uint64_t)((const uint8_t *)p - t->fiber.stack) < SIM_STACK_SIZE) {
+    if (t->flying_sums) sim_wgmma_touched(t, (const void *)(uintptr_t)p, pc);
+    return;
+  }
   struct sim_access a = {(const void *)(uintptr_t)p, bytes, flags, -1, pc};
   if (sim_check(t, &a)) sim_leave();
 }

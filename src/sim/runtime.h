@@ -46,6 +46,7 @@ struct sim_thread {
   uint64_t result;                   /* of a collective or barrier, for abi.h */
   const volatile void *spin_address; /* the last address read by a volatile or atomic load, and how often in a row */
   uint32_t spin_count;
+  int32_t flying_sums; /* sets of sums in its registers that wgmma has not delivered */
 };
 
 enum sim_state { SIM_RUNNABLE, SIM_WAITING, SIM_BLOCKED, SIM_EXITED }; /* blocked: until someone readies it */
@@ -109,15 +110,16 @@ int sim_check(struct sim_thread *t, const struct sim_access *a);
 int sim_agent_new(const char *name); /* for the running block; names need not differ */
 void sim_agent_free(int agent);
 uint32_t sim_agent_start(int agent, struct sim_thread *t); /* t releases to the agent */
+uint32_t sim_agent_start_with(int agent, const struct sim_clock *known);
 void sim_agent_join(struct sim_thread *t, int agent, uint32_t step);
 /* Release and acquire between threads by way of a variable of the emulator (an mbarrier): */
 void sim_release(struct sim_thread *t, struct sim_clock **into); /* *into becomes the join of itself and t's clock */
 void sim_acquire(struct sim_thread *t, const struct sim_clock *from);
 void sim_clock_drop(struct sim_clock *c);
 
-/* Shared memory in bytes as an asynchronous copy sees it that has been issued and not been waited for: reads of it by
- * anyone are a finding `code`; sim_pending_clear when it is complete. The bytes are poisoned with 0xff meanwhile. */
-void sim_pending_set(void *p, uint32_t bytes, const char *code, const void *pc);
+/* Shared memory (whole words) that a copy under way will write: until sim_pending_clear a read of it by anyone is the
+ * finding async-pending and a write async-overwrite. The bytes hold 0xff meanwhile. See pending.c. */
+void sim_pending_set(void *p, uint32_t bytes, const void *pc);
 void sim_pending_clear(void *p, uint32_t bytes);
 
 /* Shared memory of the running thread block. */

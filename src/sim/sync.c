@@ -1,6 +1,5 @@
 /* sync.c - what orders accesses beside barriers: fences with atomics, variables of the emulator (mbarriers), agents
- * that do asynchronous work on behalf of threads, and the bytes that such work has not delivered yet.
- * Read next: check.c (what order means), async.c. */
+ * that do asynchronous work on behalf of threads. Read next: check.c (what order means), async.c. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +33,11 @@ void sim_agent_free(int agent) {
 
 uint32_t sim_agent_start(int agent, struct sim_thread *t) {
   sim_release(t, &agents[agent].clock);
+  return ++agents[agent].step;
+}
+
+uint32_t sim_agent_start_with(int agent, const struct sim_clock *known) {
+  sim_clock_max(sim_clock_own(&agents[agent].clock), known);
   return ++agents[agent].step;
 }
 
@@ -123,52 +127,10 @@ void sim_order(struct sim_thread *t, const volatile void *p, int flags, int orde
   }
 }
 
-/* ---- Pending bytes of shared memory ---- */
-
-static struct pending {
-  const uint8_t *start;
-  uint32_t bytes;
-  const char *code;
-  const void *pc;
-} * pending;
-static int64_t pending_count, pending_room;
-
-int sim_pending_any(void) {
-  return pending_count != 0;
-}
-
-void sim_pending_set(void *p, uint32_t bytes, const char *code, const void *pc) {
-  if (pending_count == pending_room) {
-    pending_room = pending_room ? 2 * pending_room : 256;
-    pending = realloc(pending, (size_t)pending_room * sizeof *pending);
-    if (!pending) sim_give_up("no memory left for the copies under way");
-  }
-  pending[pending_count++] = (struct pending){p, bytes, code, pc};
-  memset(p, 0xff, bytes);
-}
-
-void sim_pending_clear(void *p, uint32_t bytes) {
-  int64_t kept = 0;
-  for (int64_t i = 0; i < pending_count; i++)
-    if (pending[i].start != p || pending[i].bytes != bytes) pending[kept++] = pending[i];
-  pending_count = kept;
-}
-
-void sim_pending_check(const struct sim_access *a) {
-  if (a->agent >= 0) return; /* the emulator's own: async.c knows what it does */
-  const uint8_t *p = a->address;
-  for (int64_t i = 0; i < pending_count; i++) {
-    if (p + a->bytes <= pending[i].start || p >= pending[i].start + pending[i].bytes) continue;
-    sim_find_at(a->pc, pending[i].pc, p, pending[i].code,
-                "%s %u bytes of shared memory that an asynchronous operation "
-                "has not delivered yet: wait for it first",
-                a->flags & PAH_SIM_WRITE ? "writes" : "reads", a->bytes);
-    return;
-  }
-}
+/* ---- A new thread block ---- */
 
 void sim_sync_reset(void) {
-  pending_count = 0;
+  sim_pending_reset();
   for (int i = 0; i < SIM_AGENTS; i++) {
     if (agents[i].used) sim_agent_free(i);
     agents[i].step = 0;

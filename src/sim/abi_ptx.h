@@ -1,0 +1,81 @@
+/* abi_ptx.h - the PTX instructions that kernels/ptx.cuh asks the program to emulate: what abi.h is for the rest.
+ * Registers travel by value in the structs below: an array whose address is taken would be memory to the checker. The
+ * one exception are the sums of wgmma, which the emulation writes after the call, at the wait.
+ * Served by mma.c, async.c, mbarrier.c, tma.c and wgmma.c. */
+#ifndef PAH_SIM_ABI_PTX_H
+#define PAH_SIM_ABI_PTX_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct pah_sim_v2 {
+  unsigned r[2];
+};
+struct pah_sim_v4 {
+  unsigned r[4];
+};
+
+/* ---- Matrices of a warp (mma.c) ---- */
+struct pah_sim_v4 pah_sim_ldmatrix(int count, int trans, unsigned row);
+void pah_sim_stmatrix(int count, int trans, unsigned row, struct pah_sim_v4 r);
+enum {
+  PAH_SIM_MMA_BF16,
+  PAH_SIM_MMA_F16,
+  PAH_SIM_MMA_F16_F16, /* f16 sums */
+  PAH_SIM_MMA_TF32,
+  PAH_SIM_MMA_E4M3_E4M3,
+  PAH_SIM_MMA_E5M2_E5M2,
+  PAH_SIM_MMA_E4M3_E5M2,
+  PAH_SIM_MMA_E5M2_E4M3,
+  PAH_SIM_MMA_S8
+};
+struct pah_sim_v4 pah_sim_mma(int kind, struct pah_sim_v4 a, struct pah_sim_v2 b, struct pah_sim_v4 c);
+
+/* ---- cp.async (async.c) ---- */
+void pah_sim_cp_async(unsigned dst, const void *src, int bytes, unsigned source_bytes); /* the rest is zeroed */
+void pah_sim_cp_async_commit(void);
+void pah_sim_cp_async_wait(int groups); /* at most so many of the newest still fly; -1: wait_all */
+void pah_sim_cp_async_arrive(unsigned barrier, int noinc);
+
+/* ---- mbarrier (mbarrier.c) ---- */
+void pah_sim_mbarrier_init(unsigned barrier, unsigned count);
+void pah_sim_mbarrier_inval(unsigned barrier);
+unsigned long long pah_sim_mbarrier_arrive(unsigned barrier, unsigned count, unsigned expected_bytes);
+void pah_sim_mbarrier_expect(unsigned barrier, unsigned bytes);
+int pah_sim_mbarrier_test(unsigned barrier, unsigned parity);                /* never waits */
+int pah_sim_mbarrier_test_state(unsigned barrier, unsigned long long state); /* of an arrival */
+void pah_sim_mbarrier_wait(unsigned barrier, unsigned parity);
+void pah_sim_fence_mbarrier_init(void);
+
+/* ---- Bulk copies (tma.c). Coordinates are in elements, innermost first. ---- */
+struct pah_sim_coordinates {
+  int at[5];
+};
+void pah_sim_bulk_load(unsigned dst, const void *src, unsigned bytes, unsigned barrier);
+void pah_sim_bulk_store(void *dst, unsigned src, unsigned bytes);
+void pah_sim_tensor_load(unsigned dst, const void *map, int rank, struct pah_sim_coordinates at, unsigned barrier);
+void pah_sim_tensor_store(const void *map, int rank, struct pah_sim_coordinates at, unsigned src);
+void pah_sim_bulk_commit(void);
+void pah_sim_bulk_wait(int groups, int read); /* read: only until the sources may be changed */
+
+/* ---- wgmma (wgmma.c). kind: PAH_SIM_MMA_*; d: n / 2 floats of the caller ---- */
+enum {
+  PAH_SIM_WGMMA_REGISTERS = 1, /* A is in `a`, not at a_descriptor */
+  PAH_SIM_WGMMA_ADD = 2,       /* D = A x B + D; else D = A x B */
+  PAH_SIM_WGMMA_TRANS_A = 4,   /* A is M-major */
+  PAH_SIM_WGMMA_TRANS_B = 8,   /* B is N-major */
+  PAH_SIM_WGMMA_NEGATE_A = 16,
+  PAH_SIM_WGMMA_NEGATE_B = 32
+};
+void pah_sim_wgmma(int kind_and_n, int flags, float *d, unsigned long long a_descriptor,
+                   unsigned long long b_descriptor, struct pah_sim_v4 a); /* kind_and_n: kind + 16 * n */
+void pah_sim_wgmma_fence(void);
+void pah_sim_wgmma_commit(void);
+void pah_sim_wgmma_wait(int groups);
+void pah_sim_setmaxnreg(int increase, int count);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

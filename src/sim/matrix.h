@@ -1,0 +1,24 @@
+/* matrix.h - the arithmetic of the emulated tensor cores: operands as tiles of 32-bit words, products and sums in
+ * double, one rounding at the end. The layouts of registers and shared memory are the business of mma.c and wgmma.c.
+ * Read next: matrix.c. */
+#ifndef PAH_SIM_MATRIX_H
+#define PAH_SIM_MATRIX_H
+
+#include <stdint.h>
+
+enum { MATRIX_WORDS = 8 /* of 32 bits along k: what one mma takes of a row, whatever the type */ };
+
+/* Decodes `rows` rows of 8 words into rows of `matrix_depth(kind)` doubles. b: 0 for A, 1 for B (types may differ).
+ * Returns 0, or -1 for a kind that does not exist. */
+int matrix_depth(int kind); /* elements in 8 words: 8, 16 or 32 */
+void matrix_decode(int kind, int b, int rows, const uint32_t (*words)[MATRIX_WORDS], double *out);
+
+/* sums[m][n] += a[m][.] . b[n][.]; a and b have `depth` columns, n is a multiple of 8. */
+void matrix_multiply(int rows, int n, int depth, const double *a, const double *b, double *sums);
+
+uint32_t matrix_round_f32(double x); /* bits; NaN as tensor cores write it, 0x7fffffff */
+uint32_t matrix_round_f16(double x);
+double matrix_f16(uint32_t code);
+const char *matrix_name(int kind); /* "bf16", for findings and to tell collectives apart */
+
+#endif
