@@ -111,8 +111,13 @@ int pah_kv_append_check(const struct pah_kv_append *c, int reference) {
   for (int i = K_DESCALE; i <= V_DESCALE; i++)
     if (pah_present(args[i].t)) others[other_count++] = args[i];
   if (!status) status = pah_check_results(args + K_BLOCKS, 2, others, other_count);
-  if (!status && host) status = check_slot_range(&c->slot_mapping, c->k_blocks.shape[0] * c->k_blocks.shape[1]);
-  return !status && host ? check_slots_differ(&c->slot_mapping) : status;
+  int readable = !status && (host || c->k.device->ops->host_readable);
+  return readable ? pah_kv_append_check_contents(c) : status;
+}
+
+int pah_kv_append_check_contents(const struct pah_kv_append *c) {
+  int status = check_slot_range(&c->slot_mapping, c->k_blocks.shape[0] * c->k_blocks.shape[1]);
+  return status ? status : check_slots_differ(&c->slot_mapping);
 }
 
 int pah_kv_append(const struct pah_kv_append *c) {

@@ -305,7 +305,9 @@ static int check_call(struct check *c) {
 int pah_attn_check(int op, const struct pah_attn *a, int reference) {
   struct check c = {.op = op, .a = a, .reference = reference};
   int status = check_call(&c);
-  return status || !a->q.device->info.host_memory ? status : pah_attn_check_contents(a, &c.s);
+  if (status) return status;
+  struct pah_device *dev = a->q.device;
+  return dev->info.host_memory || dev->ops->host_readable ? pah_attn_check_contents(a, &c.s) : PAH_OK;
 }
 
 int pah_attn_check_inputs(int op, const struct pah_attn *a, int reference) {

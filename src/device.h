@@ -9,11 +9,13 @@
 
 struct pah_device;
 struct pah_module_kernel;
+struct pah_gpu_module;
 
 /* Slots return 0 or a status with the error line set. Arguments are checked by the callers in src/ (device.c,
  * tensor.c, attn.c): a device holds only its differences. "Optional" slots may be NULL. */
 struct pah_device_ops {
-  const char *kind; /* the name before the colon: "cpu" */
+  const char *kind;  /* the name before the colon: "cpu" */
+  int host_readable; /* 1: the host may read tensor data directly, though not write it (sim) */
   /* Says why the device cannot be used on this machine, with the cure; 0 if it can. `arg` is the part behind the
    * colon of the name ("1", "sm_90a") or "". */
   int (*usable)(const char *arg);
@@ -47,7 +49,8 @@ struct pah_device {
   void *state;        /* the device's own */
   int64_t references; /* under `lock`, like all below */
   struct pah_memory memory;
-  struct pah_device *next; /* in the list of open devices */
+  struct pah_gpu_module *kernels; /* built-in kernels compiled so far (gpu/modules.c) */
+  struct pah_device *next;        /* in the list of open devices */
   pthread_mutex_t lock;
 };
 

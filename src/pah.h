@@ -334,6 +334,16 @@ struct pah_kernel {
 };
 const struct pah_kernel *pah_kernel_at(int64_t i); /* NULL past the last */
 
+/* Tiles of the naive kernels of cuda and sim (src/gpu/tiles.c): queries and keys that a thread block takes at a time.
+ */
+struct pah_tile {
+  int32_t op;    /* PAH_FWD (fwd_fp8 too) or PAH_BWD */
+  int32_t dtype; /* of q */
+  int32_t head_dim;
+  int32_t block_m, block_n;
+};
+const struct pah_tile *pah_tile_at(int64_t i); /* NULL past the last */
+
 /* Size and offset of every struct above and of each field, as the C compiler has laid them out (src/layout.c). */
 struct pah_layout {
   const char *type;  /* "pah_tensor" */

@@ -1,8 +1,8 @@
 /* check.c - what an access means: is the memory there, was it written, and is it ordered with what others did to it.
  * The order is that of vector clocks: an access of thread u at its step s came before what thread t does now if t's
  * clock knows step s of u. Barriers, __syncwarp and released variables carry knowledge; shuffles do not.
- * Findings: race, uninitialised, out-of-bounds, misaligned, use-after-free, bad-address, missing-proxy-fence, plus those
- * of pending copies. Read next: shadow.h, hooks.c, sync.c. */
+ * Findings: race, uninitialised, out-of-bounds, misaligned, use-after-free, bad-address, missing-proxy-fence, plus
+ * those of pending copies. Read next: shadow.h, hooks.c, sync.c. */
 #include "check.h"
 
 #include <stdio.h>

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../error.h"
+#include "../gpu/gpu.h"
 #include "../module.h"
 #include "build.h"
 #include "launch.h"
@@ -191,6 +192,7 @@ static int sim_resources(struct pah_device *dev, struct pah_module *m, struct pa
 
 const struct pah_device_ops pah_sim_ops = {
     .kind = "sim",
+    .host_readable = 1,
     .usable = sim_usable,
     .open = sim_open,
     .close = sim_close,
@@ -198,6 +200,9 @@ const struct pah_device_ops pah_sim_ops = {
     .free = sim_free,
     .copy_in = sim_copy_in,
     .copy_out = sim_copy_out,
+    .attention = pah_gpu_attention,
+    .merge = pah_gpu_merge,
+    .kv_append = pah_gpu_kv_append,
     .compile = sim_compile,
     .unload = sim_unload,
     .launch = sim_run,

@@ -1,0 +1,49 @@
+/* backward.cuh - what the two kernels of the backward pass share: tiles of rows and of tokens in shared memory, and the
+ * gradient of one score. With p = exp(score - lse) and delta = sum(dout * out) of a query:
+ *   dV += p dout,  dscore = p (dout . v - delta),  dQ += dscore k,  dK += dscore q  (FlashAttention-2, section 2.3).
+ * Defines: HEAD_DIM, BLOCK_M, BLOCK_N, T. Read next: backward_dq.cu, backward_dkv.cu. */
+#pragma once
+#include "mask.cuh"
+#include "types.cuh"
+
+constexpr int THREADS = 128;
+constexpr int PITCH = HEAD_DIM + 1; /* of rows in shared memory, so that they start at different banks */
+
+/* Rows [first, first + rows) of queries as floats; zeros past the end of the sequence. */
+__device__ inline void load_rows(float *tile, const pah_rows &from, int b, int head, const sequence &s, int first, int rows) {
+  for (int i = threadIdx.x; i < rows * HEAD_DIM; i += THREADS) {
+    int m = i / HEAD_DIM, d = i % HEAD_DIM;
+    bool inside = first + m < s.len_q;
+    tile[m * PITCH + d] = inside ? to_float(row_at<T>(from, b, head, s.first_row + first + m)[d]) : 0.0f;
+  }
+}
+
+/* Tokens [first, first + rows) likewise; zeros past the end, whatever the cache holds there. */
+__device__ inline void load_tokens(float *tile, const pah_attn_params &p, const pah_blocks &from, int b, int kv_head,
+                                   const sequence &s, int first, int rows) {
+  for (int i = threadIdx.x; i < rows * HEAD_DIM; i += THREADS) {
+    int n = i / HEAD_DIM, d = i % HEAD_DIM;
+    tile[n * PITCH + d] = first + n < s.len_k ? to_float(token_at<T>(p, from, b, first + n, kv_head)[d]) : 0.0f;
+  }
+}
+
+struct gradient {
+  float p, product; /* the weight, and the gradient of the raw product q . k */
+};
+
+/* Of the pair of rows q and k, which is visible; d_out and v are the rows that go with them. */
+__device__ inline gradient gradient_of(const pah_attn_params &p, const float *q, const float *k, const float *d_out,
+                                       const float *v, float lse, float delta) {
+  float product = 0, d_weight = 0;
+  for (int d = 0; d < HEAD_DIM; d++) {
+    product += q[d] * k[d];
+    d_weight += d_out[d] * v[d];
+  }
+  float score = score_of(p, product);
+  gradient g;
+  g.p = expf(score - lse);
+  float d_score = g.p * (d_weight - delta);
+  if (p.softcap > 0) d_score *= 1.0f - (score / p.softcap) * (score / p.softcap); /* tanh' */
+  g.product = d_score * p.softmax_scale;
+  return g;
+}

@@ -1,0 +1,95 @@
+/* backward_dkv.cu - the second half of the backward pass: dK and dV. A thread block owns BLOCK_N slots of one physical
+ * block and one K/V head, looks through the block table for every use of that block, and adds up the gradients of all
+ * sequences and query heads in f32, in the order of the table: nothing is shared between thread blocks, so the result
+ * does not depend on their order, and slots that nobody uses come out as exactly 0.
+ * Defines: HEAD_DIM, BLOCK_M, BLOCK_N, T; backward_dq.cu has run before (delta). */
+#include "backward.cuh"
+
+constexpr int PER_SLOT = THREADS / BLOCK_N; /* threads that share a slot */
+constexpr int COLUMNS = HEAD_DIM / PER_SLOT;
+
+struct tiles {
+  float *k, *v, *q, *d_out, *weights, *products; /* the last two: [BLOCK_N][BLOCK_M + 1] */
+  float *lse, *delta;                            /* of BLOCK_M queries */
+};
+
+__device__ tiles divide(float *shared) {
+  tiles t;
+  t.k = shared;
+  t.v = t.k + BLOCK_N * PITCH;
+  t.q = t.v + BLOCK_N * PITCH;
+  t.d_out = t.q + BLOCK_M * PITCH;
+  t.weights = t.d_out + BLOCK_M * PITCH;
+  t.products = t.weights + BLOCK_N * (BLOCK_M + 1);
+  t.lse = t.products + BLOCK_N * (BLOCK_M + 1);
+  t.delta = t.lse + BLOCK_M;
+  return t;
+}
+
+/* Adds what BLOCK_M queries of a head say to the slots' sums. */
+__device__ void add_queries(const pah_attn_params &p, const tiles &t, int b, int head, const sequence &s, int first_q,
+                            int first_token, float *dk, float *dv) {
+  int n = threadIdx.x / PER_SLOT, part = threadIdx.x % PER_SLOT;
+  load_rows(t.q, p.q, b, head, s, first_q, BLOCK_M);
+  load_rows(t.d_out, p.dout, b, head, s, first_q, BLOCK_M);
+  for (int m = threadIdx.x; m < BLOCK_M; m += THREADS) {
+    bool inside = first_q + m < s.len_q;
+    t.lse[m] = inside ? *row_at<float>(p.lse, b, head, s.first_row + first_q + m) : 0.0f;
+    t.delta[m] = inside ? *row_at<float>(p.delta, b, head, s.first_row + first_q + m) : 0.0f;
+  }
+  __syncthreads();
+  for (int m = part; m < BLOCK_M; m += PER_SLOT) {
+    gradient g = {0, 0};
+    visible_keys keys = visible_to(p, s, first_q + m);
+    if (first_q + m < s.len_q && first_token + n >= keys.first && first_token + n <= keys.last)
+      g = gradient_of(p, t.q + m * PITCH, t.k + n * PITCH, t.d_out + m * PITCH, t.v + n * PITCH, t.lse[m], t.delta[m]);
+    t.weights[n * (BLOCK_M + 1) + m] = g.p;
+    t.products[n * (BLOCK_M + 1) + m] = g.product;
+  }
+  __syncthreads();
+  for (int m = 0; m < BLOCK_M; m++)
+    for (int c = 0; c < COLUMNS; c++) {
+      int d = part + PER_SLOT * c;
+      dv[c] += t.weights[n * (BLOCK_M + 1) + m] * t.d_out[m * PITCH + d];
+      dk[c] += t.products[n * (BLOCK_M + 1) + m] * t.q[m * PITCH + d];
+    }
+  __syncthreads(); /* the tiles are free again */
+}
+
+/* One use of the physical block: token first_token of sequence b stands in the first of our slots. */
+__device__ void add_use(const pah_attn_params &p, const tiles &t, int b, int kv_head, const sequence &s, int first_token,
+                        float *dk, float *dv) {
+  load_tokens(t.k, p, p.k, b, kv_head, s, first_token, BLOCK_N);
+  load_tokens(t.v, p, p.v, b, kv_head, s, first_token, BLOCK_N);
+  int group = p.heads / p.kv_heads;
+  for (int head = kv_head * group; head < (kv_head + 1) * group; head++)
+    for (int first_q = 0; first_q < s.len_q; first_q += BLOCK_M) {
+      int last_q = first_q + BLOCK_M < s.len_q ? first_q + BLOCK_M - 1 : s.len_q - 1;
+      if (visible_to(p, s, last_q).last < first_token) continue; /* all of them come before our tokens */
+      if (visible_to(p, s, first_q).first >= first_token + BLOCK_N) break;
+      add_queries(p, t, b, head, s, first_q, first_token, dk, dv);
+    }
+  __syncthreads(); /* K and V are free again */
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS) backward_dkv(pah_attn_params p) {
+  extern __shared__ float shared[];
+  tiles t = divide(shared);
+  long long block = blockIdx.x;
+  int kv_head = blockIdx.y, first_slot = blockIdx.z * BLOCK_N;
+  float dk[COLUMNS] = {}, dv[COLUMNS] = {};
+  for (int b = 0; b < p.batch; b++) {
+    sequence s = sequence_of(p, b);
+    for (long long i = 0; i * p.block_size + first_slot < s.len_k; i++)
+      if (p.block_table[b * p.table_batch + i * p.table_block] == block)
+        add_use(p, t, b, kv_head, s, (int)(i * p.block_size) + first_slot, dk, dv);
+  }
+  int slot = first_slot + threadIdx.x / PER_SLOT, part = threadIdx.x % PER_SLOT;
+  if (slot >= p.block_size) return;
+  T *to_k = (T *)p.dk.data + block * p.dk.block + slot * p.dk.slot + kv_head * p.dk.head;
+  T *to_v = (T *)p.dv.data + block * p.dv.block + slot * p.dv.slot + kv_head * p.dv.head;
+  for (int c = 0; c < COLUMNS; c++) {
+    from_float(to_k[part + PER_SLOT * c], dk[c]);
+    from_float(to_v[part + PER_SLOT * c], dv[c]);
+  }
+}

@@ -1,0 +1,51 @@
+/* backward_dq.cu - the first half of the backward pass: delta = sum(dout * out) per query, and dQ. As in forward.cu a
+ * thread block takes BLOCK_M queries of a head and walks over the keys; THREADS / BLOCK_M threads share a row.
+ * Defines: HEAD_DIM, BLOCK_M, BLOCK_N, T. Read next: backward_dkv.cu. */
+#include "backward.cuh"
+
+constexpr int PER_ROW = THREADS / BLOCK_M;
+constexpr int COLUMNS = HEAD_DIM / PER_ROW;
+
+extern "C" __global__ void __launch_bounds__(THREADS) backward_dq(pah_attn_params p) {
+  extern __shared__ float shared[];
+  float *q_tile = shared, *dout_tile = q_tile + BLOCK_M * PITCH, *k_tile = dout_tile + BLOCK_M * PITCH;
+  float *v_tile = k_tile + BLOCK_N * PITCH, *products = v_tile + BLOCK_N * PITCH;
+
+  int b = blockIdx.z, head = blockIdx.y, kv_head = head / (p.heads / p.kv_heads), first_q = blockIdx.x * BLOCK_M;
+  sequence s = sequence_of(p, b);
+  if (first_q >= s.len_q) return; /* the whole thread block */
+  load_rows(q_tile, p.q, b, head, s, first_q, BLOCK_M);
+  load_rows(dout_tile, p.dout, b, head, s, first_q, BLOCK_M);
+  __syncthreads();
+
+  int m = threadIdx.x / PER_ROW, part = threadIdx.x % PER_ROW;
+  int last_q = first_q + BLOCK_M < s.len_q ? first_q + BLOCK_M - 1 : s.len_q - 1;
+  bool inside = first_q + m < s.len_q;
+  int row = inside ? first_q + m : last_q;
+  visible_keys mine = visible_to(p, s, row);
+  float delta = 0, lse = *row_at<float>(p.lse, b, head, s.first_row + row);
+  const T *out = row_at<T>(p.out, b, head, s.first_row + row);
+  for (int d = 0; d < HEAD_DIM; d++) delta += dout_tile[(row - first_q) * PITCH + d] * to_float(out[d]);
+  if (inside && part == 0) *row_at<float>(p.delta, b, head, s.first_row + row) = delta;
+
+  int begin = visible_to(p, s, first_q).first / BLOCK_N * BLOCK_N, end = visible_to(p, s, last_q).last + 1;
+  float sum[COLUMNS] = {};
+  for (int first = begin; first < end; first += BLOCK_N) {
+    load_tokens(k_tile, p, p.k, b, kv_head, s, first, BLOCK_N);
+    load_tokens(v_tile, p, p.v, b, kv_head, s, first, BLOCK_N);
+    __syncthreads();
+    for (int n = part; n < BLOCK_N; n += PER_ROW) {
+      bool visible = first + n >= mine.first && first + n <= mine.last;
+      products[m * (BLOCK_N + 1) + n] =
+          visible ? gradient_of(p, q_tile + m * PITCH, k_tile + n * PITCH, dout_tile + m * PITCH, v_tile + n * PITCH, lse, delta).product
+                  : 0.0f;
+    }
+    __syncthreads();
+    for (int n = 0; n < BLOCK_N; n++)
+      for (int c = 0; c < COLUMNS; c++) sum[c] += products[m * (BLOCK_N + 1) + n] * k_tile[n * PITCH + part + PER_ROW * c];
+    __syncthreads(); /* the tiles are free again */
+  }
+  if (!inside) return;
+  T *dq = row_at<T>(p.dq, b, head, s.first_row + row);
+  for (int c = 0; c < COLUMNS; c++) from_float(dq[part + PER_ROW * c], sum[c]);
+}

@@ -1,0 +1,85 @@
+/* forward.cu - attention over a paged K/V cache, forward: out and lse, tile by tile with the online softmax.
+ * One thread block of THREADS threads computes BLOCK_M queries of one head of one sequence. It walks over the keys in
+ * tiles of BLOCK_N; K and then V of a tile pass through the same shared memory. THREADS / BLOCK_M neighbouring threads
+ * share a query row: each computes some of its scores and some columns of its output.
+ * Defines: HEAD_DIM, BLOCK_M, BLOCK_N, Q_T, KV_T, OUT_T (types.cuh). The fp8 operation is this kernel with descales and
+ * o_scale. Read next: decode.cu, backward.cu. */
+#include "mask.cuh"
+#include "types.cuh"
+
+constexpr int THREADS = 128;
+constexpr int PER_ROW = THREADS / BLOCK_M;  /* threads that share a row */
+constexpr int COLUMNS = HEAD_DIM / PER_ROW; /* of the output, per thread */
+constexpr int PITCH = HEAD_DIM + 1;         /* of rows in shared memory, so that they start at different banks */
+
+/* The tile's K or V as floats; rows past the end of the sequence are zeros, whatever the cache holds there. */
+__device__ void load_tile(float *tile, const pah_attn_params &p, const pah_blocks &blocks, int b, int kv_head, int first,
+                          int len_k) {
+  for (int i = threadIdx.x; i < BLOCK_N * HEAD_DIM; i += THREADS) {
+    int n = i / HEAD_DIM, d = i % HEAD_DIM;
+    tile[n * PITCH + d] = first + n < len_k ? to_float(token_at<KV_T>(p, blocks, b, first + n, kv_head)[d]) : 0.0f;
+  }
+}
+
+__device__ void store_row(const pah_attn_params &p, int b, int head, long long row, int part, const float *sum, float max,
+                          float total, float v_descale) {
+  OUT_T *out = row_at<OUT_T>(p.out, b, head, row);
+  float scale = total > 0 ? v_descale * p.o_scale / total : 0.0f; /* no visible key: 0 */
+  for (int c = 0; c < COLUMNS; c++) from_float(out[part + PER_ROW * c], sum[c] * scale);
+  if (part == 0) *row_at<float>(p.lse, b, head, row) = total > 0 ? max + logf(total) : negative_infinity();
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS) forward(pah_attn_params p) {
+  extern __shared__ float shared[];
+  float *q_tile = shared, *kv_tile = q_tile + BLOCK_M * PITCH, *scores = kv_tile + BLOCK_N * PITCH;
+
+  int b = blockIdx.z, head = blockIdx.y, kv_head = head / (p.heads / p.kv_heads);
+  int first_q = blockIdx.x * BLOCK_M;
+  sequence s = sequence_of(p, b);
+  if (first_q >= s.len_q) return; /* the whole thread block */
+
+  float qk_descale = descale_of(p.q_descale, b, kv_head) * descale_of(p.k_descale, b, kv_head);
+  for (int i = threadIdx.x; i < BLOCK_M * HEAD_DIM; i += THREADS) {
+    int m = i / HEAD_DIM, d = i % HEAD_DIM;
+    bool inside = first_q + m < s.len_q;
+    q_tile[m * PITCH + d] = inside ? to_float(row_at<Q_T>(p.q, b, head, s.first_row + first_q + m)[d]) : 0.0f;
+  }
+
+  int m = threadIdx.x / PER_ROW, part = threadIdx.x % PER_ROW;
+  int last_q = first_q + BLOCK_M < s.len_q ? first_q + BLOCK_M - 1 : s.len_q - 1;
+  visible_keys mine = visible_to(p, s, first_q + m < s.len_q ? first_q + m : last_q);
+  /* Tiles that any row of this thread block sees: both ends of what is visible move forward with the row. */
+  int begin = visible_to(p, s, first_q).first / BLOCK_N * BLOCK_N, end = visible_to(p, s, last_q).last + 1;
+
+  float max = negative_infinity(), total = 0, sum[COLUMNS] = {};
+  for (int first = begin; first < end; first += BLOCK_N) {
+    load_tile(kv_tile, p, p.k, b, kv_head, first, s.len_k);
+    __syncthreads();
+
+    for (int n = part; n < BLOCK_N; n += PER_ROW) {
+      float product = 0;
+      for (int d = 0; d < HEAD_DIM; d++) product += q_tile[m * PITCH + d] * kv_tile[n * PITCH + d];
+      bool visible = first + n >= mine.first && first + n <= mine.last;
+      scores[m * (BLOCK_N + 1) + n] = visible ? score_of(p, product * qk_descale) : negative_infinity();
+    }
+    __syncthreads(); /* the scores are there, and nobody needs K any more */
+
+    load_tile(kv_tile, p, p.v, b, kv_head, first, s.len_k);
+    float old_max = max;
+    for (int n = 0; n < BLOCK_N; n++) max = fmaxf(max, scores[m * (BLOCK_N + 1) + n]);
+    bool nothing = max == negative_infinity(); /* no key so far: total and sum are still 0 */
+    float shrink = nothing ? 1.0f : expf(old_max - max);
+    total *= shrink;
+    for (int c = 0; c < COLUMNS; c++) sum[c] *= shrink;
+    __syncthreads(); /* V is there */
+
+    for (int n = 0; n < BLOCK_N && !nothing; n++) {
+      float weight = expf(scores[m * (BLOCK_N + 1) + n] - max);
+      total += weight;
+      for (int c = 0; c < COLUMNS; c++) sum[c] += weight * kv_tile[n * PITCH + part + PER_ROW * c];
+    }
+    __syncthreads(); /* tile and scores are free again */
+  }
+  if (first_q + m < s.len_q)
+    store_row(p, b, head, s.first_row + first_q + m, part, sum, max, total, descale_of(p.v_descale, b, kv_head));
+}

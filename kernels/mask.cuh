@@ -1,0 +1,54 @@
+/* mask.cuh - the sizes of a sequence and the keys that a query sees: the one place where the kernels know the rules of
+ * causal, window, softcap and the block table. The host's side of the same rules: src/attn.h. */
+#pragma once
+#include "params.h"
+
+struct sequence {
+  int len_q, len_k;
+  long long first_row; /* of its queries, in the count of pah_rows::row */
+};
+
+__device__ inline sequence sequence_of(const pah_attn_params &p, int b) {
+  sequence s;
+  s.first_row = p.cu_seqlens_q ? p.cu_seqlens_q[b * p.cu_stride] : 0;
+  s.len_q = p.cu_seqlens_q ? p.cu_seqlens_q[(b + 1) * p.cu_stride] - (int)s.first_row : p.seqlen_q;
+  s.len_k = p.seqused_k ? p.seqused_k[b * p.seqused_stride] : (int)p.seqlen_k;
+  return s;
+}
+
+/* Keys first to last are visible to query i; none when first > last. */
+struct visible_keys {
+  int first, last;
+};
+
+__device__ inline visible_keys visible_to(const pah_attn_params &p, const sequence &s, int i) {
+  long long diagonal = (long long)i + (p.causal == 2 ? 0 : s.len_k - s.len_q), first = 0, last = s.len_k - 1;
+  if (p.causal && diagonal < last) last = diagonal;
+  if (p.window_right >= 0 && diagonal + p.window_right < last) last = diagonal + p.window_right;
+  if (p.window_left >= 0 && diagonal - p.window_left > first) first = diagonal - p.window_left;
+  visible_keys v;
+  v.first = (int)(first < s.len_k ? first : s.len_k);
+  v.last = (int)(last < -1 ? -1 : last);
+  return v;
+}
+
+/* The score of a raw product: scaled, then capped. */
+__device__ inline float score_of(const pah_attn_params &p, float product) {
+  float score = product * p.softmax_scale;
+  return p.softcap > 0 ? p.softcap * tanhf(score / p.softcap) : score;
+}
+
+/* Element 0 of token t of sequence b for K/V head h. The table is read only for tokens in use. */
+template <class T>
+__device__ inline const T *token_at(const pah_attn_params &p, const pah_blocks &blocks, int b, int t, int h) {
+  long long block = p.block_table[b * p.table_batch + t / p.block_size * p.table_block];
+  return (const T *)blocks.data + block * blocks.block + t % p.block_size * blocks.slot + h * blocks.head;
+}
+
+template <class T> __device__ inline T *row_at(const pah_rows &rows, int b, int h, long long i) {
+  return (T *)rows.data + b * rows.batch + h * rows.head + i * rows.row;
+}
+
+__device__ inline float descale_of(const pah_scale &s, int b, int kv_head) {
+  return s.data ? s.data[b * s.batch + kv_head * s.head] : 1.0f;
+}

@@ -1,0 +1,200 @@
+/* attention.c - the four operations on cuda and sim: which kernel file, which defines, which grid.
+ * Promises: what the kernels do not support is refused by name before anything is launched.
+ * Read next: kernels/forward.cu, decode.cu, backward.cuh; tiles.c. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../attn_check.h"
+#include "../error.h"
+#include "gpu.h"
+#include "params.h"
+
+struct job {
+  struct pah_device *dev;
+  const struct pah_attn *a;
+  struct pah_attn_sizes s;
+  struct pah_attn_params p;
+  char text[8][48]; /* of the defines */
+};
+
+static void begin(struct pah_gpu_call *call, const struct job *j, const char *file, const char *kernel) {
+  memset(call, 0, sizeof *call);
+  call->file = file;
+  call->kernel = kernel;
+  call->args[0] = &j->p;
+  call->problem = j->a;
+}
+
+static void define(struct pah_gpu_call *call, struct job *j, const char *name, int64_t value) {
+  pah_gpu_define(call, j->text[call->define_count], sizeof j->text[0], name, value);
+}
+
+static void define_type(struct pah_gpu_call *call, struct job *j, const char *name, int dtype) {
+  snprintf(j->text[call->define_count], sizeof j->text[0], "%s=%s", name, pah_gpu_type(dtype));
+  call->defines[call->define_count] = j->text[call->define_count];
+  call->define_count++;
+}
+
+static void set_grid(struct pah_gpu_call *call, int64_t x, int64_t y, int64_t z) {
+  call->grid[0] = x;
+  call->grid[1] = y;
+  call->grid[2] = z;
+}
+
+static int64_t up(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
+/* ---- Forward ---- */
+
+static int forward(struct job *j) {
+  const struct pah_attn *a = j->a;
+  const struct pah_tile *t = pah_gpu_tile(PAH_FWD, a->q.dtype, j->s.D);
+  int64_t pitch = j->s.D + 1;
+  struct pah_gpu_call call;
+  begin(&call, j, "forward.cu", "forward");
+  define(&call, j, "HEAD_DIM", j->s.D);
+  define(&call, j, "BLOCK_M", t->block_m);
+  define(&call, j, "BLOCK_N", t->block_n);
+  define_type(&call, j, "Q_T", a->q.dtype);
+  define_type(&call, j, "KV_T", a->k_blocks.dtype);
+  define_type(&call, j, "OUT_T", a->out.dtype);
+  call.threads = 128;
+  call.shared = 4 * (t->block_m * pitch + t->block_n * pitch + t->block_m * (t->block_n + 1));
+  set_grid(&call, up(j->p.seqlen_q, t->block_m), j->s.H, j->s.B);
+  return pah_gpu_call(j->dev, &call);
+}
+
+/* ---- Decode ---- */
+
+/* Enough thread blocks to fill the device twice, but parts of 256 tokens at least. */
+static int64_t choose_splits(const struct job *j) {
+  int64_t splits = j->a->num_splits;
+  if (splits <= 0) {
+    int64_t blocks = j->s.B * j->s.H, wanted = 2 * j->dev->info.sms * 4,
+            longest = up(j->s.max_blocks * j->s.block_size, 256);
+    splits = blocks ? up(wanted, blocks) : 1;
+    if (splits > longest) splits = longest;
+  }
+  return splits < 1 ? 1 : splits > 1024 ? 1024 : splits;
+}
+
+static int combine(struct job *j) {
+  struct pah_gpu_call call;
+  begin(&call, j, "combine.cu", "combine");
+  define(&call, j, "HEAD_DIM", j->s.D);
+  define_type(&call, j, "OUT_T", j->a->out.dtype);
+  call.threads = j->s.D;
+  set_grid(&call, j->s.H, j->s.B, 1);
+  return pah_gpu_call(j->dev, &call);
+}
+
+static int decode(struct job *j) {
+  const struct pah_attn *a = j->a;
+  j->p.num_splits = (int)choose_splits(j);
+  struct pah_gpu_call call;
+  begin(&call, j, "decode.cu", "decode");
+  define(&call, j, "HEAD_DIM", j->s.D);
+  define_type(&call, j, "Q_T", a->q.dtype);
+  define_type(&call, j, "KV_T", a->k_blocks.dtype);
+  define_type(&call, j, "OUT_T", a->out.dtype);
+  call.threads = 128;
+  set_grid(&call, j->p.num_splits, j->s.H, j->s.B);
+  if (j->p.num_splits == 1) return pah_gpu_call(j->dev, &call);
+
+  int64_t parts = j->p.num_splits * j->s.B * j->s.H, bytes = parts * (j->s.D + 1) * 4;
+  void *scratch;
+  int status = pah_device_alloc(j->dev, bytes, &scratch);
+  if (status) return status;
+  j->p.partial_out = scratch;
+  j->p.partial_lse = j->p.partial_out + parts * j->s.D;
+  status = pah_gpu_call(j->dev, &call);
+  if (!status) status = combine(j);
+  pah_device_free(j->dev, scratch, bytes);
+  return status;
+}
+
+/* ---- Backward ---- */
+
+static int backward_part(struct job *j, const char *file, const char *kernel, const struct pah_tile *t, int64_t shared,
+                         int64_t x, int64_t y, int64_t z) {
+  struct pah_gpu_call call;
+  begin(&call, j, file, kernel);
+  define(&call, j, "HEAD_DIM", j->s.D);
+  define(&call, j, "BLOCK_M", t->block_m);
+  define(&call, j, "BLOCK_N", t->block_n);
+  define_type(&call, j, "T", j->a->q.dtype);
+  call.threads = 128;
+  call.shared = shared;
+  set_grid(&call, x, y, z);
+  return pah_gpu_call(j->dev, &call);
+}
+
+static int backward(struct job *j) {
+  const struct pah_tile *t = pah_gpu_tile(PAH_BWD, j->a->q.dtype, j->s.D);
+  int64_t m = t->block_m, n = t->block_n, rows = 2 * (m + n) * (j->s.D + 1);
+  int64_t bytes = 4 * j->s.H * (j->s.total_q ? j->s.total_q : 1);
+  void *delta;
+  int status = pah_device_alloc(j->dev, bytes, &delta);
+  if (status) return status;
+  /* Rows of delta: [B, H, Sq], or [H, total_q] when ragged. */
+  int64_t per_sequence = j->s.ragged ? j->s.total_q : j->p.seqlen_q;
+  j->p.delta = (struct pah_rows){delta, j->s.ragged ? 0 : j->s.H * per_sequence, per_sequence, 1};
+  if (j->s.total_q)
+    status = backward_part(j, "backward_dq.cu", "backward_dq", t, 4 * (rows + m * (n + 1)), up(j->p.seqlen_q, m),
+                           j->s.H, j->s.B);
+  if (!status && j->s.num_blocks)
+    status = backward_part(j, "backward_dkv.cu", "backward_dkv", t, 4 * (rows + 2 * n * (m + 1) + 2 * m),
+                           j->s.num_blocks, j->s.Hkv, up(j->s.block_size, n));
+  pah_device_free(j->dev, delta, bytes);
+  return status;
+}
+
+/* ---- The slot ---- */
+
+static int check_support(const struct job *j, int op) {
+  const struct pah_attn *a = j->a;
+  if (!pah_gpu_tile(op == PAH_BWD ? PAH_BWD : PAH_FWD, a->q.dtype, j->s.D))
+    return pah_fail(PAH_EUNSUPPORTED,
+                    "head_dim: the naive kernels of %s do not do %lld, must be 32, 64, 96, 128, 192 or "
+                    "256",
+                    j->dev->ops->kind, (long long)j->s.D);
+  if (a->k_blocks.dtype != a->v_blocks.dtype)
+    return pah_fail(PAH_EUNSUPPORTED, "v_blocks: dtype is %s, must be that of k_blocks (%s) for the naive kernels",
+                    pah_dtype_name(a->v_blocks.dtype), pah_dtype_name(a->k_blocks.dtype));
+  int64_t z = op == PAH_BWD ? up(j->s.block_size, 16) : 0;
+  if (j->s.B > 65535 || j->s.H > 65535 || z > 65535 || j->s.num_blocks > INT_MAX || j->s.total_q > INT_MAX)
+    return pah_fail(PAH_EUNSUPPORTED, "q: the naive kernels take at most 65535 sequences and heads, and 2^31-1 rows");
+  return PAH_OK;
+}
+
+/* The contents of the tables where the host cannot read them; see kernels/check.cu. */
+static int check_contents(struct job *j) {
+  int broken = 0;
+  if (!pah_gpu_checks(j->dev)) return PAH_OK;
+  int status = pah_gpu_check(j->dev, "check_attention", &j->p, &broken);
+  if (status || !broken) return status;
+  struct pah_attn copy = *j->a;
+  struct pah_tensor *tables[] = {&copy.block_table, &copy.cu_seqlens_q, &copy.seqused_k};
+  const struct pah_tensor *from[] = {&j->a->block_table, &j->a->cu_seqlens_q, &j->a->seqused_k};
+  for (int i = 0; i < 3; i++) tables[i]->data = NULL;
+  for (int i = 0; i < 3 && !status; i++) status = pah_gpu_fetch(from[i], tables[i]);
+  if (!status) status = pah_attn_check_contents(&copy, &j->s);
+  for (int i = 0; i < 3; i++)
+    if (tables[i]->data != from[i]->data) free(tables[i]->data);
+  return status ? status : pah_fail(PAH_EINVAL, "block_table: its contents break a rule, and changed while looked at");
+}
+
+int pah_gpu_attention(struct pah_device *dev, int op, const struct pah_attn *a) {
+  struct job j = {.dev = dev, .a = a, .s = pah_attn_sizes(a)};
+  int status = check_support(&j, op);
+  if (status) return status;
+  pah_gpu_params(a, &j.s, &j.p);
+  if (j.s.B) status = check_contents(&j);
+  if (status) return status;
+  if (op == PAH_BWD) return backward(&j);
+  if (!j.s.B || !j.s.total_q) return PAH_OK; /* nothing to compute */
+  return op == PAH_DECODE ? decode(&j) : forward(&j);
+}

@@ -1,0 +1,40 @@
+/* gpu.h - the operations of pah on a device that compiles kernels: the slots attention, merge and kv_append of cuda and
+ * sim. The kernels are those of kernels/, whatever the device. Read next: attention.c, modules.c, kernels/forward.cu.
+ */
+#ifndef PAH_GPU_H
+#define PAH_GPU_H
+
+#include "../module.h"
+
+int pah_gpu_attention(struct pah_device *dev, int op, const struct pah_attn *a);
+int pah_gpu_merge(struct pah_device *dev, const struct pah_merge *m);
+int pah_gpu_kv_append(struct pah_device *dev, const struct pah_kv_append *c);
+
+/* ---- Between the files of this folder ---- */
+
+struct pah_gpu_module; /* one compiled built-in kernel file of a device, in a list */
+
+/* A launch of a built-in kernel: `file` is in kernels/, the defines are "NAME=VALUE", the arguments point at values. */
+struct pah_gpu_call {
+  const char *file, *kernel;
+  const char *defines[8];
+  int define_count;
+  int64_t grid[3], threads, shared;
+  const void *args[2];
+  const struct pah_attn *problem; /* for the words of findings; may be NULL */
+};
+int pah_gpu_call(struct pah_device *dev, const struct pah_gpu_call *call);
+void pah_gpu_define(struct pah_gpu_call *call, char *text, size_t bytes, const char *name, int64_t value);
+const char *pah_gpu_type(int dtype); /* the name in kernels/types.cuh */
+
+/* Whether contents of device arrays are checked by a kernel here: where the host cannot read, unless PAH_CUDA_CHECK=0.
+ */
+int pah_gpu_checks(const struct pah_device *dev);
+/* Runs a check kernel of check.cu that sets a flag; *broken is the flag. */
+int pah_gpu_check(struct pah_device *dev, const char *kernel, const void *params, int *broken);
+/* A copy in host memory of a small integer tensor: *copy has its own data, to be freed. */
+int pah_gpu_fetch(const struct pah_tensor *t, struct pah_tensor *copy);
+
+const struct pah_tile *pah_gpu_tile(int op, int dtype, int64_t head_dim); /* NULL: not supported */
+
+#endif

@@ -1,0 +1,102 @@
+/* modules.c - built-in kernels of a device: compiled when first needed with the defines of the call, kept for the next.
+ * Also the check kernels and small copies to the host. Read next: attention.c, ../module.c. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../data.h"
+#include "../error.h"
+#include "gpu.h"
+
+struct pah_gpu_module {
+  char *key; /* file and defines */
+  struct pah_module *module;
+  struct pah_gpu_module *next;
+};
+
+const char *pah_gpu_type(int dtype) {
+  return pah_dtype_name(dtype); /* types.cuh calls them the same */
+}
+
+void pah_gpu_define(struct pah_gpu_call *call, char *text, size_t bytes, const char *name, int64_t value) {
+  snprintf(text, bytes, "%s=%lld", name, (long long)value);
+  call->defines[call->define_count++] = text;
+}
+
+static int compile(struct pah_device *dev, const struct pah_gpu_call *call, const char *key,
+                   struct pah_gpu_module **found) {
+  char path[PATH_MAX], file[64];
+  snprintf(file, sizeof file, "kernels/%s", call->file);
+  struct pah_module_spec spec = {
+      .source = pah_data_path(path, sizeof path, file), .defines = call->defines, .define_count = call->define_count};
+  struct pah_gpu_module *m = calloc(1, sizeof *m);
+  char *copy = strdup(key);
+  int status =
+      m && copy ? pah_module_compile(dev, &spec, &m->module) : pah_fail(PAH_ENOMEM, "%s: no memory", call->file);
+  if (status) {
+    free(m);
+    free(copy);
+    return status;
+  }
+  m->key = copy;
+  m->next = dev->kernels;
+  dev->kernels = m;
+  *found = m;
+  return PAH_OK;
+}
+
+int pah_gpu_call(struct pah_device *dev, const struct pah_gpu_call *call) {
+  char key[512];
+  size_t n = (size_t)snprintf(key, sizeof key, "%s", call->file);
+  for (int i = 0; i < call->define_count && n < sizeof key; i++)
+    n += (size_t)snprintf(key + n, sizeof key - n, " %s", call->defines[i]);
+  struct pah_gpu_module *m = dev->kernels;
+  while (m && strcmp(m->key, key) != 0) m = m->next;
+  int status = m ? PAH_OK : compile(dev, call, key, &m);
+  if (status) return status;
+  struct pah_launch launch = {.grid = {call->grid[0], call->grid[1], call->grid[2]},
+                              .block = {call->threads, 1, 1},
+                              .shared = call->shared,
+                              .args = call->args,
+                              .schedule = -1,
+                              .counters = -1,
+                              .problem = call->problem};
+  return pah_module_launch(m->module, call->kernel, &launch, NULL);
+}
+
+/* ---- Checks ---- */
+
+int pah_gpu_checks(const struct pah_device *dev) {
+  const char *asked = getenv("PAH_CUDA_CHECK");
+  return !dev->ops->host_readable && !(asked && !strcmp(asked, "0"));
+}
+
+int pah_gpu_check(struct pah_device *dev, const char *kernel, const void *params, int *broken) {
+  void *flag;
+  const int zero = 0;
+  int status = pah_device_alloc(dev, sizeof zero, &flag);
+  if (status) return status;
+  struct pah_gpu_call call = {.file = "check.cu", .kernel = kernel, .grid = {1, 1, 1}, .threads = 256};
+  call.args[0] = params;
+  call.args[1] = &flag;
+  status = dev->ops->copy_in(dev, flag, &zero, sizeof zero);
+  if (!status) status = pah_gpu_call(dev, &call);
+  if (!status) status = dev->ops->copy_out(dev, broken, flag, sizeof *broken);
+  pah_device_free(dev, flag, sizeof zero);
+  return status;
+}
+
+int pah_gpu_fetch(const struct pah_tensor *t, struct pah_tensor *copy) {
+  *copy = *t;
+  if (t->dtype == PAH_NONE) return PAH_OK;
+  int64_t last = 0;
+  for (int i = 0; i < t->ndim; i++) {
+    if (!t->shape[i]) return PAH_OK;
+    last += (t->shape[i] - 1) * t->stride[i];
+  }
+  int64_t bytes = (last + 1) * pah_dtype_size(t->dtype);
+  copy->data = malloc((size_t)bytes);
+  if (!copy->data) return pah_fail(PAH_ENOMEM, "no memory to look at %lld bytes", (long long)bytes);
+  return t->device->ops->copy_out(t->device, copy->data, t->data, bytes);
+}

@@ -1,0 +1,11 @@
+/* params.h - struct pah_attn and its like as the kernels want them (kernels/params.h). See params.c. */
+#ifndef PAH_GPU_PARAMS_H
+#define PAH_GPU_PARAMS_H
+
+#include "../../kernels/params.h"
+#include "../attn.h"
+
+void pah_gpu_params(const struct pah_attn *a, const struct pah_attn_sizes *s, struct pah_attn_params *p);
+struct pah_blocks pah_gpu_blocks(const struct pah_tensor *t);
+
+#endif
