@@ -2,44 +2,10 @@
 -- ISA, element by element, and arithmetic on random bits against a decoder of its own; on sim, and on cuda where there
 -- is a GPU.
 local bit = require "bit"
-local ffi = require "ffi"
-local band, bor, lshift, rshift = bit.band, bit.bor, bit.lshift, bit.rshift
+local ptx = require "spec.support.ptx"
 
-local include = {"kernels"}
-
--- ---- Numbers -------------------------------------------------------------------------------------------------
-
-local word = ffi.new "union { float f; uint32_t u; int32_t i; }"
-local function f32(code)
-  if code % 2 ^ 31 > 0x7f800000 then return 0 / 0 end -- LuaJIT must not see the payload of a NaN
-  word.u = code
-  return tonumber(word.f)
-end
-local function f32_code(x)
-  if x ~= x then return 0x7fffffff end
-  word.f = x
-  return tonumber(word.u)
-end
-
--- The value of a code: sign, exponent, mantissa. `fn`: the top exponent is numbers too, but for the last code.
-local function decode(code, exponent_bits, mantissa_bits, fn)
-  local top = lshift(1, exponent_bits) - 1
-  local exponent, mantissa = band(rshift(code, mantissa_bits), top), band(code, lshift(1, mantissa_bits) - 1)
-  local sign = band(rshift(code, exponent_bits + mantissa_bits), 1) == 1 and -1 or 1
-  local bias = rshift(top, 1)
-  if fn and exponent == top and mantissa == lshift(1, mantissa_bits) - 1 then return 0 / 0 end
-  if not fn and exponent == top then return mantissa ~= 0 and 0 / 0 or sign / 0 end
-  if exponent == 0 then return sign * mantissa * 2 ^ (1 - bias - mantissa_bits) end
-  return sign * (mantissa + 2 ^ mantissa_bits) * 2 ^ (exponent - bias - mantissa_bits)
-end
-local forms = {
-  bf16 = {bits = 16, value = function(c) return decode(c, 8, 7) end},
-  f16 = {bits = 16, value = function(c) return decode(c, 5, 10) end},
-  tf32 = {bits = 32, value = function(c) return f32(band(c, -8192) % 2 ^ 32) end},
-  e4m3 = {bits = 8, value = function(c) return decode(c, 4, 3, true) end},
-  e5m2 = {bits = 8, value = function(c) return decode(c, 5, 2) end},
-  s8 = {bits = 8, value = function(c) return c < 128 and c or c - 256 end},
-}
+local decode, element, f32, f32_code, forms = ptx.decode, ptx.element, ptx.f32, ptx.f32_code, ptx.forms
+local compiled, each_device, read, stream, words = ptx.compiled, ptx.each_device, ptx.read, ptx.stream, ptx.words
 
 -- To f16, to nearest even, by looking at both neighbours.
 local function f16_code(x)
@@ -56,49 +22,6 @@ local function f16_code(x)
   return sign + low + (up and 1 or 0)
 end
 
--- A stream of random 32-bit words.
-local function stream(seed)
-  local state = seed
-  return function()
-    state = (state * 1103515245 + 12345) % 2 ^ 31
-    local high = math.floor(state / 2 ^ 15)
-    state = (state * 1103515245 + 12345) % 2 ^ 31
-    return high * 2 ^ 16 + math.floor(state / 2 ^ 15)
-  end
-end
-
--- ---- Devices -------------------------------------------------------------------------------------------------
-
-local function words(list, device)
-  local t = pah.empty({#list}, {dtype = "i32"})
-  local data = ffi.cast("uint32_t *", t:data())
-  for i, x in ipairs(list) do data[i - 1] = x end
-  return t:to(device)
-end
-local function read(t)
-  local host, list = t:to(pah.device "cpu"), {}
-  local data = ffi.cast("uint32_t *", host:data())
-  for i = 1, host:numel() do list[i] = tonumber(data[i - 1]) end
-  return list
-end
-
-local devices = {}
-for _, d in ipairs(pah.devices()) do
-  if d.usable and d.name:match "^cuda" then devices[#devices + 1] = d.name end
-end
-devices[#devices + 1] = "sim:sm_90a"
-
-local function each_device(f)
-  for _, name in ipairs(devices) do f(pah.device(name), name) end
-end
-local modules = {}
-local function compiled(device, file, defines)
-  local key = device.name .. file
-  for k, v in pairs(defines or {}) do key = key .. k .. tostring(v) end
-  modules[key] = modules[key] or device:compile{source = "spec/kernels/" .. file, include = include, defines = defines}
-  return modules[key]
-end
-
 -- ---- Layouts, as the PTX ISA gives them ------------------------------------------------------------------------
 
 -- mma A, 16 x k: row and column of element e (of 32 / bits per register) of register i of a lane.
@@ -111,11 +34,6 @@ local function place_b(lane, i, e, per) -- k, n
 end
 local function place_c(lane, i)
   return math.floor(lane / 4) + (i >= 2 and 8 or 0), lane % 4 * 2 + i % 2
-end
-
-local function element(register, e, bits)
-  if bits == 32 then return register end
-  return math.floor(register / 2 ^ (bits * e)) % 2 ^ bits
 end
 
 local function matrix_of(registers, count, per, bits, place, value)
@@ -142,16 +60,8 @@ describe("ptx mma.sync", function()
     {"e4m3", "e5m2", "mma_m16n8k32_e4m3_e5m2"}, {"e5m2", "e4m3", "mma_m16n8k32_e5m2_e4m3"},
     {"f16", "f16", "F16_SUMS"}, {"s8", "s8", "S8"},
   }
-  -- Small numbers: exponents near 1 so that sums are exact on any hardware; else any bits at all.
   local function operand(random, form, exact)
-    local w = random()
-    if not exact then return w end
-    if form == "tf32" then return bor(band(w, 0x8000e000), 0x3f800000) % 2 ^ 32 end
-    if form == "bf16" then return bor(band(w, 0x80708070), 0x3f803f80) % 2 ^ 32 end
-    if form == "f16" then return bor(band(w, 0x83008300 - 2 ^ 32), 0x3c003c00) % 2 ^ 32 end
-    if form == "e4m3" then return bor(band(w, 0x87878787 - 2 ^ 32), 0x38383838) % 2 ^ 32 end
-    if form == "e5m2" then return bor(band(w, 0x83838383 - 2 ^ 32), 0x3c3c3c3c) % 2 ^ 32 end
-    return w
+    return exact and ptx.simple(random, form) or random()
   end
   local function registers_of(random, form, count, exact)
     local r = {}

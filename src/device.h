@@ -41,6 +41,9 @@ struct pah_device_ops {
                 const struct pah_launch *launch, struct pah_report *report);
   int (*resources)(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *kernel,
                    struct pah_resources *resources);
+  /* Tensor maps; optional: refused. The arguments fit the rules of the hardware (tensor_map.c). */
+  int (*tensor_map)(struct pah_device *dev, const struct pah_tensor *t, const int64_t *box, int32_t swizzle,
+                    struct pah_tensor_map *map);
 };
 
 struct pah_device {

@@ -165,6 +165,8 @@ static const struct pah_layout table[] = {
     FIELD(pah_report, has_counters),
     FIELD(pah_report, schedule),
     FIELD(pah_report, seed),
+    WHOLE(pah_tensor_map),
+    FIELD(pah_tensor_map, words),
     WHOLE(pah_kernel),
     FIELD(pah_kernel, device),
     FIELD(pah_kernel, op),

@@ -323,6 +323,18 @@ int pah_module_launch(struct pah_module *module, const char *name, const struct 
                       struct pah_report *report);
 void pah_report_free(struct pah_report *report);
 
+/* ---- Tensor maps (src/tensor_map.c): what the bulk tensor copies of sm_90 (TMA) need to know of a tensor ---- */
+enum pah_swizzle { PAH_SWIZZLE_NONE = 0, PAH_SWIZZLE_32, PAH_SWIZZLE_64, PAH_SWIZZLE_128 }; /* bytes of a row */
+
+/* A kernel takes it by value, as `const __grid_constant__ ptx::tensor_map`; on cuda it is a CUtensorMap. */
+struct pah_tensor_map {
+  uint64_t words[16];
+};
+/* For boxes of box[0] x ... elements, in the order of the tensor's dimensions: 1 to 5 of them, the last with stride 1.
+ * Coordinates in kernels are the other way round, innermost first. What lies outside the tensor is read as zero. The map
+ * holds the address of the tensor's data, not a reference to it. */
+int pah_tensor_map(const struct pah_tensor *tensor, const int64_t *box, int32_t swizzle, struct pah_tensor_map *map);
+
 /* The implementations that there are, one list (src/kernels.h). */
 struct pah_kernel {
   const char *device; /* "cpu" */

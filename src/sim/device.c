@@ -16,6 +16,7 @@
 #include "../module.h"
 #include "build.h"
 #include "launch.h"
+#include "tensor_map.h"
 
 struct state {
   struct sim_arena arena;
@@ -207,4 +208,5 @@ const struct pah_device_ops pah_sim_ops = {
     .unload = sim_unload,
     .launch = sim_run,
     .resources = sim_resources,
+    .tensor_map = sim_tensor_map,
 };

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "../pah.h"
+
 enum { SIM_TENSOR_RANK = 5 };
 
 struct sim_tensor_map {
@@ -16,5 +18,9 @@ struct sim_tensor_map {
   uint8_t rank, element_bytes, swizzle; /* swizzle: enum pah_swizzle */
   uint8_t padding[128 - 8 - 8 - 8 * 4 - 4 * 5 - 2 * 5 - 3];
 };
+
+/* The device's slot. */
+int sim_tensor_map(struct pah_device *dev, const struct pah_tensor *t, const int64_t *box, int32_t swizzle,
+                   struct pah_tensor_map *map);
 
 #endif

@@ -6,14 +6,15 @@
 
 #include "abi_ptx.h"
 #include "async.h"
+#include "check.h"
 #include "launch.h"
 #include "tensor_map.h"
 
 enum {
   CHUNK = 16,
   TENSOR_ALIGNMENT = 128,
-  READ_ASYNC = PAH_SIM_READ | SIM_ASYNC_PROXY,
-  WRITE_ASYNC = PAH_SIM_WRITE | SIM_ASYNC_PROXY
+  READ_ASYNC = PAH_SIM_READ | SIM_ASYNC_PROXY | SIM_UNALIGNED,
+  WRITE_ASYNC = PAH_SIM_WRITE | SIM_ASYNC_PROXY | SIM_UNALIGNED
 };
 
 /* Stores of a thread. */
