@@ -7,20 +7,30 @@ local ptx = require "spec.support.ptx"
 local decode, element, f32, f32_code, forms = ptx.decode, ptx.element, ptx.f32, ptx.f32_code, ptx.forms
 local compiled, each_device, read, stream, words = ptx.compiled, ptx.each_device, ptx.read, ptx.stream, ptx.words
 
--- To f16, to nearest even, by looking at both neighbours.
-local function f16_code(x)
-  if x ~= x then return 0x7fff end
-  local sign, magnitude = (x < 0 or 1 / x < 0) and 0x8000 or 0, math.abs(x)
-  if magnitude >= 65520 then return sign + 0x7c00 end
-  local low, high = 0, 0x7bff
+-- The code of x in a small format, to nearest even, by looking at both neighbours. `last`: of the largest number;
+-- past the middle between it and what would come next is `over`.
+local function nearest(x, f)
+  if x ~= x then return f.nan end
+  local sign = (x < 0 or 1 / x < 0) and 2 ^ (f.exponent + f.mantissa) or 0
+  local magnitude, low, high = math.abs(x), 0, f.last
   while low < high do -- the largest code whose value is at most x
     local middle = math.ceil((low + high) / 2)
-    if decode(middle, 5, 10) <= magnitude then low = middle else high = middle - 1 end
+    if decode(middle, f.exponent, f.mantissa, f.fn) <= magnitude then low = middle else high = middle - 1 end
   end
-  local below, above = decode(low, 5, 10), low == 0x7bff and 65536 or decode(low + 1, 5, 10)
+  local below = decode(low, f.exponent, f.mantissa, f.fn)
+  local step = below - decode(math.max(low - 1, 0), f.exponent, f.mantissa, f.fn)
+  local above = low < f.last and decode(low + 1, f.exponent, f.mantissa, f.fn) or below + step
   local up = magnitude - below > above - magnitude or (magnitude - below == above - magnitude and low % 2 == 1)
+  if low == f.last and up then return sign + f.over end
   return sign + low + (up and 1 or 0)
 end
+local formats = {
+  bf16 = {exponent = 8, mantissa = 7, last = 0x7f7f, over = 0x7f80, nan = 0x7fff},
+  f16 = {exponent = 5, mantissa = 10, last = 0x7bff, over = 0x7c00, nan = 0x7fff},
+  e4m3 = {exponent = 4, mantissa = 3, fn = true, last = 0x7e, over = 0x7e, nan = 0x7f},
+  e5m2 = {exponent = 5, mantissa = 2, last = 0x7b, over = 0x7b, nan = 0x7f},
+}
+local function f16_code(x) return nearest(x, formats.f16) end
 
 -- ---- Layouts, as the PTX ISA gives them ------------------------------------------------------------------------
 
@@ -172,6 +182,58 @@ describe("ptx ldmatrix and stmatrix", function()
           assert.equal(want[2 * i] + want[2 * i + 1] * 65536, got[(k - 1) * 1024 + i + 1],
             ("%s kind %d word %d"):format(name, k, i))
         end
+      end
+    end)
+  end)
+end)
+
+describe("ptx conversions", function()
+  -- Edges of every format and its middles, and random bits.
+  local function inputs()
+    local random, list = stream(9), {0, -0.0, 448, 464, 465, 57344, 61440, 65504, 65519, 65520, 1 / 0, -1 / 0, 0 / 0,
+      2 ^ -9, 2 ^ -10, 1.5 * 2 ^ -10, 2 ^ -16, 2 ^ -17, 2 ^ -24, 2 ^ -25, 1.5 * 2 ^ -25, 3.4e38, 1.0009765625, 17, 19}
+    for code = 0, 255 do
+      local middle = (decode(code, 4, 3, true) + decode((code + 1) % 256, 4, 3, true)) / 2
+      list[#list + 1] = middle
+      list[#list + 1] = (decode(code, 5, 2) + decode((code + 1) % 256, 5, 2)) / 2
+    end
+    for _ = 1, 500 do list[#list + 1] = f32(random()) end
+    for _ = 1, 500 do list[#list + 1] = f32((random() % 2 ^ 28 + 0x38000000) % 2 ^ 32) end
+    return list
+  end
+  local function pair(x, y, name, bits) return nearest(x, formats[name]) + nearest(y, formats[name]) * 2 ^ bits end
+  local function widened(pairs_of, exponent, mantissa, fn)
+    return f16_code(decode(pairs_of % 256, exponent, mantissa, fn)) +
+      f16_code(decode(math.floor(pairs_of / 256), exponent, mantissa, fn)) * 65536
+  end
+  -- To tf32, ties away from zero.
+  local function tf32(x)
+    if x ~= x then return 0x7fffffff end
+    if math.abs(x) == 1 / 0 then return f32_code(x) end
+    return math.floor((f32_code(x) + 0x1000) % 2 ^ 32 / 0x2000) * 0x2000
+  end
+
+  it("round once, to nearest even, and widen exactly", function()
+    local list = inputs()
+    if #list % 2 == 1 then list[#list] = nil end
+    local n, codes, two = #list / 2, {}, {}
+    for i, x in ipairs(list) do codes[i] = f32_code(x) end
+    for i = 1, n do two[i] = (i * 257 + i) % 65536 end
+    each_device(function(device, name)
+      local module = compiled(device, "ptx_layout.cu", {MMA = "mma_m16n8k16_bf16"})
+      local out = pah.zeros({8 * n}, {dtype = "i32", device = device})
+      module:launch("convert", {grid = math.ceil(n / 32), block = 32}, words(codes, device), words(two, device), out, n)
+      local got = read(out)
+      for i = 1, n do
+        local a, b, at = list[2 * i - 1], list[2 * i], 8 * (i - 1)
+        local want = {pair(a, b, "bf16", 16), pair(a, b, "f16", 16), pair(a, b, "e4m3", 8), pair(a, b, "e5m2", 8),
+          widened(two[i], 4, 3, true), widened(two[i], 5, 2), tf32(a)}
+        for k = 1, 7 do
+          assert.equal(want[k], got[at + k], ("%s: %d of %g, %g, 0x%x"):format(name, k, a, b, two[i]))
+        end
+        local first, largest = math.floor((i - 1) / 32) * 32, 0
+        for l = first + 1, math.min(first + 32, n) do largest = math.max(largest, two[l]) end
+        assert.equal(largest, got[at + 8], name)
       end
     end)
   end)

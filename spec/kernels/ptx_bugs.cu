@@ -12,9 +12,9 @@ template <int Bug> __global__ void copy(float *in, float *out) {
   float *own = tile + 4 * i;
   cp_async_cg(shared(own), in + 4 * i);
   if (Bug != 1) cp_async_commit_group();
-  if (Bug == 2) own[1] = 0;          // the destination, before the copy has landed
-  if (Bug == 3) in[4 * i + 2] += 1;  // the source
-  if (Bug == 4) __syncthreads();     // before the wait: only one's own copies are known to be there
+  if (Bug == 2) own[1] = 0;                           // the destination, before the copy has landed
+  if (Bug == 3) in[4 * i + 2] += 1;                   // the source
+  if (Bug == 4) __syncthreads();                      // before the wait: only one's own copies are known to be there
   if (Bug == 6) cp_async_cg(shared(own), in + 4 * i); // a second copy to the same place
   if (Bug != 5) cp_async_wait_group<0>();
   if (Bug == 1) cp_async_commit_group(); // too late
@@ -119,8 +119,8 @@ template <int Bug> __global__ void bulk(float *in, float *out) {
     bulk_store(out, shared(pool), 1024);
     bulk_commit_group();
     if (Bug != 7 && Bug != 11) bulk_wait_group_read<0>();
-    if (Bug == 7 || Bug == 8) tile[3] = 0; // 8: its source may be changed now
-    if (Bug == 9) in[0] = out[0];          // but the result is not there yet
+    if (Bug == 7 || Bug == 8) tile[3] = 0;            // 8: its source may be changed now
+    if (Bug == 9) in[0] = out[0];                     // but the result is not there yet
     if (Bug != 10 && Bug != 11) bulk_wait_group<0>(); // 10: nobody needs the result in this kernel
   }
   if (Bug == 7) return;
@@ -138,7 +138,8 @@ template <int Bug> __global__ void product(float *out) {
   if (Bug != 1) fence_proxy_async_shared();
   if (Bug != 2) __syncthreads();
   // Not swizzled: matrices of 8 x 16 bytes, 128 bytes from one to the next along k, 256 along rows.
-  const u64 da = wgmma_descriptor(shared(a), SWIZZLE_NONE, 128, 256), db = wgmma_descriptor(shared(b), SWIZZLE_NONE, 128, 256);
+  const u64 da = wgmma_descriptor(shared(a), SWIZZLE_NONE, 128, 256),
+            db = wgmma_descriptor(shared(b), SWIZZLE_NONE, 128, 256);
   if (Bug != 3) wgmma_fence();
   wgmma_ss<WGMMA_BF16, 8>(sums, da, db, 1);
   if (Bug == 4) sums[0] *= 2;

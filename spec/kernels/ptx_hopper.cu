@@ -5,7 +5,8 @@ using namespace ptx;
 
 extern __shared__ __align__(1024) unsigned char pool[];
 
-// The image becomes shared memory, the descriptors are relative to its start. a: four registers of a thread, c: its sums.
+// The image becomes shared memory, the descriptors are relative to its start. a: four registers of a thread, c: its
+// sums.
 template <int Kind, int N, int TransA, int TransB, int SignA, int SignB, int Registers>
 __global__ void multiply(const u32 *image, int words, u64 a_descriptor, u64 b_descriptor, const u32 *a, const float *c,
                          float *d, int add) {
@@ -63,8 +64,8 @@ extern "C" __global__ void load_box(const __grid_constant__ tensor_map map, int 
   for (int i = threadIdx.x; i < words; i += blockDim.x) out[i] = reinterpret_cast<u32 *>(pool)[i];
 }
 
-extern "C" __global__ void store_box(const __grid_constant__ tensor_map map, int rank, int x, int y, int z, int u, int v,
-                                     const u32 *image, int words) {
+extern "C" __global__ void store_box(const __grid_constant__ tensor_map map, int rank, int x, int y, int z, int u,
+                                     int v, const u32 *image, int words) {
   const int at[5] = {x, y, z, u, v};
   for (int i = threadIdx.x; i < words; i += blockDim.x) reinterpret_cast<u32 *>(pool)[i] = image[i];
   fence_proxy_async_shared();

@@ -1,6 +1,6 @@
-// ptx_pipeline.cu - C (M x N, f32) = A (M x K) B (N x K)^T in bf16 as Hopper kernels do it: a producer warp fills a ring
-// of shared memory by bulk tensor copies with the 128-byte swizzle, a warpgroup multiplies it by wgmma; mbarriers say
-// which stages are full and empty. BUG plants one mistake, 0 none: spec/ptx_bugs_spec.lua lists them.
+// ptx_pipeline.cu - C (M x N, f32) = A (M x K) B (N x K)^T in bf16 as Hopper kernels do it: a producer warp fills a
+// ring of shared memory by bulk tensor copies with the 128-byte swizzle, a warpgroup multiplies it by wgmma; mbarriers
+// say which stages are full and empty. BUG plants one mistake, 0 none: spec/ptx_bugs_spec.lua lists them.
 #include "ptx.cuh"
 using namespace ptx;
 
@@ -50,9 +50,8 @@ __device__ void consume(float *c, int n, const u64 *full, const u64 *empty, int 
   }
 }
 
-extern "C" __global__ void __launch_bounds__(160) pipeline(const __grid_constant__ tensor_map a,
-                                                           const __grid_constant__ tensor_map b, float *c, int n,
-                                                           int k) {
+extern "C" __global__ void __launch_bounds__(160)
+    pipeline(const __grid_constant__ tensor_map a, const __grid_constant__ tensor_map b, float *c, int n, int k) {
   __shared__ __align__(8) u64 full[Stages], empty[Stages];
   if (threadIdx.x == 0) {
     for (int i = 0; i < Stages; i++) {

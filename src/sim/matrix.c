@@ -58,7 +58,8 @@ static double from_small(uint32_t code, int exponent_bits, int mantissa_bits) {
 
 double matrix_f16(uint32_t code) {
   const uint32_t exponent = code >> 10 & 31;
-  if (exponent == 0 || exponent == 31) return from_small(code & 0xffff, 5, 10);
+  if (exponent == 31) return from_small(code & 0xffff, 5, 10);
+  if (exponent == 0) return (code & 0x8000 ? -0x1p-24 : 0x1p-24) * (double)(code & 0x3ff);
   return from_f32((code & 0x8000) << 16 | (((code & 0x7fff) << 13) + (112u << 23)));
 }
 
@@ -108,30 +109,37 @@ void matrix_decode(int kind, int b, int rows, const uint32_t (*words)[MATRIX_WOR
   }
 }
 
-/* Eight columns of B at a time, transposed, so that a row of the sums is a vector of columns. */
-typedef double octet __attribute__((vector_size(64), aligned(16)));
+/* Eight columns of B at a time, transposed, so that a row of the sums is four vectors of two columns: what every x86-64
+ * and aarch64 has. */
+typedef double pair __attribute__((vector_size(16)));
 
-void matrix_multiply(int rows, int n, int depth, const double *a, const double *b, double *sums) {
-  octet columns[32];
-  for (int n0 = 0; n0 < n; n0 += 8) {
-    for (int k = 0; k < depth; k++) {
-      for (int j = 0; j < 8; j++) columns[k][j] = b[(n0 + j) * depth + k];
-    }
-    for (int m = 0; m < rows; m++) {
-      octet s;
-      memcpy(&s, sums + m * n + n0, sizeof s);
-      for (int k = 0; k < depth; k++) s += a[m * depth + k] * columns[k];
-      memcpy(sums + m * n + n0, &s, sizeof s);
-    }
+static void multiply_row(int depth, const double *a, const pair (*columns)[4], double *sums) {
+  pair s0, s1, s2, s3;
+  memcpy(&s0, sums, sizeof s0);
+  memcpy(&s1, sums + 2, sizeof s1);
+  memcpy(&s2, sums + 4, sizeof s2);
+  memcpy(&s3, sums + 6, sizeof s3);
+  for (int k = 0; k < depth; k++) {
+    const pair x = {a[k], a[k]};
+    s0 += x * columns[k][0];
+    s1 += x * columns[k][1];
+    s2 += x * columns[k][2];
+    s3 += x * columns[k][3];
   }
+  memcpy(sums, &s0, sizeof s0);
+  memcpy(sums + 2, &s1, sizeof s1);
+  memcpy(sums + 4, &s2, sizeof s2);
+  memcpy(sums + 6, &s3, sizeof s3);
 }
 
-uint32_t matrix_round_f32(double x) {
-  const float y = (float)x;
-  uint32_t code;
-  if (isnan(y)) return 0x7fffffff;
-  memcpy(&code, &y, 4);
-  return code;
+void matrix_multiply(int rows, int n, int depth, const double *a, const double *b, double *sums) {
+  pair columns[32][4];
+  for (int n0 = 0; n0 < n; n0 += 8) {
+    for (int k = 0; k < depth; k++) {
+      for (int j = 0; j < 4; j++) columns[k][j] = (pair){b[(n0 + 2 * j) * depth + k], b[(n0 + 2 * j + 1) * depth + k]};
+    }
+    for (int m = 0; m < rows; m++) multiply_row(depth, a + m * depth, (const pair(*)[4])columns, sums + m * n + n0);
+  }
 }
 
 uint32_t matrix_round_f16(double x) {

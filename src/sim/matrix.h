@@ -5,6 +5,7 @@
 #define PAH_SIM_MATRIX_H
 
 #include <stdint.h>
+#include <string.h>
 
 enum { MATRIX_WORDS = 8 /* of 32 bits along k: what one mma takes of a row, whatever the type */ };
 
@@ -16,7 +17,14 @@ void matrix_decode(int kind, int b, int rows, const uint32_t (*words)[MATRIX_WOR
 /* sums[m][n] += a[m][.] . b[n][.]; a and b have `depth` columns, n is a multiple of 8. */
 void matrix_multiply(int rows, int n, int depth, const double *a, const double *b, double *sums);
 
-uint32_t matrix_round_f32(double x); /* bits; NaN as tensor cores write it, 0x7fffffff */
+/* Bits; NaN as tensor cores write it. */
+static inline uint32_t matrix_round_f32(double x) {
+  const float y = (float)x;
+  uint32_t code;
+  if (x != x) return 0x7fffffff;
+  memcpy(&code, &y, sizeof code);
+  return code;
+}
 uint32_t matrix_round_f16(double x);
 double matrix_f16(uint32_t code);
 const char *matrix_name(int kind); /* "bf16", for findings and to tell collectives apart */
