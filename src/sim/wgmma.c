@@ -21,14 +21,14 @@ struct sums {
   float value[ROWS][LARGEST_N]; /* columns [0, n) */
   int64_t group[WARPS];         /* that the last wgmma of these sums belongs to, as the warp counts */
   int flying[WARPS];
-  uint32_t fences[WARPS]; /* of the warp, when it landed */
+  int seen[WARPS]; /* value is what the registers held at the landing, or at the last wgmma.fence after it */
   const void *pc;
 };
 
 static struct warpgroup {
   struct sums *sums;
   int64_t committed[WARPS];
-  uint32_t fences[WARPS]; /* wgmma.fence executed */
+  int fenced[WARPS]; /* has executed a wgmma.fence */
   struct wgmma_agents agents;
   uint32_t steps[KEPT_GROUPS][WGMMA_AGENTS]; /* of the agents, at the commit of group i % KEPT_GROUPS */
 } groups[SIM_MAX_WARPS / WARPS];
@@ -61,9 +61,8 @@ static int intact(const struct sums *s, int warp) {
   return 1;
 }
 
-static void land(struct sums *s, int warp, uint32_t fences, struct sim_thread *const threads[SIM_WARP]) {
+static void land(struct sums *s, int warp, struct sim_thread *const threads[SIM_WARP]) {
   s->flying[warp] = 0;
-  s->fences[warp] = fences;
   for (int lane = 0; lane < SIM_WARP; lane++) threads[lane]->flying_sums--;
   if (!intact(s, warp)) {
     sim_find(s->pc, "wgmma-pending", "the sums of this wgmma were written to before wgmma.wait_group");
@@ -72,6 +71,7 @@ static void land(struct sums *s, int warp, uint32_t fences, struct sim_thread *c
   for (int thread = warp * SIM_WARP; thread < (warp + 1) * SIM_WARP; thread++) {
     for (int i = 0; i < s->n / 2; i++) s->registers[thread][i] = *sum_at(s, thread, i);
   }
+  s->seen[warp] = 1;
 }
 
 /* ---- Issue ---- */
@@ -88,21 +88,30 @@ static struct sums *sums_for(struct warpgroup *w, const struct sim_group_collect
   return s;
 }
 
-/* Takes up what the warp holds in its registers, when its sums are not on their way already. */
-static void take_registers(struct warpgroup *w, struct sums *s, const struct sim_group_collective *c, int warp) {
+/* Takes up what the warp holds in its registers; 1: they are other registers or hold other values than before. */
+static int take_registers(struct sums *s, int warp, float *const registers[WARPS * SIM_WARP]) {
   int changed = 0;
-  if (s->flying[warp]) return;
   for (int thread = warp * SIM_WARP; thread < (warp + 1) * SIM_WARP; thread++) {
-    const struct operand *o = c->lanes[thread];
-    const int same_place = s->registers[thread] == o->d;
+    const float *d = registers[thread];
     for (int i = 0; i < s->n / 2; i++) {
       float *value = sum_at(s, thread, i);
-      if (same_place && memcmp(value, &o->d[i], 4) != 0) changed = 1;
-      *value = o->d[i];
+      if (memcmp(value, &d[i], sizeof *value) != 0) changed = 1;
+      *value = d[i];
     }
   }
-  if (changed && s->fences[warp] == w->fences[warp])
-    sim_find(c->pc, "wgmma-not-fenced", "the sums were changed since the last wgmma.fence of warp %d of the warpgroup",
+  return changed;
+}
+
+/* For a wgmma that adds to what the registers hold, when they are not on their way already. */
+static void begin_sums(struct sums *s, const struct sim_group_collective *c, int warp) {
+  float *registers[WARPS * SIM_WARP];
+  int same_place = s->seen[warp];
+  for (int thread = warp * SIM_WARP; thread < (warp + 1) * SIM_WARP; thread++) {
+    registers[thread] = ((const struct operand *)c->lanes[thread])->d;
+    if (s->registers[thread] != registers[thread]) same_place = 0;
+  }
+  if (take_registers(s, warp, registers) && same_place)
+    sim_find(c->pc, "wgmma-not-fenced", "the sums were changed after the last wgmma.fence of warp %d of the warpgroup",
              warp);
 }
 
@@ -181,17 +190,17 @@ static void run_wgmma(struct sim_group_collective *c) {
   const int add = (o->flags & PAH_SIM_WGMMA_ADD) != 0;
   if (!operands_agree(c)) return;
   for (int warp = 0; warp < WARPS; warp++) {
-    if (w->fences[warp] == 0) {
+    if (!w->fenced[warp]) {
       sim_find(c->pc, "wgmma-not-fenced", "wgmma: no wgmma.fence before the first one of warp %d of the warpgroup",
                warp);
-      w->fences[warp] = 1;
+      w->fenced[warp] = 1;
     }
   }
   struct sums *s = sums_for(w, c, o->n);
   for (int warp = 0; warp < WARPS; warp++) {
     if (s->flying[warp] && !intact(s, warp))
       sim_find(c->pc, "wgmma-pending", "the sums were written to between two wgmma, before wgmma.wait_group");
-    if (add) take_registers(w, s, c, warp);
+    if (add && !s->flying[warp]) begin_sums(s, c, warp);
   }
   read_operands(w, c, a, b);
   multiply(s, o->kind, add, a, b);
@@ -209,8 +218,14 @@ void pah_sim_wgmma(int kind_and_n, int flags, float *d, unsigned long long a_des
 
 /* ---- Fence, commit, wait: each by a warp ---- */
 
+/* What the registers hold now may be added to; what changes in them later needs another fence. */
 static void run_fence(struct sim_collective *c) {
-  groups[c->warp / WARPS].fences[c->warp % WARPS]++;
+  struct warpgroup *w = &groups[c->warp / WARPS];
+  const int warp = c->warp % WARPS;
+  w->fenced[warp] = 1;
+  for (struct sums *s = w->sums; s != NULL; s = s->next) {
+    if (s->seen[warp] && !s->flying[warp]) take_registers(s, warp, s->registers);
+  }
 }
 
 static void run_commit(struct sim_collective *c) {
@@ -228,7 +243,7 @@ static void run_wait(struct sim_collective *c) {
   const int warp = c->warp % WARPS;
   const int64_t last = w->committed[warp] - ((const struct wait_operand *)c->lanes[0])->groups;
   for (struct sums *s = w->sums; s != NULL; s = s->next) {
-    if (s->flying[warp] && s->group[warp] < last) land(s, warp, w->fences[warp], c->threads);
+    if (s->flying[warp] && s->group[warp] < last) land(s, warp, c->threads);
   }
   if (last > 0 && w->agents.started) wgmma_agents_join(&w->agents, w->steps[(last - 1) % KEPT_GROUPS], c->threads);
 }
@@ -269,7 +284,7 @@ void wgmma_block_begin(void) {
   for (int i = 0; i < SIM_MAX_WARPS / WARPS; i++) {
     struct warpgroup *w = &groups[i];
     memset(w->committed, 0, sizeof w->committed);
-    memset(w->fences, 0, sizeof w->fences);
+    memset(w->fenced, 0, sizeof w->fenced);
     w->agents.started = 0;
   }
 }
