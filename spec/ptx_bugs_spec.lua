@@ -37,6 +37,7 @@ describe("planted bugs in asynchronous kernels", function()
     {"reported", 64, 0, function() return input(256), zeros(256) end,
       {"mbarrier-uninitialised", "deadlock", "async-pending", "mbarrier-overwritten", "async-pending",
         "async-pending"}},
+    {"counted", 64, 0, function() return input(256), zeros(256) end, {"deadlock", "async-pending"}},
     {"arrivals", 64, 0, function() return zeros(64) end, {"race", "mbarrier-initialised"}},
     {"rows", 32, 0, function() return zeros(32) end, {"race", "misaligned", "out-of-bounds"}},
     {"bulk", 64, 1024, function() return input(256), zeros(256) end,

@@ -8,8 +8,6 @@ enum { RANK = 5, LARGEST_BOX = 256, ALIGNMENT = 16 };
 static int check_rows(const struct pah_tensor *t, const int64_t *box, int32_t swizzle, int64_t size) {
   const int last = t->ndim - 1;
   const int64_t bytes = box[last] * size, span = 16LL << swizzle;
-  if (t->stride[last] != 1)
-    return pah_fail(PAH_EINVAL, "tensor: the last stride is %lld, must be 1", (long long)t->stride[last]);
   if (bytes % ALIGNMENT != 0)
     return pah_fail(PAH_EINVAL, "box: the last item is %lld bytes, must be a multiple of %d", (long long)bytes,
                     ALIGNMENT);
@@ -27,6 +25,8 @@ static int check(const struct pah_tensor *t, const int64_t *box, int32_t swizzle
     return pah_fail(PAH_EINVAL, "swizzle: is %d, must be one of enum pah_swizzle", swizzle);
   if ((uintptr_t)t->data % ALIGNMENT != 0)
     return pah_fail(PAH_EINVAL, "tensor: data is at %p, must be at a multiple of %d", t->data, ALIGNMENT);
+  if (t->stride[t->ndim - 1] != 1)
+    return pah_fail(PAH_EINVAL, "tensor: the last stride is %lld, must be 1", (long long)t->stride[t->ndim - 1]);
   for (int i = 0; i < t->ndim; i++) {
     if (box[i] < 1 || box[i] > LARGEST_BOX)
       return pah_fail(PAH_EINVAL, "box: item %d is %lld, must be 1 to %d", i + 1, (long long)box[i], LARGEST_BOX);

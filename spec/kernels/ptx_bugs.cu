@@ -66,6 +66,21 @@ template <int Bug> __global__ void reported(const float *in, float *out) {
   for (int j = 0; j < 4; j++) out[4 * i + j] = tile[(4 * i + j) ^ 128];
 }
 
+// The same with an arrival that is added to those counted in, so that each thread arrives by itself too.
+template <int Bug> __global__ void counted(const float *in, float *out) {
+  __shared__ __align__(16) float tile[256];
+  __shared__ __align__(8) u64 barrier;
+  const int i = threadIdx.x;
+  if (i == 0) mbarrier_init(shared(&barrier), 64);
+  __syncthreads();
+  if (Bug != 2) cp_async_ca<16>(shared(tile + 4 * i), in + 4 * i);
+  cp_async_mbarrier_arrive(shared(&barrier));
+  if (Bug == 2) cp_async_ca<16>(shared(tile + 4 * i), in + 4 * i); // not reported by the arrival before it
+  if (Bug != 1) mbarrier_arrive(shared(&barrier));
+  mbarrier_wait(shared(&barrier), 0);
+  for (int j = 0; j < 4; j++) out[4 * i + j] = tile[(4 * i + j) ^ 128];
+}
+
 // An mbarrier as an ordinary barrier, twice.
 template <int Bug> __global__ void arrivals(float *out) {
   __shared__ __align__(8) u64 barrier;

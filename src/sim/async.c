@@ -29,6 +29,7 @@ struct queue {
   int64_t group; /* groups committed so far */
 };
 static struct queue queues[SIM_MAX_THREADS];
+static int queues_used; /* by a thread of this thread block */
 
 void *async_allocate(size_t bytes) {
   void *p = calloc(1, bytes);
@@ -37,6 +38,7 @@ void *async_allocate(size_t bytes) {
 }
 
 static struct entry *queue_add(struct queue *q) {
+  queues_used = 1;
   if (q->first == q->count) q->first = q->count = 0;
   if (q->count == q->room) {
     q->room = q->room != 0 ? 2 * q->room : 64;
@@ -100,12 +102,14 @@ void pah_sim_cp_async(unsigned dst, const void *src, int bytes, unsigned source_
 }
 
 void pah_sim_cp_async_commit(void) {
+  queues_used = 1;
   queues[sim_self()->id].group++;
 }
 
 void pah_sim_cp_async_wait(int groups) {
   const int thread = sim_self()->id;
   struct queue *q = &queues[thread];
+  queues_used = 1;
   if (groups < 0) q->group++;
   const int64_t last = q->group - (groups < 0 ? 0 : groups);
   while (q->first < q->count && q->at[q->first].group < last) {
@@ -131,10 +135,11 @@ void cp_async_land(int thread, uint64_t sequence) {
 
 /* Nobody can read what lands now: copies that were never waited for are no error of their own. */
 void cp_async_block_end(void) {
-  for (int i = 0; i < SIM_MAX_THREADS; i++) {
+  for (int i = 0; queues_used && i < SIM_MAX_THREADS; i++) {
     queues[i].first = queues[i].count = queues[i].group = 0;
     queues[i].landed = 0;
   }
+  queues_used = 0;
 }
 
 void sim_async_block_begin(void) {

@@ -13,18 +13,21 @@ static struct fences {
   uint32_t count;
   struct sim_clock *known;
 } fences[SIM_MAX_THREADS];
+static int fences_used; /* by a thread of this thread block */
 
 void proxy_block_begin(void) {
-  for (int i = 0; i < SIM_MAX_THREADS; i++) {
+  for (int i = 0; fences_used && i < SIM_MAX_THREADS; i++) {
     sim_clock_drop(fences[i].known);
     fences[i].known = NULL;
     fences[i].count = 0;
   }
+  fences_used = 0;
 }
 
 /* The release ends the step, so that writes of the same step are those before the fence. */
 void sim_async_fence(struct sim_thread *t) {
   struct fences *f = &fences[t->id];
+  fences_used = 1;
   f->steps[f->count++ % KEPT] = t->step;
   sim_clock_drop(f->known);
   f->known = NULL;

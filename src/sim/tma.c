@@ -21,10 +21,12 @@ enum {
 static struct stores {
   struct async_copy *first;
   int64_t group; /* groups committed so far */
+  int started; /* it has agents */
   int read_agent, write_agent;
   uint32_t read_now, write_now;           /* steps of the agents */
   uint32_t read_step[64], write_step[64]; /* the same at the commit of group i % 64 */
 } stores[SIM_MAX_THREADS];
+static int stores_used; /* by a thread of this thread block */
 
 /* ---- Building a copy ---- */
 
@@ -180,7 +182,8 @@ void pah_sim_tensor_load(unsigned dst, const void *map, int rank, struct pah_sim
 static void store(struct async_copy *c) {
   struct sim_thread *t = sim_self();
   struct stores *s = &stores[t->id];
-  if (s->read_agent < 0) {
+  if (!s->started) {
+    s->started = stores_used = 1;
     s->read_agent = sim_agent_new("reads of bulk stores");
     s->write_agent = sim_agent_new("writes of bulk stores");
   }
@@ -230,6 +233,7 @@ void pah_sim_tensor_store(const void *map, int rank, struct pah_sim_coordinates 
 void pah_sim_bulk_commit(void) {
   struct stores *s = &stores[sim_self()->id];
   const int slot = (int)(s->group++ % 64);
+  stores_used = 1;
   s->read_step[slot] = s->read_now;
   s->write_step[slot] = s->write_now;
 }
@@ -238,7 +242,7 @@ void pah_sim_bulk_wait(int groups, int read) {
   struct sim_thread *t = sim_self();
   struct stores *s = &stores[t->id];
   const int64_t last = s->group - groups; /* groups below are over */
-  if (last <= 0 || s->read_agent < 0) return;
+  if (last <= 0 || !s->started) return;
   for (struct async_copy *c = s->first; c != NULL && c->group < last; c = c->next) check_sources(c);
   sim_agent_join(t, s->read_agent, s->read_step[(last - 1) % 64]);
   if (read) return;
@@ -251,12 +255,13 @@ void pah_sim_bulk_wait(int groups, int read) {
 }
 
 void bulk_block_begin(void) {
-  for (int i = 0; i < SIM_MAX_THREADS; i++) stores[i] = (struct stores){.read_agent = -1, .write_agent = -1};
+  if (stores_used) memset(stores, 0, sizeof stores);
+  stores_used = 0;
 }
 
 /* Shared memory goes with its thread block: a store must have read it by then. */
 void bulk_block_end(void) {
-  for (int i = 0; i < SIM_MAX_THREADS; i++) {
+  for (int i = 0; stores_used && i < SIM_MAX_THREADS; i++) {
     while (stores[i].first != NULL) {
       struct async_copy *c = stores[i].first;
       stores[i].first = c->next;
