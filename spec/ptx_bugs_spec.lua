@@ -39,7 +39,7 @@ describe("planted bugs in asynchronous kernels", function()
         "async-pending"}},
     {"counted", 64, 0, function() return input(256), zeros(256) end, {"deadlock", "async-pending"}},
     {"arrivals", 64, 0, function() return zeros(64) end, {"race", "mbarrier-initialised"}},
-    {"rows", 32, 0, function() return zeros(32) end, {"race", "misaligned", "out-of-bounds"}},
+    {"rows", 32, 0, function() return zeros(32) end, {"race", "misaligned", "out-of-bounds", "warp-mask"}},
     {"bulk", 64, 1024, function() return input(256), zeros(256) end,
       {"deadlock", "misaligned", "async-source-changed", "async-pending", "missing-proxy-fence", "race",
         "async-source-changed", false, "race", false, "async-unfinished"}},

@@ -9,6 +9,14 @@
 
 enum { ALL_LANES = -1, ROW_BYTES = 16 };
 
+void sim_whole_warp(const struct sim_collective *c) {
+  for (int lane = 0; lane < SIM_WARP; lane++) {
+    if (c->threads[lane] == NULL)
+      sim_fatal(c->pc, "warp-mask", "%s is for all 32 lanes of a warp, but lane %d of warp %d has exited", c->kind,
+                lane, c->warp);
+  }
+}
+
 /* ---- ldmatrix, stmatrix ---- */
 struct rows_operand {
   unsigned row;
@@ -38,6 +46,7 @@ static void element_place(int lane, int trans, int i, int *row, int *column) {
 }
 
 static void run_load(struct sim_collective *c) {
+  sim_whole_warp(c);
   const struct rows_operand *first = c->lanes[0];
   for (int m = 0; m < first->count; m++) {
     uint16_t tile[8][8];
@@ -62,6 +71,7 @@ static void run_load(struct sim_collective *c) {
 }
 
 static void run_store(struct sim_collective *c) {
+  sim_whole_warp(c);
   const struct rows_operand *first = c->lanes[0];
   for (int m = 0; m < first->count; m++) {
     uint16_t tile[8][8];
@@ -136,6 +146,7 @@ static void set_sum(int kind, struct mma_operand *o, int i, double sum) {
 }
 
 static void run_mma(struct sim_collective *c) {
+  sim_whole_warp(c);
   const int kind = ((const struct mma_operand *)c->lanes[0])->kind, depth = matrix_depth(kind);
   uint32_t a_words[16][MATRIX_WORDS], b_words[8][MATRIX_WORDS];
   double a[16 * 32], b[8 * 32], sums[16][8];

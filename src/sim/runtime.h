@@ -81,6 +81,8 @@ struct sim_collective {
 };
 void sim_collective(const char *kind, unsigned mask, void *operand, void (*run)(struct sim_collective *),
                     const void *pc);
+/* For instructions that all 32 lanes must execute: fatal when one of them has exited or never was. */
+void sim_whole_warp(const struct sim_collective *c);
 /* The same for a warpgroup: 4 consecutive warps (wgmma). lanes and threads have 128 entries. */
 struct sim_group_collective {
   const char *kind;

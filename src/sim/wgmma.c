@@ -220,6 +220,7 @@ void pah_sim_wgmma(int kind_and_n, int flags, float *d, unsigned long long a_des
 
 /* What the registers hold now may be added to; what changes in them later needs another fence. */
 static void run_fence(struct sim_collective *c) {
+  sim_whole_warp(c);
   struct warpgroup *w = &groups[c->warp / WARPS];
   const int warp = c->warp % WARPS;
   w->fenced[warp] = 1;
@@ -229,6 +230,7 @@ static void run_fence(struct sim_collective *c) {
 }
 
 static void run_commit(struct sim_collective *c) {
+  sim_whole_warp(c);
   struct warpgroup *w = &groups[c->warp / WARPS];
   const int64_t group = w->committed[c->warp % WARPS]++;
   memcpy(w->steps[group % KEPT_GROUPS], w->agents.step, sizeof w->agents.step);
@@ -239,6 +241,7 @@ struct wait_operand {
 };
 
 static void run_wait(struct sim_collective *c) {
+  sim_whole_warp(c);
   struct warpgroup *w = &groups[c->warp / WARPS];
   const int warp = c->warp % WARPS;
   const int64_t last = w->committed[warp] - ((const struct wait_operand *)c->lanes[0])->groups;
