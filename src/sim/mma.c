@@ -134,15 +134,17 @@ static double sum_of(int kind, const struct mma_operand *o, int i) {
   return x;
 }
 
-static void set_sum(int kind, struct mma_operand *o, int i, double sum) {
-  if (kind == PAH_SIM_MMA_S8) {
-    o->c.r[i] = (uint32_t)(int64_t)sum;
-  } else if (kind == PAH_SIM_MMA_F16_F16) {
-    const int shift = 16 * (i % 2);
-    o->c.r[i / 2] = (o->c.r[i / 2] & ~(0xffffu << shift)) | matrix_round_f16(sum) << shift;
-  } else {
-    o->c.r[i] = matrix_round_f32(sum);
+static struct pah_sim_v4 rounded(int kind, const double sums[4]) {
+  struct pah_sim_v4 r = {{0, 0, 0, 0}};
+  for (int i = 0; i < 4; i++) {
+    if (kind == PAH_SIM_MMA_S8)
+      r.r[i] = (uint32_t)(int64_t)sums[i];
+    else if (kind == PAH_SIM_MMA_F16_F16)
+      r.r[i / 2] |= matrix_round_f16(sums[i]) << (16 * (i % 2));
+    else
+      r.r[i] = matrix_round_f32(sums[i]);
   }
+  return r;
 }
 
 static void run_mma(struct sim_collective *c) {
@@ -154,11 +156,16 @@ static void run_mma(struct sim_collective *c) {
   matrix_decode(kind, 0, 16, (const uint32_t(*)[MATRIX_WORDS])a_words, a);
   matrix_decode(kind, 1, 8, (const uint32_t(*)[MATRIX_WORDS])b_words, b);
   for (int lane = 0; lane < SIM_WARP; lane++) {
-    for (int i = 0; i < 4; i++) sums[lane / 4 + 8 * (i / 2)][2 * (lane % 4) + i % 2] = sum_of(kind, c->lanes[lane], i);
+    double *top = &sums[lane / 4][2 * (lane % 4)], *bottom = top + 8 * 8;
+    const struct mma_operand *o = c->lanes[lane];
+    top[0] = sum_of(kind, o, 0), top[1] = sum_of(kind, o, 1);
+    bottom[0] = sum_of(kind, o, 2), bottom[1] = sum_of(kind, o, 3);
   }
   matrix_multiply(16, 8, depth, a, b, sums[0]);
   for (int lane = 0; lane < SIM_WARP; lane++) {
-    for (int i = 0; i < 4; i++) set_sum(kind, c->lanes[lane], i, sums[lane / 4 + 8 * (i / 2)][2 * (lane % 4) + i % 2]);
+    const double *top = &sums[lane / 4][2 * (lane % 4)], *bottom = top + 8 * 8;
+    const double own[4] = {top[0], top[1], bottom[0], bottom[1]};
+    ((struct mma_operand *)c->lanes[lane])->c = rounded(kind, own);
   }
   sim_counters()->mma_flops += 2 * 16 * 8 * depth;
 }

@@ -53,7 +53,7 @@ static struct pending *find_pending(int warp, const char *kind, unsigned mask) {
     struct pending *p = &pending[warp][i];
     if (!p->busy)
       free_one = free_one ? free_one : p;
-    else if (p->c.mask == mask && !strcmp(p->c.kind, kind))
+    else if (p->c.mask == mask && (p->c.kind == kind || !strcmp(p->c.kind, kind)))
       return p;
   }
   return free_one;
