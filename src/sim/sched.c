@@ -267,10 +267,3 @@ void sim_run_block(int64_t index) {
   if (!b->fatal) sim_async_block_end();
   end();
 }
-
-/* Replaced by async.c. */
-__attribute__((weak)) void sim_async_block_begin(void) {}
-__attribute__((weak)) void sim_async_block_end(void) {}
-__attribute__((weak)) void sim_async_fence(struct sim_thread *t) {
-  (void)t;
-}
