@@ -1,6 +1,7 @@
 -- ptx_attention_spec.lua - forwards by mma.sync (sm_80) and by wgmma (sm_90a): right on every device, no finding on sim
 -- in any schedule, every planted mistake found, and all checks of sim within the time that a researcher waits.
 local ptx = require "spec.support.ptx"
+local describe = ptx.needs_sim(describe, pending)
 
 local heads, sq, sk, d = 2, 128, 512, 128
 local q = pah.randn({heads, sq, d}, {dtype = "bf16", seed = 1})
@@ -8,7 +9,6 @@ local k = pah.randn({heads, sk, d}, {dtype = "bf16", seed = 2})
 local v = pah.randn({heads, sk, d}, {dtype = "bf16", seed = 3})
 
 local scale = pah.f32(1.4426950408889634 / math.sqrt(d))
-local sim = pah.device "sim:sm_90a"
 
 -- Run on the device by the kernel for sm_80: the report, the result, the seconds that it took.
 local function by_mma(device, bug, schedule, seed)
@@ -69,6 +69,7 @@ local function expected()
 end
 
 local function behaves(launch, hopper, mistakes)
+  local sim = pah.device "sim:sm_90a"
   it("is right on every device and causes no finding", function()
     local want = expected()
     ptx.each_device(function(device, name)

@@ -1,4 +1,6 @@
 -- tensor_map_spec.lua - pah.tensor_map refuses what the hardware cannot copy, and says why.
+local describe = require("spec.support.ptx").needs_sim(describe, pending)
+
 local function refused(part, ...)
   local ok, why = pcall(pah.tensor_map, ...)
   assert.is_false(ok, part)
