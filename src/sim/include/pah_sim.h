@@ -5,7 +5,6 @@
 #ifndef PAH_SIM_H
 #define PAH_SIM_H
 
-#include <assert.h>
 #include <cfloat>
 #include <climits>
 #include <cmath>
@@ -21,13 +20,9 @@
 
 #include "../abi.h"
 #include "pah_sim_types.h"
-
 #include "pah_sim_builtins.h"
-
 #include "pah_sim_atomics.h"
-
 #include "pah_sim_math.h"
-
 #include "pah_sim_entry.h"
 
 #endif

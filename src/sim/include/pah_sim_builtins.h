@@ -12,7 +12,7 @@ PAH_SIM_INLINE uint3 pah_sim_uint3(pah_sim_dim d) {
 #define blockIdx (pah_sim_uint3(pah_sim_block_idx()))
 #define blockDim (dim3(pah_sim_uint3(pah_sim_block_dim())))
 #define gridDim (dim3(pah_sim_uint3(pah_sim_grid_dim())))
-#define warpSize 32
+static constexpr int warpSize = 32;
 
 /* ---- Barriers and fences ---- */
 
@@ -198,20 +198,27 @@ template <class T> PAH_SIM_INLINE T *__builtin_assume_aligned_cuda(T *p, size_t)
   return p;
 }
 
-#undef assert
-#ifdef NDEBUG
-#define assert(condition) ((void)0)
-#else
-#define assert(condition) ((condition) ? (void)0 : pah_sim_assert(#condition, __FILE__, __LINE__))
-#endif
+/* The C library's functions by CUDA's meaning. Copies of one access stay one; others are checked as ranges. */
+PAH_SIM_INLINE void *pah_sim_copy(void *to, const void *from, size_t bytes) {
+  if (__builtin_constant_p(bytes) && (bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8))
+    return __builtin_memcpy(to, from, bytes);
+  return pah_sim_memcpy(to, from, bytes);
+}
+namespace std {
+using ::pah_sim_copy;
+using ::pah_sim_free;
+using ::pah_sim_malloc;
+using ::pah_sim_memcpy;
+using ::pah_sim_memset;
+using ::pah_sim_printf;
+} // namespace std
+#include "assert.h"
 #undef printf
-#define printf(...) pah_sim_printf(__VA_ARGS__)
-#undef memcpy
-#undef memset
-#define memcpy(to, from, bytes) pah_sim_memcpy(to, from, bytes)
-#define memmove(to, from, bytes) pah_sim_memcpy(to, from, bytes)
-#define memset(to, value, bytes) pah_sim_memset(to, value, bytes)
-#define malloc(bytes) pah_sim_malloc(bytes)
-#define free(p) pah_sim_free(p)
+#define printf pah_sim_printf
+#define memcpy pah_sim_copy
+#define memmove pah_sim_memcpy
+#define memset pah_sim_memset
+#define malloc pah_sim_malloc
+#define free pah_sim_free
 
 #endif

@@ -228,9 +228,6 @@ using std::sin;
 using std::sqrt;
 using std::tanh;
 
-#define CUDART_INF_F (__builtin_inff())
-#define CUDART_NAN_F (__builtin_nanf(""))
-#define CUDART_INF (__builtin_inf())
-#define CUDART_PI_F 3.141592654f
+#include "math_constants.h"
 
 #endif
