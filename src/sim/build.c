@@ -277,7 +277,10 @@ void sim_image_close(struct sim_image *image) {
 static void make_salt(const char *compiler, int arch, const char *headers, char *salt, size_t bytes) {
   char *folders[] = {(char *)headers, NULL}, *none[] = {NULL}, key[PAH_KEY_SIZE];
   struct pah_module ours = {
-      .path = (char *)headers, .text = "#include \"pah_sim.h\"\n", .defines = none, .include = folders};
+      .path = (char *)headers,
+      .text = "#include \"pah_sim.h\"\n#include \"cuda_fp8.h\"\n#include \"cuda_pipeline.h\"\n",
+      .defines = none,
+      .include = folders};
   struct stat about = {0};
   stat(compiler, &about);
   pah_module_key(&ours, "sim 1", key);
