@@ -270,6 +270,7 @@ void sim_image_close(struct sim_image *image) {
   if (!image) return;
   if (image->handle) dlclose(image->handle);
   free(image->path);
+  free(image->variables);
   free(image);
 }
 

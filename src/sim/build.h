@@ -15,4 +15,11 @@ int sim_elf_shared(const char *path, char **names, uint64_t *bytes);
 /* elf.c: fills the ranges of an opened object; makes its variables shared with child processes. */
 int sim_elf_map(struct sim_image *image);
 
+/* variable.c: fills the table of shared variables; the static shared memory of the kernel at `kernel` in the object. */
+int sim_variables_read(struct sim_image *image);
+uint64_t sim_static_shared(const struct sim_image *image, uint64_t kernel);
+/* elf.c: the address in the object of the i-th kernel asked for, 0 past the last; is it one of them? */
+uint64_t sim_image_kernel(const struct sim_image *image, int64_t i);
+int sim_image_has_kernel(const struct sim_image *image, uint64_t at);
+
 #endif

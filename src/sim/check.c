@@ -233,6 +233,9 @@ static int check_words(const struct sim_space *s, struct sim_thread *t, const st
     touch_bytes(cell, &v, a, me, mask);
     at = word * 4 + to;
   }
+  if (uninitialised && s == &sim_spaces[SIM_SHARED] &&
+      sim_is_guard(sim_job->image, (uint64_t)((const uint8_t *)a->address - s->base)))
+    return 1; /* not the kernel's doing */
   if (uninitialised && !(a->flags & SIM_QUIET))
     sim_find_at(a->pc, NULL, a->address, "uninitialised", "%s %u bytes of %s memory that nobody has written", verb(a),
                 a->bytes, s->name);
@@ -255,7 +258,8 @@ int sim_check(struct sim_thread *t, const struct sim_access *a) {
     return -1;
   }
   if (s == &sim_spaces[SIM_SHARED] && sim_pending_any()) sim_pending_check(a);
-  if (check_words(s, t, a)) return -1;
+  int odd = check_words(s, t, a);
+  if (odd) return odd < 0 ? odd : 0;
   if (sim_job->launch->counters > 0) sim_count_access(t, s, a);
   return 0;
 }

@@ -164,29 +164,35 @@ static int sim_run(struct pah_device *dev, struct pah_module *m, struct pah_modu
   struct state *s = dev->state;
   const struct sim_image *image = m->image;
   struct pah_launch l = *launch;
-  int64_t shared = (int64_t)image->shared_bytes + l.shared;
-  if (image->shared_bytes > 48 * 1024)
+  uint64_t fixed = sim_static_shared(image, sim_image_kernel(image, k - m->kernels));
+  int64_t shared = (int64_t)fixed + l.shared;
+  if (fixed > 48 * 1024)
     return pah_fail(PAH_EINVAL, "%s: too-much-shared: has %llu bytes of static shared memory, must have at most 49152",
-                    k->name, (unsigned long long)image->shared_bytes);
+                    k->name, (unsigned long long)fixed);
   if (shared > most_shared(s->arch))
     return pah_fail(PAH_EINVAL,
                     "%s: too-much-shared: needs %lld bytes of shared memory (%llu static), sm_%d has %d for a "
                     "thread block",
-                    k->name, (long long)shared, (unsigned long long)image->shared_bytes, s->arch, most_shared(s->arch));
+                    k->name, (long long)shared, (unsigned long long)fixed, s->arch, most_shared(s->arch));
   if (l.schedule < 0) l.schedule = s->defaults.schedule, l.seed = s->defaults.seed;
   if (l.counters < 0) l.counters = s->defaults.counters;
   if (!(l.limit > 0)) l.limit = s->defaults.limit;
-  struct sim_job job = {
-      .arena = &s->arena, .image = image, .signature = &k->signature, .launch = &l, .kernel = k->name, .arch = s->arch};
+  struct sim_job job = {.arena = &s->arena,
+                        .image = image,
+                        .signature = &k->signature,
+                        .launch = &l,
+                        .kernel = k->name,
+                        .arch = s->arch,
+                        .static_shared = (int64_t)fixed};
   memcpy(&job.entry, &k->handle, sizeof job.entry);
   return sim_launch(&job, report);
 }
 
 static int sim_resources(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *k,
                          struct pah_resources *r) {
-  (void)k;
-  *r = (struct pah_resources){.shared_bytes = (int32_t)((struct sim_image *)m->image)->shared_bytes,
-                              .max_threads = 1024};
+  const struct sim_image *image = m->image;
+  *r = (struct pah_resources){
+      .shared_bytes = (int32_t)sim_static_shared(image, sim_image_kernel(image, k - m->kernels)), .max_threads = 1024};
   r->max_shared_bytes = most_shared(((struct state *)dev->state)->arch);
   return PAH_OK;
 }

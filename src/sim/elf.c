@@ -92,6 +92,19 @@ static int share(uint8_t *from, uint8_t *to) {
   return PAH_OK;
 }
 
+uint64_t sim_image_kernel(const struct sim_image *image, int64_t i) {
+  char name[48];
+  snprintf(name, sizeof name, "pah_kernel_%lld", (long long)i);
+  const uintptr_t *kernel = dlsym(image->handle, name);
+  return kernel ? *kernel - (uintptr_t)image->text : 0;
+}
+
+int sim_image_has_kernel(const struct sim_image *image, uint64_t at) {
+  for (int64_t i = 0; sim_image_kernel(image, i); i++)
+    if (sim_image_kernel(image, i) == at) return 1;
+  return 0;
+}
+
 int sim_elf_map(struct sim_image *image) {
   struct link_map *map;
   struct search s = {.image = image};
@@ -106,5 +119,6 @@ int sim_elf_map(struct sim_image *image) {
   const uint8_t *start = NULL;
   if (dynamic && !dlinfo(image->handle, RTLD_DI_TLS_DATA, &start) && start)
     image->dynamic_offset = (uint64_t)(dynamic - start) + 1;
-  return share(image->data, image->data_end);
+  int status = sim_variables_read(image);
+  return status ? status : share(image->data, image->data_end);
 }

@@ -218,7 +218,7 @@ static int fill_report(const struct sim_job *job, struct pah_report *report) {
   free(places);
   struct pah_counters *c = &report->counters;
   *c = sim_result->counters;
-  c->shared_static_bytes = (int64_t)job->image->shared_bytes;
+  c->shared_static_bytes = job->static_shared;
   c->shared_dynamic_bytes = job->launch->shared;
   const int64_t *block = job->launch->block;
   sim_count_occupancy(c, job->arch, block[0] * block[1] * block[2], c->shared_static_bytes + c->shared_dynamic_bytes);

@@ -7,15 +7,24 @@
 #include "runtime.h"
 #include "shadow.h"
 
+/* A shared variable, by its place in the thread-local block (variable.c). */
+struct sim_variable {
+  uint64_t at, bytes;
+  uint64_t owner; /* the kernel that declares it, as its address in the object; 0: any kernel may use it */
+  int guard;      /* the compiler's own */
+};
+
 /* A shared object made from a kernel source (build.c). */
 struct sim_image {
   void *handle;             /* of dlopen */
   char *path;               /* of the file, for the names of source lines */
   uint8_t *text, *text_end; /* the whole object in memory */
   uint8_t *data, *data_end; /* its variables: __device__ and __constant__; shared with the child */
-  uint64_t shared_bytes;    /* static shared memory */
+  uint64_t shared_bytes;    /* static shared memory, of all kernels together */
   uint64_t dynamic_offset;  /* of dynamic shared memory within the block's */
   size_t tls_module;        /* which thread-local block is the shared memory */
+  struct sim_variable *variables;
+  int variable_count;
 };
 
 /* What one launch needs; made by device.c. */
@@ -26,8 +35,11 @@ struct sim_job {
   const struct pah_signature *signature;
   const struct pah_launch *launch;
   const char *kernel;
-  int arch; /* 80, 90 */
+  int arch;              /* 80, 90 */
+  int64_t static_shared; /* of the kernel */
 };
+
+int sim_is_guard(const struct sim_image *image, uint64_t at); /* is this byte of shared memory the compiler's own? */
 
 /* Runs the job in a child process; fills the report. Errors: the child could not be made, or the user interrupted. */
 int sim_launch(const struct sim_job *job, struct pah_report *report);

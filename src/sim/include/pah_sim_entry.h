@@ -1,6 +1,6 @@
 /* pah_sim_entry.h - how the program finds and starts a kernel: PAH_SIM_ENTRY(n, name) makes the function pah_entry_N,
- * which unpacks arguments as a driver's launch does, and the list pah_signature_N of what the parameters are
- * (struct pah_signature of pah.h). ../build.c appends one line for each kernel to the source. */
+ * which unpacks arguments as a driver's launch does, the list pah_signature_N of what the parameters are (struct
+ * pah_signature of pah.h) and the address pah_kernel_N. ../build.c appends one line for each kernel to the source. */
 #ifndef PAH_SIM_ENTRY_H
 #define PAH_SIM_ENTRY_H
 
@@ -35,6 +35,8 @@ template <class... A> PAH_SIM_UNSEEN inline void pah_sim_call(void (*kernel)(A..
   extern "C" PAH_SIM_UNSEEN void pah_entry_##n(void **args) {                                                          \
     pah_sim_call(&__VA_ARGS__, args);                                                                                  \
   }                                                                                                                    \
+  extern "C" __attribute__((used)) void *const pah_kernel_##n;                                                         \
+  void *const pah_kernel_##n = reinterpret_cast<void *>(&__VA_ARGS__);                                                 \
   extern "C" __attribute__((used)) const decltype(pah_sim_kernel_of(&__VA_ARGS__))::signature pah_signature_##n;       \
   const decltype(pah_sim_kernel_of(&__VA_ARGS__))::signature pah_signature_##n =                                       \
       decltype(pah_sim_kernel_of(&__VA_ARGS__))::describe();

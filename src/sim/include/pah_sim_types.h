@@ -4,7 +4,8 @@
 #ifndef PAH_SIM_TYPES_H
 #define PAH_SIM_TYPES_H
 
-#define __global__ __attribute__((used, noinline))
+/* The visibility tells kernels from other functions (../variable.c). */
+#define __global__ __attribute__((used, noinline, visibility("protected")))
 #define __device__
 #define __host__
 #define __constant__
