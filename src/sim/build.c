@@ -279,7 +279,9 @@ static void make_salt(const char *compiler, int arch, const char *headers, char 
   char *folders[] = {(char *)headers, NULL}, *none[] = {NULL}, key[PAH_KEY_SIZE];
   struct pah_module ours = {
       .path = (char *)headers,
-      .text = "#include \"pah_sim.h\"\n#include \"cuda_fp8.h\"\n#include \"cuda_pipeline.h\"\n",
+      .text = "#include \"pah_sim.h\"\n#include \"cuda_fp8.h\"\n#include \"mma.h\"\n"
+              "#include \"cuda_pipeline.h\"\n#include \"cooperative_groups/memcpy_async.h\"\n"
+              "#include \"cooperative_groups/scan.h\"\n",
       .defines = none,
       .include = folders};
   struct stat about = {0};

@@ -7,7 +7,9 @@
 #include "counters.h"
 #include "sched.h"
 
-enum { PENDING = 8 };
+enum { PENDING = SIM_WARP }; /* each lane may wait at another one */
+
+static const char active[] = "__activemask";
 
 struct pending {
   struct sim_collective c;
@@ -47,13 +49,14 @@ static void finish(struct pending *p, void (*run)(struct sim_collective *), stru
 /* The handlers stand beside their pending collectives, since an exit may complete one. */
 static void (*handlers[SIM_MAX_WARPS][PENDING])(struct sim_collective *);
 
-static struct pending *find_pending(int warp, const char *kind, unsigned mask) {
+/* Lanes at different __activemask, as in two branches, are not active together. */
+static struct pending *find_pending(int warp, const char *kind, unsigned mask, const void *pc) {
   struct pending *free_one = NULL;
   for (int i = 0; i < PENDING; i++) {
     struct pending *p = &pending[warp][i];
     if (!p->busy)
       free_one = free_one ? free_one : p;
-    else if (p->c.mask == mask && (p->c.kind == kind || !strcmp(p->c.kind, kind)))
+    else if (p->c.mask == mask && (p->c.kind == kind || !strcmp(p->c.kind, kind)) && (kind != active || p->c.pc == pc))
       return p;
   }
   return free_one;
@@ -65,7 +68,7 @@ void sim_collective(const char *kind, unsigned mask, void *operand, void (*run)(
   t->pc = pc;
   if (!(mask >> t->lane & 1))
     sim_fatal(pc, "warp-mask", "lane %d calls %s with mask 0x%08x, which does not hold it", t->lane, kind, mask);
-  struct pending *p = find_pending(t->warp, kind, mask);
+  struct pending *p = find_pending(t->warp, kind, mask, pc);
   if (!p) sim_fatal(pc, "warp-divergence", "lanes of warp %d wait at %d different collectives", t->warp, PENDING);
   if (!p->busy) {
     *p = (struct pending){.c = {.kind = kind, .mask = mask, .warp = t->warp}, .busy = 1};
@@ -245,7 +248,7 @@ static void run_active(struct sim_collective *c) {
 
 unsigned pah_sim_activemask(void) {
   unsigned result = 0;
-  sim_collective("__activemask", ~0u, &result, run_active, __builtin_return_address(0));
+  sim_collective(active, ~0u, &result, run_active, __builtin_return_address(0));
   return result;
 }
 
@@ -257,7 +260,7 @@ int sim_warps_standstill(void) {
   for (int w = 0; w < warps; w++)
     for (int i = 0; i < PENDING; i++) {
       struct pending *p = &pending[w][i];
-      if (!p->busy || strcmp(p->c.kind, "__activemask") != 0) continue;
+      if (!p->busy || p->c.kind != active) continue;
       finish(p, run_active, NULL);
       gone_on = 1;
     }

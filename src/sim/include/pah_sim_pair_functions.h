@@ -79,7 +79,7 @@ PAH_BOTH(__habs2, (PAH_T2 a), __habs(a.x), __habs(a.y))
     return (__h##eq(a.x, b.x) ? 0xffffu : 0) | (__h##eq(a.y, b.y) ? 0xffff0000u : 0);                                  \
   }
 PAH_COMPARE(eq, x == y)
-PAH_COMPARE(ne, x < y || x > y)
+PAH_COMPARE(ne, x<y || x> y)
 PAH_COMPARE(lt, x < y)
 PAH_COMPARE(gt, x > y)
 PAH_COMPARE(le, x <= y)

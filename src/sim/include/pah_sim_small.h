@@ -50,8 +50,8 @@ template <int E, int M> PAH_SIM_INLINE unsigned short pah_sim_encode(double x, i
 }
 
 /* fp8 to nearest even. `largest`: code of the largest number; `over`: what comes beyond when it does not saturate. */
-template <int E, int M> PAH_SIM_INLINE unsigned char pah_sim_encode8(double x, unsigned largest, unsigned over,
-                                                                    bool saturate) {
+template <int E, int M>
+PAH_SIM_INLINE unsigned char pah_sim_encode8(double x, unsigned largest, unsigned over, bool saturate) {
   if (x != x) return 0x7f;
   unsigned sign = (unsigned)(__builtin_bit_cast(unsigned long long, x) >> 63) << 7;
   unsigned code = __builtin_isinf(x) ? largest + 1 : pah_sim_magnitude<E, M>(x, PAH_SIM_RN);
