@@ -116,21 +116,26 @@ static void add_flags(struct command *c, const struct pah_module *m, int arch, c
                                     "-fno-exceptions",
                                     "-fno-rtti",
                                     "-fno-strict-aliasing",
-                                    "-fno-extern-tls-init",
                                     "-fsanitize=thread",
                                     "-w",
                                     "-ffp-contract=off",
                                     "-fdiagnostics-color=never",
                                     "-DPAH_SIM=1",
                                     "-D__CUDACC__=1"};
-  static const char *const gcc[] = {"-fno-tree-vectorize", "-fno-tree-slp-vectorize", "-fmax-errors=20",
-                                    "--param=tsan-instrument-func-entry-exit=0", "--param=tsan-distinguish-volatile=1"};
+  /* A unique symbol would be shared with the modules opened before: its shared memory would be theirs. */
+  static const char *const gcc[] = {"-fno-tree-vectorize",
+                                    "-fno-tree-slp-vectorize",
+                                    "-fmax-errors=20",
+                                    "-fno-gnu-unique",
+                                    "-fno-extern-tls-init",
+                                    "--param=tsan-instrument-func-entry-exit=0",
+                                    "--param=tsan-distinguish-volatile=1"};
   static const char *const clang[] = {"-fno-vectorize", "-fno-slp-vectorize",
                                       "-mllvm",         "-tsan-instrument-func-entry-exit=0",
                                       "-mllvm",         "-tsan-distinguish-volatile=1"};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) add(c, "%s", all[i]);
-  for (size_t i = 0; i < 5 && !is_clang(compiler); i++) add(c, "%s", gcc[i]);
-  for (size_t i = 0; i < 6 && is_clang(compiler); i++) add(c, "%s", clang[i]);
+  for (size_t i = 0; i < sizeof gcc / sizeof *gcc && !is_clang(compiler); i++) add(c, "%s", gcc[i]);
+  for (size_t i = 0; i < sizeof clang / sizeof *clang && is_clang(compiler); i++) add(c, "%s", clang[i]);
   add(c, "-D__CUDA_ARCH__=%d", arch * 10);
   if (arch == 90) add(c, "-D__CUDA_ARCH_FEAT_SM90_ALL=1");
   for (char **d = m->defines; *d; d++) add(c, "-D%s", *d);
@@ -277,16 +282,15 @@ void sim_image_close(struct sim_image *image) {
 /* Everything but the source: the compiler as a file, the target, our headers. */
 static void make_salt(const char *compiler, int arch, const char *headers, char *salt, size_t bytes) {
   char *folders[] = {(char *)headers, NULL}, *none[] = {NULL}, key[PAH_KEY_SIZE];
-  struct pah_module ours = {
-      .path = (char *)headers,
-      .text = "#include \"pah_sim.h\"\n#include \"cuda_fp8.h\"\n#include \"mma.h\"\n"
-              "#include \"cuda_pipeline.h\"\n#include \"cooperative_groups/memcpy_async.h\"\n"
-              "#include \"cooperative_groups/scan.h\"\n",
-      .defines = none,
-      .include = folders};
+  struct pah_module ours = {.path = (char *)headers,
+                            .text = "#include \"pah_sim.h\"\n#include \"cuda_fp8.h\"\n#include \"mma.h\"\n"
+                                    "#include \"cuda_pipeline.h\"\n#include \"cooperative_groups/memcpy_async.h\"\n"
+                                    "#include \"cooperative_groups/scan.h\"\n",
+                            .defines = none,
+                            .include = folders};
   struct stat about = {0};
   stat(compiler, &about);
-  pah_module_key(&ours, "sim 1", key);
+  pah_module_key(&ours, "sim 2", key);
   snprintf(salt, bytes, "%s %lld %lld sm_%d %s", compiler, (long long)about.st_size, (long long)about.st_mtime, arch,
            key);
 }
