@@ -1,9 +1,10 @@
--- sim_cuda_spec.lua - ordinary CUDA C++ kernels (spec/kernels/cuda_plain.cu) on sim: results against plain loops in Lua,
--- and no finding in any schedule.
+-- sim_cuda_spec.lua - ordinary CUDA C++ kernels (spec/kernels/cuda_plain.cu) on sim: results against plain loops in
+-- Lua, and no finding in any schedule.
 local describe = require "spec.support.ptx".needs_sim(describe, pending)
 
 local function near(expected, actual, tolerance, what)
-  if not (math.abs(expected - actual) <= tolerance) then
+  local error_is_small = math.abs(expected - actual) <= tolerance -- false of NaN
+  if not error_is_small then
     error(("%s: %.9g instead of %.9g"):format(what, actual, expected), 2)
   end
 end
@@ -18,7 +19,7 @@ describe("sim CUDA", function()
   local function rand(shape, dtype) return pah.rand(shape, {seed = 7}):to(dtype or "f32"):to(device) end
   local function zeros(shape, dtype) return pah.zeros(shape, {dtype = dtype or "f32", device = device}) end
 
-  -- A test of one kernel in the three schedules: `prepare` gives grid, block, shared and the arguments, `check` sees them.
+  -- One kernel in the three schedules: `prepare` gives grid, block, shared and the arguments, `check` sees them.
   local function kernel(name, prepare, check)
     for _, schedule in ipairs{"order", "reverse", "random"} do
       it(name .. " in schedule " .. schedule, function()

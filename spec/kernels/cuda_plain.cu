@@ -64,7 +64,8 @@ __global__ void __launch_bounds__(256) softmax(const float *__restrict__ x, floa
   sum = block_sum(sum);
   if (threadIdx.x == 0) total = sum;
   __syncthreads();
-  for (int i = threadIdx.x; i < columns; i += blockDim.x) y[(size_t)blockIdx.x * columns + i] = __fdividef(row[i], total);
+  for (int i = threadIdx.x; i < columns; i += blockDim.x)
+    y[(size_t)blockIdx.x * columns + i] = __fdividef(row[i], total);
 }
 
 template <int BLOCK> __global__ void layernorm(const float4 *x, const float4 *gamma, float4 *y, float eps) {
@@ -113,7 +114,8 @@ __global__ void histogram(const unsigned char *data, unsigned int *bins, int n) 
   __shared__ unsigned int local[256];
   for (int i = threadIdx.x; i < 256; i += blockDim.x) local[i] = 0;
   __syncthreads();
-  for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += blockDim.x * gridDim.x) atomicAdd(&local[data[i]], 1u);
+  for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += blockDim.x * gridDim.x)
+    atomicAdd(&local[data[i]], 1u);
   __syncthreads();
   for (int i = threadIdx.x; i < 256; i += blockDim.x)
     if (local[i]) atomicAdd(&bins[i], local[i]);

@@ -1,5 +1,5 @@
-/* wmma.cu - products of matrices with nvcuda::wmma in every shape and type that sim knows: c = 2 a b over two steps of k,
- * a M x 2K and b 2K x N as the layouts say. Built by nvcc too. */
+/* wmma.cu - products of matrices with nvcuda::wmma in every shape and type that sim knows: c = 2 a b over two steps of
+ * k, a M x 2K and b 2K x N as the layouts say. Built by nvcc too. */
 #include <mma.h>
 #include <type_traits>
 using namespace nvcuda;

@@ -4,6 +4,8 @@
 #ifndef PAH_SIM_MATH_H
 #define PAH_SIM_MATH_H
 
+#include "pah_sim_small.h"
+
 /* ---- Bits ---- */
 
 template <class T, class U> PAH_SIM_UNSEEN inline T pah_sim_cast(U value) {
@@ -108,6 +110,18 @@ template <class A, class B, class C = std::common_type_t<A, B>,
 PAH_SIM_INLINE C max(A a, B b) {
   return pah_sim_max<C>((C)a, (C)b);
 }
+/* Of equal types they are plain functions, which win over std::min where a source says `using namespace std`. */
+#define PAH_SIM_MIN_MAX(T)                                                                                             \
+  PAH_SIM_INLINE T min(T a, T b) { return pah_sim_min<T>(a, b); }                                                      \
+  PAH_SIM_INLINE T max(T a, T b) { return pah_sim_max<T>(a, b); }
+PAH_SIM_MIN_MAX(int)
+PAH_SIM_MIN_MAX(unsigned)
+PAH_SIM_MIN_MAX(long)
+PAH_SIM_MIN_MAX(unsigned long)
+PAH_SIM_MIN_MAX(long long)
+PAH_SIM_MIN_MAX(unsigned long long)
+PAH_SIM_MIN_MAX(float)
+PAH_SIM_MIN_MAX(double)
 PAH_SIM_INLINE unsigned umin(unsigned a, unsigned b) { return a < b ? a : b; }
 PAH_SIM_INLINE unsigned umax(unsigned a, unsigned b) { return a > b ? a : b; }
 
@@ -119,26 +133,40 @@ PAH_SIM_INLINE float pah_sim_up(float x, double error) { return error > 0 ? std:
 PAH_SIM_INLINE float pah_sim_zero(float x, double error) {
   return x > 0 && error < 0 ? std::nextafter(x, 0.0f) : x < 0 && error > 0 ? std::nextafter(x, 0.0f) : x;
 }
-/* Sums and products of floats are exact in double up to a rounding that keeps the sign of the error. */
+/* Products of floats are exact in double; sums, quotients and roots are rounded to odd, so that they are never taken
+ * for exact or for the middle between two floats (see pah_sim_small.h). */
+/* `near` is the nearest double, the exact result lies on the side of `error`. */
+PAH_SIM_INLINE double pah_sim_toward(double near, double error) {
+  unsigned long long bits = pah_sim_cast<unsigned long long>(near);
+  if (error != 0 && !(bits & 1)) bits += (error > 0) == (near > 0) ? 1 : -1;
+  return pah_sim_cast<double>(bits);
+}
+PAH_SIM_INLINE double pah_sim_odd_quotient(double a, double b) {
+  double q = a / b;
+  if (a == 0 || __builtin_isinf(b) || !__builtin_isfinite(q)) return q;
+  return pah_sim_toward(q, __builtin_fma(-q, b, a) / b);
+}
+PAH_SIM_INLINE double pah_sim_odd_root(double a) {
+  double r = __builtin_sqrt(a);
+  return a > 0 && __builtin_isfinite(a) ? pah_sim_toward(r, __builtin_fma(-r, r, a)) : r;
+}
 #define PAH_SIM_ROUNDED(name, parameters, exact)                                                                       \
   PAH_SIM_INLINE float name##_rn parameters { return (float)(exact); }                                                 \
   PAH_SIM_INLINE float name##_rz parameters { double e = (exact); return pah_sim_zero((float)e, e - (float)e); }       \
   PAH_SIM_INLINE float name##_ru parameters { double e = (exact); return pah_sim_up((float)e, e - (float)e); }         \
   PAH_SIM_INLINE float name##_rd parameters { double e = (exact); return pah_sim_down((float)e, e - (float)e); }
-PAH_SIM_ROUNDED(__fadd, (float a, float b), (double)a + b)
-PAH_SIM_ROUNDED(__fsub, (float a, float b), (double)a - b)
+PAH_SIM_ROUNDED(__fadd, (float a, float b), pah_sim_odd_sum(a, b))
+PAH_SIM_ROUNDED(__fsub, (float a, float b), pah_sim_odd_sum(a, -(double)b))
 PAH_SIM_ROUNDED(__fmul, (float a, float b), (double)a *b)
-PAH_SIM_ROUNDED(__fdiv, (float a, float b), (double)a / b)
-PAH_SIM_ROUNDED(__frcp, (float a), 1.0 / (double)a)
-PAH_SIM_ROUNDED(__fsqrt, (float a), __builtin_sqrt((double)a))
+PAH_SIM_ROUNDED(__fdiv, (float a, float b), pah_sim_odd_quotient(a, b))
+PAH_SIM_ROUNDED(__frcp, (float a), pah_sim_odd_quotient(1, a))
+PAH_SIM_ROUNDED(__fsqrt, (float a), pah_sim_odd_root(a))
+PAH_SIM_ROUNDED(__fmaf, (float a, float b, float c), pah_sim_odd_sum((double)a *b, c))
+PAH_SIM_ROUNDED(__ll2float, (long long a), pah_sim_odd(a))
+PAH_SIM_ROUNDED(__ull2float, (unsigned long long a), pah_sim_odd(a))
 PAH_SIM_ROUNDED(__double2float, (double a), a)
 PAH_SIM_ROUNDED(__int2float, (int a), (double)a)
 PAH_SIM_ROUNDED(__uint2float, (unsigned a), (double)a)
-PAH_SIM_INLINE float __fmaf_rn(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
-PAH_SIM_INLINE float __fmaf_rz(float a, float b, float c) {
-  double p = (double)a * b;
-  return pah_sim_zero((float)(p + c), p + c - (double)(float)(p + c));
-}
 PAH_SIM_INLINE float __frsqrt_rn(float a) { return (float)(1.0 / __builtin_sqrt((double)a)); }
 PAH_SIM_INLINE double __dadd_rn(double a, double b) { return a + b; }
 PAH_SIM_INLINE double __dsub_rn(double a, double b) { return a - b; }
@@ -168,8 +196,6 @@ PAH_SIM_TO_INTEGER(__double2int, double, int)
 PAH_SIM_TO_INTEGER(__double2uint, double, unsigned)
 PAH_SIM_TO_INTEGER(__double2ll, double, long long)
 PAH_SIM_TO_INTEGER(__double2ull, double, unsigned long long)
-PAH_SIM_INLINE float __ll2float_rn(long long v) { return (float)v; }
-PAH_SIM_INLINE float __ull2float_rn(unsigned long long v) { return (float)v; }
 PAH_SIM_INLINE double __int2double_rn(int v) { return v; }
 PAH_SIM_INLINE double __uint2double_rn(unsigned v) { return v; }
 PAH_SIM_INLINE double __ll2double_rn(long long v) { return (double)v; }
@@ -191,6 +217,19 @@ PAH_SIM_INLINE double normcdf(double x) { return 0.5 * __builtin_erfc(-x * M_SQR
 PAH_SIM_INLINE float norm3df(float a, float b, float c) {
   return (float)__builtin_sqrt((double)a * a + (double)b * b + (double)c * c);
 }
+PAH_SIM_INLINE double rcbrt(double x) { return 1 / __builtin_cbrt(x); }
+PAH_SIM_INLINE double sinpi(double x) { return __builtin_sin(M_PI * __builtin_fmod(x, 2.0)); }
+PAH_SIM_INLINE double cospi(double x) { return __builtin_cos(M_PI * __builtin_fmod(x, 2.0)); }
+PAH_SIM_INLINE void sincospif(float x, float *s, float *c) { *s = sinpif(x), *c = cospif(x); }
+PAH_SIM_INLINE float erfcxf(float x) { return (float)(__builtin_exp((double)x * x) * __builtin_erfc((double)x)); }
+PAH_SIM_INLINE float rhypotf(float a, float b) { return (float)(1 / __builtin_hypot((double)a, (double)b)); }
+PAH_SIM_INLINE float rnorm3df(float a, float b, float c) {
+  return (float)(1 / __builtin_sqrt((double)a * a + (double)b * b + (double)c * c));
+}
+PAH_SIM_INLINE float norm4df(float a, float b, float c, float d) {
+  return (float)__builtin_sqrt((double)a * a + (double)b * b + (double)c * c + (double)d * d);
+}
+PAH_SIM_INLINE float rnorm4df(float a, float b, float c, float d) { return (float)(1 / (double)norm4df(a, b, c, d)); }
 PAH_SIM_INLINE float __tanhf(float x) { return __builtin_tanhf(x); }
 PAH_SIM_INLINE void __sincosf(float x, float *s, float *c) {
   *s = __builtin_sinf(x);

@@ -81,23 +81,24 @@ template <> struct pah_sim_whole<16> {
       };                                                                                                               \
       pah_sim_whole<bytes>::type whole;                                                                                \
     };                                                                                                                 \
-    PAH_SIM_COPIES(name)                                                                                               \
-    PAH_SIM_INLINE constexpr name(T a, T b) : x(a), y(b) {}                                                            \
-  };                                                                                                                   \
-  PAH_SIM_INLINE name make_##name(T x, T y) {                                                                          \
-    return name(x, y);                                                                                                 \
+    PAH_SIM_COPIES(name) \
+    PAH_SIM_INLINE constexpr name(T a, T b = 0) : x(a), y(b) {} \
+  }; \
+  PAH_SIM_INLINE name make_##name(T x, T y) { \
+    return name(x, y); \
   }
-#define PAH_SIM_VECTOR4(name, T, bytes)                                                                                \
-  struct __attribute__((aligned(bytes))) name {                                                                        \
-    union {                                                                                                            \
-      struct {                                                                                                         \
-        T x, y, z, w;                                                                                                  \
-      };                                                                                                               \
-      pah_sim_whole<bytes>::type whole;                                                                                \
-    };                                                                                                                 \
-    PAH_SIM_COPIES(name)                                                                                               \
-    PAH_SIM_INLINE constexpr name(T a, T b, T c, T d) : x(a), y(b), z(c), w(d) {}                                      \
-  };                                                                                                                   \
+#define PAH_SIM_VECTOR4(name, T, bytes) \
+  struct __attribute__((aligned(bytes))) name { \
+    union { \
+      struct { \
+        T x, y, z, w; \
+      }; \
+      pah_sim_whole<bytes>::type whole; \
+    }; \
+    PAH_SIM_COPIES(name) \
+    /* Fewer than all in braces: the others are zero, as of any struct. */ \
+    PAH_SIM_INLINE constexpr name(T a, T b = 0, T c = 0, T d = 0) : x(a), y(b), z(c), w(d) {} \
+  }; \
   PAH_SIM_INLINE name make_##name(T x, T y, T z, T w) {                                                                \
     return name(x, y, z, w);                                                                                           \
   }
