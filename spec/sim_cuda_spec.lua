@@ -160,6 +160,13 @@ describe("sim CUDA", function()
     end
   end)
 
+  kernel("handover", function()
+    return {grid = 1, block = 96}, {zeros({1}, "i32"), zeros({1}, "i32"), zeros({1}, "i32"), zeros({1}, "i32")}
+  end, function(_, _, out, count)
+    assert.are.equal(42, out:get(1))
+    assert.are.equal(96, count:get(1))
+  end)
+
   kernel("groups", function()
     return {grid = 1, block = 64}, {rand{64}, zeros{2}, zeros({64, 6}, "i32")}
   end, function(x, sums, out)

@@ -5,6 +5,7 @@
 #include <cooperative_groups.h>
 #include <cooperative_groups/reduce.h>
 #include <cooperative_groups/scan.h>
+#include <cuda/atomic>
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <cuda_fp8.h>
@@ -202,6 +203,21 @@ __global__ void stencil(const float *in, float *out, int n) {
   float v = weights[0] * s[at];
   for (int r = 1; r <= RADIUS; r++) v += weights[r] * (s[at - r] + s[at + r]);
   if (blockIdx.x * 128 + threadIdx.x < n) out[blockIdx.x * 128 + threadIdx.x] = v;
+}
+
+/* ---- Handing over by an atomic ---- */
+
+__global__ void handover(int *data, int *flag, int *out, unsigned *count) {
+  cuda::atomic_ref<int, cuda::thread_scope_block> ready(*flag);
+  if (threadIdx.x == 64) {
+    *data = 42;
+    ready.store(1, cuda::std::memory_order_release);
+  }
+  if (threadIdx.x == 0) {
+    while (ready.load(cuda::memory_order_acquire) == 0) {}
+    *out = *data;
+  }
+  cuda::atomic_ref<unsigned, cuda::thread_scope_device>(*count).fetch_add(1, cuda::memory_order_relaxed);
 }
 
 /* ---- Groups ---- */

@@ -282,12 +282,13 @@ void sim_image_close(struct sim_image *image) {
 /* Everything but the source: the compiler as a file, the target, our headers. */
 static void make_salt(const char *compiler, int arch, const char *headers, char *salt, size_t bytes) {
   char *folders[] = {(char *)headers, NULL}, *none[] = {NULL}, key[PAH_KEY_SIZE];
-  struct pah_module ours = {.path = (char *)headers,
-                            .text = "#include \"pah_sim.h\"\n#include \"cuda_fp8.h\"\n#include \"mma.h\"\n"
-                                    "#include \"cuda_pipeline.h\"\n#include \"cooperative_groups/memcpy_async.h\"\n"
-                                    "#include \"cooperative_groups/scan.h\"\n",
-                            .defines = none,
-                            .include = folders};
+  struct pah_module ours = {
+      .path = (char *)headers,
+      .text = "#include \"pah_sim.h\"\n#include \"cuda_fp8.h\"\n#include \"mma.h\"\n#include \"cuda/atomic\"\n"
+              "#include \"cuda_pipeline.h\"\n#include \"cooperative_groups/memcpy_async.h\"\n"
+              "#include \"cooperative_groups/scan.h\"\n",
+      .defines = none,
+      .include = folders};
   struct stat about = {0};
   stat(compiler, &about);
   pah_module_key(&ours, "sim 2", key);

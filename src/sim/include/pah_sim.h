@@ -1,7 +1,7 @@
 /* pah_sim.h - the device's view of CUDA C++ for sim: included before every .cu by the compiler's -include, so that the
  * source stays as it is. Needs no CUDA Toolkit. Parts: types, builtins, atomics, math, entry; the headers beside it
  * stand for those of the toolkit (cuda_fp16.h, cooperative_groups.h, ...).
- * Standard headers come first: below, `alignas` and `__shared__` are words of CUDA. */
+ * Standard headers of the host are device code too. */
 #ifndef PAH_SIM_H
 #define PAH_SIM_H
 

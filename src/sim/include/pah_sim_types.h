@@ -21,8 +21,14 @@
 #define __align__(n) __attribute__((aligned(n)))
 #define __builtin_align__(n) __attribute__((aligned(n)))
 #define __nv_pure__ __attribute__((pure))
-/* CUDA allows `__shared__ alignas(16)`, ISO C++ wants it in front. */
-#define alignas(...) __attribute__((aligned(__VA_ARGS__)))
+/* CUDA allows `__shared__ alignas(16)`, ISO C++ wants it in front. It takes a type or a number. */
+template <class T> constexpr std::size_t pah_sim_alignment() {
+  return alignof(T);
+}
+template <std::size_t bytes> constexpr std::size_t pah_sim_alignment() {
+  return bytes;
+}
+#define alignas(...) __attribute__((aligned(pah_sim_alignment<__VA_ARGS__>())))
 
 #define PAH_SIM_INLINE inline __attribute__((always_inline))
 #define PAH_SIM_UNSEEN __attribute__((no_sanitize("thread")))
