@@ -1,7 +1,7 @@
 /* backward.cuh - what the two kernels of the backward pass share: tiles of rows and of tokens in shared memory, and the
  * gradient of one score. With p = exp(score - lse) and delta = sum(dout * out) of a query:
  *   dV += p dout,  dscore = p (dout . v - delta),  dQ += dscore k,  dK += dscore q  (FlashAttention-2, section 2.3).
- * Defines: HEAD_DIM, BLOCK_M, BLOCK_N, T. Read next: backward_dq.cu, backward_dkv.cu. */
+ * Defines: HEAD_DIM, BLOCK_M, BLOCK_N, IO_T. Read next: backward_dq.cu, backward_dkv.cu. */
 #pragma once
 #include "mask.cuh"
 #include "types.cuh"
@@ -10,20 +10,20 @@ constexpr int THREADS = 128;
 constexpr int PITCH = HEAD_DIM + 1; /* of rows in shared memory, so that they start at different banks */
 
 /* Rows [first, first + rows) of queries as floats; zeros past the end of the sequence. */
-__device__ inline void load_rows(float *tile, const pah_rows &from, int b, int head, const sequence &s, int first, int rows) {
-  for (int i = threadIdx.x; i < rows * HEAD_DIM; i += THREADS) {
-    int m = i / HEAD_DIM, d = i % HEAD_DIM;
-    bool inside = first + m < s.len_q;
-    tile[m * PITCH + d] = inside ? to_float(row_at<T>(from, b, head, s.first_row + first + m)[d]) : 0.0f;
+__device__ inline void load_rows(float *tile, const pah_rows &from, int b, int head, const sequence &s, int first,
+                                 int rows) {
+  for (int m = threadIdx.x / 32; m < rows; m += THREADS / 32) { /* a warp per row */
+    const IO_T *row = first + m < s.len_q ? row_at<IO_T>(from, b, head, s.first_row + first + m) : 0;
+    for (int d = threadIdx.x % 32; d < HEAD_DIM; d += 32) tile[m * PITCH + d] = row ? to_float(row[d]) : 0.0f;
   }
 }
 
 /* Tokens [first, first + rows) likewise; zeros past the end, whatever the cache holds there. */
 __device__ inline void load_tokens(float *tile, const pah_attn_params &p, const pah_blocks &from, int b, int kv_head,
                                    const sequence &s, int first, int rows) {
-  for (int i = threadIdx.x; i < rows * HEAD_DIM; i += THREADS) {
-    int n = i / HEAD_DIM, d = i % HEAD_DIM;
-    tile[n * PITCH + d] = first + n < s.len_k ? to_float(token_at<T>(p, from, b, first + n, kv_head)[d]) : 0.0f;
+  for (int n = threadIdx.x / 32; n < rows; n += THREADS / 32) {
+    const IO_T *token = first + n < s.len_k ? token_at<IO_T>(p, from, b, first + n, kv_head) : 0;
+    for (int d = threadIdx.x % 32; d < HEAD_DIM; d += 32) tile[n * PITCH + d] = token ? to_float(token[d]) : 0.0f;
   }
 }
 

@@ -2,7 +2,7 @@
  * block and one K/V head, looks through the block table for every use of that block, and adds up the gradients of all
  * sequences and query heads in f32, in the order of the table: nothing is shared between thread blocks, so the result
  * does not depend on their order, and slots that nobody uses come out as exactly 0.
- * Defines: HEAD_DIM, BLOCK_M, BLOCK_N, T; backward_dq.cu has run before (delta). */
+ * Defines: HEAD_DIM, BLOCK_M, BLOCK_N, IO_T; backward_dq.cu has run before (delta). */
 #include "backward.cuh"
 
 constexpr int PER_SLOT = THREADS / BLOCK_N; /* threads that share a slot */
@@ -26,9 +26,11 @@ __device__ tiles divide(float *shared) {
   return t;
 }
 
-/* Adds what BLOCK_M queries of a head say to the slots' sums. */
+constexpr float NOT_VISIBLE = -1; /* in place of a weight */
+
+/* Adds what BLOCK_M queries of a head say to the sums of `slots` slots, which hold the tokens from first_token on. */
 __device__ void add_queries(const pah_attn_params &p, const tiles &t, int b, int head, const sequence &s, int first_q,
-                            int first_token, float *dk, float *dv) {
+                            int first_token, int slots, float *dk, float *dv) {
   int n = threadIdx.x / PER_SLOT, part = threadIdx.x % PER_SLOT;
   load_rows(t.q, p.q, b, head, s, first_q, BLOCK_M);
   load_rows(t.d_out, p.dout, b, head, s, first_q, BLOCK_M);
@@ -39,35 +41,36 @@ __device__ void add_queries(const pah_attn_params &p, const tiles &t, int b, int
   }
   __syncthreads();
   for (int m = part; m < BLOCK_M; m += PER_SLOT) {
-    gradient g = {0, 0};
+    gradient g = {NOT_VISIBLE, 0};
     visible_keys keys = visible_to(p, s, first_q + m);
-    if (first_q + m < s.len_q && first_token + n >= keys.first && first_token + n <= keys.last)
+    if (n < slots && first_q + m < s.len_q && first_token + n >= keys.first && first_token + n <= keys.last)
       g = gradient_of(p, t.q + m * PITCH, t.k + n * PITCH, t.d_out + m * PITCH, t.v + n * PITCH, t.lse[m], t.delta[m]);
     t.weights[n * (BLOCK_M + 1) + m] = g.p;
     t.products[n * (BLOCK_M + 1) + m] = g.product;
   }
   __syncthreads();
-  for (int m = 0; m < BLOCK_M; m++)
-    for (int c = 0; c < COLUMNS; c++) {
-      int d = part + PER_SLOT * c;
-      dv[c] += t.weights[n * (BLOCK_M + 1) + m] * t.d_out[m * PITCH + d];
-      dk[c] += t.products[n * (BLOCK_M + 1) + m] * t.q[m * PITCH + d];
+  for (int m = 0; m < BLOCK_M; m++) {
+    float weight = t.weights[n * (BLOCK_M + 1) + m], product = t.products[n * (BLOCK_M + 1) + m];
+    for (int c = 0; c < COLUMNS && weight != NOT_VISIBLE; c++) {
+      dv[c] += weight * t.d_out[m * PITCH + part + PER_SLOT * c];
+      dk[c] += product * t.q[m * PITCH + part + PER_SLOT * c];
     }
+  }
   __syncthreads(); /* the tiles are free again */
 }
 
 /* One use of the physical block: token first_token of sequence b stands in the first of our slots. */
-__device__ void add_use(const pah_attn_params &p, const tiles &t, int b, int kv_head, const sequence &s, int first_token,
-                        float *dk, float *dv) {
-  load_tokens(t.k, p, p.k, b, kv_head, s, first_token, BLOCK_N);
-  load_tokens(t.v, p, p.v, b, kv_head, s, first_token, BLOCK_N);
+__device__ void add_use(const pah_attn_params &p, const tiles &t, int b, int kv_head, const sequence &s,
+                        int first_token, int slots, float *dk, float *dv) {
+  load_tokens(t.k, p, p.k, b, kv_head, s, first_token, slots);
+  load_tokens(t.v, p, p.v, b, kv_head, s, first_token, slots);
   int group = p.heads / p.kv_heads;
   for (int head = kv_head * group; head < (kv_head + 1) * group; head++)
     for (int first_q = 0; first_q < s.len_q; first_q += BLOCK_M) {
       int last_q = first_q + BLOCK_M < s.len_q ? first_q + BLOCK_M - 1 : s.len_q - 1;
       if (visible_to(p, s, last_q).last < first_token) continue; /* all of them come before our tokens */
-      if (visible_to(p, s, first_q).first >= first_token + BLOCK_N) break;
-      add_queries(p, t, b, head, s, first_q, first_token, dk, dv);
+      if (visible_to(p, s, first_q).first >= first_token + slots) break;
+      add_queries(p, t, b, head, s, first_q, first_token, slots, dk, dv);
     }
   __syncthreads(); /* K and V are free again */
 }
@@ -77,17 +80,18 @@ extern "C" __global__ void __launch_bounds__(THREADS) backward_dkv(pah_attn_para
   tiles t = divide(shared);
   long long block = blockIdx.x;
   int kv_head = blockIdx.y, first_slot = blockIdx.z * BLOCK_N;
+  int slots = p.block_size - first_slot < BLOCK_N ? p.block_size - first_slot : BLOCK_N;
   float dk[COLUMNS] = {}, dv[COLUMNS] = {};
   for (int b = 0; b < p.batch; b++) {
     sequence s = sequence_of(p, b);
     for (long long i = 0; i * p.block_size + first_slot < s.len_k; i++)
       if (p.block_table[b * p.table_batch + i * p.table_block] == block)
-        add_use(p, t, b, kv_head, s, (int)(i * p.block_size) + first_slot, dk, dv);
+        add_use(p, t, b, kv_head, s, (int)(i * p.block_size) + first_slot, slots, dk, dv);
   }
-  int slot = first_slot + threadIdx.x / PER_SLOT, part = threadIdx.x % PER_SLOT;
-  if (slot >= p.block_size) return;
-  T *to_k = (T *)p.dk.data + block * p.dk.block + slot * p.dk.slot + kv_head * p.dk.head;
-  T *to_v = (T *)p.dv.data + block * p.dv.block + slot * p.dv.slot + kv_head * p.dv.head;
+  int n = threadIdx.x / PER_SLOT, slot = first_slot + n, part = threadIdx.x % PER_SLOT;
+  if (n >= slots) return;
+  IO_T *to_k = (IO_T *)p.dk.data + block * p.dk.block + slot * p.dk.slot + kv_head * p.dk.head;
+  IO_T *to_v = (IO_T *)p.dv.data + block * p.dv.block + slot * p.dv.slot + kv_head * p.dv.head;
   for (int c = 0; c < COLUMNS; c++) {
     from_float(to_k[part + PER_SLOT * c], dk[c]);
     from_float(to_v[part + PER_SLOT * c], dv[c]);

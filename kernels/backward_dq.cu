@@ -1,6 +1,6 @@
 /* backward_dq.cu - the first half of the backward pass: delta = sum(dout * out) per query, and dQ. As in forward.cu a
  * thread block takes BLOCK_M queries of a head and walks over the keys; THREADS / BLOCK_M threads share a row.
- * Defines: HEAD_DIM, BLOCK_M, BLOCK_N, T. Read next: backward_dkv.cu. */
+ * Defines: HEAD_DIM, BLOCK_M, BLOCK_N, IO_T. Read next: backward_dkv.cu. */
 #include "backward.cuh"
 
 constexpr int PER_ROW = THREADS / BLOCK_M;
@@ -24,7 +24,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) backward_dq(pah_attn_param
   int row = inside ? first_q + m : last_q;
   visible_keys mine = visible_to(p, s, row);
   float delta = 0, lse = *row_at<float>(p.lse, b, head, s.first_row + row);
-  const T *out = row_at<T>(p.out, b, head, s.first_row + row);
+  const IO_T *out = row_at<IO_T>(p.out, b, head, s.first_row + row);
   for (int d = 0; d < HEAD_DIM; d++) delta += dout_tile[(row - first_q) * PITCH + d] * to_float(out[d]);
   if (inside && part == 0) *row_at<float>(p.delta, b, head, s.first_row + row) = delta;
 
@@ -34,18 +34,19 @@ extern "C" __global__ void __launch_bounds__(THREADS) backward_dq(pah_attn_param
     load_tokens(k_tile, p, p.k, b, kv_head, s, first, BLOCK_N);
     load_tokens(v_tile, p, p.v, b, kv_head, s, first, BLOCK_N);
     __syncthreads();
-    for (int n = part; n < BLOCK_N; n += PER_ROW) {
-      bool visible = first + n >= mine.first && first + n <= mine.last;
-      products[m * (BLOCK_N + 1) + n] =
-          visible ? gradient_of(p, q_tile + m * PITCH, k_tile + n * PITCH, dout_tile + m * PITCH, v_tile + n * PITCH, lse, delta).product
-                  : 0.0f;
+    visible_keys now = within(mine, first, BLOCK_N);
+    for (int n = now.first + part; n <= now.last; n += PER_ROW) {
+      gradient g =
+          gradient_of(p, q_tile + m * PITCH, k_tile + n * PITCH, dout_tile + m * PITCH, v_tile + n * PITCH, lse, delta);
+      products[m * (BLOCK_N + 1) + n] = g.product;
     }
     __syncthreads();
-    for (int n = 0; n < BLOCK_N; n++)
-      for (int c = 0; c < COLUMNS; c++) sum[c] += products[m * (BLOCK_N + 1) + n] * k_tile[n * PITCH + part + PER_ROW * c];
+    for (int n = now.first; n <= now.last; n++)
+      for (int c = 0; c < COLUMNS; c++)
+        sum[c] += products[m * (BLOCK_N + 1) + n] * k_tile[n * PITCH + part + PER_ROW * c];
     __syncthreads(); /* the tiles are free again */
   }
   if (!inside) return;
-  T *dq = row_at<T>(p.dq, b, head, s.first_row + row);
+  IO_T *dq = row_at<IO_T>(p.dq, b, head, s.first_row + row);
   for (int c = 0; c < COLUMNS; c++) from_float(dq[part + PER_ROW * c], sum[c]);
 }

@@ -7,7 +7,10 @@ extern "C" __global__ void check_attention(pah_attn_params p, int *broken) {
   for (int b = threadIdx.x; b < p.batch; b += blockDim.x) {
     sequence s = sequence_of(p, b);
     bool bad = s.len_q < 0 || s.len_k < 0 || s.len_k > p.max_blocks * p.block_size;
-    if (p.cu_seqlens_q) bad |= (b == 0 && s.first_row != 0) || (b == p.batch - 1 && s.first_row + s.len_q != p.total_q);
+    if (p.cu_seqlens_q) { /* 0 <= start <= end <= total_q: then no difference overflows */
+      long long start = s.first_row, end = p.cu_seqlens_q[(b + 1) * p.cu_stride];
+      bad |= (b == 0 && start != 0) || start > end || (b == p.batch - 1 && end != p.total_q);
+    }
     for (long long i = 0; i * p.block_size < s.len_k && !bad; i++) {
       int block = p.block_table[b * p.table_batch + i * p.table_block];
       bad = block < 0 || block >= p.num_blocks;
@@ -26,7 +29,8 @@ extern "C" __global__ void check_slots(pah_append_params p, int *broken) {
   for (long long t = threadIdx.x; t < p.tokens; t += blockDim.x) {
     long long slot = slot_at(p, t);
     bool bad = slot < -1 || slot >= p.num_blocks * p.block_size;
-    for (long long other = 0; other < t && p.tokens <= 4096 && slot >= 0 && !bad; other++) bad = slot_at(p, other) == slot;
+    for (long long other = 0; other < t && p.tokens <= 4096 && slot >= 0 && !bad; other++)
+      bad = slot_at(p, other) == slot;
     if (bad) atomicOr(broken, 1);
   }
 }

@@ -9,12 +9,12 @@ extern "C" __global__ void combine(pah_attn_params p) {
   long long first = (long long)b * p.heads + head, step = (long long)p.batch * p.heads;
   float max = negative_infinity(), total = 0, sum = 0;
   for (int i = 0; i < p.num_splits; i++) max = fmaxf(max, p.partial_lse[first + i * step]);
-  for (int i = 0; i < p.num_splits && max != negative_infinity(); i++) {
-    float weight = expf(p.partial_lse[first + i * step] - max);
+  for (int i = 0; i < p.num_splits; i++) {
+    float weight = expf(p.partial_lse[first + i * step] - exponent_base(max));
     total += weight;
     sum += weight * p.partial_out[(first + i * step) * HEAD_DIM + d];
   }
   long long row = sequence_of(p, b).first_row;
-  from_float(row_at<OUT_T>(p.out, b, head, row)[d], total > 0 ? sum / total : 0.0f);
-  if (d == 0) *row_at<float>(p.lse, b, head, row) = total > 0 ? max + logf(total) : negative_infinity();
+  from_float(row_at<OUT_T>(p.out, b, head, row)[d], total == 0 ? 0.0f : sum / total);
+  if (d == 0) *row_at<float>(p.lse, b, head, row) = total == 0 ? negative_infinity() : max + logf(total);
 }

@@ -19,7 +19,8 @@ struct running {
 };
 
 __device__ void add_token(running &r, float score, const KV_T *v, int lane) {
-  float max = fmaxf(r.max, score), shrink = expf(r.max - max), weight = expf(score - max);
+  float max = fmaxf(r.max, score), base = exponent_base(max);
+  float shrink = expf(r.max - base), weight = expf(score - base);
   r.max = max;
   r.total = r.total * shrink + weight;
   for (int i = 0; i < PER_LANE; i++) r.sum[i] = r.sum[i] * shrink + weight * to_float(v[lane + 32 * i]);
@@ -36,9 +37,8 @@ __device__ running join_warps(const running &r, int warp, int lane) {
   __syncthreads();
   running all = {negative_infinity(), 0, {}};
   for (int w = 0; w < WARPS; w++) all.max = fmaxf(all.max, max[w]);
-  if (all.max == negative_infinity()) return all; /* no visible key in this part */
   for (int w = 0; w < WARPS; w++) {
-    float weight = expf(max[w] - all.max);
+    float weight = expf(max[w] - exponent_base(all.max));
     all.total += weight * total[w];
     for (int i = 0; i < PER_LANE; i++) all.sum[i] += weight * sum[w][lane + 32 * i];
   }
@@ -50,14 +50,14 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32) decode(pah_attn_params 
   int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   sequence s = sequence_of(p, b);
   visible_keys keys = visible_to(p, s, 0);
-  int count = keys.last >= keys.first ? keys.last - keys.first + 1 : 0;
-  int each = (count + p.num_splits - 1) / p.num_splits;
-  int from = split * each < count ? split * each : count, to = from + each < count ? from + each : count;
+  long long count = keys.last >= keys.first ? keys.last - keys.first + 1 : 0;
+  int begin = keys.first + (int)(count * split / p.num_splits),
+      end = keys.first + (int)(count * (split + 1) / p.num_splits);
 
   float q[PER_LANE], k_descale = descale_of(p.k_descale, b, kv_head);
   for (int i = 0; i < PER_LANE; i++) q[i] = to_float(row_at<Q_T>(p.q, b, head, s.first_row)[lane + 32 * i]);
   running mine = {negative_infinity(), 0, {}};
-  for (int t = keys.first + from + warp; t < keys.first + to; t += WARPS) {
+  for (int t = begin + warp; t < end; t += WARPS) {
     const KV_T *k = token_at<KV_T>(p, p.k, b, t, kv_head);
     float product = 0;
     for (int i = 0; i < PER_LANE; i++) product += q[i] * to_float(k[lane + 32 * i]);
@@ -66,8 +66,8 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32) decode(pah_attn_params 
 
   running all = join_warps(mine, warp, lane);
   if (warp) return;
-  float scale = all.total > 0 ? descale_of(p.v_descale, b, kv_head) / all.total : 0.0f;
-  float lse = all.total > 0 ? all.max + logf(all.total) : negative_infinity();
+  float scale = all.total == 0 ? 0.0f : descale_of(p.v_descale, b, kv_head) / all.total;
+  float lse = all.total == 0 ? negative_infinity() : all.max + logf(all.total);
   if (p.num_splits == 1) {
     OUT_T *out = row_at<OUT_T>(p.out, b, head, s.first_row);
     for (int i = 0; i < PER_LANE; i++) from_float(out[lane + 32 * i], all.sum[i] * scale);

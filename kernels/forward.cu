@@ -13,20 +13,20 @@ constexpr int COLUMNS = HEAD_DIM / PER_ROW; /* of the output, per thread */
 constexpr int PITCH = HEAD_DIM + 1;         /* of rows in shared memory, so that they start at different banks */
 
 /* The tile's K or V as floats; rows past the end of the sequence are zeros, whatever the cache holds there. */
-__device__ void load_tile(float *tile, const pah_attn_params &p, const pah_blocks &blocks, int b, int kv_head, int first,
-                          int len_k) {
-  for (int i = threadIdx.x; i < BLOCK_N * HEAD_DIM; i += THREADS) {
-    int n = i / HEAD_DIM, d = i % HEAD_DIM;
-    tile[n * PITCH + d] = first + n < len_k ? to_float(token_at<KV_T>(p, blocks, b, first + n, kv_head)[d]) : 0.0f;
+__device__ void load_tile(float *tile, const pah_attn_params &p, const pah_blocks &blocks, int b, int kv_head,
+                          int first, int len_k) {
+  for (int n = threadIdx.x / 32; n < BLOCK_N; n += THREADS / 32) { /* a warp per row */
+    const KV_T *token = first + n < len_k ? token_at<KV_T>(p, blocks, b, first + n, kv_head) : 0;
+    for (int d = threadIdx.x % 32; d < HEAD_DIM; d += 32) tile[n * PITCH + d] = token ? to_float(token[d]) : 0.0f;
   }
 }
 
-__device__ void store_row(const pah_attn_params &p, int b, int head, long long row, int part, const float *sum, float max,
-                          float total, float v_descale) {
+__device__ void store_row(const pah_attn_params &p, int b, int head, long long row, int part, const float *sum,
+                          float max, float total, float v_descale) {
   OUT_T *out = row_at<OUT_T>(p.out, b, head, row);
-  float scale = total > 0 ? v_descale * p.o_scale / total : 0.0f; /* no visible key: 0 */
+  float scale = total == 0 ? 0.0f : v_descale * p.o_scale / total; /* no visible key: 0 */
   for (int c = 0; c < COLUMNS; c++) from_float(out[part + PER_ROW * c], sum[c] * scale);
-  if (part == 0) *row_at<float>(p.lse, b, head, row) = total > 0 ? max + logf(total) : negative_infinity();
+  if (part == 0) *row_at<float>(p.lse, b, head, row) = total == 0 ? negative_infinity() : max + logf(total);
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS) forward(pah_attn_params p) {
@@ -39,10 +39,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) forward(pah_attn_params p)
   if (first_q >= s.len_q) return; /* the whole thread block */
 
   float qk_descale = descale_of(p.q_descale, b, kv_head) * descale_of(p.k_descale, b, kv_head);
-  for (int i = threadIdx.x; i < BLOCK_M * HEAD_DIM; i += THREADS) {
-    int m = i / HEAD_DIM, d = i % HEAD_DIM;
-    bool inside = first_q + m < s.len_q;
-    q_tile[m * PITCH + d] = inside ? to_float(row_at<Q_T>(p.q, b, head, s.first_row + first_q + m)[d]) : 0.0f;
+  for (int m = threadIdx.x / 32; m < BLOCK_M; m += THREADS / 32) {
+    const Q_T *row = first_q + m < s.len_q ? row_at<Q_T>(p.q, b, head, s.first_row + first_q + m) : 0;
+    for (int d = threadIdx.x % 32; d < HEAD_DIM; d += 32) q_tile[m * PITCH + d] = row ? to_float(row[d]) : 0.0f;
   }
 
   int m = threadIdx.x / PER_ROW, part = threadIdx.x % PER_ROW;
@@ -56,25 +55,24 @@ extern "C" __global__ void __launch_bounds__(THREADS) forward(pah_attn_params p)
     load_tile(kv_tile, p, p.k, b, kv_head, first, s.len_k);
     __syncthreads();
 
-    for (int n = part; n < BLOCK_N; n += PER_ROW) {
+    visible_keys now = within(mine, first, BLOCK_N);
+    for (int n = now.first + part; n <= now.last; n += PER_ROW) {
       float product = 0;
       for (int d = 0; d < HEAD_DIM; d++) product += q_tile[m * PITCH + d] * kv_tile[n * PITCH + d];
-      bool visible = first + n >= mine.first && first + n <= mine.last;
-      scores[m * (BLOCK_N + 1) + n] = visible ? score_of(p, product * qk_descale) : negative_infinity();
+      scores[m * (BLOCK_N + 1) + n] = score_of(p, product * qk_descale);
     }
     __syncthreads(); /* the scores are there, and nobody needs K any more */
 
     load_tile(kv_tile, p, p.v, b, kv_head, first, s.len_k);
     float old_max = max;
-    for (int n = 0; n < BLOCK_N; n++) max = fmaxf(max, scores[m * (BLOCK_N + 1) + n]);
-    bool nothing = max == negative_infinity(); /* no key so far: total and sum are still 0 */
-    float shrink = nothing ? 1.0f : expf(old_max - max);
+    for (int n = now.first; n <= now.last; n++) max = fmaxf(max, scores[m * (BLOCK_N + 1) + n]);
+    float base = exponent_base(max), shrink = expf(old_max - base);
     total *= shrink;
     for (int c = 0; c < COLUMNS; c++) sum[c] *= shrink;
     __syncthreads(); /* V is there */
 
-    for (int n = 0; n < BLOCK_N && !nothing; n++) {
-      float weight = expf(scores[m * (BLOCK_N + 1) + n] - max);
+    for (int n = now.first; n <= now.last; n++) {
+      float weight = expf(scores[m * (BLOCK_N + 1) + n] - base);
       total += weight;
       for (int c = 0; c < COLUMNS; c++) sum[c] += weight * kv_tile[n * PITCH + part + PER_ROW * c];
     }

@@ -1,12 +1,40 @@
-/* kv_append.cu - new tokens into the paged cache: token t goes to slot slot_mapping[t] = block * block_size + offset, -1
- * skips it. A thread block per token and head, a thread per element; stored = real / descale.
- * Defines: IN_T, KV_T. */
+/* kv_append.cu - new tokens into the paged cache: token t goes to slot slot_mapping[t] = block * block_size + offset,
+ * -1 skips it. A thread block per token and head, a thread per element. stored = real / descale, rounded once; with
+ * nothing to convert the bits are copied. Defines: IN_T, KV_T. */
 #include "params.h"
 #include "types.cuh"
 
-__device__ inline void put(const pah_blocks &blocks, long long slot, long long block_size, int head, int d, float x) {
-  KV_T *to = (KV_T *)blocks.data + slot / block_size * blocks.block + slot % block_size * blocks.slot + head * blocks.head;
-  from_float(to[d], x);
+/* real / descale rounded to odd: a number between two floats becomes the one with the odd last bit, so that rounding
+ * once more, to fewer bits, gives what rounding the quotient itself would. */
+__device__ inline float quotient(float real, float descale) {
+  double exact = (double)real / descale;
+  float near = (float)exact;
+  unsigned bits = float_to_bits(near);
+  if ((double)near == exact || is_nan(near) || is_infinite(near) || (bits & 1)) return near;
+  bool too_small = fabs((double)near) < fabs(exact);
+  return bits_to_float(too_small ? bits + 1 : bits - 1);
+}
+
+template <class TO, class FROM> __device__ inline void convert(TO &to, FROM from) {
+  from_float(to, to_float(from));
+}
+
+template <class SAME> __device__ inline void convert(SAME &to, SAME from) {
+  to = from;
+}
+
+__device__ inline void store(KV_T &to, IN_T from, float descale) {
+  if (descale == 1)
+    convert(to, from);
+  else if (sizeof(KV_T) == 4)
+    from_float(to, to_float(from) / descale);
+  else
+    from_float(to, quotient(to_float(from), descale));
+}
+
+__device__ inline KV_T &element(const pah_append_params &p, const pah_blocks &blocks, long long slot) {
+  return ((KV_T *)blocks.data)[slot / p.block_size * blocks.block + slot % p.block_size * blocks.slot +
+                               blockIdx.y * blocks.head + threadIdx.x];
 }
 
 extern "C" __global__ void kv_append(pah_append_params p) {
@@ -15,8 +43,8 @@ extern "C" __global__ void kv_append(pah_append_params p) {
   long long slot = p.slot_bytes == 8 ? ((const long long *)p.slot_mapping)[t * p.slot_stride]
                                      : ((const int *)p.slot_mapping)[t * p.slot_stride];
   if (slot < 0) return;
-  float k = to_float(((const IN_T *)p.k)[t * p.k_token + head * p.k_head + d]);
-  float v = to_float(((const IN_T *)p.v)[t * p.v_token + head * p.v_head + d]);
-  put(p.k_blocks, slot, p.block_size, head, d, p.k_descale ? k / *p.k_descale : k);
-  put(p.v_blocks, slot, p.block_size, head, d, p.v_descale ? v / *p.v_descale : v);
+  IN_T k = ((const IN_T *)p.k)[t * p.k_token + head * p.k_head + d];
+  IN_T v = ((const IN_T *)p.v)[t * p.v_token + head * p.v_head + d];
+  store(element(p, p.k_blocks, slot), k, p.k_descale ? *p.k_descale : 1.0f);
+  store(element(p, p.v_blocks, slot), v, p.v_descale ? *p.v_descale : 1.0f);
 }

@@ -2,6 +2,7 @@
  * causal, window, softcap and the block table. The host's side of the same rules: src/attn.h. */
 #pragma once
 #include "params.h"
+#include "types.cuh"
 
 struct sequence {
   int len_q, len_k;
@@ -30,6 +31,19 @@ __device__ inline visible_keys visible_to(const pah_attn_params &p, const sequen
   v.first = (int)(first < s.len_k ? first : s.len_k);
   v.last = (int)(last < -1 ? -1 : last);
   return v;
+}
+
+/* The part of v in the tile of `count` keys from `first` on, counted from there. */
+__device__ inline visible_keys within(visible_keys v, int first, int count) {
+  v.first = v.first > first ? v.first - first : 0;
+  v.last = v.last < first + count ? v.last - first : count - 1;
+  return v;
+}
+
+/* What a running maximum is taken away from before exp: itself, but 0 while no key has been seen, where it is -inf and
+ * -inf - -inf would be NaN. A NaN score is no maximum, but makes every sum NaN, and so the row: it is never hidden. */
+__device__ inline float exponent_base(float max) {
+  return max == negative_infinity() ? 0.0f : max;
 }
 
 /* The score of a raw product: scaled, then capped. */

@@ -1,6 +1,6 @@
-/* merge.cu - two partial results over disjoint keys into one, weighted by exp(lse - max). A thread block per row, a thread
- * per element. A part with lse -inf has seen no key: its out may hold anything and is not looked at.
- * Defines: A_T, B_T, OUT_T. */
+/* merge.cu - two partial results over disjoint keys into one, weighted by exp(lse - max). A thread block per row, a
+ * thread per element. A part with lse -inf has seen no key: its out may hold anything and is not looked at. Defines:
+ * A_T, B_T, OUT_T. */
 #include "mask.cuh"
 #include "types.cuh"
 

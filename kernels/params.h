@@ -1,6 +1,6 @@
 /* params.h - what the host hands to the kernels of this folder, by value: plain C, read by src/gpu/ and by every .cu.
- * Strides count elements. Rows of a query-shaped tensor: element (b, h, i) starts at b*batch + h*head + i*row, where for
- * ragged q `batch` is 0 and i counts from cu_seqlens_q[b]. Legend and semantics: src/pah.h. */
+ * Strides count elements. Rows of a query-shaped tensor: element (b, h, i) starts at b*batch + h*head + i*row, where
+ * for ragged q `batch` is 0 and i counts from cu_seqlens_q[b]. Legend and semantics: src/pah.h. */
 #ifndef PAH_KERNELS_PARAMS_H
 #define PAH_KERNELS_PARAMS_H
 
@@ -29,11 +29,11 @@ struct pah_attn_params {
   const int *seqused_k; /* 0: every sequence has seqlen_k keys */
   long long seqused_stride;
   struct pah_scale q_descale, k_descale, v_descale;
-  float *partial_out; /* decode with splits: [num_splits, B, H, D] */
-  float *partial_lse; /* [num_splits, B, H] */
+  float *partial_out;    /* decode with splits: [num_splits, B, H, D] */
+  float *partial_lse;    /* [num_splits, B, H] */
   struct pah_rows delta; /* backward: rowsum(dout * out), f32 */
-  long long num_blocks, block_size, max_blocks, seqlen_k, total_q;
-  int batch, heads, kv_heads, seqlen_q; /* seqlen_q of ragged q: all rows */
+  long long num_blocks, max_blocks, seqlen_k, total_q;
+  int block_size, batch, heads, kv_heads, seqlen_q; /* seqlen_q of ragged q: all rows */
   int num_splits;
   int causal;                    /* 0 none, 1 bottom-right, 2 top-left */
   int window_left, window_right; /* -1: no limit */

@@ -75,8 +75,7 @@ __device__ inline float to_float(fp8_e4m3 x) { /* the fn variant: no infinity, N
 }
 
 __device__ inline float to_float(fp8_e5m2 x) {
-  if ((x.bits & 0x7cu) == 0x7cu)
-    return bits_to_float((x.bits & 0x80u) << 24 | 0x7f800000u | (x.bits & 3u) << 21);
+  if ((x.bits & 0x7cu) == 0x7cu) return bits_to_float((x.bits & 0x80u) << 24 | 0x7f800000u | (x.bits & 3u) << 21);
   return decode_small<5, 2>(x.bits);
 }
 

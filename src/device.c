@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "gpu/gpu.h"
 
 static const struct pah_device_ops *const kinds[] = {&pah_cpu_ops, &pah_cuda_ops, &pah_sim_ops};
 enum { KIND_COUNT = sizeof kinds / sizeof *kinds };
@@ -97,11 +98,13 @@ void pah_device_release(struct pah_device *dev) {
     struct pah_device **at = &open_devices;
     while (*at != dev) at = &(*at)->next;
     *at = dev->next;
-    if (dev->ops->close) dev->ops->close(dev);
-    pthread_mutex_destroy(&dev->lock);
-    free(dev);
   }
   pthread_mutex_unlock(&list_lock);
+  if (left) return;
+  pah_gpu_forget(dev);
+  if (dev->ops->close) dev->ops->close(dev);
+  pthread_mutex_destroy(&dev->lock);
+  free(dev);
 }
 
 int pah_device_get_info(struct pah_device *dev, struct pah_device_info *info) {

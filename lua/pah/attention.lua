@@ -147,11 +147,18 @@ function M.kernels()
 end
 
 -- block_m, block_n of the naive GPU kernels by operation, dtype and head_dim.
-local wide, narrow = {[64] = {64, 32}, [128] = {32, 32}}, {[64] = {32, 32}, [128] = {16, 16}}
-local block_configs = {
-  fwd = {f32 = wide, f16 = wide, bf16 = wide, fp8_e4m3 = wide, fp8_e5m2 = wide},
-  bwd = {f32 = narrow, f16 = wide, bf16 = wide},
-}
+local function block_configs()
+  local configs, i, tile = {fwd = {}, bwd = {}}, 1, C.pah_tile_at(0)
+  while tile ~= nil do
+    local by_dtype, dtype = configs[tile.op == C.PAH_BWD and "bwd" or "fwd"], ffi.string(C.pah_dtype_name(tile.dtype))
+    by_dtype[dtype] = by_dtype[dtype] or {}
+    if tile.head_dim == 64 or tile.head_dim == 128 then
+      by_dtype[dtype][tile.head_dim] = {tile.block_m, tile.block_n}
+    end
+    tile, i = C.pah_tile_at(i), i + 1
+  end
+  return configs
+end
 
 local function pick(from, name, key)
   if from[key] then return from[key] end
@@ -164,7 +171,7 @@ end
 
 --- block_m, block_n of the naive GPU kernels: pah.block_config("fwd" or "bwd", head_dim, dtype).
 function M.block_config(op, head_dim, dtype)
-  local config = pick(pick(pick(block_configs, "op", op), "dtype", dtype), "head_dim", head_dim)
+  local config = pick(pick(pick(block_configs(), "op", op), "dtype", dtype), "head_dim", head_dim)
   return config[1], config[2]
 end
 

@@ -125,7 +125,7 @@ static int backward_part(struct job *j, const char *file, const char *kernel, co
   define(&call, j, "HEAD_DIM", j->s.D);
   define(&call, j, "BLOCK_M", t->block_m);
   define(&call, j, "BLOCK_N", t->block_n);
-  define_type(&call, j, "T", j->a->q.dtype);
+  define_type(&call, j, "IO_T", j->a->q.dtype);
   call.threads = 128;
   call.shared = shared;
   set_grid(&call, x, y, z);
@@ -156,17 +156,23 @@ static int backward(struct job *j) {
 
 static int check_support(const struct job *j, int op) {
   const struct pah_attn *a = j->a;
-  if (!pah_gpu_tile(op == PAH_BWD ? PAH_BWD : PAH_FWD, a->q.dtype, j->s.D))
+  const struct pah_attn_sizes *s = &j->s;
+  if (!pah_gpu_tile(op == PAH_BWD ? PAH_BWD : PAH_FWD, a->q.dtype, s->D))
     return pah_fail(PAH_EUNSUPPORTED,
                     "head_dim: the naive kernels of %s do not do %lld, must be 32, 64, 96, 128, 192 or "
                     "256",
-                    j->dev->ops->kind, (long long)j->s.D);
+                    j->dev->ops->kind, (long long)s->D);
   if (a->k_blocks.dtype != a->v_blocks.dtype)
     return pah_fail(PAH_EUNSUPPORTED, "v_blocks: dtype is %s, must be that of k_blocks (%s) for the naive kernels",
                     pah_dtype_name(a->v_blocks.dtype), pah_dtype_name(a->k_blocks.dtype));
-  int64_t z = op == PAH_BWD ? up(j->s.block_size, 16) : 0;
-  if (j->s.B > 65535 || j->s.H > 65535 || z > 65535 || j->s.num_blocks > INT_MAX || j->s.total_q > INT_MAX)
-    return pah_fail(PAH_EUNSUPPORTED, "q: the naive kernels take at most 65535 sequences and heads, and 2^31-1 rows");
+  int64_t z = op == PAH_BWD ? up(s->block_size, 16) : 0;
+  int64_t reach = s->max_blocks * s->block_size;
+  int open = a->seqused_k.dtype == PAH_NONE && a->seqlen_k < 0; /* every sequence has `reach` keys */
+  if (s->B > 65535 || s->H > 65535 || z > 65535 || s->num_blocks > INT_MAX || s->total_q > INT_MAX ||
+      s->block_size > INT_MAX || (open && reach > INT_MAX))
+    return pah_fail(PAH_EUNSUPPORTED,
+                    "q: the naive kernels take at most 65535 sequences and heads, and 2^31-1 queries, "
+                    "blocks, and tokens of a sequence");
   return PAH_OK;
 }
 

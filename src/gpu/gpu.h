@@ -9,6 +9,8 @@
 int pah_gpu_attention(struct pah_device *dev, int op, const struct pah_attn *a);
 int pah_gpu_merge(struct pah_device *dev, const struct pah_merge *m);
 int pah_gpu_kv_append(struct pah_device *dev, const struct pah_kv_append *c);
+/* Frees the built-in kernels of a device that closes: it has no reference left but theirs, which are not counted. */
+void pah_gpu_forget(struct pah_device *dev);
 
 /* ---- Between the files of this folder ---- */
 

@@ -39,6 +39,7 @@ static int compile(struct pah_device *dev, const struct pah_gpu_call *call, cons
     free(copy);
     return status;
   }
+  pah_device_release(dev); /* the module's reference; what called us has another. See pah_gpu_forget */
   m->key = copy;
   m->next = dev->kernels;
   dev->kernels = m;
@@ -63,6 +64,18 @@ int pah_gpu_call(struct pah_device *dev, const struct pah_gpu_call *call) {
                               .counters = -1,
                               .problem = call->problem};
   return pah_module_launch(m->module, call->kernel, &launch, NULL);
+}
+
+void pah_gpu_forget(struct pah_device *dev) {
+  dev->references++; /* so that no module's release closes the device again */
+  while (dev->kernels) {
+    struct pah_gpu_module *m = dev->kernels;
+    dev->kernels = m->next;
+    pah_device_retain(dev);
+    pah_module_release(m->module);
+    free(m->key);
+    free(m);
+  }
 }
 
 /* ---- Checks ---- */

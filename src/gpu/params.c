@@ -42,7 +42,7 @@ void pah_gpu_params(const struct pah_attn *a, const struct pah_attn_sizes *s, st
       .k_descale = scale(&a->k_descale),
       .v_descale = scale(&a->v_descale),
       .num_blocks = s->num_blocks,
-      .block_size = s->block_size,
+      .block_size = (int)s->block_size,
       .max_blocks = s->max_blocks,
       .seqlen_k = a->seqlen_k >= 0 ? a->seqlen_k : s->max_blocks * s->block_size,
       .total_q = s->total_q,
