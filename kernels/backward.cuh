@@ -9,21 +9,21 @@
 constexpr int THREADS = 128;
 constexpr int PITCH = HEAD_DIM + 1; /* of rows in shared memory, so that they start at different banks */
 
-/* Rows [first, first + rows) of queries as floats; zeros past the end of the sequence. */
+/* Queries [first, first + count) of a tensor like q as floats, a warp per row. */
 __device__ inline void load_rows(float *tile, const pah_rows &from, int b, int head, const sequence &s, int first,
-                                 int rows) {
-  for (int m = threadIdx.x / 32; m < rows; m += THREADS / 32) { /* a warp per row */
-    const IO_T *row = first + m < s.len_q ? row_at<IO_T>(from, b, head, s.first_row + first + m) : 0;
-    for (int d = threadIdx.x % 32; d < HEAD_DIM; d += 32) tile[m * PITCH + d] = row ? to_float(row[d]) : 0.0f;
+                                 int count) {
+  for (int m = threadIdx.x / 32; m < count; m += THREADS / 32) {
+    const IO_T *row = row_at<IO_T>(from, b, head, s.first_row + first + m);
+    for (int d = threadIdx.x % 32; d < HEAD_DIM; d += 32) tile[m * PITCH + d] = to_float(row[d]);
   }
 }
 
-/* Tokens [first, first + rows) likewise; zeros past the end, whatever the cache holds there. */
+/* Tokens [first, first + count) of k or v likewise. */
 __device__ inline void load_tokens(float *tile, const pah_attn_params &p, const pah_blocks &from, int b, int kv_head,
-                                   const sequence &s, int first, int rows) {
-  for (int n = threadIdx.x / 32; n < rows; n += THREADS / 32) {
-    const IO_T *token = first + n < s.len_k ? token_at<IO_T>(p, from, b, first + n, kv_head) : 0;
-    for (int d = threadIdx.x % 32; d < HEAD_DIM; d += 32) tile[n * PITCH + d] = token ? to_float(token[d]) : 0.0f;
+                                   int first, int count) {
+  for (int n = threadIdx.x / 32; n < count; n += THREADS / 32) {
+    const IO_T *token = token_at<IO_T>(p, from, b, first + n, kv_head);
+    for (int d = threadIdx.x % 32; d < HEAD_DIM; d += 32) tile[n * PITCH + d] = to_float(token[d]);
   }
 }
 

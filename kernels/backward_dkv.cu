@@ -28,49 +28,49 @@ __device__ tiles divide(float *shared) {
 
 constexpr float NOT_VISIBLE = -1; /* in place of a weight */
 
-/* Adds what BLOCK_M queries of a head say to the sums of `slots` slots, which hold the tokens from first_token on. */
+/* Adds what the queries of a head from first_q on, BLOCK_M at most, say to the sums of our tokens. */
 __device__ void add_queries(const pah_attn_params &p, const tiles &t, int b, int head, const sequence &s, int first_q,
-                            int first_token, int slots, float *dk, float *dv) {
-  int n = threadIdx.x / PER_SLOT, part = threadIdx.x % PER_SLOT;
-  load_rows(t.q, p.q, b, head, s, first_q, BLOCK_M);
-  load_rows(t.d_out, p.dout, b, head, s, first_q, BLOCK_M);
-  for (int m = threadIdx.x; m < BLOCK_M; m += THREADS) {
-    bool inside = first_q + m < s.len_q;
-    t.lse[m] = inside ? *row_at<float>(p.lse, b, head, s.first_row + first_q + m) : 0.0f;
-    t.delta[m] = inside ? *row_at<float>(p.delta, b, head, s.first_row + first_q + m) : 0.0f;
+                            int first_token, int tokens, float *dk, float *dv) {
+  int n = threadIdx.x / PER_SLOT, part = threadIdx.x % PER_SLOT, rows = at_most(s.len_q - first_q, BLOCK_M);
+  load_rows(t.q, p.q, b, head, s, first_q, rows);
+  load_rows(t.d_out, p.dout, b, head, s, first_q, rows);
+  for (int m = threadIdx.x; m < rows; m += THREADS) {
+    t.lse[m] = *row_at<float>(p.lse, b, head, s.first_row + first_q + m);
+    t.delta[m] = *row_at<float>(p.delta, b, head, s.first_row + first_q + m);
   }
   __syncthreads();
-  for (int m = part; m < BLOCK_M; m += PER_SLOT) {
+  float *weights = t.weights + n * (BLOCK_M + 1), *products = t.products + n * (BLOCK_M + 1);
+  for (int m = part; m < rows && n < tokens; m += PER_SLOT) {
     gradient g = {NOT_VISIBLE, 0};
     visible_keys keys = visible_to(p, s, first_q + m);
-    if (n < slots && first_q + m < s.len_q && first_token + n >= keys.first && first_token + n <= keys.last)
+    if (first_token + n >= keys.first && first_token + n <= keys.last)
       g = gradient_of(p, t.q + m * PITCH, t.k + n * PITCH, t.d_out + m * PITCH, t.v + n * PITCH, t.lse[m], t.delta[m]);
-    t.weights[n * (BLOCK_M + 1) + m] = g.p;
-    t.products[n * (BLOCK_M + 1) + m] = g.product;
+    weights[m] = g.p;
+    products[m] = g.product;
   }
   __syncthreads();
-  for (int m = 0; m < BLOCK_M; m++) {
-    float weight = t.weights[n * (BLOCK_M + 1) + m], product = t.products[n * (BLOCK_M + 1) + m];
-    for (int c = 0; c < COLUMNS && weight != NOT_VISIBLE; c++) {
-      dv[c] += weight * t.d_out[m * PITCH + part + PER_SLOT * c];
-      dk[c] += product * t.q[m * PITCH + part + PER_SLOT * c];
+  for (int m = 0; m < rows && n < tokens; m++) {
+    if (weights[m] == NOT_VISIBLE) continue;
+    for (int c = 0; c < COLUMNS; c++) {
+      dv[c] += weights[m] * t.d_out[m * PITCH + part + PER_SLOT * c];
+      dk[c] += products[m] * t.q[m * PITCH + part + PER_SLOT * c];
     }
   }
   __syncthreads(); /* the tiles are free again */
 }
 
-/* One use of the physical block: token first_token of sequence b stands in the first of our slots. */
+/* One use of the physical block: our slots hold `tokens` tokens of sequence b, from first_token on. */
 __device__ void add_use(const pah_attn_params &p, const tiles &t, int b, int kv_head, const sequence &s,
-                        int first_token, int slots, float *dk, float *dv) {
-  load_tokens(t.k, p, p.k, b, kv_head, s, first_token, slots);
-  load_tokens(t.v, p, p.v, b, kv_head, s, first_token, slots);
+                        int first_token, int tokens, float *dk, float *dv) {
+  load_tokens(t.k, p, p.k, b, kv_head, first_token, tokens);
+  load_tokens(t.v, p, p.v, b, kv_head, first_token, tokens);
   int group = p.heads / p.kv_heads;
   for (int head = kv_head * group; head < (kv_head + 1) * group; head++)
     for (int first_q = 0; first_q < s.len_q; first_q += BLOCK_M) {
-      int last_q = first_q + BLOCK_M < s.len_q ? first_q + BLOCK_M - 1 : s.len_q - 1;
+      int last_q = first_q + at_most(s.len_q - first_q, BLOCK_M) - 1;
       if (visible_to(p, s, last_q).last < first_token) continue; /* all of them come before our tokens */
-      if (visible_to(p, s, first_q).first >= first_token + slots) break;
-      add_queries(p, t, b, head, s, first_q, first_token, slots, dk, dv);
+      if (visible_to(p, s, first_q).first >= first_token + tokens) break;
+      add_queries(p, t, b, head, s, first_q, first_token, tokens, dk, dv);
     }
   __syncthreads(); /* K and V are free again */
 }
@@ -80,13 +80,15 @@ extern "C" __global__ void __launch_bounds__(THREADS) backward_dkv(pah_attn_para
   tiles t = divide(shared);
   long long block = blockIdx.x;
   int kv_head = blockIdx.y, first_slot = blockIdx.z * BLOCK_N;
-  int slots = p.block_size - first_slot < BLOCK_N ? p.block_size - first_slot : BLOCK_N;
+  int slots = at_most(p.block_size - first_slot, BLOCK_N);
   float dk[COLUMNS] = {}, dv[COLUMNS] = {};
   for (int b = 0; b < p.batch; b++) {
     sequence s = sequence_of(p, b);
-    for (long long i = 0; i * p.block_size + first_slot < s.len_k; i++)
-      if (p.block_table[b * p.table_batch + i * p.table_block] == block)
-        add_use(p, t, b, kv_head, s, (int)(i * p.block_size) + first_slot, slots, dk, dv);
+    for (long long i = 0; i * p.block_size + first_slot < s.len_k; i++) {
+      if (p.block_table[b * p.table_batch + i * p.table_block] != block) continue;
+      int first_token = (int)(i * p.block_size) + first_slot;
+      add_use(p, t, b, kv_head, s, first_token, at_most(s.len_k - first_token, slots), dk, dv);
+    }
   }
   int n = threadIdx.x / PER_SLOT, slot = first_slot + n, part = threadIdx.x % PER_SLOT;
   if (n >= slots) return;

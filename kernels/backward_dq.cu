@@ -14,25 +14,29 @@ extern "C" __global__ void __launch_bounds__(THREADS) backward_dq(pah_attn_param
   int b = blockIdx.z, head = blockIdx.y, kv_head = head / (p.heads / p.kv_heads), first_q = blockIdx.x * BLOCK_M;
   sequence s = sequence_of(p, b);
   if (first_q >= s.len_q) return; /* the whole thread block */
-  load_rows(q_tile, p.q, b, head, s, first_q, BLOCK_M);
-  load_rows(dout_tile, p.dout, b, head, s, first_q, BLOCK_M);
+  int rows = at_most(s.len_q - first_q, BLOCK_M);
+  load_rows(q_tile, p.q, b, head, s, first_q, rows);
+  load_rows(dout_tile, p.dout, b, head, s, first_q, rows);
   __syncthreads();
 
   int m = threadIdx.x / PER_ROW, part = threadIdx.x % PER_ROW;
-  int last_q = first_q + BLOCK_M < s.len_q ? first_q + BLOCK_M - 1 : s.len_q - 1;
-  bool inside = first_q + m < s.len_q;
-  int row = inside ? first_q + m : last_q;
-  visible_keys mine = visible_to(p, s, row);
-  float delta = 0, lse = *row_at<float>(p.lse, b, head, s.first_row + row);
-  const IO_T *out = row_at<IO_T>(p.out, b, head, s.first_row + row);
-  for (int d = 0; d < HEAD_DIM; d++) delta += dout_tile[(row - first_q) * PITCH + d] * to_float(out[d]);
-  if (inside && part == 0) *row_at<float>(p.delta, b, head, s.first_row + row) = delta;
+  long long row = s.first_row + first_q + m;
+  visible_keys mine = {0, -1}; /* a row past the end sees nothing, but helps to load */
+  float lse = 0, delta = 0;
+  if (m < rows) {
+    mine = visible_to(p, s, first_q + m);
+    lse = *row_at<float>(p.lse, b, head, row);
+    const IO_T *out = row_at<IO_T>(p.out, b, head, row);
+    for (int d = 0; d < HEAD_DIM; d++) delta += dout_tile[m * PITCH + d] * to_float(out[d]);
+    if (part == 0) *row_at<float>(p.delta, b, head, row) = delta;
+  }
 
-  int begin = visible_to(p, s, first_q).first / BLOCK_N * BLOCK_N, end = visible_to(p, s, last_q).last + 1;
+  int begin = visible_to(p, s, first_q).first / BLOCK_N * BLOCK_N, end = visible_to(p, s, first_q + rows - 1).last + 1;
   float sum[COLUMNS] = {};
   for (int first = begin; first < end; first += BLOCK_N) {
-    load_tokens(k_tile, p, p.k, b, kv_head, s, first, BLOCK_N);
-    load_tokens(v_tile, p, p.v, b, kv_head, s, first, BLOCK_N);
+    int count = at_most(s.len_k - first, BLOCK_N);
+    load_tokens(k_tile, p, p.k, b, kv_head, first, count);
+    load_tokens(v_tile, p, p.v, b, kv_head, first, count);
     __syncthreads();
     visible_keys now = within(mine, first, BLOCK_N);
     for (int n = now.first + part; n <= now.last; n += PER_ROW) {
@@ -46,7 +50,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) backward_dq(pah_attn_param
         sum[c] += products[m * (BLOCK_N + 1) + n] * k_tile[n * PITCH + part + PER_ROW * c];
     __syncthreads(); /* the tiles are free again */
   }
-  if (!inside) return;
-  IO_T *dq = row_at<IO_T>(p.dq, b, head, s.first_row + row);
+  if (m >= rows) return;
+  IO_T *dq = row_at<IO_T>(p.dq, b, head, row);
   for (int c = 0; c < COLUMNS; c++) from_float(dq[part + PER_ROW * c], sum[c]);
 }

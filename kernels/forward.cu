@@ -12,12 +12,12 @@ constexpr int PER_ROW = THREADS / BLOCK_M;  /* threads that share a row */
 constexpr int COLUMNS = HEAD_DIM / PER_ROW; /* of the output, per thread */
 constexpr int PITCH = HEAD_DIM + 1;         /* of rows in shared memory, so that they start at different banks */
 
-/* The tile's K or V as floats; rows past the end of the sequence are zeros, whatever the cache holds there. */
+/* K or V of tokens [first, first + count) as floats, a warp per token. */
 __device__ void load_tile(float *tile, const pah_attn_params &p, const pah_blocks &blocks, int b, int kv_head,
-                          int first, int len_k) {
-  for (int n = threadIdx.x / 32; n < BLOCK_N; n += THREADS / 32) { /* a warp per row */
-    const KV_T *token = first + n < len_k ? token_at<KV_T>(p, blocks, b, first + n, kv_head) : 0;
-    for (int d = threadIdx.x % 32; d < HEAD_DIM; d += 32) tile[n * PITCH + d] = token ? to_float(token[d]) : 0.0f;
+                          int first, int count) {
+  for (int n = threadIdx.x / 32; n < count; n += THREADS / 32) {
+    const KV_T *token = token_at<KV_T>(p, blocks, b, first + n, kv_head);
+    for (int d = threadIdx.x % 32; d < HEAD_DIM; d += 32) tile[n * PITCH + d] = to_float(token[d]);
   }
 }
 
@@ -37,22 +37,24 @@ extern "C" __global__ void __launch_bounds__(THREADS) forward(pah_attn_params p)
   int first_q = blockIdx.x * BLOCK_M;
   sequence s = sequence_of(p, b);
   if (first_q >= s.len_q) return; /* the whole thread block */
+  int rows = at_most(s.len_q - first_q, BLOCK_M);
 
   float qk_descale = descale_of(p.q_descale, b, kv_head) * descale_of(p.k_descale, b, kv_head);
-  for (int m = threadIdx.x / 32; m < BLOCK_M; m += THREADS / 32) {
-    const Q_T *row = first_q + m < s.len_q ? row_at<Q_T>(p.q, b, head, s.first_row + first_q + m) : 0;
-    for (int d = threadIdx.x % 32; d < HEAD_DIM; d += 32) q_tile[m * PITCH + d] = row ? to_float(row[d]) : 0.0f;
+  for (int m = threadIdx.x / 32; m < rows; m += THREADS / 32) {
+    const Q_T *row = row_at<Q_T>(p.q, b, head, s.first_row + first_q + m);
+    for (int d = threadIdx.x % 32; d < HEAD_DIM; d += 32) q_tile[m * PITCH + d] = to_float(row[d]);
   }
 
   int m = threadIdx.x / PER_ROW, part = threadIdx.x % PER_ROW;
-  int last_q = first_q + BLOCK_M < s.len_q ? first_q + BLOCK_M - 1 : s.len_q - 1;
-  visible_keys mine = visible_to(p, s, first_q + m < s.len_q ? first_q + m : last_q);
+  visible_keys mine = {0, -1}; /* a row past the end sees nothing, but helps to load */
+  if (m < rows) mine = visible_to(p, s, first_q + m);
   /* Tiles that any row of this thread block sees: both ends of what is visible move forward with the row. */
-  int begin = visible_to(p, s, first_q).first / BLOCK_N * BLOCK_N, end = visible_to(p, s, last_q).last + 1;
+  int begin = visible_to(p, s, first_q).first / BLOCK_N * BLOCK_N, end = visible_to(p, s, first_q + rows - 1).last + 1;
 
   float max = negative_infinity(), total = 0, sum[COLUMNS] = {};
   for (int first = begin; first < end; first += BLOCK_N) {
-    load_tile(kv_tile, p, p.k, b, kv_head, first, s.len_k);
+    int count = at_most(s.len_k - first, BLOCK_N);
+    load_tile(kv_tile, p, p.k, b, kv_head, first, count);
     __syncthreads();
 
     visible_keys now = within(mine, first, BLOCK_N);
@@ -63,7 +65,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) forward(pah_attn_params p)
     }
     __syncthreads(); /* the scores are there, and nobody needs K any more */
 
-    load_tile(kv_tile, p, p.v, b, kv_head, first, s.len_k);
+    load_tile(kv_tile, p, p.v, b, kv_head, first, count);
     float old_max = max;
     for (int n = now.first; n <= now.last; n++) max = fmaxf(max, scores[m * (BLOCK_N + 1) + n]);
     float base = exponent_base(max), shrink = expf(old_max - base);
@@ -78,6 +80,6 @@ extern "C" __global__ void __launch_bounds__(THREADS) forward(pah_attn_params p)
     }
     __syncthreads(); /* tile and scores are free again */
   }
-  if (first_q + m < s.len_q)
+  if (m < rows)
     store_row(p, b, head, s.first_row + first_q + m, part, sum, max, total, descale_of(p.v_descale, b, kv_head));
 }

@@ -4,6 +4,10 @@
 #include "params.h"
 #include "types.cuh"
 
+__device__ inline int at_most(int count, int limit) {
+  return count < limit ? count : limit;
+}
+
 struct sequence {
   int len_q, len_k;
   long long first_row; /* of its queries, in the count of pah_rows::row */
