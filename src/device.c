@@ -123,6 +123,20 @@ int pah_device_synchronize(struct pah_device *dev) {
   return dev->ops->synchronize ? dev->ops->synchronize(dev) : PAH_OK;
 }
 
+int pah_device_set(struct pah_device *dev, const char *name, const char *value) {
+  if (!strcmp(name, "check")) {
+    if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
+      return pah_fail(PAH_EINVAL, "check: is \"%.32s\", must be 0 or 1", value);
+    if (*value == '0' && (dev->ops->host_readable || dev->info.host_memory))
+      return pah_fail(PAH_EINVAL, "check: is 0, but %s always checks block tables and lengths", dev->info.name);
+    dev->check_off = *value == '0';
+    return PAH_OK;
+  }
+  if (!dev->ops->set)
+    return pah_fail(PAH_EINVAL, "%.32s: is not a setting of %s, which has none of its own", name, dev->info.name);
+  return dev->ops->set(dev, name, value);
+}
+
 int pah_device_alloc(struct pah_device *dev, int64_t bytes, void **data) {
   int status = dev->ops->alloc(dev, bytes, data);
   if (status) return status;

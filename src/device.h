@@ -26,8 +26,9 @@ struct pah_device_ops {
   int (*copy_in)(struct pah_device *dev, void *dst, const void *src,
                  int64_t bytes); /* host to device; optional on host memory */
   int (*copy_out)(struct pah_device *dev, void *dst, const void *src,
-                  int64_t bytes);             /* device to host; optional on host memory */
-  int (*synchronize)(struct pah_device *dev); /* optional: every call is synchronous */
+                  int64_t bytes);                                          /* device to host; optional on host memory */
+  int (*synchronize)(struct pah_device *dev);                              /* optional: every call is synchronous */
+  int (*set)(struct pah_device *dev, const char *name, const char *value); /* optional: no settings of its own */
   /* The problem is checked: dtypes, shapes, devices and, where info.host_memory is 1, the contents of the tables. */
   int (*attention)(struct pah_device *dev, int op, const struct pah_attn *a);
   int (*merge)(struct pah_device *dev, const struct pah_merge *m);
@@ -53,6 +54,7 @@ struct pah_device {
   int64_t references; /* under `lock`, like all below */
   struct pah_memory memory;
   struct pah_gpu_module *kernels; /* built-in kernels compiled so far (gpu/modules.c) */
+  int check_off;                  /* the setting "check" is 0 */
   struct pah_device *next;        /* in the list of open devices */
   pthread_mutex_t lock;
 };

@@ -89,6 +89,9 @@ void pah_device_release(struct pah_device *device);
 int pah_device_get_info(struct pah_device *device, struct pah_device_info *info);
 void pah_device_get_memory(struct pah_device *device, struct pah_memory *memory);
 int pah_device_synchronize(struct pah_device *device);
+/* A setting, until it is set again. sim: schedule (order, reverse, random), seed, limit (seconds), counters (0, 1) of
+ * launches that do not say otherwise. cuda: check (0, 1): a kernel looks over block tables and lengths before use. */
+int pah_device_set(struct pah_device *device, const char *name, const char *value);
 const char *pah_device_kind(int64_t i);  /* "cpu", "cuda", "sim"; NULL past the last: the list for `pah info` */
 int pah_device_usable(const char *name); /* 0, or PAH_EDEVICE with the reason and its cure in pah_error() */
 
@@ -331,8 +334,8 @@ struct pah_tensor_map {
   uint64_t words[16];
 };
 /* For boxes of box[0] x ... elements, in the order of the tensor's dimensions: 1 to 5 of them, the last with stride 1.
- * Coordinates in kernels are the other way round, innermost first. What lies outside the tensor is read as zero. The map
- * holds the address of the tensor's data, not a reference to it. */
+ * Coordinates in kernels are the other way round, innermost first. What lies outside the tensor is read as zero. The
+ * map holds the address of the tensor's data, not a reference to it. */
 int pah_tensor_map(const struct pah_tensor *tensor, const int64_t *box, int32_t swizzle, struct pah_tensor_map *map);
 
 /* The implementations that there are, one list (src/kernels.h). */

@@ -38,6 +38,23 @@ end
 --- Waits until everything called so far is done.
 function Device:synchronize() check(C.pah_device_synchronize(self.handle)) end
 
+local function setting(name, value)
+  if type(value) == "boolean" then return value and "1" or "0" end
+  if type(value) == "number" then return ("%.17g"):format(value) end
+  if type(value) ~= "string" then errors.raisef("%s: is a %s, must be a string, number or boolean", name, type(value)) end
+  return value
+end
+
+--- Settings until they are set again: dev:set{schedule = "random", seed = 3}. See doc/lua-api.md.
+function Device:set(settings)
+  if type(settings) ~= "table" then
+    errors.raisef("set: is called with a %s, must be called with a table of settings", type(settings))
+  end
+  for name, value in pairs(settings) do
+    check(C.pah_device_set(self.handle, tostring(name), setting(tostring(name), value)))
+  end
+end
+
 function Device:__tostring() return ("pah.device %q"):format(self.name) end
 
 local best -- "cuda" or "cpu"; asked for once, since looking for a driver takes long

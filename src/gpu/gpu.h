@@ -29,8 +29,8 @@ int pah_gpu_call(struct pah_device *dev, const struct pah_gpu_call *call);
 void pah_gpu_define(struct pah_gpu_call *call, char *text, size_t bytes, const char *name, int64_t value);
 const char *pah_gpu_type(int dtype); /* the name in kernels/types.cuh */
 
-/* Whether contents of device arrays are checked by a kernel here: where the host cannot read, unless PAH_CUDA_CHECK=0.
- */
+/* Whether contents of device arrays are checked by a kernel here: where the host cannot read them, unless the setting
+ * "check" or PAH_CUDA_CHECK is 0. */
 int pah_gpu_checks(const struct pah_device *dev);
 /* Runs a check kernel of check.cu that sets a flag; *broken is the flag. */
 int pah_gpu_check(struct pah_device *dev, const char *kernel, const void *params, int *broken);

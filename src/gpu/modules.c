@@ -82,7 +82,7 @@ void pah_gpu_forget(struct pah_device *dev) {
 
 int pah_gpu_checks(const struct pah_device *dev) {
   const char *asked = getenv("PAH_CUDA_CHECK");
-  return !dev->ops->host_readable && !(asked && !strcmp(asked, "0"));
+  return !dev->ops->host_readable && !dev->check_off && !(asked && !strcmp(asked, "0"));
 }
 
 int pah_gpu_check(struct pah_device *dev, const char *kernel, const void *params, int *broken) {

@@ -47,22 +47,56 @@ static int sim_usable(const char *arg) {
                   asked ? "PAH_SIM_CXX names no program: " : "no C++ compiler is found", asked ? asked : "");
 }
 
-static int read_settings(struct pah_launch *d) {
-  const char *schedule = getenv("PAH_SIM_SCHEDULE"), *seed = getenv("PAH_SIM_SEED");
-  const char *limit = getenv("PAH_SIM_LIMIT"), *counters = getenv("PAH_SIM_COUNTERS");
+static const struct {
+  const char *name, *variable;
+} settings[] = {{"schedule", "PAH_SIM_SCHEDULE"},
+                {"seed", "PAH_SIM_SEED"},
+                {"limit", "PAH_SIM_LIMIT"},
+                {"counters", "PAH_SIM_COUNTERS"}};
+enum { SCHEDULE, SEED, LIMIT, COUNTERS, SETTING_COUNT };
+
+static int set_schedule(struct pah_launch *d, const char *what, const char *value) {
   static const char *const names[] = {"order", "reverse", "random"};
-  *d = (struct pah_launch){.schedule = PAH_IN_ORDER};
-  if (schedule && *schedule) {
-    for (d->schedule = 0; d->schedule < 3 && strcmp(schedule, names[d->schedule]) != 0;) d->schedule++;
-    if (d->schedule == 3)
-      return pah_fail(PAH_EINVAL, "PAH_SIM_SCHEDULE: is \"%.32s\", must be order, reverse or random", schedule);
-  }
-  if (seed && *seed) d->seed = strtoull(seed, NULL, 0);
+  for (int i = 0; i < 3; i++)
+    if (!strcmp(value, names[i])) return d->schedule = i, PAH_OK;
+  return pah_fail(PAH_EINVAL, "%s: is \"%.32s\", must be order, reverse or random", what, value);
+}
+
+/* `what` is the name of the setting in errors: its own, or that of the variable. */
+static int set_default(struct pah_launch *d, int setting, const char *what, const char *value) {
   char *end = NULL;
-  if (limit && *limit && (!((d->limit = strtod(limit, &end)) > 0) || *end))
-    return pah_fail(PAH_EINVAL, "PAH_SIM_LIMIT: is \"%.32s\", must be a number of seconds", limit);
-  d->counters = counters && !strcmp(counters, "1");
+  if (setting == SCHEDULE) return set_schedule(d, what, value);
+  if (setting == SEED) {
+    uint64_t seed = strtoull(value, &end, 0);
+    if (end == value || *end || *value == '-')
+      return pah_fail(PAH_EINVAL, "%s: is \"%.32s\", must be a whole number, 0 or more", what, value);
+    d->seed = seed;
+  } else if (setting == LIMIT) {
+    double limit = strtod(value, &end);
+    if (!(limit > 0) || *end) return pah_fail(PAH_EINVAL, "%s: is \"%.32s\", must be a number of seconds", what, value);
+    d->limit = limit;
+  } else {
+    if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
+      return pah_fail(PAH_EINVAL, "%s: is \"%.32s\", must be 0 or 1", what, value);
+    d->counters = *value == '1';
+  }
   return PAH_OK;
+}
+
+static int read_settings(struct pah_launch *d) {
+  int status = PAH_OK;
+  *d = (struct pah_launch){.schedule = PAH_IN_ORDER};
+  for (int i = 0; i < SETTING_COUNT && !status; i++) {
+    const char *value = getenv(settings[i].variable);
+    if (value && *value) status = set_default(d, i, settings[i].variable, value);
+  }
+  return status;
+}
+
+static int sim_set(struct pah_device *dev, const char *name, const char *value) {
+  for (int i = 0; i < SETTING_COUNT; i++)
+    if (!strcmp(name, settings[i].name)) return set_default(&((struct state *)dev->state)->defaults, i, name, value);
+  return pah_fail(PAH_EINVAL, "%s: is not a setting of sim, must be schedule, seed, limit or counters", name);
 }
 
 static int sim_open(struct pah_device *dev, const char *arg) {
@@ -207,6 +241,7 @@ const struct pah_device_ops pah_sim_ops = {
     .free = sim_free,
     .copy_in = sim_copy_in,
     .copy_out = sim_copy_out,
+    .set = sim_set,
     .attention = pah_gpu_attention,
     .merge = pah_gpu_merge,
     .kv_append = pah_gpu_kv_append,
