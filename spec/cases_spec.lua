@@ -29,12 +29,13 @@ local function run(case, device, kernel)
   return refusal and "refused" or {tostring(results)}, refusal
 end
 
--- What is long only to fill a machine is shorter on sim.
+-- Lengths that no case is about are shorter on sim.
 local function shortened(case)
   local copy = {}
   for name, value in pairs(case) do copy[name] = value end
   copy.len_k = {}
   for b, len in ipairs(case.len_k) do copy.len_k[b] = len > 400 and math.floor(len / 5) or len end
+  if case.len_k == cases.plain_len_k then copy.len_k = case.op == "decode" and {37, 5, 50} or {19, 5, 34} end
   return copy
 end
 

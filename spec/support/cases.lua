@@ -72,6 +72,8 @@ local AXES = {
 
 local PLAIN = {H = 4, Hkv = 2, D = 64, block_size = 16, len_q = 9, len_k = {37, 20, 50}}
 
+M.plain_len_k = PLAIN.len_k
+
 -- ---- Mixtures ---------------------------------------------------------------------------------------------------
 
 -- Numbers in [0, n) from a linear congruential generator: the same on every machine and Lua.
