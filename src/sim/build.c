@@ -107,8 +107,8 @@ static void drop(struct command *c) {
   for (int i = 0; i < c->count; i++) free(c->argv[i]);
 }
 
-static void add_flags(struct command *c, const struct pah_module *m, int arch, const char *headers,
-                      const char *compiler) {
+/* All that a precompiled header and the source have to agree on. */
+static void add_flags(struct command *c, int arch, const char *compiler) {
   static const char *const all[] = {"-std=c++17",
                                     "-O2",
                                     "-gdwarf-4",
@@ -138,13 +138,13 @@ static void add_flags(struct command *c, const struct pah_module *m, int arch, c
   for (size_t i = 0; i < sizeof clang / sizeof *clang && is_clang(compiler); i++) add(c, "%s", clang[i]);
   add(c, "-D__CUDA_ARCH__=%d", arch * 10);
   if (arch == 90) add(c, "-D__CUDA_ARCH_FEAT_SM90_ALL=1");
-  for (char **d = m->defines; *d; d++) add(c, "-D%s", *d);
+}
+
+static void add_folders(struct command *c, const struct pah_module *m, const char *headers) {
   add(c, "-iquote");
   add(c, "%s", m->include[0]);
   add(c, "-I%s", headers); /* before any toolkit's headers of the same names */
   for (char **i = m->include; *i; i++) add(c, "-I%s", *i);
-  add(c, "-include");
-  add(c, "pah_sim.h");
 }
 
 /* ---- The steps ---- */
@@ -154,6 +154,21 @@ static int write_text(const char *path, const char *text, const char *more) {
   int written = f && fputs(text, f) >= 0 && fputs(more, f) >= 0;
   if (f && fclose(f)) written = 0;
   return written ? PAH_OK : pah_fail(PAH_EIO, "%s: cannot be written: %s", path, strerror(errno));
+}
+
+/* The defines, behind our header instead of on the command line: a macro T or N must not reach into it. */
+static char *beginning(const struct pah_module *m) {
+  char *text = NULL;
+  size_t bytes = 0;
+  FILE *f = open_memstream(&text, &bytes);
+  if (!f) return NULL;
+  for (char **d = m->defines; *d; d++) {
+    const char *value = strchr(*d, '=');
+    fprintf(f, "#define %.*s %s\n", (int)(value ? value - *d : (long)strlen(*d)), *d, value ? value + 1 : "1");
+  }
+  fprintf(f, "#line 1 \"%s\"\n", m->path);
+  fclose(f);
+  return text;
 }
 
 /* What finds the kernels again: an entry and a signature each (include/pah_sim_entry.h). */
@@ -179,18 +194,42 @@ static int compile_error(const char *compiler, int exit_status, const char *outp
                   is_asm ? "(inline PTX cannot be simulated: call the functions of ptx.cuh instead)" : "");
 }
 
+/* pah_sim.h is most of what there is to compile, so g++ keeps it compiled (KEY.h.gch) beside a header that includes it
+ * (KEY.h) and stands in where the other does not fit. Writes what is to be included into `path`. */
+static void prepare_header(int arch, const char *compiler, const char *salt, char *path, size_t bytes) {
+  char key[PAH_KEY_SIZE], ready[PATH_MAX], temporary[PATH_MAX], text[PATH_MAX + 32], *output;
+  struct pah_hash hash;
+  pah_data_path(path, bytes, "src/sim/include/pah_sim.h");
+  snprintf(text, sizeof text, "#include \"%s\"\n", path);
+  pah_hash_init(&hash);
+  pah_hash_string(&hash, salt);
+  pah_hash_finish(&hash, key);
+  int found = is_clang(compiler) ? -1 : pah_cache_find(key, "h.gch", ready, sizeof ready);
+  if (found == 0 && !pah_cache_put(key, "h", text, strlen(text)) && !pah_cache_temporary(temporary, sizeof temporary)) {
+    struct command c = {.count = 0};
+    add(&c, "%s", compiler);
+    add_flags(&c, arch, compiler);
+    const char *const rest[] = {"-x", "c++-header", path, "-o", temporary};
+    for (int i = 0; i < 5; i++) add(&c, "%s", rest[i]);
+    if (!run(c.argv, &output))
+      found = !pah_cache_commit(temporary, key, "h.gch", ready, sizeof ready);
+    else
+      unlink(temporary);
+    free(output);
+    drop(&c);
+  }
+  if (found == 1) snprintf(path, bytes, "%.*s", (int)(strlen(ready) - strlen(".gch")), ready);
+}
+
 static int compile_object(const struct pah_module *m, int arch, const char *compiler, const char *headers,
-                          const char *source, const char *object) {
+                          const char *forced, const char *source, const char *object) {
   struct command c = {.count = 0};
   char *output;
   add(&c, "%s", compiler);
-  add_flags(&c, m, arch, headers, compiler);
-  add(&c, "-x");
-  add(&c, "c++");
-  add(&c, "-c");
-  add(&c, "%s", source);
-  add(&c, "-o");
-  add(&c, "%s", object);
+  add_flags(&c, arch, compiler);
+  add_folders(&c, m, headers);
+  const char *const rest[] = {"-include", forced, "-x", "c++", "-c", source, "-o", object};
+  for (int i = 0; i < 8; i++) add(&c, "%s", rest[i]);
   int exit_status = run(c.argv, &output);
   int status = exit_status ? compile_error(compiler, exit_status, output, m) : PAH_OK;
   free(output);
@@ -229,20 +268,21 @@ static int link_object(const struct pah_module *m, const char *compiler, const c
 }
 
 /* All steps in files beside `result`. */
-static int make(const struct pah_module *m, int arch, const char *compiler, const char *headers, const char *result) {
-  char source[PATH_MAX + 8], object[PATH_MAX + 8], assembly[PATH_MAX + 8], first[PATH_MAX + 32];
+static int make(const struct pah_module *m, int arch, const char *compiler, const char *headers, const char *forced,
+                const char *result) {
+  char source[PATH_MAX + 8], object[PATH_MAX + 8], assembly[PATH_MAX + 8];
   snprintf(source, sizeof source, "%s.cpp", result);
   snprintf(object, sizeof object, "%s.o", result);
   snprintf(assembly, sizeof assembly, "%s.s", result);
-  snprintf(first, sizeof first, "#line 1 \"%s\"\n", m->path);
-  char *tail = entries(m), *names = NULL, *whole = NULL;
+  char *first = beginning(m), *tail = entries(m), *names = NULL, *whole = NULL;
   uint64_t bytes = 0;
-  if (!tail || asprintf(&whole, "%s%s", first, m->text) < 0) {
+  if (!first || !tail || asprintf(&whole, "%s%s", first, m->text) < 0) {
+    free(first);
     free(tail);
     return pah_fail(PAH_ENOMEM, "%s: no memory", m->path);
   }
   int status = write_text(source, whole, tail);
-  if (!status) status = compile_object(m, arch, compiler, headers, source, object);
+  if (!status) status = compile_object(m, arch, compiler, headers, forced, source, object);
   if (!status) status = sim_elf_shared(object, &names, &bytes);
   if (!status) status = write_shared(assembly, names, bytes);
   if (!status) status = link_object(m, compiler, object, assembly, result);
@@ -251,6 +291,7 @@ static int make(const struct pah_module *m, int arch, const char *compiler, cons
   unlink(assembly);
   free(names);
   free(whole);
+  free(first);
   free(tail);
   return status;
 }
@@ -297,7 +338,8 @@ static void make_salt(const char *compiler, int arch, const char *headers, char 
 }
 
 int sim_build(struct pah_module *m, int arch, struct sim_image **image) {
-  char headers[PATH_MAX], salt[PATH_MAX + 128], key[PAH_KEY_SIZE], path[PATH_MAX], temporary[PATH_MAX];
+  char headers[PATH_MAX], salt[PATH_MAX + 128], key[PAH_KEY_SIZE], path[PATH_MAX], temporary[PATH_MAX],
+      forced[PATH_MAX];
   const char *compiler = sim_compiler();
   if (!compiler) return pah_fail(PAH_EDEVICE, "sim: no C++ compiler is left; install g++ or set PAH_SIM_CXX");
   pah_data_path(headers, sizeof headers, "src/sim/include");
@@ -307,7 +349,8 @@ int sim_build(struct pah_module *m, int arch, struct sim_image **image) {
   if (found < 0) return found;
   if (found && cached && !open_image(path, image)) return PAH_OK; /* a damaged one is made again */
   int status = pah_cache_temporary(temporary, sizeof temporary);
-  if (!status) status = make(m, arch, compiler, headers, temporary);
+  if (!status) prepare_header(arch, compiler, salt, forced, sizeof forced);
+  if (!status) status = make(m, arch, compiler, headers, forced, temporary);
   if (!status && cached) {
     status = pah_cache_commit(temporary, key, "so", path, sizeof path);
     return status ? status : open_image(path, image);
