@@ -27,6 +27,24 @@ describe("devices", function()
     assert.is_true(known, info.isa)
   end)
 
+  it("take the settings that they have, and name them", function()
+    local cpu = pah.device "cpu"
+    refused("schedule: is not a setting of cpu", cpu.set, cpu, {schedule = "random"})
+    refused("check: is 0, but cpu always checks", cpu.set, cpu, {check = false})
+    refused("called with a string", cpu.set, cpu, "check")
+    cpu:set{check = true}
+    for _, d in ipairs(pah.devices()) do
+      if d.name == "sim" and not d.usable then return pending(d.why) end
+    end
+    local sim = pah.device "sim"
+    sim:set{schedule = "random", seed = 3, counters = false, limit = 20}
+    refused('schedule: is "x", must be order, reverse or random', sim.set, sim, {schedule = "x"})
+    refused('seed: is "1.5", must be a whole number', sim.set, sim, {seed = 1.5})
+    refused('limit: is "0", must be a number of seconds', sim.set, sim, {limit = 0})
+    refused("colour: is not a setting of sim, must be schedule, seed, limit or counters", sim.set, sim, {colour = 1})
+    sim:set{schedule = "order", limit = 300}
+  end)
+
   it("are listed, each usable or with the reason", function()
     local names = {}
     for _, d in ipairs(pah.devices()) do

@@ -61,9 +61,9 @@ for _, entry in ipairs(pah.devices()) do
     end)
 
     it("one-hot values show the probabilities, which sum to 1", function()
-      local problem = problems.build(cases.plain("fwd", {len_k = {24}, D = 24, len_q = 4, causal = true}), device)
+      local problem = problems.build(cases.plain("fwd", {len_k = {32}, D = 32, len_q = 4, causal = true}), device)
       local k, v = problem.args.k_blocks, problem.args.v_blocks
-      for t = 0, 23 do
+      for t = 0, 31 do
         local slot = v[problem.plan.table[1][math.floor(t / 16) + 1] + 1][t % 16 + 1]
         slot:fill(0)
         for g = 1, 2 do slot:set(1, g, t + 1) end
@@ -72,9 +72,9 @@ for _, entry in ipairs(pah.devices()) do
       assert.same({}, judge.judge(problem, problem.results))
       for i = 1, 4 do
         local sum = 0
-        for d = 1, 24 do
+        for d = 1, 32 do
           local p = out:get(1, 1, i, d)
-          assert.is_true(d <= 20 + i and p > 0 or p == 0)
+          assert.is_true(d <= 28 + i and p > 0 or p == 0)
           sum = sum + p
         end
         assert.is_true(math.abs(sum - 1) < 1e-6)
@@ -147,6 +147,23 @@ for _, entry in ipairs(pah.devices()) do
         passes("decode", {softmax_scale = scale, num_splits = 3})
       end
       passes("fwd", {softmax_scale = -0.5})
+    end)
+
+    it("NaN in a key or a value reaches the rows that see it, and no other", function()
+      local function nans(t)
+        local count = 0
+        for _, x in ipairs(t:to("cpu"):reshape(t:numel()):totable()) do count = count + (x ~= x and 1 or 0) end
+        return count
+      end
+      for _, name in ipairs {"k_blocks", "v_blocks"} do
+        for token, rows in pairs {[3] = 4, [36] = 1} do -- the last of 4 rows alone sees the last of 37 tokens
+          local problem = problems.build(cases.plain("fwd", {len_k = {37}, len_q = 4, causal = true}), device)
+          problem.args[name][problem.plan.table[1][math.floor(token / 16) + 1] + 1][token % 16 + 1]:fill(0 / 0)
+          local results = problem.run()
+          assert.equal(4 * rows * 64, nans(results.out))
+          assert.equal(name == "k_blocks" and 4 * rows or 0, nans(results.lse))
+        end
+      end
     end)
 
     it("NaN in a query touches its own row only", function()

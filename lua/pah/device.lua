@@ -41,8 +41,8 @@ function Device:synchronize() check(C.pah_device_synchronize(self.handle)) end
 local function setting(name, value)
   if type(value) == "boolean" then return value and "1" or "0" end
   if type(value) == "number" then return ("%.17g"):format(value) end
-  if type(value) ~= "string" then errors.raisef("%s: is a %s, must be a string, number or boolean", name, type(value)) end
-  return value
+  if type(value) == "string" then return value end
+  errors.raisef("%s: is a %s, must be a string, number or boolean", name, type(value))
 end
 
 --- Settings until they are set again: dev:set{schedule = "random", seed = 3}. See doc/lua-api.md.
