@@ -1,5 +1,5 @@
 -- cases_spec.lua - every case of support/cases.lua on every usable device with every kernel, against the oracle.
--- What a kernel refuses as unsupported shows as pending and is counted, so nothing can hide; the cpu may refuse nothing.
+-- What a kernel refuses as unsupported is pending and counted, so that nothing can hide; the cpu may refuse nothing.
 -- On sim a finding is a failure; each case runs in one of the three schedules, in turn, and some of them in all.
 local cases = require "spec.support.cases"
 local judge = require "spec.support.judge"
