@@ -1,6 +1,9 @@
--- naive_spec.lua - the kernels of kernels/ beside attention, on sim with every check on: merge, kv_append (the same bits
--- as the cpu's), and the kernels that look over tables, which only cuda needs. Attention itself: cases_spec.lua.
+-- naive_spec.lua - the kernels of kernels/ beside attention, on sim with every check on: merge, kv_append (the same
+-- bits as the cpu's), and the kernels that look over tables, which only cuda needs. Attention itself: cases_spec.lua.
+local cases = require "spec.support.cases"
 local ffi = require "ffi"
+local judge = require "spec.support.judge"
+local problems = require "spec.support.problem"
 
 local DTYPES = {"f32", "f16", "bf16", "fp8_e4m3", "fp8_e5m2"}
 local why
@@ -51,8 +54,8 @@ describe("naive kernels on sim", function()
             }
           end
           assert.is_true(same_bits(blocks[1].k, blocks[2].k), dtype .. " to " .. cache_dtype .. " by " .. descale)
-          local values = pah.diff(blocks[2].v:narrow(1, 2, 3):to("f32"):to("cpu"), blocks[1].v:narrow(1, 2, 3):to("f32"))
-          assert.equal(0, values.mismatched)
+          local got, want = blocks[2].v:to("f32"):to("cpu"), blocks[1].v:to("f32")
+          assert.equal(0, pah.diff(got:narrow(1, 2, 3), want:narrow(1, 2, 3)).mismatched) -- block 1 holds the NaN
         end
       end
     end
@@ -88,6 +91,33 @@ describe("naive kernels on sim", function()
         compare(want, got)
       end
     end
+  end)
+
+  it("agree with the oracle whatever the tiles", function()
+    local tiles = {{8, 8}, {16, 64}, {128, 16}, {32, 128}}
+    for op, dtypes in pairs {fwd = {"bf16"}, fwd_fp8 = {"fp8_e4m3"}, bwd = {"f32"}} do
+      for _, tile in ipairs(tiles) do
+        local problem = problems.build(cases.plain(op, {
+          dtype = dtypes[1], len_q = 21, len_k = {37, 18}, H = 2, Hkv = 1, D = 32, causal = true, window = {9, -1},
+        }), sim)
+        problem.args.block_m, problem.args.block_n = tile[1], tile[2]
+        assert.same({}, judge.judge(problem, problem.run()))
+      end
+    end
+  end)
+
+  it("name the tiles that they cannot have", function()
+    local function refused(message, op, device, block_m, block_n)
+      local problem = problems.build(cases.plain(op, {len_k = {5}, H = 1, Hkv = 1}), device)
+      problem.args.block_m, problem.args.block_n = block_m, block_n
+      local ok, err = pcall(problem.run)
+      assert.is_false(ok)
+      assert.truthy(tostring(err):find(message, 1, true), err)
+    end
+    refused("block_m: is 24, must be 8, 16, 32, 64 or 128", "fwd", sim, 24)
+    refused("block_n: is 256, must be 8, 16, 32, 64 or 128", "bwd", sim, 32, 256)
+    refused("block_n: is given, but decode has no tiles", "decode", sim, nil, 32)
+    refused("block_m: is given, but the kernels of cpu have no tiles to choose", "fwd", "cpu", 64, 32)
   end)
 
   it("find what is wrong in tables, and nothing in good ones", function()

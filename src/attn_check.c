@@ -100,6 +100,23 @@ static int check_scales(const struct check *c) {
   return PAH_OK;
 }
 
+/* A size that the naive kernels' threads can share out: 8, 16, 32, 64 or 128. */
+static int check_tile_size(const char *name, int32_t size) {
+  if (!size || (size >= 8 && size <= 128 && !(size & (size - 1)))) return PAH_OK;
+  return pah_fail(PAH_EINVAL, "%s: is %d, must be 8, 16, 32, 64 or 128, or 0 for the default", name, size);
+}
+
+static int check_tile(const struct check *c) {
+  const char *name = c->a->block_m ? "block_m" : "block_n";
+  if (c->op == PAH_DECODE || c->reference)
+    return pah_fail(PAH_EINVAL, "%s: is given, but %s has no tiles", name, c->reference ? "the reference" : "decode");
+  if (!c->a->q.device->ops->compile)
+    return pah_fail(PAH_EUNSUPPORTED, "%s: is given, but the kernels of %s have no tiles to choose", name,
+                    c->a->q.device->info.name);
+  int status = check_tile_size("block_m", c->a->block_m);
+  return status ? status : check_tile_size("block_n", c->a->block_n);
+}
+
 static int check_options(const struct check *c) {
   const struct pah_attn *a = c->a;
   int status = check_range("causal", a->causal, 0, PAH_CAUSAL_TOP_LEFT, "one of enum pah_causal, 0 to 2");
@@ -109,6 +126,7 @@ static int check_options(const struct check *c) {
   if (!status && c->op != PAH_DECODE) status = check_range("num_splits", a->num_splits, 0, 0, "0: only decode splits");
   if (!status) status = check_range("seqlen_k", a->seqlen_k, -1, INT32_MAX, "-1 (the table's reach) to 2^31 - 1");
   if (!status) status = check_scales(c);
+  if (!status && (a->block_m || a->block_n)) status = check_tile(c);
   if (status) return status;
   if (!c->reference && a->intermediate != PAH_NONE)
     return pah_fail(PAH_EINVAL, "intermediate: is given, but only the reference takes it");

@@ -69,6 +69,8 @@ static const struct pah_layout table[] = {
     FIELD(pah_attn, window_left),
     FIELD(pah_attn, window_right),
     FIELD(pah_attn, num_splits),
+    FIELD(pah_attn, block_m),
+    FIELD(pah_attn, block_n),
     FIELD(pah_attn, intermediate),
     FIELD(pah_attn, out_dtype),
     WHOLE(pah_merge),

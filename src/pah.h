@@ -198,6 +198,8 @@ struct pah_attn {
   int32_t window_left; /* keys left of the diagonal that stay visible; -1: no limit */
   int32_t window_right;
   int32_t num_splits;   /* decode: parts of the KV range of a sequence; 0: chosen */
+  int32_t block_m;      /* fwd, fwd_fp8, bwd of the naive kernels: queries of a tile; 0: as in pah_tile_at */
+  int32_t block_n;      /* keys of a tile */
   int32_t intermediate; /* pah_reference only: PAH_NONE float64, else every intermediate rounded to it */
   int32_t out_dtype;    /* pah_reference of fwd_fp8 only: an fp8 type makes out real x o_scale, clamped to its range */
 };

@@ -104,7 +104,8 @@ local function set_out_dtype(a, name, value) a.out_dtype = M.dtype(name, value) 
 -- Every named argument and what puts it into the struct. Tensors that an operation does not take are refused in C.
 local setters = {
   softmax_scale = set_number, softcap = set_number, causal = set_causal, window = set_window, seqlen_k = set_whole,
-  num_splits = set_whole, kernel = set_kernel, o_scale = set_number, out_dtype = set_out_dtype,
+  num_splits = set_whole, block_m = set_whole, block_n = set_whole, kernel = set_kernel, o_scale = set_number,
+  out_dtype = set_out_dtype,
 }
 for _, name in ipairs {"q", "k_blocks", "v_blocks", "block_table", "cu_seqlens_q", "seqused_k", "out", "lse", "dout",
   "dq", "dk_blocks", "dv_blocks"} do

@@ -13,6 +13,7 @@ local M = {}
 
 local ignored = {
   out = true, lse = true, dq = true, dk_blocks = true, dv_blocks = true, kernel = true, num_splits = true,
+  block_m = true, block_n = true,
 }
 local own_keys = {intermediate = true}
 

@@ -47,11 +47,19 @@ static int64_t up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
+/* The default tile, or what the call says of it. */
+static struct pah_tile tile_of(const struct job *j, int op) {
+  struct pah_tile tile = *pah_gpu_tile(op, j->a->q.dtype, j->s.D);
+  if (j->a->block_m) tile.block_m = j->a->block_m;
+  if (j->a->block_n) tile.block_n = j->a->block_n;
+  return tile;
+}
+
 /* ---- Forward ---- */
 
 static int forward(struct job *j) {
   const struct pah_attn *a = j->a;
-  const struct pah_tile *t = pah_gpu_tile(PAH_FWD, a->q.dtype, j->s.D);
+  struct pah_tile tile = tile_of(j, PAH_FWD), *t = &tile;
   int64_t pitch = j->s.D + 1;
   struct pah_gpu_call call;
   begin(&call, j, "forward.cu", "forward");
@@ -133,7 +141,7 @@ static int backward_part(struct job *j, const char *file, const char *kernel, co
 }
 
 static int backward(struct job *j) {
-  const struct pah_tile *t = pah_gpu_tile(PAH_BWD, j->a->q.dtype, j->s.D);
+  struct pah_tile tile = tile_of(j, PAH_BWD), *t = &tile;
   int64_t m = t->block_m, n = t->block_n, rows = 2 * (m + n) * (j->s.D + 1);
   int64_t bytes = 4 * j->s.H * (j->s.total_q ? j->s.total_q : 1);
   void *delta;
@@ -165,7 +173,7 @@ static int check_support(const struct job *j, int op) {
   if (a->k_blocks.dtype != a->v_blocks.dtype)
     return pah_fail(PAH_EUNSUPPORTED, "v_blocks: dtype is %s, must be that of k_blocks (%s) for the naive kernels",
                     pah_dtype_name(a->v_blocks.dtype), pah_dtype_name(a->k_blocks.dtype));
-  int64_t z = op == PAH_BWD ? up(s->block_size, 16) : 0;
+  int64_t z = op == PAH_BWD ? up(s->block_size, tile_of(j, PAH_BWD).block_n) : 0;
   int64_t reach = s->max_blocks * s->block_size;
   int open = a->seqused_k.dtype == PAH_NONE && a->seqlen_k < 0; /* every sequence has `reach` keys */
   if (s->B > 65535 || s->H > 65535 || z > 65535 || s->num_blocks > INT_MAX || s->total_q > INT_MAX ||
