@@ -3,7 +3,7 @@
  * tiles of BLOCK_N; K and then V of a tile pass through the same shared memory. THREADS / BLOCK_M neighbouring threads
  * share a query row: each computes some of its scores and some columns of its output.
  * Defines: HEAD_DIM, BLOCK_M, BLOCK_N, Q_T, KV_T, OUT_T (types.cuh). The fp8 operation is this kernel with descales and
- * o_scale. Read next: decode.cu, backward.cu. */
+ * o_scale. Read next: decode.cu, backward.cuh. */
 #include "mask.cuh"
 #include "types.cuh"
 
