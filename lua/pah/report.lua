@@ -1,5 +1,5 @@
--- report.lua - what a launch on sim has to say: report.findings, counters (.global, .shared, .mma, ...), lines by source
--- line; tostring(report) is for people. Codes and counters: doc/sim.md.
+-- report.lua - what a launch on sim has to say: report.findings, counters (.global, .shared, .mma, ...), counters by
+-- source line; tostring(report) is for people. Codes and counters: doc/sim.md.
 local ffi = require "ffi"
 
 local M = {}
@@ -75,8 +75,8 @@ function Report:counter_text()
     ("%d thread blocks of %d threads, %d barriers, %d warp barriers, %d shuffles and votes, %d atomics"):format(
       self.thread_blocks, self.thread_blocks > 0 and self.threads / self.thread_blocks or 0, self.barriers,
       self.warp_barriers, self.shuffles, self.atomics),
-    ("global: %d bytes read, %d written, %d different; %d sectors, %.2f x the ideal"):format(g.load_bytes, g.store_bytes,
-      g.unique_bytes, g.sectors, ratio(g.sectors, g.ideal)),
+    ("global: %d bytes read, %d written, %d different; %d sectors, %.2f x the ideal"):format(g.load_bytes,
+      g.store_bytes, g.unique_bytes, g.sectors, ratio(g.sectors, g.ideal)),
     ("shared: %d bytes, %d wavefronts, %.2f x the ideal; %d + %d bytes allocated"):format(s.bytes, s.wavefronts,
       ratio(s.wavefronts, s.ideal), s.static_bytes, s.dynamic_bytes),
     ("mma: %d flops; async copies: %d bytes"):format(self.mma.flops, self.async.bytes),
