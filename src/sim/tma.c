@@ -21,7 +21,7 @@ enum {
 static struct stores {
   struct async_copy *first;
   int64_t group; /* groups committed so far */
-  int started; /* it has agents */
+  int started;   /* it has agents */
   int read_agent, write_agent;
   uint32_t read_now, write_now;           /* steps of the agents */
   uint32_t read_step[64], write_step[64]; /* the same at the commit of group i % 64 */
