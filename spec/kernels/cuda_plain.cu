@@ -214,7 +214,8 @@ __global__ void handover(int *data, int *flag, int *out, unsigned *count) {
     ready.store(1, cuda::std::memory_order_release);
   }
   if (threadIdx.x == 0) {
-    while (ready.load(cuda::memory_order_acquire) == 0) {}
+    while (ready.load(cuda::memory_order_acquire) == 0) {
+    }
     *out = *data;
   }
   cuda::atomic_ref<unsigned, cuda::thread_scope_device>(*count).fetch_add(1, cuda::memory_order_relaxed);

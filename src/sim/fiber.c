@@ -7,6 +7,18 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#if defined(__SANITIZE_ADDRESS__)
+#define SIM_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SIM_ASAN 1
+#endif
+#endif
+#if defined(SIM_ASAN)
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+
 #if defined(__x86_64__)
 __asm__(".text\n.type sim_switch_stacks, @function\nsim_switch_stacks:\n"
         "  pushq %rbp\n  pushq %rbx\n  pushq %r12\n  pushq %r13\n  pushq %r14\n  pushq %r15\n"
@@ -58,14 +70,44 @@ int sim_fiber_of(const void *p, int *index) {
   return offset % each < PAGE ? 2 : 1;
 }
 
+/* ---- The switch. AddressSanitizer is told which stack is in use, and that one begun anew holds nothing ---- */
+
+static struct sim_fiber *left, *running;
+
+static void arrive(void *fake_stack) {
+#if defined(SIM_ASAN)
+  const void *bottom;
+  __sanitizer_finish_switch_fiber(fake_stack, &bottom, &left->size);
+  left->stack = (uint8_t *)(uintptr_t)bottom; /* the scheduler's is known from here on */
+#else
+  (void)fake_stack;
+#endif
+}
+
+static void enter(void) {
+  arrive(NULL);
+  running->entry();
+}
+
 void sim_fiber_start(struct sim_fiber *f, void (*entry)(void)) {
   uintptr_t top = ((uintptr_t)f->stack + f->size) & ~(uintptr_t)63;
   void **frame = (void **)(top - 256); /* a multiple of 16, which leaves sp as a called function expects it */
+  void (*first)(void) = enter;
+#if defined(SIM_ASAN)
+  if (f->sp) ASAN_UNPOISON_MEMORY_REGION(f->sp, top - (uintptr_t)f->sp); /* what it was left in the middle of */
+#endif
   memset(frame, 0, (SAVED_WORDS + 1) * sizeof *frame);
-  memcpy(&frame[RETURN_WORD], &entry, sizeof entry);
+  memcpy(&frame[RETURN_WORD], &first, sizeof first);
   f->sp = frame;
+  f->entry = entry;
 }
 
 void sim_fiber_switch(struct sim_fiber *from, struct sim_fiber *to) {
+  left = from;
+  running = to;
+#if defined(SIM_ASAN)
+  __sanitizer_start_switch_fiber(&from->fake_stack, to->stack, to->size);
+#endif
   sim_switch_stacks(&from->sp, &to->sp);
+  arrive(from->fake_stack);
 }

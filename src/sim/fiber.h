@@ -9,6 +9,8 @@ struct sim_fiber {
   void *sp; /* where its registers are saved; everything else is on its stack */
   uint8_t *stack;
   size_t size;
+  void (*entry)(void);
+  void *fake_stack; /* AddressSanitizer's, in a build with it */
 };
 
 enum { SIM_STACK_SIZE = 256 * 1024 };

@@ -76,12 +76,13 @@ HOOKS(4)
 HOOKS(8)
 HOOKS(16)
 
-/* Copies of whole structs. */
-void __tsan_read_range(void *p, unsigned long bytes) {
+/* Copies of whole structs. These and those below have the odd types that gcc gives them: it compares in a build with
+ * its sanitizers. */
+void __tsan_read_range(void *p, long bytes) {
   if (bytes) access_memory(p, (uint32_t)bytes, PAH_SIM_READ | SIM_UNALIGNED, __builtin_return_address(0));
 }
 
-void __tsan_write_range(void *p, unsigned long bytes) {
+void __tsan_write_range(void *p, long bytes) {
   if (bytes) access_memory(p, (uint32_t)bytes, PAH_SIM_WRITE | SIM_UNALIGNED, __builtin_return_address(0));
 }
 
@@ -89,10 +90,12 @@ void __tsan_init(void) {}
 void __tsan_func_entry(void *pc) {
   (void)pc;
 }
-void __tsan_func_exit(void) {}
-void __tsan_vptr_update(void **p, void *value) {
+void __tsan_func_exit(void *pc) {
+  (void)pc;
+}
+void __tsan_vptr_update(void *p, void *value) {
   (void)value;
-  access_memory(p, sizeof *p, PAH_SIM_WRITE, __builtin_return_address(0));
+  access_memory(p, sizeof(void *), PAH_SIM_WRITE, __builtin_return_address(0));
 }
 void __tsan_vptr_read(void **p) {
   access_memory(p, sizeof *p, PAH_SIM_READ, __builtin_return_address(0));

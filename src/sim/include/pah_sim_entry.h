@@ -6,11 +6,11 @@
 
 template <class T> constexpr int pah_sim_parameter() {
   typedef std::remove_cv_t<T> U;
-  int kind = std::is_pointer<U>::value                                     ? 1
-             : std::is_floating_point<U>::value                            ? 4
+  int kind = std::is_pointer<U>::value                                                              ? 1
+             : std::is_floating_point<U>::value                                                     ? 4
              : std::is_enum<U>::value || (std::is_integral<U>::value && std::is_unsigned<U>::value) ? 3
-             : std::is_integral<U>::value                                  ? 2
-                                                                           : 5;
+             : std::is_integral<U>::value                                                           ? 2
+                                                                                                    : 5;
   return kind << 24 | (int)sizeof(U);
 }
 

@@ -6,6 +6,8 @@
 
 #include "pah_sim_small.h"
 
+/* clang-format off: tables of functions, a line each */
+
 /* ---- Bits ---- */
 
 template <class T, class U> PAH_SIM_UNSEEN inline T pah_sim_cast(U value) {
@@ -266,6 +268,8 @@ using std::signbit;
 using std::sin;
 using std::sqrt;
 using std::tanh;
+
+/* clang-format on */
 
 #include "math_constants.h"
 

@@ -39,18 +39,10 @@ typedef unsigned int uint;
 
 /* The machine vector that a vector type of `bytes` is copied as; none for the sizes that move element by element. */
 template <unsigned bytes> struct pah_sim_whole {};
-template <> struct pah_sim_whole<2> {
-  typedef uint16_t type;
-};
-template <> struct pah_sim_whole<4> {
-  typedef uint32_t type;
-};
-template <> struct pah_sim_whole<8> {
-  typedef uint64_t type;
-};
-template <> struct pah_sim_whole<16> {
-  typedef long long type __attribute__((vector_size(16)));
-};
+template <> struct pah_sim_whole<2> { typedef uint16_t type; };
+template <> struct pah_sim_whole<4> { typedef uint32_t type; };
+template <> struct pah_sim_whole<8> { typedef uint64_t type; };
+template <> struct pah_sim_whole<16> { typedef long long type __attribute__((vector_size(16))); };
 
 #define PAH_SIM_VECTOR1(name, T)                                                                                       \
   struct name {                                                                                                        \
@@ -87,24 +79,24 @@ template <> struct pah_sim_whole<16> {
       };                                                                                                               \
       pah_sim_whole<bytes>::type whole;                                                                                \
     };                                                                                                                 \
-    PAH_SIM_COPIES(name) \
-    PAH_SIM_INLINE constexpr name(T a, T b = 0) : x(a), y(b) {} \
-  }; \
-  PAH_SIM_INLINE name make_##name(T x, T y) { \
-    return name(x, y); \
+    PAH_SIM_COPIES(name)                                                                                               \
+    PAH_SIM_INLINE constexpr name(T a, T b = 0) : x(a), y(b) {}                                                        \
+  };                                                                                                                   \
+  PAH_SIM_INLINE name make_##name(T x, T y) {                                                                          \
+    return name(x, y);                                                                                                 \
   }
-#define PAH_SIM_VECTOR4(name, T, bytes) \
-  struct __attribute__((aligned(bytes))) name { \
-    union { \
-      struct { \
-        T x, y, z, w; \
-      }; \
-      pah_sim_whole<bytes>::type whole; \
-    }; \
-    PAH_SIM_COPIES(name) \
-    /* Fewer than all in braces: the others are zero, as of any struct. */ \
-    PAH_SIM_INLINE constexpr name(T a, T b = 0, T c = 0, T d = 0) : x(a), y(b), z(c), w(d) {} \
-  }; \
+#define PAH_SIM_VECTOR4(name, T, bytes)                                                                                \
+  struct __attribute__((aligned(bytes))) name {                                                                        \
+    union {                                                                                                            \
+      struct {                                                                                                         \
+        T x, y, z, w;                                                                                                  \
+      };                                                                                                               \
+      pah_sim_whole<bytes>::type whole;                                                                                \
+    };                                                                                                                 \
+    PAH_SIM_COPIES(name)                                                                                               \
+    /* Fewer than all in braces: the others are zero, as of any struct. */                                             \
+    PAH_SIM_INLINE constexpr name(T a, T b = 0, T c = 0, T d = 0) : x(a), y(b), z(c), w(d) {}                          \
+  };                                                                                                                   \
   PAH_SIM_INLINE name make_##name(T x, T y, T z, T w) {                                                                \
     return name(x, y, z, w);                                                                                           \
   }
