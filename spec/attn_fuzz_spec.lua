@@ -173,7 +173,9 @@ local function one(op)
   fill_tables(a, s, broken and .1 or 0)
   if broken and chance(.2) then
     local t = a[pick(all)]
-    t.data = chance(.5) and nil or ffi.cast("uint8_t *", t.data) + (t.data == nil and 0 or 1)
+    -- One byte further is misaligned and must be refused; a tensor of bytes would only run past its end.
+    local off = (t.data == nil or C.pah_dtype_size(t.dtype) == 1) and 0 or 1
+    t.data = chance(.5) and nil or ffi.cast("uint8_t *", t.data) + off
   end
   local aliased = broken and chance(.1)
   if aliased then a[pick(all)].data = a[pick(all)].data end
