@@ -6,7 +6,8 @@
 
 #include "pah_sim_small.h"
 
-/* clang-format off: tables of functions, a line each */
+/* Tables of functions, a line each. */
+/* clang-format off */
 
 /* ---- Bits ---- */
 
