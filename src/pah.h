@@ -253,12 +253,14 @@ struct pah_signature { /* what a kernel takes, as the compiler sees it */
 };
 
 struct pah_resources {
-  int32_t registers;        /* of a thread; 0: not known (sim) */
-  int32_t shared_bytes;     /* static shared memory of a thread block */
-  int32_t local_bytes;      /* of a thread: spills and local arrays; 0 on sim */
-  int32_t constant_bytes;   /* __constant__ memory; 0: not known */
-  int32_t max_threads;      /* in a thread block */
-  int32_t max_shared_bytes; /* static and dynamic together that a thread block may have */
+  int32_t registers;         /* of a thread; 0: not known (sim) */
+  int32_t shared_bytes;      /* static shared memory of a thread block */
+  int32_t local_bytes;       /* of a thread: spills and local arrays; 0 on sim */
+  int32_t constant_bytes;    /* __constant__ memory; 0: not known */
+  int32_t max_threads;       /* in a thread block */
+  int32_t max_shared_bytes;  /* static and dynamic together that a thread block may have */
+  int32_t spill_store_bytes; /* cuda: written to local memory because registers ran out, by a thread; and read again */
+  int32_t spill_load_bytes;
 };
 
 enum pah_schedule { PAH_IN_ORDER = 0, PAH_REVERSE, PAH_RANDOM }; /* of runnable threads, sim only */
@@ -360,6 +362,19 @@ struct pah_tile {
   int32_t block_m, block_n;
 };
 const struct pah_tile *pah_tile_at(int64_t i); /* NULL past the last */
+
+/* The built-in kernels that a device of cuda or sim has compiled so far (src/gpu/modules.c). */
+struct pah_instance {
+  const char *source; /* "forward.cu HEAD_DIM=64 ...": file and defines; valid while the device is open */
+  const char *kernel; /* "forward" */
+  int64_t threads;    /* of a thread block, in the last launch */
+  int64_t shared_dynamic_bytes;
+  struct pah_resources resources;
+  double occupancy;             /* threads that a multiprocessor holds, of the most that it could */
+  int32_t thread_blocks_per_sm; /* that it holds at a time */
+};
+int64_t pah_device_instances(struct pah_device *device); /* how many */
+int pah_device_instance(struct pah_device *device, int64_t i, struct pah_instance *instance);
 
 /* Size and offset of every struct above and of each field, as the C compiler has laid them out (src/layout.c). */
 struct pah_layout {

@@ -145,10 +145,17 @@ command("info", {
 })
 
 command("kernels", {
-  usage = "[--json]",
-  about = "every kernel and what it supports",
-  options = {json = {"print JSON", false}}, words = 0,
+  usage = "[--arch sm_90a] [--json]",
+  about = "every kernel and what it supports; with --arch, what the CUDA kernels need of a GPU",
+  text = "--arch compiles every CUDA kernel with NVRTC; there need be no GPU.",
+  options = {json = {"print JSON", false}, arch = {"compile for sm_80, sm_90a, ...", ""}}, words = 0,
   run = function(opt)
+    if opt.arch ~= "" then
+      local list = require("pah.kernel_table").collect(opt.arch)
+      if opt.json then return print_json(list) end
+      print_columns(require("pah.kernel_table").rows(list))
+      return 0
+    end
     local kernels = pah.kernels()
     if opt.json then return print_json(kernels) end
     local rows = {{"device", "op", "kernel", "dtypes (q / cache)", "limits", "what it is"}}

@@ -199,18 +199,37 @@ local function check_name(name)
   if type(name) ~= "string" then errors.raisef("kernel: is a %s, must be the name of a kernel", type(name)) end
 end
 
+local resource_fields = {"registers", "shared_bytes", "local_bytes", "constant_bytes", "max_threads",
+  "max_shared_bytes", "spill_store_bytes", "spill_load_bytes"}
+
+local function resource_table(r)
+  local t = {}
+  for _, field in ipairs(resource_fields) do t[field] = r[field] end
+  return t
+end
+
 --- What a kernel takes of the device, a table: registers, shared_bytes, local_bytes, constant_bytes, max_threads,
---- max_shared_bytes. registers is 0 on sim, which knows none.
+--- max_shared_bytes, spill_store_bytes, spill_load_bytes. registers and spills are 0 on sim, which knows none.
 function Module:resources(name)
   check_name(name)
   local r = ffi.new "struct pah_resources"
   check(C.pah_module_resources(self.handle, name, r))
-  local t = {}
-  for _, field in ipairs {"registers", "shared_bytes", "local_bytes", "constant_bytes", "max_threads",
-    "max_shared_bytes"} do
-    t[field] = r[field]
+  return resource_table(r)
+end
+
+--- The built-in kernels that a device has compiled so far: a list of {source=, kernel=, threads=, shared_dynamic_bytes=,
+--- occupancy=, thread_blocks_per_sm=} and what Module:resources tells.
+function M.instances(device)
+  local list, instance = {}, ffi.new "struct pah_instance"
+  for i = 1, tonumber(C.pah_device_instances(device.handle)) do
+    check(C.pah_device_instance(device.handle, i - 1, instance))
+    local row = resource_table(instance.resources)
+    row.source, row.kernel = ffi.string(instance.source), ffi.string(instance.kernel)
+    row.threads, row.shared_dynamic_bytes = tonumber(instance.threads), tonumber(instance.shared_dynamic_bytes)
+    row.occupancy, row.thread_blocks_per_sm = instance.occupancy, instance.thread_blocks_per_sm
+    list[i] = row
   end
-  return t
+  return list
 end
 
 local launch_keys = {grid = true, block = true, shared = true, limit = true, schedule = true, seed = true,

@@ -1,26 +1,240 @@
-/* cuda/device.c - the slot of the cuda device. This version ships no CUDA kernels: opening it says what is there and
- * what is missing, and touches nothing else. Read next: ../device.h. */
-#include <dlfcn.h>
+/* cuda/device.c - an NVIDIA GPU as a device, through the driver API: context, stream, memory and copies. All work is
+ * in the order of one stream; reading a tensor and synchronize wait for it.
+ * $PAH_CUDA_LIMIT is the seconds that a launch may take (60; 0: any). Read next: module.c, watch.c, offline.c. */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-#include "../device.h"
 #include "../error.h"
+#include "../gpu/gpu.h"
+#include "state.h"
+
+enum { SMALL_COPY = 64 * 1024, DEFAULT_LIMIT = 60 };
+
+/* ---- Errors ---- */
+
+/* 700 to 719 but the few among them that leave the context as it is: errors of running kernels. */
+static int ends_context(CUresult error) {
+  return (error >= 700 && error <= 720 && error != 701 && error != 704 && error != 705 && error != 708 &&
+          error != 711 && error != 712 && error != 713) ||
+         error == 214 /* ECC */ || error == 46 /* device unavailable */ || error == 999 /* unknown */;
+}
+
+int cuda_fail(struct pah_device *dev, CUresult error, const char *call, const char *what) {
+  struct cuda_state *s = dev->state;
+  char text[200];
+  cuda_error_text(error, text, sizeof text);
+  int status = error == CUDA_ERROR_OUT_OF_MEMORY ? PAH_ENOMEM : PAH_EDEVICE;
+  if (ends_context(error))
+    snprintf(s->lost, sizeof s->lost, "%s%s%s: %s", call, what ? " " : "", what ? what : "", text);
+  return pah_fail(status, "%s: %s%s%s: %s%s", dev->info.name, call, what ? " " : "", what ? what : "", text,
+                  *s->lost ? "; the device is lost to this process" : "");
+}
+
+int cuda_enter(struct pah_device *dev) {
+  struct cuda_state *s = dev->state;
+  if (*s->lost) return pah_fail(PAH_EDEVICE, "%s: is lost to this process: %s", dev->info.name, s->lost);
+  CUresult r = cu.cuCtxSetCurrent(s->context);
+  return r ? cuda_fail(dev, r, "cuCtxSetCurrent", NULL) : PAH_OK;
+}
+
+/* ---- Opening ---- */
+
+static int is_arch(const char *arg) {
+  return !strncmp(arg, "sm_", 3);
+}
+
+static int open_driver(const char *arg, int *ordinal) {
+  char *end, text[200];
+  long n = *arg ? strtol(arg, &end, 10) : 0;
+  if (*arg && (*end || !isdigit((unsigned char)*arg) || n > 1023))
+    return pah_fail(PAH_EINVAL, "device: \"cuda:%.32s\" must be cuda, cuda:N (a number from 0) or cuda:sm_NN", arg);
+  int status = cuda_open_driver(), count = 0;
+  if (status) return status;
+  CUresult r = cu.cuInit(0);
+  if (r)
+    return pah_fail(PAH_EDEVICE, "cuda is not usable because the driver says %s",
+                    cuda_error_text(r, text, sizeof text));
+  r = cu.cuDeviceGetCount(&count);
+  if (r || count < 1) return pah_fail(PAH_EDEVICE, "cuda is not usable because the driver finds no GPU");
+  if (n >= count) return pah_fail(PAH_EDEVICE, "device: \"cuda:%ld\" is not there, must be 0 to %d", n, count - 1);
+  *ordinal = (int)n;
+  return cuda_open_nvrtc();
+}
 
 static int cuda_usable(const char *arg) {
-  (void)arg;
-  void *driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
-  if (!driver)
-    return pah_fail(PAH_EDEVICE,
-                    "cuda is not usable because libcuda.so.1 cannot be opened: no NVIDIA driver is installed here; "
-                    "install one, or use device \"cpu\"");
-  dlclose(driver);
-  return pah_fail(PAH_EDEVICE,
-                  "cuda is not usable because this version of pah has no CUDA kernels yet (a driver is installed); "
-                  "use device \"cpu\"");
+  int ordinal;
+  if (is_arch(arg)) return cuda_offline_ops.usable(arg);
+  return open_driver(arg, &ordinal);
+}
+
+static int attribute(const struct cuda_state *s, int which) {
+  int value = 0;
+  return cu.cuDeviceGetAttribute(&value, which, s->device) ? 0 : value;
+}
+
+static void fill_info(struct pah_device *dev) {
+  struct cuda_state *s = dev->state;
+  struct pah_device_info *info = &dev->info;
+  int number = 10 * attribute(s, CU_COMPUTE_CAPABILITY_MAJOR) + attribute(s, CU_COMPUTE_CAPABILITY_MINOR);
+  size_t bytes = 0;
+  cu.cuDeviceGetName(info->model, sizeof info->model - 1, s->device);
+  cu.cuDeviceTotalMem_v2(&bytes, s->device);
+  /* From Hopper on, the letter gives the instructions that are this architecture's alone: wgmma, setmaxnreg. */
+  snprintf(s->arch, sizeof s->arch, "sm_%d%s", number, number >= 90 ? "a" : "");
+  snprintf(info->arch, sizeof info->arch, "%s", s->arch);
+  info->sms = attribute(s, CU_MULTIPROCESSOR_COUNT);
+  info->cache_bytes = attribute(s, CU_L2_CACHE_SIZE);
+  info->bytes = (int64_t)bytes;
+  s->most_shared = attribute(s, CU_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
+}
+
+/* Freed memory stays with the pool: cudaMalloc-like calls for each result would cost more than a small kernel. */
+static int open_pool(struct pah_device *dev) {
+  struct cuda_state *s = dev->state;
+  CUmemoryPool pool;
+  uint64_t keep = UINT64_MAX;
+  if (!attribute(s, CU_MEMORY_POOLS_SUPPORTED))
+    return pah_fail(PAH_EDEVICE, "%s: the driver has no memory pools for this GPU", dev->info.name);
+  CUresult r = cu.cuDeviceGetDefaultMemPool(&pool, s->device);
+  if (!r) r = cu.cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &keep);
+  return r ? cuda_fail(dev, r, "cuMemPoolSetAttribute", NULL) : PAH_OK;
+}
+
+static int read_limit(struct pah_device *dev, const char *what, const char *value) {
+  char *end;
+  double limit = strtod(value, &end);
+  if (!(limit >= 0) || *end || end == value)
+    return pah_fail(PAH_EINVAL, "%s: is \"%.32s\", must be a number of seconds, 0 for no limit", what, value);
+  ((struct cuda_state *)dev->state)->limit = limit;
+  return PAH_OK;
+}
+
+static void cuda_close(struct pah_device *dev) {
+  struct cuda_state *s = dev->state;
+  if (!s->stuck && s->context) { /* one that waits for an endless kernel cannot be ended */
+    cu.cuCtxSetCurrent(s->context);
+    if (s->stream) cu.cuStreamSynchronize(s->stream);
+    cuda_marks_close(dev);
+    if (s->stream) cu.cuStreamDestroy_v2(s->stream);
+    cu.cuDevicePrimaryCtxRelease_v2(s->device);
+  }
+  free(s);
+}
+
+static int open_state(struct pah_device *dev, int ordinal) {
+  struct cuda_state *s = dev->state;
+  CUresult r = cu.cuDeviceGet(&s->device, ordinal);
+  if (r) return cuda_fail(dev, r, "cuDeviceGet", NULL);
+  fill_info(dev);
+  r = cu.cuDevicePrimaryCtxRetain(&s->context, s->device);
+  if (r) {
+    s->context = NULL;
+    return cuda_fail(dev, r, "cuDevicePrimaryCtxRetain", NULL);
+  }
+  int status = cuda_enter(dev);
+  if (!status && (r = cu.cuStreamCreate(&s->stream, CU_STREAM_NON_BLOCKING))) {
+    s->stream = NULL;
+    status = cuda_fail(dev, r, "cuStreamCreate", NULL);
+  }
+  if (!status) status = open_pool(dev);
+  return status ? status : cuda_marks_open(dev);
 }
 
 static int cuda_open(struct pah_device *dev, const char *arg) {
-  (void)dev;
-  return cuda_usable(arg);
+  int ordinal, status;
+  if (is_arch(arg)) {
+    dev->ops = &cuda_offline_ops;
+    return dev->ops->open(dev, arg);
+  }
+  status = open_driver(arg, &ordinal);
+  if (status) return status;
+  struct cuda_state *s = dev->state = calloc(1, sizeof *s);
+  if (!s) return pah_fail(PAH_ENOMEM, "cuda: no memory");
+  const char *limit = getenv("PAH_CUDA_LIMIT");
+  s->limit = DEFAULT_LIMIT;
+  if (limit && *limit) status = read_limit(dev, "PAH_CUDA_LIMIT", limit);
+  if (!status) status = open_state(dev, ordinal);
+  if (status) cuda_close(dev);
+  return status;
 }
 
-const struct pah_device_ops pah_cuda_ops = {.kind = "cuda", .usable = cuda_usable, .open = cuda_open};
+static int cuda_set(struct pah_device *dev, const char *name, const char *value) {
+  if (!strcmp(name, "limit")) return read_limit(dev, name, value);
+  return pah_fail(PAH_EINVAL, "%.32s: is not a setting of cuda, must be check or limit", name);
+}
+
+/* ---- Memory ---- */
+
+static CUdeviceptr address(const void *data) {
+  return (CUdeviceptr)(uintptr_t)data;
+}
+
+static int cuda_alloc(struct pah_device *dev, int64_t bytes, void **data) {
+  CUdeviceptr at = 0;
+  int status = cuda_enter(dev);
+  if (status) return status;
+  struct cuda_state *s = dev->state;
+  CUresult r = cu.cuMemAllocAsync(&at, (size_t)bytes, s->stream);
+  char what[64];
+  snprintf(what, sizeof what, "of %lld bytes", (long long)bytes);
+  if (r) return cuda_fail(dev, r, "cuMemAllocAsync", what);
+  *data = (void *)(uintptr_t)at;
+  return PAH_OK;
+}
+
+static void cuda_free(struct pah_device *dev, void *data, int64_t bytes) {
+  struct cuda_state *s = dev->state;
+  (void)bytes;
+  if (*s->lost || cu.cuCtxSetCurrent(s->context)) return; /* goes with the context */
+  cu.cuMemFreeAsync(address(data), s->stream);
+}
+
+/* Small ones ride in the command and are asynchronous; the driver would make large ones wait for the stream anyway, and
+ * then without a limit. */
+static int cuda_copy_in(struct pah_device *dev, void *dst, const void *src, int64_t bytes) {
+  struct cuda_state *s = dev->state;
+  int status = cuda_enter(dev), large = bytes > SMALL_COPY;
+  if (!status && large) status = cuda_wait(dev);
+  if (status) return status;
+  CUresult r = cu.cuMemcpyHtoDAsync_v2(address(dst), src, (size_t)bytes, s->stream);
+  if (!r && large) r = cu.cuStreamSynchronize(s->stream);
+  return r ? cuda_fail(dev, r, "cuMemcpyHtoDAsync", NULL) : PAH_OK;
+}
+
+static int cuda_copy_out(struct pah_device *dev, void *dst, const void *src, int64_t bytes) {
+  struct cuda_state *s = dev->state;
+  int status = cuda_enter(dev);
+  if (!status) status = cuda_wait(dev);
+  if (status) return status;
+  CUresult r = cu.cuMemcpyDtoHAsync_v2(dst, address(src), (size_t)bytes, s->stream);
+  if (!r) r = cu.cuStreamSynchronize(s->stream);
+  return r ? cuda_fail(dev, r, "cuMemcpyDtoHAsync", NULL) : PAH_OK;
+}
+
+static int cuda_synchronize(struct pah_device *dev) {
+  int status = cuda_enter(dev);
+  return status ? status : cuda_wait(dev);
+}
+
+const struct pah_device_ops pah_cuda_ops = {
+    .kind = "cuda",
+    .usable = cuda_usable,
+    .open = cuda_open,
+    .close = cuda_close,
+    .alloc = cuda_alloc,
+    .free = cuda_free,
+    .copy_in = cuda_copy_in,
+    .copy_out = cuda_copy_out,
+    .synchronize = cuda_synchronize,
+    .set = cuda_set,
+    .attention = pah_gpu_attention,
+    .merge = pah_gpu_merge,
+    .kv_append = pah_gpu_kv_append,
+    .compile = cuda_module_compile,
+    .unload = cuda_module_unload,
+    .launch = cuda_module_launch,
+    .resources = cuda_module_resources,
+    .tensor_map = cuda_tensor_map,
+};

@@ -8,10 +8,13 @@
 #include "../data.h"
 #include "../error.h"
 #include "gpu.h"
+#include "occupancy.h"
 
 struct pah_gpu_module {
   char *key; /* file and defines */
   struct pah_module *module;
+  char kernel[32];         /* of the last call, */
+  int64_t threads, shared; /* like these */
   struct pah_gpu_module *next;
 };
 
@@ -56,6 +59,9 @@ int pah_gpu_call(struct pah_device *dev, const struct pah_gpu_call *call) {
   while (m && strcmp(m->key, key) != 0) m = m->next;
   int status = m ? PAH_OK : compile(dev, call, key, &m);
   if (status) return status;
+  snprintf(m->kernel, sizeof m->kernel, "%s", call->kernel);
+  m->threads = call->threads;
+  m->shared = call->shared;
   struct pah_launch launch = {.grid = {call->grid[0], call->grid[1], call->grid[2]},
                               .block = {call->threads, 1, 1},
                               .shared = call->shared,
@@ -64,6 +70,28 @@ int pah_gpu_call(struct pah_device *dev, const struct pah_gpu_call *call) {
                               .counters = -1,
                               .problem = call->problem};
   return pah_module_launch(m->module, call->kernel, &launch, NULL);
+}
+
+int64_t pah_device_instances(struct pah_device *dev) {
+  int64_t count = 0;
+  for (struct pah_gpu_module *m = dev->kernels; m; m = m->next) count++;
+  return count;
+}
+
+int pah_device_instance(struct pah_device *dev, int64_t i, struct pah_instance *instance) {
+  int64_t count = pah_device_instances(dev);
+  if (i < 0 || i >= count)
+    return pah_fail(PAH_EINVAL, "instance: is %lld, must be below %lld", (long long)i, (long long)count);
+  struct pah_gpu_module *m = dev->kernels; /* the newest is the first */
+  for (int64_t skip = count - 1 - i; skip; skip--) m = m->next;
+  *instance = (struct pah_instance){
+      .source = m->key, .kernel = m->kernel, .threads = m->threads, .shared_dynamic_bytes = m->shared};
+  int status = pah_module_resources(m->module, m->kernel, &instance->resources);
+  if (!status)
+    instance->thread_blocks_per_sm =
+        pah_thread_blocks_per_sm(pah_arch_limits(dev->info.arch), m->threads, instance->resources.registers,
+                                 m->shared + instance->resources.shared_bytes, &instance->occupancy);
+  return status;
 }
 
 void pah_gpu_forget(struct pah_device *dev) {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../gpu/occupancy.h"
 #include "sched.h"
 
 enum { SECTOR = 32, BANKS = 32, WORD = 4 };
@@ -179,14 +180,5 @@ void sim_count_flush(int warp) {
 }
 
 void sim_count_occupancy(struct pah_counters *c, int arch, int64_t threads, int64_t shared) {
-  /* Limits per multiprocessor of compute capability 8.0, 8.6/8.9 and 9.0 (CUDA programming guide, technical
-   * specifications); 1 KiB of shared memory per thread block is the system's. */
-  int small = arch == 86 || arch == 89;
-  int64_t most_threads = small ? 1536 : 2048, most_blocks = arch == 86 ? 16 : arch == 89 ? 24 : 32;
-  int64_t memory = (arch >= 90 ? 228 : small ? 100 : 164) * 1024;
-  int64_t warps = (threads + SIM_WARP - 1) / SIM_WARP, blocks = most_threads / (warps * SIM_WARP);
-  if (blocks > most_blocks) blocks = most_blocks;
-  if (blocks > memory / (shared + 1024)) blocks = memory / (shared + 1024);
-  c->blocks_per_sm = (int32_t)blocks;
-  c->occupancy = (double)(blocks * warps * SIM_WARP) / (double)most_threads;
+  c->blocks_per_sm = pah_thread_blocks_per_sm(pah_arch_limits_of(arch), threads, 0, shared, &c->occupancy);
 }

@@ -13,6 +13,7 @@
 
 #include "../error.h"
 #include "../gpu/gpu.h"
+#include "../gpu/occupancy.h"
 #include "../module.h"
 #include "build.h"
 #include "launch.h"
@@ -190,7 +191,7 @@ static void sim_unload(struct pah_device *dev, void *image) {
 }
 
 static int most_shared(int arch) {
-  return (arch >= 90 ? 227 : arch == 80 ? 163 : 99) * 1024;
+  return pah_arch_limits_of(arch)->shared_block;
 }
 
 static int sim_run(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *k,

@@ -1,0 +1,80 @@
+-- kernel_table.lua - `pah kernels --arch`: every instance of the built-in CUDA kernels, compiled by NVRTC for an
+-- architecture with no GPU in the machine: registers, shared memory, spills, occupancy. The operations themselves are
+-- called, on a device that leaves the launches out, so that the list cannot differ from what they launch.
+local attention = require "pah.attention"
+local devices = require "pah.device"
+local module = require "pah.module"
+local tensor = require "pah.tensor"
+
+local M = {}
+
+local dims = {64, 128}
+
+-- A problem of one sequence; block ids and lengths are those of a real one.
+local function problem(device, q_dtype, kv_dtype, head_dim)
+  local function empty(shape, dtype) return tensor.exports.zeros(shape, {dtype = dtype, device = device}) end
+  local blocks = {2, 16, 1, head_dim}
+  return {
+    q = empty({1, 2, 1, head_dim}, q_dtype), k_blocks = empty(blocks, kv_dtype), v_blocks = empty(blocks, kv_dtype),
+    block_table = empty({1, 2}, "i32"), seqused_k = tensor.exports.full({1}, 16, {dtype = "i32", device = device}),
+  }, empty
+end
+
+local function forward(device, d)
+  for _, dtype in ipairs {"f32", "f16", "bf16"} do attention.exports.fwd(problem(device, dtype, dtype, d)) end
+  for _, dtype in ipairs {"fp8_e4m3", "fp8_e5m2"} do attention.exports.fwd_fp8(problem(device, dtype, dtype, d)) end
+end
+
+local function decode(device, d)
+  for _, pair in ipairs {{"f32", "f32"}, {"f16", "f16"}, {"bf16", "bf16"}, {"bf16", "fp8_e4m3"}, {"bf16", "fp8_e5m2"}} do
+    local p = problem(device, pair[1], pair[2], d)
+    p.num_splits = 2
+    attention.exports.decode(p)
+  end
+end
+
+local function backward(device, d)
+  for _, dtype in ipairs {"f32", "f16", "bf16"} do
+    local p, empty = problem(device, dtype, dtype, d)
+    p.dout, p.out, p.lse = empty({1, 2, 1, d}, dtype), empty({1, 2, 1, d}, dtype), empty({1, 2, 1}, "f32")
+    attention.exports.bwd(p)
+  end
+end
+
+local function others(device)
+  local _, empty = problem(device, "bf16", "bf16", 64)
+  local out, lse = empty({1, 1, 1, 64}, "bf16"), empty({1, 1, 1}, "f32")
+  attention.exports.merge(out, lse, out, lse)
+  attention.exports.kv_append {
+    k = empty({1, 1, 64}, "bf16"), v = empty({1, 1, 64}, "bf16"), k_blocks = empty({1, 16, 1, 64}, "bf16"),
+    v_blocks = empty({1, 16, 1, 64}, "bf16"), slot_mapping = empty({1}, "i32"),
+  }
+end
+
+--- Every instance for "sm_90a" and the like: a list as module.instances gives it. Raises what the compiler says.
+function M.collect(arch)
+  local device = devices.get("cuda:" .. arch)
+  device:set {dry = true}
+  for _, d in ipairs(dims) do
+    forward(device, d)
+    decode(device, d)
+    backward(device, d)
+  end
+  others(device)
+  return module.instances(device)
+end
+
+--- The same as rows of strings, a heading first.
+function M.rows(list)
+  local rows = {{"kernel", "registers", "static", "dynamic", "spilled", "threads", "blocks/SM", "occupancy", "defines"}}
+  for _, k in ipairs(list) do
+    rows[#rows + 1] = {
+      k.kernel, tostring(k.registers), tostring(k.shared_bytes), tostring(k.shared_dynamic_bytes),
+      tostring(k.spill_store_bytes), tostring(k.threads), tostring(k.thread_blocks_per_sm),
+      ("%.0f %%"):format(100 * k.occupancy), (k.source:gsub("^%S+ ?", "")),
+    }
+  end
+  return rows
+end
+
+return M

@@ -1,0 +1,285 @@
+/* nvrtc.c - a source through NVRTC: machine code (cubin) where NVRTC knows the architecture, else PTX for the driver to
+ * finish. Behind the source stands a list of what each kernel takes, which the driver reads back from the image.
+ * Promises: compiled once, then taken from the cache until the source, a header, a define or NVRTC changes.
+ * Read next: ptxas.c, module.c, ../cache.c. */
+#define _GNU_SOURCE
+#include "nvrtc.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../error.h"
+#include "api.h"
+
+/* What each kernel takes, as the compiler sees it: the number of parameters, then kind << 24 | bytes of each, which is
+ * struct pah_signature again. Mirrors sim/include/pah_sim_entry.h. */
+static const char signature_text[] =
+    "\n#line 1 \"pah_signature\"\n"
+    "namespace pah_signature {\n"
+    "template <class T> struct type { enum { kind = __is_enum(T) ? 3 : 5 }; };\n"
+    "template <class T> struct type<T *> { enum { kind = 1 }; };\n"
+    "#define PAH_KIND(T, k) template <> struct type<T> { enum { kind = k }; };\n"
+    "PAH_KIND(char, 2) PAH_KIND(signed char, 2) PAH_KIND(short, 2) PAH_KIND(int, 2) PAH_KIND(long, 2)\n"
+    "PAH_KIND(long long, 2) PAH_KIND(unsigned char, 3) PAH_KIND(unsigned short, 3) PAH_KIND(unsigned, 3)\n"
+    "PAH_KIND(unsigned long, 3) PAH_KIND(unsigned long long, 3) PAH_KIND(bool, 3) PAH_KIND(float, 4)\n"
+    "PAH_KIND(double, 4)\n"
+    "template <class... A> struct list {\n"
+    "  int values[1 + sizeof...(A)];\n"
+    "  static constexpr list make() {\n"
+    "    return {{(int)sizeof...(A), (type<A>::kind << 24 | (int)sizeof(A))...}};\n"
+    "  }\n"
+    "};\n"
+    "template <class... A> list<A...> of(void (*)(A...));\n"
+    "}\n"
+    "#define PAH_SIGNATURE(n, ...) \\\n"
+    "  extern \"C\" { __device__ decltype(pah_signature::of(&__VA_ARGS__)) pah_signature_##n = \\\n"
+    "    decltype(pah_signature::of(&__VA_ARGS__))::make(); }\n";
+
+void cuda_signature_name(int64_t i, char *name, size_t bytes) {
+  snprintf(name, bytes, "pah_signature_%lld", (long long)i);
+}
+
+void cuda_read_signature(const int *values, struct pah_signature *signature) {
+  signature->count = values[0] < PAH_MAX_PARAMETERS ? values[0] : PAH_MAX_PARAMETERS;
+  for (int i = 0; i < signature->count; i++) {
+    signature->kind[i] = values[1 + i] >> 24;
+    signature->size[i] = values[1 + i] & 0xffffff;
+  }
+}
+
+/* ---- Architectures ---- */
+
+/* "sm_90a" -> 90; the letter says that code runs on that architecture alone. 0: not of that form. */
+static int arch_number(const char *arch) {
+  char *end;
+  if (strncmp(arch, "sm_", 3) != 0) return 0;
+  long n = strtol(arch + 3, &end, 10);
+  return n >= 50 && n < 1000 && (!*end || !strcmp(end, "a") || !strcmp(end, "f")) ? (int)n : 0;
+}
+
+static int supported(int *list, int room) {
+  int count = 0;
+  if (nvrtc.nvrtcGetNumSupportedArchs(&count) || count < 1 || count > room) return 0;
+  return nvrtc.nvrtcGetSupportedArchs(list) ? 0 : count;
+}
+
+int cuda_check_arch(const char *arch) {
+  int list[128], n = supported(list, 128), number = arch_number(arch);
+  char names[400] = "";
+  size_t used = 0;
+  for (int i = 0; i < n; i++) {
+    if (list[i] == number) return PAH_OK;
+    used += (size_t)snprintf(names + used, used < sizeof names ? sizeof names - used : 0, "%ssm_%d", i ? ", " : "",
+                             list[i]);
+    if (used >= sizeof names) used = sizeof names - 1;
+  }
+  return pah_fail(PAH_EINVAL, "device: \"cuda:%.32s\" is not an architecture of this NVRTC, which knows %s", arch,
+                  names);
+}
+
+/* The option, and whether the result is PTX: for the newest that NVRTC knows if the device is newer than that. */
+static int choose_target(const char *arch, char *option, size_t bytes) {
+  int list[128], n = supported(list, 128), number = arch_number(arch), best = 0;
+  for (int i = 0; i < n; i++) {
+    if (list[i] == number) return snprintf(option, bytes, "--gpu-architecture=%s", arch), 0;
+    if (list[i] < number && list[i] > best) best = list[i];
+  }
+  snprintf(option, bytes, "--gpu-architecture=compute_%d", best ? best : 75);
+  return 1;
+}
+
+/* ---- The steps ---- */
+
+struct options {
+  char **list;
+  int count;
+};
+
+static void add(struct options *o, const char *format, const char *a) {
+  char **more = realloc(o->list, (size_t)(o->count + 1) * sizeof *more), *text = NULL;
+  if (!more) return;
+  o->list = more;
+  if (asprintf(&text, format, a) >= 0) o->list[o->count++] = text;
+}
+
+static void drop(struct options *o) {
+  for (int i = 0; i < o->count; i++) free(o->list[i]);
+  free(o->list);
+}
+
+static void make_options(struct options *o, const struct pah_module *m, const char *target, int is_ptx) {
+  const char *toolkit = cuda_toolkit_headers();
+  add(o, "%s", target);
+  add(o, "%s", "--std=c++17");
+  add(o, "%s", "--generate-line-info");
+  add(o, "%s", "--device-as-default-execution-space");
+  if (!is_ptx) add(o, "%s", "--ptxas-options=-v");
+  for (char **i = m->include; *i; i++) add(o, "--include-path=%s", *i);
+  if (toolkit) add(o, "--include-path=%s", toolkit);
+  if (toolkit) add(o, "--include-path=%s/cccl", toolkit);
+  for (char **d = m->defines; *d; d++) add(o, "--define-macro=%s", *d);
+}
+
+static char *whole_text(const struct pah_module *m) {
+  char *text = NULL;
+  size_t bytes = 0;
+  FILE *f = open_memstream(&text, &bytes);
+  if (!f) return NULL;
+  fprintf(f, "%s%s", m->text, signature_text);
+  for (int64_t i = 0; i < m->kernel_count; i++)
+    fprintf(f, "PAH_SIGNATURE(%lld, %s)\n", (long long)i, m->kernels[i].name);
+  fclose(f);
+  return text;
+}
+
+static int nvrtc_fail(const struct pah_module *m, const char *call, nvrtcResult result) {
+  return pah_fail(PAH_EDEVICE, "%s: %s: %s", m->path, call, nvrtc.nvrtcGetErrorString(result));
+}
+
+static char *read_log(nvrtcProgram program) {
+  size_t bytes = 0;
+  if (nvrtc.nvrtcGetProgramLogSize(program, &bytes)) bytes = 0;
+  char *log = calloc(1, bytes + 1);
+  if (log && bytes) nvrtc.nvrtcGetProgramLog(program, log);
+  return log;
+}
+
+/* Results of a finished compilation; *log is what the compiler said. */
+static int collect(nvrtcProgram program, const struct pah_module *m, int is_ptx, struct cuda_code *code) {
+  nvrtcResult r =
+      is_ptx ? nvrtc.nvrtcGetPTXSize(program, &code->bytes) : nvrtc.nvrtcGetCUBINSize(program, &code->bytes);
+  if (r) return nvrtc_fail(m, "the size of the image", r);
+  code->image = malloc(code->bytes + 1);
+  code->entries = calloc((size_t)m->kernel_count + 1, sizeof *code->entries);
+  if (!code->image || !code->entries) return pah_fail(PAH_ENOMEM, "%s: no memory", m->path);
+  code->image[code->bytes] = 0;
+  r = is_ptx ? nvrtc.nvrtcGetPTX(program, code->image) : nvrtc.nvrtcGetCUBIN(program, code->image);
+  if (r) return nvrtc_fail(m, "the image", r);
+  for (code->count = 0; code->count < m->kernel_count; code->count++) {
+    const char *lowered = NULL;
+    r = nvrtc.nvrtcGetLoweredName(program, m->kernels[code->count].name, &lowered);
+    if (r || !lowered) return nvrtc_fail(m, m->kernels[code->count].name, r);
+    code->entries[code->count].lowered = strdup(lowered);
+    if (!code->entries[code->count].lowered) return pah_fail(PAH_ENOMEM, "%s: no memory", m->path);
+  }
+  return PAH_OK;
+}
+
+static int compile(const struct pah_module *m, const struct options *o, int is_ptx, struct cuda_code *code,
+                   char **log) {
+  char *text = whole_text(m);
+  nvrtcProgram program = NULL;
+  if (!text) return pah_fail(PAH_ENOMEM, "%s: no memory", m->path);
+  nvrtcResult r = nvrtc.nvrtcCreateProgram(&program, text, m->path, 0, NULL, NULL);
+  free(text);
+  if (r) return nvrtc_fail(m, "nvrtcCreateProgram", r);
+  for (int64_t i = 0; i < m->kernel_count && !r; i++) r = nvrtc.nvrtcAddNameExpression(program, m->kernels[i].name);
+  int status = r ? nvrtc_fail(m, "nvrtcAddNameExpression", r) : PAH_OK;
+  if (!status) {
+    r = nvrtc.nvrtcCompileProgram(program, o->count, (const char *const *)o->list);
+    *log = read_log(program);
+    if (r) status = pah_fail(PAH_EINVAL, "%s: does not compile for cuda:\n%s", m->path, *log ? *log : "");
+  }
+  if (!status) status = collect(program, m, is_ptx, code);
+  nvrtc.nvrtcDestroyProgram(&program);
+  return status;
+}
+
+/* ---- The cache: one file of the names, the log and the image ---- */
+
+static const char magic[] = "pahcode1";
+
+static void store(const char *key, const struct cuda_code *code, const char *log) {
+  char *text = NULL;
+  size_t bytes = 0;
+  FILE *f = open_memstream(&text, &bytes);
+  if (!f) return;
+  fprintf(f, "%s %lld %zu %zu\n", magic, (long long)code->count, strlen(log), code->bytes);
+  for (int64_t i = 0; i < code->count; i++) fprintf(f, "%s\n", code->entries[i].lowered);
+  fputs(log, f);
+  fwrite(code->image, 1, code->bytes, f);
+  if (!fclose(f)) pah_cache_put(key, "code", text, bytes); /* a full disk only means that it is compiled again */
+  free(text);
+}
+
+/* 1: filled from the bytes of a file; 0: that file is not whole. */
+static int parse(char *data, size_t bytes, int64_t count, struct cuda_code *code, char **log) {
+  long long names;
+  size_t log_bytes, image_bytes;
+  char *at = memchr(data, '\n', bytes);
+  if (!at || strncmp(data, magic, strlen(magic)) != 0 ||
+      sscanf(data + strlen(magic), "%lld %zu %zu", &names, &log_bytes, &image_bytes) != 3 || names != count)
+    return 0;
+  at++;
+  code->entries = calloc((size_t)count + 1, sizeof *code->entries);
+  for (int64_t i = 0; i < count && code->entries; i++) {
+    char *end = memchr(at, '\n', bytes - (size_t)(at - data));
+    if (!end) return 0;
+    code->entries[i].lowered = strndup(at, (size_t)(end - at));
+    code->count++;
+    at = end + 1;
+  }
+  size_t left = bytes - (size_t)(at - data);
+  if (log_bytes > left || image_bytes != left - log_bytes) return 0;
+  *log = strndup(at, log_bytes);
+  code->image = malloc(image_bytes + 1);
+  if (!code->image || !*log || !code->entries) return 0;
+  memcpy(code->image, at + log_bytes, image_bytes);
+  code->image[image_bytes] = 0;
+  code->bytes = image_bytes;
+  return 1;
+}
+
+static int fetch(const char *key, int64_t count, struct cuda_code *code, char **log) {
+  void *data;
+  size_t bytes;
+  int found = pah_cache_get(key, "code", &data, &bytes);
+  if (found != 1) return found;
+  found = parse(data, bytes, count, code, log);
+  free(data);
+  if (found) return 1;
+  cuda_code_free(code); /* a damaged one is made again */
+  free(*log);
+  *log = NULL;
+  return 0;
+}
+
+static void describe(struct cuda_code *code, const char *log) {
+  for (int64_t i = 0; i < code->count; i++) cuda_read_log(log, code->entries[i].lowered, &code->entries[i].known);
+}
+
+static void make_salt(const struct options *o, char *salt, size_t bytes) {
+  int major = 0, minor = 0;
+  nvrtc.nvrtcVersion(&major, &minor);
+  size_t n = (size_t)snprintf(salt, bytes, "nvrtc 1 %d.%d", major, minor);
+  for (int i = 0; i < o->count && n < bytes; i++) n += (size_t)snprintf(salt + n, bytes - n, " %s", o->list[i]);
+}
+
+int cuda_compile(const struct pah_module *m, const char *arch, struct cuda_code *code) {
+  char target[64], salt[4 * PATH_MAX], key[PAH_KEY_SIZE], *log = NULL;
+  struct options o = {.count = 0};
+  *code = (struct cuda_code){.count = 0};
+  int is_ptx = choose_target(arch, target, sizeof target);
+  make_options(&o, m, target, is_ptx);
+  make_salt(&o, salt, sizeof salt);
+  int cached = pah_module_key(m, salt, key), found = cached ? fetch(key, m->kernel_count, code, &log) : 0;
+  int status = found < 0 ? found : PAH_OK;
+  if (!found) {
+    status = compile(m, &o, is_ptx, code, &log);
+    if (!status && cached && log) store(key, code, log);
+  }
+  if (!status) describe(code, log ? log : "");
+  if (status) cuda_code_free(code);
+  free(log);
+  drop(&o);
+  return status;
+}
+
+void cuda_code_free(struct cuda_code *code) {
+  for (int64_t i = 0; i < code->count; i++) free(code->entries[i].lowered);
+  free(code->entries);
+  free(code->image);
+  *code = (struct cuda_code){.count = 0};
+}

@@ -1,0 +1,60 @@
+/* state.h - a cuda device between the files of this folder: its context and stream, what waits on them, what went
+ * wrong. Read next: device.c (memory), module.c (launches), watch.c (waiting with a limit), offline.c (no GPU). */
+#ifndef PAH_CUDA_STATE_H
+#define PAH_CUDA_STATE_H
+
+#include "../module.h"
+#include "api.h"
+#include "nvrtc.h"
+
+enum { CUDA_MARKS = 64, CUDA_NAME = 96 };
+
+/* An event behind some launches: they may take `allowed` seconds together. */
+struct cuda_mark {
+  CUevent event;
+  double allowed;
+  char kernel[CUDA_NAME]; /* the last of them */
+};
+
+struct cuda_state {
+  CUdevice device;
+  CUcontext context; /* the primary one, so that other libraries of the process share our memory */
+  CUstream stream;   /* all that we do is in its order */
+  char arch[16];     /* "sm_90a" */
+  int most_shared;   /* bytes of a thread block, with opt-in */
+  double limit;      /* seconds of a launch; 0: none */
+  char lost[256];    /* why the context is of no more use; empty: it is fine */
+  int stuck;         /* it is lost because a kernel does not end */
+  /* A ring of marks: those in [first, first + pending) are recorded; `open` gathers launches for the next. */
+  struct cuda_mark marks[CUDA_MARKS], open;
+  int first, pending, open_launches;
+  double open_since;
+};
+
+/* Before any other call: makes the context current, or says why the device is lost. */
+int cuda_enter(struct pah_device *dev);
+/* The error of a driver's call: "cuda: cuMemAllocAsync: CUDA_ERROR_OUT_OF_MEMORY (out of memory); what". Errors that
+ * end a context lose the device. */
+int cuda_fail(struct pah_device *dev, CUresult error, const char *call, const char *what);
+
+/* watch.c. launched: remembers that `kernel` may take `limit` seconds (0: any). wait: until all work is done, a launch
+ * is over its limit, or Ctrl-C. */
+int cuda_launched(struct pah_device *dev, const char *kernel, double limit);
+int cuda_wait(struct pah_device *dev);
+int cuda_marks_open(struct pah_device *dev);
+void cuda_marks_close(struct pah_device *dev);
+
+/* module.c: slots of the device. */
+int cuda_module_compile(struct pah_device *dev, struct pah_module *m);
+void cuda_module_unload(struct pah_device *dev, void *image);
+int cuda_module_launch(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *k,
+                       const struct pah_launch *launch, struct pah_report *report);
+int cuda_module_resources(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *k,
+                          struct pah_resources *r);
+int cuda_tensor_map(struct pah_device *dev, const struct pah_tensor *t, const int64_t *box, int32_t swizzle,
+                    struct pah_tensor_map *map);
+
+/* offline.c: "cuda:sm_90a", a device that compiles for an architecture and launches nothing. */
+extern const struct pah_device_ops cuda_offline_ops;
+
+#endif
