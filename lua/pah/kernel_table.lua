@@ -25,9 +25,12 @@ local function forward(device, d)
   for _, dtype in ipairs {"fp8_e4m3", "fp8_e5m2"} do attention.exports.fwd_fp8(problem(device, dtype, dtype, d)) end
 end
 
+local decode_dtypes = {"f32", "f16", "bf16", "fp8_e4m3", "fp8_e5m2"} -- of the cache
+
 local function decode(device, d)
-  for _, pair in ipairs {{"f32", "f32"}, {"f16", "f16"}, {"bf16", "bf16"}, {"bf16", "fp8_e4m3"}, {"bf16", "fp8_e5m2"}} do
-    local p = problem(device, pair[1], pair[2], d)
+  for _, cache_dtype in ipairs(decode_dtypes) do
+    local dtype = cache_dtype:match "^fp8" and "bf16" or cache_dtype
+    local p = problem(device, dtype, cache_dtype, d)
     p.num_splits = 2
     attention.exports.decode(p)
   end
@@ -61,6 +64,7 @@ function M.collect(arch)
     backward(device, d)
   end
   others(device)
+  device:set {dry = false}
   return module.instances(device)
 end
 

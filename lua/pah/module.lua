@@ -217,8 +217,8 @@ function Module:resources(name)
   return resource_table(r)
 end
 
---- The built-in kernels that a device has compiled so far: a list of {source=, kernel=, threads=, shared_dynamic_bytes=,
---- occupancy=, thread_blocks_per_sm=} and what Module:resources tells.
+--- The built-in kernels that a device has compiled so far: a list of {source=, kernel=, threads=, occupancy=,
+--- shared_dynamic_bytes=, thread_blocks_per_sm=} and what Module:resources tells.
 function M.instances(device)
   local list, instance = {}, ffi.new "struct pah_instance"
   for i = 1, tonumber(C.pah_device_instances(device.handle)) do

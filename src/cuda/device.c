@@ -25,11 +25,14 @@ int cuda_fail(struct pah_device *dev, CUresult error, const char *call, const ch
   struct cuda_state *s = dev->state;
   char text[200];
   cuda_error_text(error, text, sizeof text);
-  int status = error == CUDA_ERROR_OUT_OF_MEMORY ? PAH_ENOMEM : PAH_EDEVICE;
-  if (ends_context(error))
-    snprintf(s->lost, sizeof s->lost, "%s%s%s: %s", call, what ? " " : "", what ? what : "", text);
-  return pah_fail(status, "%s: %s%s%s: %s%s", dev->info.name, call, what ? " " : "", what ? what : "", text,
-                  *s->lost ? "; the device is lost to this process" : "");
+  if (ends_context(error)) {
+    const char *kernel = *s->open.kernel ? s->open.kernel : "none";
+    snprintf(s->lost, sizeof s->lost, "%s in kernel %s or one launched before it", text, what ? what : kernel);
+    return pah_fail(PAH_EDEVICE, "%s: %s (seen by %s); the device is lost to this process", dev->info.name, s->lost,
+                    call);
+  }
+  return pah_fail(error == CUDA_ERROR_OUT_OF_MEMORY ? PAH_ENOMEM : PAH_EDEVICE, "%s: %s%s%s: %s", dev->info.name, call,
+                  what ? " " : "", what ? what : "", text);
 }
 
 int cuda_enter(struct pah_device *dev) {
@@ -187,7 +190,8 @@ static int cuda_alloc(struct pah_device *dev, int64_t bytes, void **data) {
 static void cuda_free(struct pah_device *dev, void *data, int64_t bytes) {
   struct cuda_state *s = dev->state;
   (void)bytes;
-  if (*s->lost || cu.cuCtxSetCurrent(s->context)) return; /* goes with the context */
+  if (*s->lost) return;           /* goes with the context */
+  cu.cuCtxSetCurrent(s->context); /* most likely it is current anyway */
   cu.cuMemFreeAsync(address(data), s->stream);
 }
 

@@ -83,7 +83,8 @@ int cuda_module_compile(struct pah_device *dev, struct pah_module *m) {
 void cuda_module_unload(struct pah_device *dev, void *data) {
   struct cuda_state *s = dev->state;
   struct image *image = data;
-  if (image->module && !s->stuck && !cu.cuCtxSetCurrent(s->context)) {
+  if (image->module && !s->stuck) {
+    cu.cuCtxSetCurrent(s->context);
     if (!*s->lost) cu.cuStreamSynchronize(s->stream); /* its kernels may still run */
     cu.cuModuleUnload(image->module);
   }

@@ -12,6 +12,7 @@
 
 #include "../error.h"
 #include "api.h"
+#include "headers.h"
 
 /* What each kernel takes, as the compiler sees it: the number of parameters, then kind << 24 | bytes of each, which is
  * struct pah_signature again. Mirrors sim/include/pah_sim_entry.h. */
@@ -34,11 +35,11 @@ static const char signature_text[] =
     "template <class... A> list<A...> of(void (*)(A...));\n"
     "}\n"
     "#define PAH_SIGNATURE(n, ...) \\\n"
-    "  extern \"C\" { __device__ decltype(pah_signature::of(&__VA_ARGS__)) pah_signature_##n = \\\n"
+    "  extern \"C\" { __device__ decltype(pah_signature::of(&__VA_ARGS__)) pah_takes_##n = \\\n"
     "    decltype(pah_signature::of(&__VA_ARGS__))::make(); }\n";
 
 void cuda_signature_name(int64_t i, char *name, size_t bytes) {
-  snprintf(name, bytes, "pah_signature_%lld", (long long)i);
+  snprintf(name, bytes, "pah_takes_%lld", (long long)i);
 }
 
 void cuda_read_signature(const int *values, struct pah_signature *signature) {
@@ -114,6 +115,7 @@ static void make_options(struct options *o, const struct pah_module *m, const ch
   add(o, "%s", target);
   add(o, "%s", "--std=c++17");
   add(o, "%s", "--generate-line-info");
+  add(o, "%s", "--pre-include=pah_standard.h");
   add(o, "%s", "--device-as-default-execution-space");
   if (!is_ptx) add(o, "%s", "--ptxas-options=-v");
   for (char **i = m->include; *i; i++) add(o, "--include-path=%s", *i);
@@ -172,7 +174,8 @@ static int compile(const struct pah_module *m, const struct options *o, int is_p
   char *text = whole_text(m);
   nvrtcProgram program = NULL;
   if (!text) return pah_fail(PAH_ENOMEM, "%s: no memory", m->path);
-  nvrtcResult r = nvrtc.nvrtcCreateProgram(&program, text, m->path, 0, NULL, NULL);
+  nvrtcResult r =
+      nvrtc.nvrtcCreateProgram(&program, text, m->path, cuda_header_count(), cuda_header_texts(), cuda_header_names());
   free(text);
   if (r) return nvrtc_fail(m, "nvrtcCreateProgram", r);
   for (int64_t i = 0; i < m->kernel_count && !r; i++) r = nvrtc.nvrtcAddNameExpression(program, m->kernels[i].name);
@@ -253,7 +256,7 @@ static void describe(struct cuda_code *code, const char *log) {
 static void make_salt(const struct options *o, char *salt, size_t bytes) {
   int major = 0, minor = 0;
   nvrtc.nvrtcVersion(&major, &minor);
-  size_t n = (size_t)snprintf(salt, bytes, "nvrtc 1 %d.%d", major, minor);
+  size_t n = (size_t)snprintf(salt, bytes, "nvrtc 2 %d.%d", major, minor);
   for (int i = 0; i < o->count && n < bytes; i++) n += (size_t)snprintf(salt + n, bytes - n, " %s", o->list[i]);
 }
 

@@ -23,7 +23,7 @@ struct cuda_state {
   char arch[16];     /* "sm_90a" */
   int most_shared;   /* bytes of a thread block, with opt-in */
   double limit;      /* seconds of a launch; 0: none */
-  char lost[256];    /* why the context is of no more use; empty: it is fine */
+  char lost[400];    /* why the context is of no more use; empty: it is fine */
   int stuck;         /* it is lost because a kernel does not end */
   /* A ring of marks: those in [first, first + pending) are recorded; `open` gathers launches for the next. */
   struct cuda_mark marks[CUDA_MARKS], open;
@@ -33,8 +33,8 @@ struct cuda_state {
 
 /* Before any other call: makes the context current, or says why the device is lost. */
 int cuda_enter(struct pah_device *dev);
-/* The error of a driver's call: "cuda: cuMemAllocAsync: CUDA_ERROR_OUT_OF_MEMORY (out of memory); what". Errors that
- * end a context lose the device. */
+/* The error of a driver's call: "cuda: cuMemAllocAsync of 9 bytes: CUDA_ERROR_OUT_OF_MEMORY (out of memory)". Errors of
+ * running kernels end the context: then the device is lost, and the line names the kernel (`what`, else the last). */
 int cuda_fail(struct pah_device *dev, CUresult error, const char *call, const char *what);
 
 /* watch.c. launched: remembers that `kernel` may take `limit` seconds (0: any). wait: until all work is done, a launch

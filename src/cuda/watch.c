@@ -36,7 +36,7 @@ static int wait_mark(struct pah_device *dev, const struct cuda_mark *mark) {
   for (;;) {
     CUresult r = cu.cuEventQuery(mark->event);
     if (r == CUDA_SUCCESS) return PAH_OK;
-    if (r != CUDA_ERROR_NOT_READY) return cuda_fail(dev, r, "kernel", mark->kernel);
+    if (r != CUDA_ERROR_NOT_READY) return cuda_fail(dev, r, "cuEventQuery", mark->kernel);
     if (pah_interrupted) return pah_fail(PAH_EINTERRUPTED, "interrupted");
     double waited = pah_clock() - start;
     if (waited > mark->allowed) return over(dev, mark);

@@ -1,0 +1,224 @@
+-- cuda_cases.lua - the cuda device over the test driver: run by ../cuda_spec.lua in a process of its own, which has
+-- PAH_LIBCUDA and PAH_LIBNVRTC name the library. Each `it` here counts as one there.
+local ffi = require "ffi"
+
+ffi.cdef [[
+int64_t driver_calls(void);
+void driver_fail(int64_t nth, int code);
+const char *driver_failed(void);
+int64_t driver_live(int kind);
+int64_t driver_count(const char *name);
+void driver_hang(int on);
+void driver_break(int code);
+void driver_set_tensor_maps(int on);
+]]
+local driver = ffi.load(os.getenv "PAH_LIBCUDA")
+local C = ffi.C
+local KINDS = {[0] = "context", "stream", "event", "module", "memory", "program"}
+local OUT_OF_MEMORY = 2
+
+local function live()
+  local t = {}
+  for i = 0, 5 do t[KINDS[i]] = tonumber(driver.driver_live(i)) end
+  return t
+end
+
+local function refused(part, f, ...)
+  local ok, why = pcall(f, ...)
+  assert.is_false(ok, part)
+  assert.is_truthy(tostring(why):find(part, 1, true), tostring(why))
+end
+
+local SOURCE = [[
+extern "C" __global__ void scale(float *x, float f, int n) {
+  extern __shared__ float tile[];
+  int i = threadIdx.x;
+  if (i < n) tile[i] = x[i];
+  __syncthreads();
+  if (i < n) x[i] = tile[i] * f;
+}
+template <int N> __global__ void add(float *x) { x[threadIdx.x] += N; }
+extern "C" __global__ void stray(float *x) { x[1 << 20] = 1; }
+]]
+
+local function problem(device)
+  local q = pah.randn({2, 4, 1, 64}, {seed = 1, dtype = "bf16", device = device})
+  local k = pah.randn({8, 16, 2, 64}, {seed = 2, dtype = "bf16", device = device})
+  local table_, lengths = pah.block_table{seqlens = {37, 50}, block_size = 16, num_blocks = 8, seed = 1}
+  return {q = q, k_blocks = k, v_blocks = k, block_table = table_:to(device), seqused_k = lengths:to(device),
+    num_splits = 2}
+end
+
+local function on_cpu(p)
+  local copy = {}
+  for name, value in pairs(p) do copy[name] = pah.is_tensor(value) and value:to "cpu" or value end
+  return copy
+end
+
+describe("opening cuda", function()
+  it("leaves nothing behind when opening fails at any call", function()
+    local handle = ffi.new "struct pah_device *[1]"
+    local failures = 0
+    for n = 1, 400 do
+      driver.driver_fail(n, OUT_OF_MEMORY)
+      local status = C.pah_device_open("cuda:0", handle)
+      local name = ffi.string(driver.driver_failed())
+      driver.driver_fail(0, 0)
+      if status == 0 then
+        C.pah_device_release(handle[0])
+        if name == "" then break end -- all calls of opening have had their turn
+      else
+        failures = failures + 1
+        assert.is_true(#ffi.string(C.pah_error()) > 10, name)
+      end
+      for kind, count in pairs(live()) do assert.equal(0, count, name .. " leaves a " .. kind) end
+    end
+    assert.is_true(failures > 50, "only " .. failures) -- 64 events, a stream, a context, ...
+  end)
+end)
+
+describe("the cuda device", function()
+  local cuda
+  setup(function() cuda = pah.device "cuda" end)
+
+  it("knows what it is", function()
+    local info = cuda:info()
+    assert.same({"cuda", "Test driver 0", "sm_80", 4, false},
+      {info.name, info.model, info.arch, info.sms, info.host_memory})
+    for _, d in ipairs(pah.devices()) do
+      if d.name == "cuda" then assert.is_true(d.usable) end
+    end
+    assert.equal("cuda", pah.device().name) -- the best there is
+    refused('device: "cuda:1" is not there, must be 0 to 0', pah.device, "cuda:1")
+    refused('device: "cuda:x" must be cuda, cuda:N', pah.device, "cuda:x")
+  end)
+
+  it("runs a kernel of one's own, templates too", function()
+    local x = pah.tensor({1, 2, 3}, {device = cuda})
+    local module = cuda:compile{text = SOURCE}
+    module:launch("scale", {block = 32, shared = 128}, x, 2, 3)
+    module:launch("add<5>", {block = 3}, x)
+    assert.same({7, 9, 11}, x:totable())
+    assert.equal(40, module:resources("scale").registers)
+    refused('"nothing" is not a kernel of text', module.launch, module, "nothing", {}, x)
+    refused("scale", module.launch, module, "scale", {block = 32}, x)
+    module:launch("scale", {block = 32, shared = 100 * 1024}, x, 1, 3) -- past 48 KiB: asked for
+    assert.is_true(driver.driver_count "cuFuncSetAttribute" > 0)
+    refused("too-much-shared", module.launch, module, "scale", {block = 32, shared = 200 * 1024}, x, 1, 3)
+  end)
+
+  it("gives the compiler's words", function()
+    refused("x.cu:2", cuda.compile, cuda, {text = '#line 1 "x.cu"\n\nextern "C" __global__ void f() { oops; }'})
+  end)
+
+  it("computes what the cpu computes", function()
+    local p = problem(cuda)
+    local out, lse = pah.decode(p)
+    local want, want_lse = pah.decode(on_cpu(p))
+    assert.is_true(pah.allclose(out:to("cpu"):to "f32", want:to "f32", {rtol = 1e-2, atol = 1e-2}))
+    assert.is_true(pah.allclose(lse:to "cpu", want_lse, {rtol = 1e-4, atol = 1e-4}))
+  end)
+
+  it("refuses what tables hold by its check kernels, before anything is written", function()
+    local p = problem(cuda)
+    p.out = pah.full({2, 4, 1, 64}, 7, {dtype = "bf16", device = cuda})
+    local bad = p.block_table:to "cpu"
+    bad:set(99, 1, 1)
+    p.block_table = bad:to(cuda)
+    refused("block_table[0][0]: block id 99 is outside [0, 8)", pah.decode, p)
+    assert.equal(7, p.out:get(1, 1, 1, 1))
+    local launches = driver.driver_count "cuLaunchKernel"
+    p = problem(cuda)
+    pah.decode(p)
+    assert.equal(3, tonumber(driver.driver_count "cuLaunchKernel" - launches)) -- check, decode, combine
+    cuda:set{check = false}
+    pah.decode(p)
+    assert.equal(5, tonumber(driver.driver_count "cuLaunchKernel" - launches))
+    cuda:set{check = true}
+  end)
+
+  it("encodes tensor maps through the driver", function()
+    local x = pah.zeros({8, 64}, {dtype = "bf16", device = cuda})
+    assert.is_truthy(pah.tensor_map(x, {box = {8, 64}, swizzle = 128}))
+    driver.driver_set_tensor_maps(0)
+    refused("cuTensorMapEncodeTiled", pah.tensor_map, x, {box = {8, 64}})
+    driver.driver_set_tensor_maps(1)
+  end)
+
+  it("survives the failure of any call: a clear error, no leak, and the next time it works", function()
+    local want = pah.decode(on_cpu(problem "cpu")):to "f32"
+    local function work()
+      local p = problem(cuda)
+      local out = pah.decode(p)
+      local x = pah.arange(3, {dtype = "f32", device = cuda})
+      local module = cuda:compile{text = SOURCE}
+      module:launch("scale", {block = 32, shared = 60000}, x, 2, 3)
+      cuda:synchronize()
+      assert(pah.allclose(out:to("cpu"):to "f32", want, {rtol = 1e-2, atol = 1e-2}))
+      assert(x:get(3) == 4)
+    end
+    work()
+    collectgarbage()
+    collectgarbage()
+    local before, bytes, failures = live(), cuda:memory().bytes, {}
+    for n = 1, 2000 do
+      driver.driver_fail(n, OUT_OF_MEMORY)
+      local ok, why = pcall(work)
+      local name = ffi.string(driver.driver_failed())
+      driver.driver_fail(0, 0)
+      collectgarbage()
+      collectgarbage()
+      assert.same(before, live(), name)
+      assert.equal(bytes, cuda:memory().bytes, name)
+      if name == "" then break end
+      failures[name] = true
+      -- What frees cannot report, what is only asked for, and memory, which is tried again after a collection.
+      if ok then
+        assert.is_truthy(name:match "^cuMemFree" or name:match "^cuModuleUnload" or name:match "^cuCtxSetCurrent"
+          or name:match "^cuStreamSynchronize" or name:match "^nvrtc" or name:match "^cuMemAlloc", name)
+      else
+        assert.is_true(#tostring(why) > 10)
+      end
+      assert(n < 2000, "never done")
+    end
+    for _, name in ipairs {"cuMemAllocAsync", "cuMemcpyHtoDAsync_v2", "cuMemcpyDtoHAsync_v2", "cuLaunchKernel",
+      "cuModuleLoadDataEx", "cuModuleGetFunction", "cuModuleGetGlobal_v2", "cuFuncSetAttribute"} do
+      assert.is_true(failures[name], name .. " was never made to fail")
+    end
+    work()
+  end)
+
+  it("stops waiting for a kernel that does not end, and is lost from then on", function()
+    local code = ([[
+      local ffi = require "ffi"
+      ffi.cdef "void driver_hang(int on);"
+      local dev = pah.device "cuda"
+      local x = pah.zeros({4}, {device = dev})
+      local module = dev:compile{text = 'extern "C" __global__ void spin(float *x) { x[0] = 1; }'}
+      module:launch("spin", {limit = 0.3}, x)
+      dev:synchronize()
+      ffi.load(os.getenv "PAH_LIBCUDA").driver_hang(1)
+      module:launch("spin", {limit = 0.3}, x)
+      print(pcall(dev.synchronize, dev))
+      print(pcall(x.totable, x))
+    ]])
+    local path = os.tmpname()
+    local file = assert(io.open(path, "w"))
+    file:write(code)
+    file:close()
+    local pipe = io.popen(("%s %s 2>&1"):format(os.getenv "PAH_PROGRAM", path))
+    local output = pipe:read "*a"
+    pipe:close()
+    os.remove(path)
+    local _, found = output:gsub("is lost to this process: kernel spin ran longer than its limit of 0.3 s", "")
+    assert.equal(2, found, output)
+  end)
+
+  it("names the kernel behind an error that comes later", function() -- the last: the device is lost
+    local x = pah.zeros({4}, {device = cuda})
+    local module = cuda:compile{text = SOURCE}
+    module:launch("stray", {}, x)
+    refused("CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access was encountered) in kernel stray", x.totable, x)
+    refused("is lost to this process", pah.zeros, {4}, {device = cuda})
+  end)
+end)
