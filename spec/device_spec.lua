@@ -37,12 +37,22 @@ describe("devices", function()
       if d.name == "sim" and not d.usable then return pending(d.why) end
     end
     local sim = pah.device "sim"
+    local touch = sim:compile{text = "__global__ void touch(int *x) { x[threadIdx.x] = 1; }"}
+    local x = pah.zeros({32}, {dtype = "i32", device = sim})
+    local function report(options)
+      options.grid, options.block = 1, 32
+      return touch:launch("touch", options, x)
+    end
+    assert.same({"order", true}, {report{}.schedule, report{}.counted})
     sim:set{schedule = "random", seed = 3, counters = false, limit = 20}
+    assert.same({"random", 3, false}, {report{}.schedule, report{}.seed, report{}.counted})
+    local other = report{schedule = "reverse", counters = true}
+    assert.same({"reverse", true}, {other.schedule, other.counted})
     refused('schedule: is "x", must be order, reverse or random', sim.set, sim, {schedule = "x"})
     refused('seed: is "1.5", must be a whole number', sim.set, sim, {seed = 1.5})
     refused('limit: is "0", must be a number of seconds', sim.set, sim, {limit = 0})
     refused("colour: is not a setting of sim, must be schedule, seed, limit or counters", sim.set, sim, {colour = 1})
-    sim:set{schedule = "order", limit = 300}
+    sim:set{schedule = "order", counters = true, limit = 300}
   end)
 
   it("are listed, each usable or with the reason", function()

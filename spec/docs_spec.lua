@@ -102,3 +102,63 @@ describe("doc/c-api.md", function()
     assert.same({}, unknown)
   end)
 end)
+
+describe("doc/sim.md and doc/ptx.md", function()
+  local pages = read "doc/sim.md" .. read "doc/ptx.md"
+
+  local function files(pattern)
+    local pipe, names = assert(io.popen("find " .. pattern)), {}
+    for name in pipe:lines() do names[#names + 1] = name end
+    pipe:close()
+    return names
+  end
+
+  -- Of a call that reports a finding, the strings before the message, which has a space or a %, are codes.
+  local function codes_of(call, codes)
+    for text in call:gmatch '"([^"]*)"' do
+      if text:find "[ %%]" then return end
+      if text:find "^%l[%l-]+$" then codes[text] = true end
+    end
+  end
+
+  it("list every code of a finding, and none besides", function()
+    local codes, missing, unknown, listed, source = {}, {}, {}, 0, ""
+    for _, path in ipairs(files "src/sim -name '*.c'") do
+      local text = read(path)
+      source = source .. text
+      for _, name in ipairs {"sim_find", "sim_find_at", "sim_fatal", "standstill"} do
+        for call in text:gmatch(name .. "%b()") do codes_of(call, codes) end
+      end
+    end
+    for code in pairs(codes) do
+      if not pages:find("`" .. code .. "`", 1, true) then missing[#missing + 1] = code end
+    end
+    for row in pages:gmatch "\n| (`%l[%l`, -]*`) |" do
+      for code in row:gmatch "`(%l[%l-]+)`" do
+        local quoted = source:find('"' .. code .. '"', 1, true)
+          or source:find(": " .. code .. ": ", 1, true) -- an error of the launch
+        listed = listed + 1
+        if not quoted then unknown[#unknown + 1] = code end
+      end
+    end
+    for _, code in ipairs {"race", "async-pending", "livelock", "wgmma-operand"} do
+      assert.is_true(codes[code], code)
+    end
+    table.sort(missing)
+    assert.same({}, missing)
+    assert.same({}, unknown)
+    assert.is_true(listed > 35, listed)
+  end)
+
+  it("list every header of CUDA that sim has", function()
+    local missing = {}
+    for _, path in ipairs(files "src/sim/include -type f") do
+      local name = path:match "src/sim/include/(.*)"
+      if not name:find "pah_sim" and not name:find "^sm_" and not pages:find("`" .. name .. "`", 1, true) then
+        missing[#missing + 1] = name
+      end
+    end
+    table.sort(missing)
+    assert.same({}, missing)
+  end)
+end)

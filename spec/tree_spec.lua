@@ -15,7 +15,7 @@ local function list(command)
 end
 
 local sources = list("find src lua spec scripts kernels -type f \\( -name '*.[ch]' -o -name '*.lua' -o -name '*.awk' "
-  .. "-o -name '*.cu' -o -name '*.cuh' \\) 2>/dev/null | LC_ALL=C sort")
+  .. "-o -name '*.cu' -o -name '*.cuh' -o -path 'src/sim/include/*' \\) | LC_ALL=C sort")
 
 -- Functions of a C file longer than `limit`, by braces in column 0, which clang-format guarantees.
 local function long_functions(path, limit)
@@ -41,6 +41,16 @@ describe("the tree #quick", function()
     end
     table.sort(listed)
     assert.same(list("find lua -name '*.lua' | LC_ALL=C sort"), listed)
+  end)
+
+  it("installs every kernel and every header of sim", function()
+    local listed = {}
+    for _, name in ipairs {"SIM_FILES", "KERNEL_FILES"} do
+      local text = table.concat(lines_of "Makefile.am", "\n"):gsub("\\\n", " ")
+      for path in text:match("\n" .. name .. " = ([^\n]*)"):gmatch "%S+" do listed[#listed + 1] = path end
+    end
+    table.sort(listed)
+    assert.same(list "find kernels src/sim/include src/sim/abi*.h -type f | LC_ALL=C sort", listed)
   end)
 
   it("keeps files under 400 lines", function()

@@ -258,7 +258,7 @@ local function fill_launch(l, options)
     end
     l.schedule = schedules[schedule]
   end
-  l.counters = options.counters == nil and 1 or options.counters and 1 or 0
+  l.counters = options.counters == nil and -1 or options.counters and 1 or 0
 end
 
 --- Runs a kernel: module:launch(name, {grid=, block=, shared=, limit=, schedule=, seed=, counters=, problem=,

@@ -86,7 +86,7 @@ static int set_default(struct pah_launch *d, int setting, const char *what, cons
 
 static int read_settings(struct pah_launch *d) {
   int status = PAH_OK;
-  *d = (struct pah_launch){.schedule = PAH_IN_ORDER};
+  *d = (struct pah_launch){.schedule = PAH_IN_ORDER, .counters = 1};
   for (int i = 0; i < SETTING_COUNT && !status; i++) {
     const char *value = getenv(settings[i].variable);
     if (value && *value) status = set_default(d, i, settings[i].variable, value);
