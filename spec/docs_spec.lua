@@ -103,6 +103,22 @@ describe("doc/c-api.md", function()
   end)
 end)
 
+describe("doc/pah.1", function()
+  it("lists every variable of the environment that is read", function()
+    local page, missing = read "doc/pah.1", {}
+    local pattern = [['getenv[ (]*"[A-Z_]+"|"(PAH_SIM|CUDA)_[A-Z]+"']]
+    local pipe = assert(io.popen("grep -rhoE " .. pattern .. " src/*.c src/*/*.c lua/pah"))
+    for line in pipe:lines() do
+      local name = line:match '"([A-Z_]+)"'
+      if not page:find("%f[%w_]" .. name .. "%f[^%w_]") and name ~= "HOME" and name ~= "PATH" then
+        missing[#missing + 1] = name
+      end
+    end
+    pipe:close()
+    assert.same({}, missing)
+  end)
+end)
+
 describe("doc/sim.md and doc/ptx.md", function()
   local pages = read "doc/sim.md" .. read "doc/ptx.md"
 
