@@ -7,6 +7,9 @@ local function read(path)
   return text
 end
 
+local sim_usable = false
+for _, d in ipairs(pah.devices()) do sim_usable = sim_usable or d.name == "sim" and d.usable end
+
 -- Runs the snippets of a page one after another as one script would: they share one environment.
 local function run_snippets(path)
   local env = setmetatable({print = function() end}, {__index = _G})
@@ -16,8 +19,10 @@ local function run_snippets(path)
     local chunk, why = loadstring(("\n"):rep(line - 1) .. code, "@" .. path)
     assert.is_truthy(chunk, why)
     setfenv(chunk, env)
-    local ok, message = xpcall(chunk, debug.traceback)
-    assert.is_true(ok, message)
+    if sim_usable or not code:find('"sim"', 1, true) then
+      local ok, message = xpcall(chunk, debug.traceback)
+      assert.is_true(ok, message)
+    end
     line = line + select(2, code:gsub("\n", ""))
     count = count + 1
   end
