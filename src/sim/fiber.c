@@ -1,5 +1,5 @@
 /* fiber.c - fibers by hand: the switch saves what a C call must preserve, nothing more. ucontext would make two system
- * calls of each switch, 50 times the price (doc/sim.md has the figures).
+ * calls of each switch, 50 times the price.
  * Read next: sched.c, which decides who runs. */
 #define _GNU_SOURCE
 #include "fiber.h"

@@ -1,6 +1,6 @@
 /* matrix.c - decoding of operands and the product of tiles for mma.sync and wgmma.
  * Promises: products are exact; sums are kept in double and rounded once, so results do not depend on an order of our
- * own choosing except below 2^-53. Real tensor cores round differently in the last bits: doc/sim.md. Read: mma.c. */
+ * own choosing except below 2^-53. Real tensor cores round differently in the last bits: doc/ptx.md. Read: mma.c. */
 #include "matrix.h"
 
 #include <math.h>
