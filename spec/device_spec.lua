@@ -55,6 +55,19 @@ describe("devices", function()
     sim:set{schedule = "order", counters = true, limit = 300}
   end)
 
+  it("have events to time work by", function()
+    for _, d in ipairs(pah.devices()) do
+      if d.usable then
+        local dev = pah.device(d.name)
+        local a = dev:event()
+        pah.zeros({1000}, {device = dev}):fill(1)
+        local b = dev:event()
+        assert.is_true(b:since(a) >= 0 and b:since(a) < 60, d.name)
+        refused("since: is a number, must be an event", a.since, a, 1)
+      end
+    end
+  end)
+
   it("are listed, each usable or with the reason", function()
     local names = {}
     for _, d in ipairs(pah.devices()) do

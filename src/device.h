@@ -29,6 +29,10 @@ struct pah_device_ops {
                   int64_t bytes);                                          /* device to host; optional on host memory */
   int (*synchronize)(struct pah_device *dev);                              /* optional: every call is synchronous */
   int (*set)(struct pah_device *dev, const char *name, const char *value); /* optional: no settings of its own */
+  /* Events (event.c); optional: the host's clock. elapsed is called with the device synchronised. */
+  int (*event_record)(struct pah_device *dev, void **event);
+  int (*event_elapsed)(struct pah_device *dev, void *from, void *to, double *seconds);
+  void (*event_free)(struct pah_device *dev, void *event);
   /* The problem is checked: dtypes, shapes, devices and, where info.host_memory is 1, the contents of the tables. */
   int (*attention)(struct pah_device *dev, int op, const struct pah_attn *a);
   int (*merge)(struct pah_device *dev, const struct pah_merge *m);

@@ -128,7 +128,7 @@ static void set_function(lua_State *L, const char *key, lua_CFunction function) 
   lua_setfield(L, -2, key);
 }
 
-/* Leaves the module `pah.host` on the stack and its folder in package.path. */
+/* Makes the module `pah.host` and puts the data folder into package.path and package.cpath. */
 static void push_module(lua_State *L, int argc, char **argv) {
   const char *exe = pah_exe_path(), *dir = pah_data_dir();
   lua_newtable(L);
@@ -148,6 +148,10 @@ static void push_module(lua_State *L, int argc, char **argv) {
   lua_getfield(L, -1, "path");
   lua_pushfstring(L, "%s/lua/?.lua;%s/lua/?/init.lua;%s", dir, dir, lua_tostring(L, -1));
   lua_setfield(L, -3, "path");
+  lua_getfield(L, -2, "cpath"); /* modules in C of a bundle (scripts/bundle) */
+  lua_pushfstring(L, "%s/lua/?.so;%s", dir, lua_tostring(L, -1));
+  lua_setfield(L, -4, "cpath");
+  lua_pop(L, 1);
   lua_getfield(L, -2, "loaded");
   lua_pushvalue(L, -4);
   lua_setfield(L, -2, "pah.host");

@@ -89,8 +89,15 @@ void pah_device_release(struct pah_device *device);
 int pah_device_get_info(struct pah_device *device, struct pah_device_info *info);
 void pah_device_get_memory(struct pah_device *device, struct pah_memory *memory);
 int pah_device_synchronize(struct pah_device *device);
+/* A moment in the order of the device's work, for timing it: taken by the GPU itself on cuda; elsewhere calls are done
+ * when they return, and it is the clock of the host. elapsed waits for both; seconds from the first to the second. */
+struct pah_event; /* opaque: src/event.c; holds a reference on its device */
+int pah_event_record(struct pah_device *device, struct pah_event **event);
+int pah_event_elapsed(struct pah_event *from, struct pah_event *to, double *seconds);
+void pah_event_free(struct pah_event *event);
 /* A setting, until it is set again. sim: schedule (order, reverse, random), seed, limit (seconds), counters (0, 1) of
- * launches that do not say otherwise. cuda: check (0, 1): a kernel looks over block tables and lengths before use. */
+ * launches that do not say otherwise. cuda: check (0, 1): a kernel looks over block tables and lengths before use;
+ * limit (seconds of a launch). */
 int pah_device_set(struct pah_device *device, const char *name, const char *value);
 const char *pah_device_kind(int64_t i);  /* "cpu", "cuda", "sim"; NULL past the last: the list for `pah info` */
 int pah_device_usable(const char *name); /* 0, or PAH_EDEVICE with the reason and its cure in pah_error() */

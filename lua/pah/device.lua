@@ -38,6 +38,23 @@ end
 --- Waits until everything called so far is done.
 function Device:synchronize() check(C.pah_device_synchronize(self.handle)) end
 
+local Event = {}
+Event.__index = Event
+
+--- A moment in the order of the device's work; later:since(earlier) is the seconds between two of them.
+function Device:event()
+  local handle = ffi.new "struct pah_event *[1]"
+  check(C.pah_event_record(self.handle, handle))
+  return setmetatable({handle = ffi.gc(handle[0], C.pah_event_free)}, Event)
+end
+
+function Event:since(earlier)
+  if getmetatable(earlier) ~= Event then errors.raisef("since: is a %s, must be an event", type(earlier)) end
+  local seconds = ffi.new "double[1]"
+  check(C.pah_event_elapsed(earlier.handle, self.handle, seconds))
+  return seconds[0]
+end
+
 local function setting(name, value)
   if type(value) == "boolean" then return value and "1" or "0" end
   if type(value) == "number" then return ("%.17g"):format(value) end

@@ -44,6 +44,10 @@ int cuda_wait(struct pah_device *dev);
 int cuda_marks_open(struct pah_device *dev);
 void cuda_marks_close(struct pah_device *dev);
 
+int cuda_event_record(struct pah_device *dev, void **event);
+int cuda_event_elapsed(struct pah_device *dev, void *from, void *to, double *seconds);
+void cuda_event_free(struct pah_device *dev, void *event);
+
 /* module.c: slots of the device. */
 int cuda_module_compile(struct pah_device *dev, struct pah_module *m);
 void cuda_module_unload(struct pah_device *dev, void *image);

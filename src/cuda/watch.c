@@ -103,3 +103,34 @@ void cuda_marks_close(struct pah_device *dev) {
   struct cuda_state *s = dev->state;
   for (int i = 0; i < CUDA_MARKS && s->marks[i].event; i++) cu.cuEventDestroy_v2(s->marks[i].event);
 }
+
+/* ---- Events for timing ---- */
+
+int cuda_event_record(struct pah_device *dev, void **event) {
+  struct cuda_state *s = dev->state;
+  CUevent e = NULL;
+  int status = cuda_enter(dev);
+  if (status) return status;
+  CUresult r = cu.cuEventCreate(&e, 0);
+  if (!r && (r = cu.cuEventRecord(e, s->stream))) cu.cuEventDestroy_v2(e);
+  if (r) return cuda_fail(dev, r, "cuEventRecord", NULL);
+  *event = e;
+  return PAH_OK;
+}
+
+int cuda_event_elapsed(struct pah_device *dev, void *from, void *to, double *seconds) {
+  float milliseconds = 0;
+  int status = cuda_enter(dev);
+  if (status) return status;
+  CUresult r = cu.cuEventElapsedTime(&milliseconds, from, to);
+  if (r) return cuda_fail(dev, r, "cuEventElapsedTime", NULL);
+  *seconds = milliseconds * 1e-3;
+  return PAH_OK;
+}
+
+void cuda_event_free(struct pah_device *dev, void *event) {
+  struct cuda_state *s = dev->state;
+  if (s->stuck) return;
+  cu.cuCtxSetCurrent(s->context);
+  cu.cuEventDestroy_v2(event);
+}

@@ -1,0 +1,61 @@
+/* gpu_limits.cu - what a GPU can reach, for gpu_check.lua: copy moves bytes as fast as memory lets it, peak does nothing
+ * but matrix instructions on zeros: wgmma on sm_90a, mma.sync elsewhere. */
+#include "ptx.cuh"
+
+extern "C" __global__ void copy(float4 *to, const float4 *from, long long count) {
+  long long step = (long long)gridDim.x * blockDim.x;
+  for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += step) to[i] = from[i];
+}
+
+/* Each word is part of the sum, so that no read can be left out. */
+extern "C" __global__ void read(float *sums, const float4 *from, long long count) {
+  long long step = (long long)gridDim.x * blockDim.x, i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+  float sum = 0;
+  for (; i < count; i += step) {
+    float4 v = from[i];
+    sum += v.x + v.y + v.z + v.w;
+  }
+  if (sum == 1.25f) sums[threadIdx.x] = sum;
+}
+
+#if PAH_PTX_ARCH >= 900
+enum { N = 256, K = 16 };
+/* A warpgroup's instruction is 64 x 256 x 16; two warpgroups keep the tensor cores of a multiprocessor busy. */
+extern "C" __global__ void __launch_bounds__(256) peak(float *sums, int rounds) {
+  __shared__ __align__(1024) unsigned short a[64 * 64], b[256 * 64];
+  for (int i = threadIdx.x; i < 64 * 64; i += blockDim.x) a[i] = 0;
+  for (int i = threadIdx.x; i < 256 * 64; i += blockDim.x) b[i] = 0;
+  ptx::fence_proxy_async();
+  __syncthreads();
+  float d[N / 2] = {};
+  ptx::u64 left = ptx::wgmma_descriptor(ptx::shared(a), ptx::SWIZZLE_128, 16, 1024);
+  ptx::u64 right = ptx::wgmma_descriptor(ptx::shared(b), ptx::SWIZZLE_128, 16, 1024);
+  ptx::wgmma_fence();
+  for (int round = 0; round < rounds; round++) {
+    for (int k = 0; k < 4; k++) ptx::wgmma_ss<ptx::WGMMA_BF16, N>(d, left + 2 * k, right + 2 * k, 1);
+    ptx::wgmma_commit_group();
+    ptx::wgmma_wait_group<1>();
+  }
+  ptx::wgmma_wait_group<0>();
+  float sum = 0;
+  for (int i = 0; i < N / 2; i++) sum += d[i];
+  if (sum == 1.25f) sums[threadIdx.x] = sum;
+}
+#else
+/* Eight independent sums of a warp; an instruction is 16 x 8 x 16. */
+extern "C" __global__ void __launch_bounds__(256) peak(float *sums, int rounds) {
+  float d[8][4] = {};
+  ptx::u32 a[4] = {};
+  for (int round = 0; round < rounds; round++)
+    for (int k = 0; k < 4; k++)
+      for (int i = 0; i < 8; i++) ptx::mma_m16n8k16_bf16(d[i], a, 0u, 0u, d[i]);
+  float sum = 0;
+  for (int i = 0; i < 8; i++) sum += d[i][0] + d[i][1] + d[i][2] + d[i][3];
+  if (sum == 1.25f) sums[threadIdx.x] = sum;
+}
+#endif
+
+/* Never ends, for the watchdog. */
+extern "C" __global__ void spin(volatile int *flag) {
+  while (*flag == 0) continue;
+}
