@@ -162,7 +162,7 @@ static double last_below(int dtype, double x) {
 
 static int fill_random(const struct pah_tensor *t, void (*visit)(const struct pah_run *, void *), void *context) {
   struct pah_host_view v;
-  int status = pah_host_view_open(&v, t);
+  int status = pah_host_view_open_result(&v, t);
   if (status) return status;
   pah_tensor_parallel_runs(&v.t, NULL, visit, context);
   return pah_host_view_close(&v, 1);
@@ -276,7 +276,7 @@ int pah_tensor_randperm(const struct pah_tensor *t, uint64_t seed) {
     order[j] = held;
   }
   struct pah_host_view v;
-  status = pah_host_view_open(&v, t);
+  status = pah_host_view_open_result(&v, t);
   if (!status) {
     for (int64_t i = 0; i < n; i++)
       store_i64(t->dtype, (char *)v.t.data + i * t->stride[0] * pah_dtype_size(t->dtype), order[i]);

@@ -133,7 +133,7 @@ int pah_tensor_copy(const struct pah_tensor *dst, const struct pah_tensor *src) 
   struct pah_host_view to, from;
   status = pah_host_view_open(&from, src);
   if (status) return status;
-  status = pah_host_view_open(&to, dst);
+  status = pah_host_view_open_result(&to, dst);
   if (!status) {
     if (pah_tensors_overlap(&to.t, &from.t))
       status = copy_overlapping(&to.t, &from.t);
@@ -196,7 +196,7 @@ int pah_tensor_fill(const struct pah_tensor *t, double value) {
   struct fill_context c = {.size = pah_dtype_size(t->dtype)};
   pah_store_f64(t->dtype, c.bytes, c.size, 1, &value);
   struct pah_host_view v;
-  status = pah_host_view_open(&v, t);
+  status = pah_host_view_open_result(&v, t);
   if (status) return status;
   pah_tensor_parallel_runs(&v.t, NULL, fill_run, &c);
   return pah_host_view_close(&v, 1);

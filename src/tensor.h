@@ -24,6 +24,8 @@ struct pah_host_view {
   void *staging; /* NULL: no copy */
 };
 int pah_host_view_open(struct pah_host_view *v, const struct pah_tensor *t);
+/* For a caller that writes every element and reads none. */
+int pah_host_view_open_result(struct pah_host_view *v, const struct pah_tensor *t);
 int pah_host_view_close(struct pah_host_view *v, int write_back); /* frees, whatever it returns */
 
 /* One stretch of the innermost dimension of up to two tensors of one shape. */

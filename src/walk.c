@@ -80,16 +80,24 @@ int pah_tensors_overlap(const struct pah_tensor *a, const struct pah_tensor *b) 
 
 /* ---- Host views ------------------------------------------------------------------------------------------ */
 
-int pah_host_view_open(struct pah_host_view *v, const struct pah_tensor *t) {
+static int view_open(struct pah_host_view *v, const struct pah_tensor *t, int read) {
   *v = (struct pah_host_view){.t = *t, .origin = t};
   if (t->device->info.host_memory) return PAH_OK;
   int64_t bytes = pah_tensor_span(t);
   v->staging = malloc((size_t)bytes + 1);
   if (!v->staging) return pah_fail(PAH_ENOMEM, "no host memory to stage %lld bytes", (long long)bytes);
   v->t.data = v->staging;
-  int status = bytes ? t->device->ops->copy_out(t->device, v->staging, t->data, bytes) : PAH_OK;
+  int status = bytes && read ? t->device->ops->copy_out(t->device, v->staging, t->data, bytes) : PAH_OK;
   if (status) free(v->staging);
   return status;
+}
+
+int pah_host_view_open(struct pah_host_view *v, const struct pah_tensor *t) {
+  return view_open(v, t, 1);
+}
+
+int pah_host_view_open_result(struct pah_host_view *v, const struct pah_tensor *t) {
+  return view_open(v, t, !pah_tensor_is_contiguous(t)); /* what lies between the elements has to stay */
 }
 
 int pah_host_view_close(struct pah_host_view *v, int write_back) {

@@ -73,7 +73,7 @@ end
 
 --- 32-bit words as a tensor on the device, and back.
 function M.words(list, device)
-  local t = pah.empty({#list}, {dtype = "i32"})
+  local t = pah.empty({#list}, {dtype = "i32", device = "cpu"})
   local data = ffi.cast("uint32_t *", t:data())
   for i, x in ipairs(list) do data[i - 1] = x end
   return t:to(device)
