@@ -207,10 +207,14 @@ local function measure_limits()
   seconds = time(function() module:launch("peak", {grid = info.sms, block = 256}, b, rounds) end)
   local flops = hopper and 2 * 64 * 256 * 16 * 4 * 2 or 2 * 16 * 8 * 16 * 8 * 4 * 8 -- a round, a thread block
   limits.tensor = flops * rounds * info.sms / seconds
-  result {kind = "limits", copy_bytes_per_second = limits.copy, read_bytes_per_second = limits.read,
+  rounds = 4000
+  seconds = time(function() module:launch("multiply_add", {grid = info.sms * 8, block = 256}, b, 0.5, rounds) end)
+  limits.fma = 2 * 16 * rounds * 256 * info.sms * 8 / seconds
+  result {kind = "limits", f32_fma_flops_per_second = limits.fma, copy_bytes_per_second = limits.copy,
+    read_bytes_per_second = limits.read,
     bf16_tensor_flops_per_second = limits.tensor, instruction = hopper and "wgmma" or "mma.sync"}
-  print(("limits: copy %.0f GB/s, read %.0f GB/s, bf16 tensor cores %.0f TFLOP/s (%s)"):format(limits.copy / 1e9,
-    limits.read / 1e9, limits.tensor / 1e12, hopper and "wgmma" or "mma.sync"))
+  print(("limits: copy %.0f GB/s, read %.0f GB/s, f32 FMA %.1f TFLOP/s, bf16 tensor cores %.0f TFLOP/s (%s)"):format(
+    limits.copy / 1e9, limits.read / 1e9, limits.fma / 1e12, limits.tensor / 1e12, hopper and "wgmma" or "mma.sync"))
 end
 
 local function shuffled_problem(B, H, Hkv, D, len, sq, dtype, cache_dtype)
@@ -250,10 +254,12 @@ local function bench_prefill(dtype, len)
   local function row(op, call, work)
     local seconds, n = time(call)
     result {kind = "bench", op = op, dtype = dtype, H = H, Hkv = Hkv, D = D, len_q = len, len_k = len, causal = true,
-      seconds = seconds, samples = n, flops = work, of_tensor = work / seconds / limits.tensor}
+      seconds = seconds, samples = n, flops = work, of_fma = work / seconds / limits.fma,
+      of_tensor = work / seconds / limits.tensor}
     rows[#rows + 1] = {("%s causal %s %d"):format(op, dtype, len), ("%.2f ms"):format(seconds * 1e3),
       ("%.2f TFLOP/s"):format(work / seconds / 1e12),
-      ("%.2f %% of bf16 tensor"):format(100 * work / seconds / limits.tensor)}
+      ("%.1f %% of FMA, %.2f %% of tensor"):format(100 * work / seconds / limits.fma,
+        100 * work / seconds / limits.tensor)}
   end
   row("fwd", function() pah.fwd(p) end, flops)
   p.dout = pah.randn(p.q.shape, {seed = 7, dtype = dtype}):to(dev)
@@ -287,8 +293,8 @@ if opt.sim then
 end
 if opt.bench then check("limits and naive kernels are measured", bench) end
 for i, row in ipairs(rows) do
-  if #rows > 1 then print(("%-34s %12s %16s %24s"):format(unpack(row))) end
-  if i == 1 and #rows > 1 then print(("-"):rep(90)) end
+  if #rows > 1 then print(("%-34s %12s %16s %32s"):format(unpack(row))) end
+  if i == 1 and #rows > 1 then print(("-"):rep(98)) end
 end
 file:close()
 os.exit(failed == 0 and 0 or 1)

@@ -1,5 +1,5 @@
-/* gpu_limits.cu - what a GPU can reach, for gpu_check.lua: copy moves bytes as fast as memory lets it, peak does nothing
- * but matrix instructions on zeros: wgmma on sm_90a, mma.sync elsewhere. */
+/* gpu_limits.cu - what a GPU can reach, for gpu_check.lua: copy moves bytes as fast as memory lets it, peak does
+ * nothing but matrix instructions on zeros: wgmma on sm_90a, mma.sync elsewhere. */
 #include "ptx.cuh"
 
 extern "C" __global__ void copy(float4 *to, const float4 *from, long long count) {
@@ -54,6 +54,17 @@ extern "C" __global__ void __launch_bounds__(256) peak(float *sums, int rounds) 
   if (sum == 1.25f) sums[threadIdx.x] = sum;
 }
 #endif
+
+/* Sixteen independent chains of f32 multiply-adds a thread. */
+extern "C" __global__ void __launch_bounds__(256) multiply_add(float *sums, float factor, int rounds) {
+  float x[16];
+  for (int i = 0; i < 16; i++) x[i] = (float)(threadIdx.x + i);
+  for (int round = 0; round < rounds; round++)
+    for (int i = 0; i < 16; i++) x[i] = __fmaf_rn(x[i], factor, factor);
+  float sum = 0;
+  for (int i = 0; i < 16; i++) sum += x[i];
+  if (sum == 1.25f) sums[threadIdx.x] = sum;
+}
 
 /* Never ends, for the watchdog. */
 extern "C" __global__ void spin(volatile int *flag) {

@@ -25,10 +25,11 @@ end
 
 local function prefill_problem(n)
   local blocks = math.ceil(n / 16)
-  local block_table, seqused_k = pah.block_table{seqlens = {n}, block_size = 16, num_blocks = blocks, seed = 1}
+  local block_table, seqused_k = pah.block_table{
+    seqlens = {n}, block_size = 16, num_blocks = blocks, seed = 1, device = "cpu"}
   return {
-    q = pah.randn({1, H, n, D}, {seed = 2}), k_blocks = pah.randn({blocks, 16, Hkv, D}, {seed = 3}),
-    v_blocks = pah.randn({blocks, 16, Hkv, D}, {seed = 4}), block_table = block_table, seqused_k = seqused_k,
+    q = pah.randn({1, H, n, D}, {device = "cpu", seed = 2}), k_blocks = pah.randn({blocks, 16, Hkv, D}, {device = "cpu", seed = 3}),
+    v_blocks = pah.randn({blocks, 16, Hkv, D}, {device = "cpu", seed = 4}), block_table = block_table, seqused_k = seqused_k,
     causal = true,
   }
 end
@@ -40,7 +41,7 @@ local function prefill_and_backward()
   local p = prefill_problem(n)
   local flops = 4 * (n * (n + 1) / 2) * H * D
   p.out, p.lse = pah.fwd(p)
-  local gradient = {dout = pah.randn(p.q.shape, {seed = 5})}
+  local gradient = {dout = pah.randn(p.q.shape, {device = "cpu", seed = 5})}
   for key, value in pairs(p) do gradient[key] = value end
   gradient.dq, gradient.dk_blocks, gradient.dv_blocks = pah.bwd(gradient)
   local fraction, rate, ratio, peaks, backwards = {}, {}, {}, {}, {}
@@ -66,11 +67,12 @@ local function decode()
   for b = 1, B do seqlens[b] = len end
   local blocks = B * len / 16
   local p = {
-    q = pah.randn({B, H, 1, D}, {seed = 1, dtype = "bf16"}),
-    k_blocks = pah.randn({blocks, 16, Hkv, D}, {seed = 2, dtype = "bf16"}),
-    v_blocks = pah.randn({blocks, 16, Hkv, D}, {seed = 3, dtype = "bf16"}),
+    q = pah.randn({B, H, 1, D}, {device = "cpu", seed = 1, dtype = "bf16"}),
+    k_blocks = pah.randn({blocks, 16, Hkv, D}, {device = "cpu", seed = 2, dtype = "bf16"}),
+    v_blocks = pah.randn({blocks, 16, Hkv, D}, {device = "cpu", seed = 3, dtype = "bf16"}),
   }
-  p.block_table, p.seqused_k = pah.block_table{seqlens = seqlens, block_size = 16, num_blocks = blocks, seed = 4}
+  p.block_table, p.seqused_k = pah.block_table{seqlens = seqlens, block_size = 16, num_blocks = blocks, seed = 4,
+    device = "cpu"}
   p.out, p.lse = pah.decode(p)
   local total, fraction, rate, limits = B * len * token, {}, {}, {}
   for i = 1, opt.rounds do

@@ -214,20 +214,37 @@ end)
 describe("ptx bulk copies", function()
   -- Shapes outermost first, coordinates innermost first, as kernels take them.
   local cases = {
-    {shape = {100}, box = {64}, at = {20}},
-    {shape = {100}, box = {64}, at = {60}}, {shape = {100}, box = {64}, at = {-8}},
+    {shape = {100}, box = {64}, at = {24}},
+    {shape = {100}, box = {64}, at = {56}}, {shape = {100}, box = {64}, at = {-8}},
     {shape = {30, 64}, box = {16, 32}, at = {16, 7}, swizzle = 64},
     {shape = {30, 64}, box = {16, 64}, at = {0, 20}, swizzle = 128},
-    {shape = {30, 64}, box = {16, 64}, at = {-3, -5}, swizzle = 128},
+    {shape = {30, 64}, box = {16, 64}, at = {-8, -5}, swizzle = 128},
     {shape = {30, 64}, box = {16, 16}, at = {56, 3}, swizzle = 32},
     {shape = {30, 64}, box = {8, 32}, at = {8, 0}, swizzle = 128},
     {shape = {30, 64}, box = {16, 64}, at = {64, 0}},
     {shape = {5, 6, 64}, box = {2, 4, 64}, at = {0, 4, 3}, swizzle = 128},
-    {shape = {5, 6, 64}, box = {2, 4, 24}, at = {3, -1, 4}},
+    {shape = {5, 6, 64}, box = {2, 4, 24}, at = {8, -1, 4}},
+    {shape = {5, 6, 64}, box = {2, 4, 24}, at = {8, 1, 4}, swizzle = 128},
+    {shape = {5, 6, 64}, box = {2, 4, 24}, at = {40, 3, 0}, swizzle = 64},
     {shape = {3, 4, 5, 16}, box = {2, 3, 2, 16}, at = {0, 4, 2, -1}, swizzle = 32},
-    {shape = {3, 2, 4, 5, 16}, box = {2, 2, 3, 2, 8}, at = {4, 4, 2, -1, 2}},
+    {shape = {3, 2, 4, 5, 16}, box = {2, 2, 3, 2, 8}, at = {8, 4, 2, -1, 2}},
+    {shape = {3, 2, 4, 5, 16}, box = {2, 2, 3, 2, 8}, at = {8, 4, 2, 1, 2}},
   }
-  for _, case in ipairs(cases) do case.swizzle = case.swizzle or 0 end
+  for _, case in ipairs(cases) do
+    case.swizzle = case.swizzle or 0
+    case.row = case.box[#case.box] * 2
+    case.pitch = case.swizzle > 0 and case.swizzle or case.row -- with a swizzle, a row takes a whole span
+    for _, x in ipairs(case.at) do case.negative = case.negative or x < 0 end -- loads only
+  end
+
+  local stored = {}
+  for _, case in ipairs(cases) do stored[#stored + 1] = not case.negative and case or nil end
+
+  -- Where the element at a position of the packed box lies in shared memory, in elements.
+  local function place_of(case, position)
+    local bytes = position * 2
+    return swizzled(math.floor(bytes / case.row) * case.pitch + bytes % case.row, case.swizzle) / 2
+  end
 
   -- Calls f(position in the packed box, linear index in the tensor or nil) for every element of the box.
   local function each_element(case, f)
@@ -270,7 +287,8 @@ describe("ptx bulk copies", function()
     ptx.each_device(function(device)
       local module = ptx.compiled(device, "ptx_hopper.cu")
       for n, case in ipairs(cases) do
-        local count, elements = size_of(case.box), size_of(case.shape)
+        local elements = size_of(case.shape)
+        local count = size_of(case.box) * case.pitch / case.row
         local host = pah.empty(case.shape, {dtype = "bf16"})
         local data = ffi.cast("uint16_t *", host:data())
         for i = 0, elements - 1 do data[i] = i + 1 end
@@ -278,10 +296,10 @@ describe("ptx bulk copies", function()
         local out = pah.zeros({count / 2}, {dtype = "i32", device = device})
         local x, y, z, u, v = coordinates(case)
         module:launch("load_box", {grid = 1, block = 32, shared = count * 2}, map_of(t, case), #case.shape, x, y, z,
-          u, v, out, count / 2)
+          u, v, out, count / 2, size_of(case.box) * 2)
         local keep, got = halves(out)
         each_element(case, function(position, linear)
-          local at = swizzled(position * 2, case.swizzle) / 2
+          local at = place_of(case, position)
           local want = linear and linear + 1 or 0
           assert.equal(want, got[at], ("%s: case %d, element %d"):format(device.name, n, position))
         end)
@@ -293,8 +311,9 @@ describe("ptx bulk copies", function()
   it("write a box back, and nothing outside the tensor", function()
     ptx.each_device(function(device)
       local module = ptx.compiled(device, "ptx_hopper.cu")
-      for n, case in ipairs(cases) do
-        local count, elements = size_of(case.box), size_of(case.shape)
+      for n, case in ipairs(stored) do
+        local elements = size_of(case.shape)
+        local count = size_of(case.box) * case.pitch / case.row
         local image, want = {}, {}
         for i = 1, count / 2 do image[i] = (2 * i - 1) + 2 * i * 65536 end
         for i = 0, elements - 1 do want[i] = 0 end
@@ -303,7 +322,7 @@ describe("ptx bulk copies", function()
         module:launch("store_box", {grid = 1, block = 32, shared = count * 2}, map_of(t, case), #case.shape, x, y, z,
           u, v, ptx.words(image, device), count / 2)
         each_element(case, function(position, linear)
-          if linear then want[linear] = swizzled(position * 2, case.swizzle) / 2 + 1 end
+          if linear then want[linear] = place_of(case, position) + 1 end
         end)
         local keep, got = halves(t)
         for i = 0, elements - 1 do
@@ -312,6 +331,24 @@ describe("ptx bulk copies", function()
         assert.is_truthy(keep)
       end
     end, true)
+  end)
+
+  it("are refused where a GPU stops: inside 16 bytes, and stores at negative coordinates", function()
+    local sim = pah.device "sim:sm_90a"
+    local module = ptx.compiled(sim, "ptx_hopper.cu")
+    local t = pah.zeros({30, 64}, {dtype = "bf16", device = sim})
+    local map = pah.tensor_map(t, {box = {8, 64}})
+    local function codes(kernel, x, y, ...)
+      local options = {block = 32, shared = 1024, on_finding = "report"}
+      local report = module:launch(kernel, options, map, 2, x, y, 0, 0, 0, ...)
+      return report.findings[1] and report.findings[1].code
+    end
+    local words = pah.zeros({256}, {dtype = "i32", device = sim})
+    assert.equal("misaligned", codes("load_box", 3, 0, words, 256, 1024))
+    assert.equal("misaligned", codes("store_box", 4, 0, words, 256))
+    assert.is_nil(codes("load_box", -8, -5, words, 256, 1024))
+    assert.equal("bad-operand", codes("store_box", 0, -1, words, 256))
+    assert.is_nil(codes("store_box", 8, 25, words, 256))
   end)
 
   it("move plain bytes both ways", function()

@@ -35,7 +35,8 @@ int pah_event_elapsed(struct pah_event *from, struct pah_event *to, double *seco
                     to->device->info.name);
   int status = pah_device_synchronize(to->device);
   if (status) return status;
-  if (to->device->ops->event_record) return to->device->ops->event_elapsed(to->device, from->handle, to->handle, seconds);
+  if (to->device->ops->event_record)
+    return to->device->ops->event_elapsed(to->device, from->handle, to->handle, seconds);
   *seconds = to->clock - from->clock;
   return PAH_OK;
 }

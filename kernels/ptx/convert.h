@@ -102,7 +102,7 @@ PAH_PTX u32 cvt_f16x2(float lo, float hi) {
 PAH_PTX u32 cvt_tf32(float x) {
 #ifdef PAH_SIM
   const u32 code = __float_as_uint(x);
-  if ((code & 0x7fffffffu) > 0x7f800000u) return 0x7fffffffu;
+  if ((code & 0x7fffffffu) > 0x7f800000u) return 0x7fffe000u; // as an H200 does
   return (code + ((code & 0x7f800000u) == 0x7f800000u ? 0 : 0x1000)) & 0xffffe000u;
 #else
   u32 r;

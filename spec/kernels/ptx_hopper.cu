@@ -47,7 +47,7 @@ __device__ void store(const tensor_map &m, int rank, const int *at, u32 src) {
 
 // A box at the given coordinates (innermost first) into out, as it lies in shared memory.
 extern "C" __global__ void load_box(const __grid_constant__ tensor_map map, int rank, int x, int y, int z, int u, int v,
-                                    u32 *out, int words) {
+                                    u32 *out, int words, int bytes) {
   __shared__ __align__(8) u64 barrier;
   const int at[5] = {x, y, z, u, v};
   if (threadIdx.x == 0) {
@@ -55,9 +55,11 @@ extern "C" __global__ void load_box(const __grid_constant__ tensor_map map, int 
     fence_mbarrier_init();
     prefetch_tensor_map(map);
   }
+  for (int i = threadIdx.x; i < words; i += blockDim.x) reinterpret_cast<u32 *>(pool)[i] = 0; // gaps between rows
+  fence_proxy_async_shared();
   __syncthreads();
   if (threadIdx.x == 0) {
-    mbarrier_arrive_expect_tx(shared(&barrier), words * 4);
+    mbarrier_arrive_expect_tx(shared(&barrier), bytes);
     load(shared(pool), map, rank, at, shared(&barrier));
   }
   mbarrier_wait(shared(&barrier), 0);

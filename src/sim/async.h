@@ -20,6 +20,9 @@ struct async_copy {
   const void *pc;
   uint8_t *shared; /* the whole range on the side of shared memory */
   uint32_t bytes;
+  uint32_t reported;                /* to the mbarrier: those of the box, without the gaps of its rows */
+  uint32_t row_bytes, pitch, start; /* rows of a box with gaps, from shared address `start` on; pitch 0: no gaps */
+  int swizzle;
   int64_t group; /* of a store */
   int64_t count;
   struct async_piece *pieces;

@@ -264,7 +264,7 @@ void mbarrier_add_copy(struct sim_mbarrier *b, struct async_copy *copy) {
   struct async_copy **last = &b->copies;
   while (*last != NULL) last = &(*last)->next;
   *last = copy;
-  b->flying += copy->bytes;
+  b->flying += copy->reported;
 }
 
 void mbarrier_add_arrival(struct sim_mbarrier *b, int increment, uint64_t sequence, const void *pc) {

@@ -1,6 +1,8 @@
 /* tma.c - bulk copies: cp.async.bulk and cp.async.bulk.tensor, loads that report to an mbarrier and stores in groups.
- * A tensor copy moves a box of up to 5 dimensions, packed innermost first in shared memory, its 16-byte chunks permuted
- * by the swizzle; what lies outside the tensor is read as zero and not written. Read next: async.h, mbarrier.c. */
+ * A tensor copy moves a box of up to 5 dimensions, innermost first in shared memory, its 16-byte chunks permuted by the
+ * swizzle; what lies outside the tensor is read as zero and not written. As seen on an H200: with a swizzle every row
+ * of the box takes a whole span of it, the innermost coordinate is a multiple of 16 bytes, and no coordinate of a store
+ * is negative. Read next: async.h, mbarrier.c. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,7 +36,7 @@ static struct async_copy *copy_new(uint8_t *shared, uint32_t bytes, int64_t piec
   struct async_copy *c = async_allocate(sizeof *c);
   c->pc = pc;
   c->shared = shared;
-  c->bytes = bytes;
+  c->bytes = c->reported = bytes;
   c->pieces = async_allocate((size_t)pieces * sizeof *c->pieces);
   c->data = async_allocate(bytes);
   return c;
@@ -83,8 +85,13 @@ static struct async_copy *box_copy(int load, const struct sim_tensor_map *m, con
   int64_t rows = 1, from, count;
   for (int i = 1; i < m->rank; i++) rows *= m->box[i];
   const int64_t chunks = m->swizzle != 0 ? (row_bytes + CHUNK - 1) / CHUNK : 1;
-  struct async_copy *c =
-      copy_new(sim_shared(shared, row_bytes * (uint32_t)rows, pc), row_bytes * (uint32_t)rows, rows * chunks, pc);
+  const uint32_t pitch = m->swizzle != 0 ? (uint32_t)CHUNK << m->swizzle : row_bytes, range = pitch * (uint32_t)rows;
+  struct async_copy *c = copy_new(sim_shared(shared, range, pc), range, rows * chunks, pc);
+  c->reported = row_bytes * (uint32_t)rows;
+  c->row_bytes = row_bytes;
+  c->pitch = pitch > row_bytes ? pitch : 0;
+  c->start = shared;
+  c->swizzle = m->swizzle;
   clip(at[0], m->box[0], m->size[0], &from, &count);
   for (int64_t r = 0; r < rows && count > 0; r++) {
     int64_t rest = r, offset = (at[0] + from) * m->element_bytes;
@@ -95,18 +102,16 @@ static struct async_copy *box_copy(int load, const struct sim_tensor_map *m, con
       if (index < 0 || index >= m->size[i]) inside = 0;
       offset += index * (int64_t)m->stride[i - 1];
     }
-    const uint32_t begin = (uint32_t)r * row_bytes;
     if (inside)
-      add_row(c, load, m, shared + begin, (uint32_t)from, (uint32_t)count, (uint8_t *)(uintptr_t)m->address + offset,
-              begin);
+      add_row(c, load, m, shared + (uint32_t)r * pitch, (uint32_t)from, (uint32_t)count,
+              (uint8_t *)(uintptr_t)m->address + offset, (uint32_t)r * row_bytes);
   }
   return c;
 }
 
-static const struct sim_tensor_map *checked_map(const void *map, int rank, const int *at, uint32_t shared,
+static const struct sim_tensor_map *checked_map(const void *map, int rank, const int *at, uint32_t shared, int load,
                                                 const void *pc) {
   const struct sim_tensor_map *m = map;
-  (void)at;
   if (memcmp(m->magic, "pahtmap1", sizeof m->magic) != 0)
     sim_fatal(pc, "bad-tensor-map", "the tensor map at %p was not made by pah_tensor_map", map);
   if (m->rank != rank)
@@ -114,6 +119,14 @@ static const struct sim_tensor_map *checked_map(const void *map, int rank, const
   if (shared % TENSOR_ALIGNMENT != 0)
     sim_fatal(pc, "misaligned", "cp.async.bulk.tensor: the shared address 0x%x must be a multiple of %d", shared,
               TENSOR_ALIGNMENT);
+  if ((int64_t)at[0] * m->element_bytes % CHUNK != 0)
+    sim_fatal(pc, "misaligned",
+              "cp.async.bulk.tensor: the innermost coordinate %d of %d bytes each must be at a multiple of %d bytes",
+              at[0], m->element_bytes, CHUNK);
+  for (int i = 0; i < rank && !load; i++)
+    if (at[i] < 0)
+      sim_fatal(pc, "bad-operand", "cp.async.bulk.tensor: coordinate %d of a store is %d, must not be negative", i,
+                at[i]);
   return m;
 }
 
@@ -150,10 +163,18 @@ static void load(struct async_copy *c, uint32_t barrier) {
   mbarrier_add_copy(b, c);
 }
 
+/* Zeroes where the copy writes; gaps between its rows keep what they hold. */
+static void clear_box(struct async_copy *c) {
+  if (!c->pitch) memset(c->shared, 0, c->bytes);
+  for (uint32_t row = 0; c->pitch && row < c->bytes; row += c->pitch)
+    for (uint32_t done = 0; done < c->row_bytes; done += CHUNK)
+      memset(sim_shared_base() + swizzled(c->start + row + done, c->swizzle), 0, CHUNK);
+}
+
 void bulk_land(struct async_copy *c) {
   sim_pending_clear(c->shared, c->bytes);
   async_check_landing(c->shared, c->bytes, NULL, NULL, 0, c->pc);
-  memset(c->shared, 0, c->bytes);
+  clear_box(c);
   for (int64_t i = 0; i < c->count; i++) {
     const struct async_piece *p = &c->pieces[i];
     if (memcmp(p->src, c->data + p->at, p->bytes) != 0)
@@ -174,7 +195,7 @@ void pah_sim_bulk_load(unsigned dst, const void *src, unsigned bytes, unsigned b
 
 void pah_sim_tensor_load(unsigned dst, const void *map, int rank, struct pah_sim_coordinates at, unsigned barrier) {
   const void *pc = __builtin_return_address(0);
-  load(box_copy(1, checked_map(map, rank, at.at, dst, pc), at.at, dst, pc), barrier);
+  load(box_copy(1, checked_map(map, rank, at.at, dst, 1, pc), at.at, dst, pc), barrier);
 }
 
 /* ---- Stores ---- */
@@ -227,7 +248,7 @@ void pah_sim_bulk_store(void *dst, unsigned src, unsigned bytes) {
 
 void pah_sim_tensor_store(const void *map, int rank, struct pah_sim_coordinates at, unsigned src) {
   const void *pc = __builtin_return_address(0);
-  store(box_copy(0, checked_map(map, rank, at.at, src, pc), at.at, src, pc));
+  store(box_copy(0, checked_map(map, rank, at.at, src, 0, pc), at.at, src, pc));
 }
 
 void pah_sim_bulk_commit(void) {
