@@ -28,9 +28,10 @@ local function prefill_problem(n)
   local block_table, seqused_k = pah.block_table{
     seqlens = {n}, block_size = 16, num_blocks = blocks, seed = 1, device = "cpu"}
   return {
-    q = pah.randn({1, H, n, D}, {device = "cpu", seed = 2}), k_blocks = pah.randn({blocks, 16, Hkv, D}, {device = "cpu", seed = 3}),
-    v_blocks = pah.randn({blocks, 16, Hkv, D}, {device = "cpu", seed = 4}), block_table = block_table, seqused_k = seqused_k,
-    causal = true,
+    q = pah.randn({1, H, n, D}, {device = "cpu", seed = 2}),
+    k_blocks = pah.randn({blocks, 16, Hkv, D}, {device = "cpu", seed = 3}),
+    v_blocks = pah.randn({blocks, 16, Hkv, D}, {device = "cpu", seed = 4}),
+    block_table = block_table, seqused_k = seqused_k, causal = true,
   }
 end
 

@@ -54,6 +54,18 @@ describe("cuda over the test driver", function()
   if sim_why then return pending(sim_why) end
   if not built then return pending("the test driver is not built: " .. words) end
   report("has the device", "spec/driver/cuda_cases.lua")
+  it("passes scripts/gpu-check's own part, sim and measuring aside", function()
+    local results = os.tmpname()
+    local ok, output = shell(("PAH_LIBCUDA=%s PAH_LIBNVRTC=%s %s scripts/gpu_check.lua --no-bench --no-sim --output %s")
+      :format(library, library, host.exe, results))
+    local lines = {}
+    for line in io.lines(results) do lines[#lines + 1] = require("pah.json").decode(line) end
+    os.remove(results)
+    assert.is_truthy(ok, output)
+    assert.is_truthy(output:find("ok +out%-of%-range block ids are refused"), output)
+    assert.same({"header", "check", "check"}, {lines[1].kind, lines[2].kind, lines[3].kind})
+    assert.is_true(lines[2].ok and lines[3].ok)
+  end)
   report("has the cases", "--filter='on cuda' spec/cases_spec.lua")
 end)
 
