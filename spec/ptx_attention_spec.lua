@@ -107,9 +107,10 @@ local function behaves(launch, hopper, mistakes)
     end)
   end
 
-  it("simulates in less than a second, with every check", function()
+  -- Slow: not with sanitizers, which take three times as long.
+  it("simulates in less than a second, with every check #slow", function()
     local best = math.huge
-    for _ = 1, 3 do best = math.min(best, select(3, launch(sim, 0))) end
+    for _ = 1, 5 do best = math.min(best, select(3, launch(sim, 0))) end
     assert.is_true(best < 1, ("%.3f s"):format(best))
   end)
 end
