@@ -51,6 +51,9 @@ enum {
   PAH_SIM_REDUCE_XOR
 };
 unsigned long long pah_sim_collective(int op, unsigned mask, unsigned long long value, unsigned long long argument);
+/* The same for a caller that tells the place in the kernel. */
+unsigned long long pah_sim_collective_at(int op, unsigned mask, unsigned long long value, unsigned long long argument,
+                                         const void *pc);
 unsigned pah_sim_activemask(void); /* the lanes of the warp that come here before the warp can go on without it */
 
 /* ---- Memory ---- */
@@ -59,8 +62,9 @@ enum { PAH_SIM_READ = 1, PAH_SIM_WRITE = 2, PAH_SIM_ATOMIC = 4, PAH_SIM_VOLATILE
 void pah_sim_access(const volatile void *p, unsigned long bytes, int flags);
 /* An atomic read-modify-write, load or store that the header then does itself. Orders like those of PTX. */
 enum { PAH_SIM_RELAXED = 0, PAH_SIM_ACQUIRE = 1, PAH_SIM_RELEASE = 2 };
-void pah_sim_atomic(volatile void *p, unsigned long bytes, int flags, int order); /* flags: READ, WRITE or both */
-void *pah_sim_memcpy(void *dst, const void *src, unsigned long bytes);            /* checked, as is memset */
+/* flags: READ, WRITE or both; pc: a place in the kernel */
+void pah_sim_atomic(volatile void *p, unsigned long bytes, int flags, int order, const void *pc);
+void *pah_sim_memcpy(void *dst, const void *src, unsigned long bytes); /* checked, as is memset */
 void *pah_sim_memset(void *dst, int value, unsigned long bytes);
 unsigned pah_sim_shared_address(const volatile void *p); /* generic to shared, __cvta_generic_to_shared */
 void *pah_sim_shared_pointer(unsigned address);

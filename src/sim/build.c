@@ -116,6 +116,7 @@ static void add_flags(struct command *c, int arch, const char *compiler) {
                                     "-fno-exceptions",
                                     "-fno-rtti",
                                     "-fno-strict-aliasing",
+                                    "-fno-optimize-sibling-calls", /* the caller's line is in the return address */
                                     "-fsanitize=thread",
                                     "-w",
                                     "-ffp-contract=off",
@@ -123,7 +124,8 @@ static void add_flags(struct command *c, int arch, const char *compiler) {
                                     "-DPAH_SIM=1",
                                     "-D__CUDACC__=1"};
   /* A unique symbol would be shared with the modules opened before: its shared memory would be theirs. */
-  static const char *const gcc[] = {"-fno-tree-vectorize",
+  static const char *const gcc[] = {"-fno-tree-sra", /* a float4 stays one access */
+                                    "-fno-tree-vectorize",
                                     "-fno-tree-slp-vectorize",
                                     "-fmax-errors=20",
                                     "-fno-gnu-unique",

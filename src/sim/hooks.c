@@ -26,9 +26,10 @@ static inline __attribute__((always_inline)) void access_memory(const volatile v
 }
 
 /* A load that is repeated until someone else stores: let the others run now and then. */
-static void spin(const volatile void *p) {
+static void spin(const volatile void *p, const void *pc) {
   struct sim_thread *t = sim_block.running;
   if (!t) return;
+  t->pc = pc;
   t->spin_count = p == t->spin_address ? t->spin_count + 1 : 0;
   t->spin_address = p;
   if (t->spin_count < SPINS) return;
@@ -56,7 +57,7 @@ static void spin(const volatile void *p) {
     access_memory(p, n, PAH_SIM_WRITE, pc);                                                                            \
   }                                                                                                                    \
   void __tsan_volatile_read##n(void *p) {                                                                              \
-    spin(p);                                                                                                           \
+    spin(p, __builtin_return_address(0));                                                                              \
     access_memory(p, n, PAH_SIM_READ | PAH_SIM_VOLATILE, __builtin_return_address(0));                                 \
     if (sim_block.running) sim_order(sim_block.running, p, PAH_SIM_READ, PAH_SIM_RELAXED);                             \
   }                                                                                                                    \
@@ -117,9 +118,9 @@ void pah_sim_access(const volatile void *p, unsigned long bytes, int flags) {
   access_memory(p, (uint32_t)bytes, (uint32_t)flags, __builtin_return_address(0));
 }
 
-void pah_sim_atomic(volatile void *p, unsigned long bytes, int flags, int order) {
-  spin(p);
-  access_memory(p, (uint32_t)bytes, (uint32_t)flags | PAH_SIM_ATOMIC, __builtin_return_address(0));
+void pah_sim_atomic(volatile void *p, unsigned long bytes, int flags, int order, const void *pc) {
+  spin(p, pc);
+  access_memory(p, (uint32_t)bytes, (uint32_t)flags | PAH_SIM_ATOMIC, pc);
   sim_order(sim_block.running, p, flags, order);
   sim_result->counters.atomics++;
 }

@@ -118,6 +118,7 @@ void sim_leave(void) {
 
 void pah_sim_exit(void) {
   struct sim_thread *t = sim_block.running;
+  if (sim_deferred_any()) sim_deferred_look(); /* there may be no later access to look before */
   t->state = SIM_EXITED;
   sim_block.exited++;
   sim_warps_exit(t);

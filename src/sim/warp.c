@@ -213,7 +213,8 @@ static void run_exchange(struct sim_collective *c) {
   sim_result->counters.shuffles++;
 }
 
-unsigned long long pah_sim_collective(int op, unsigned mask, unsigned long long value, unsigned long long argument) {
+unsigned long long pah_sim_collective_at(int op, unsigned mask, unsigned long long value, unsigned long long argument,
+                                         const void *pc) {
   static const char *const kinds[] = {"__shfl_sync",
                                       "__shfl_up_sync",
                                       "__shfl_down_sync",
@@ -234,8 +235,12 @@ unsigned long long pah_sim_collective(int op, unsigned mask, unsigned long long 
                                       "__reduce_xor_sync"};
   int is_vote = op >= PAH_SIM_BALLOT && op <= PAH_SIM_UNI;
   struct operand o = {.op = op, .value = is_vote ? value != 0 : value, .argument = argument};
-  sim_collective(kinds[op], mask, &o, run_exchange, __builtin_return_address(0));
+  sim_collective(kinds[op], mask, &o, run_exchange, pc);
   return o.result;
+}
+
+unsigned long long pah_sim_collective(int op, unsigned mask, unsigned long long value, unsigned long long argument) {
+  return pah_sim_collective_at(op, mask, value, argument, __builtin_return_address(0));
 }
 
 /* ---- __activemask: the lanes that come here before the warp can do anything else ---- */

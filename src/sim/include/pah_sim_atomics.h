@@ -5,8 +5,8 @@
 #define PAH_SIM_ATOMICS_H
 
 /* Reads *p, lets `next` make the new value, writes it, returns the old one. */
-template <class T, class F> PAH_SIM_UNSEEN inline T pah_sim_update(T *p, F next) {
-  pah_sim_atomic(p, sizeof(T), PAH_SIM_READ | PAH_SIM_WRITE, PAH_SIM_RELAXED);
+template <class T, class F> PAH_SIM_UNSEEN inline T pah_sim_update(T *p, const void *pc, F next) {
+  pah_sim_atomic(p, sizeof(T), PAH_SIM_READ | PAH_SIM_WRITE, PAH_SIM_RELAXED, pc);
   T old;
   __builtin_memcpy(&old, p, sizeof old);
   T now = next(old);
@@ -16,8 +16,8 @@ template <class T, class F> PAH_SIM_UNSEEN inline T pah_sim_update(T *p, F next)
 
 /* Every function also with the scopes of a thread block and of the system. */
 #define PAH_SIM_ATOMIC(T, name, expression)                                                                            \
-  PAH_SIM_UNSEEN inline T name(T *p, T v) {                                                                            \
-    return pah_sim_update(p, [v](T old) PAH_SIM_UNSEEN -> T { return expression; });                                   \
+  PAH_SIM_CALLED inline T name(T *p, T v) {                                                                            \
+    return pah_sim_update(p, PAH_SIM_CALLER, [v](T old) PAH_SIM_UNSEEN -> T { return expression; });                   \
   }                                                                                                                    \
   PAH_SIM_INLINE T name##_block(T *p, T v) {                                                                           \
     return name(p, v);                                                                                                 \
@@ -47,8 +47,9 @@ PAH_SIM_ATOMIC(float, atomicExch, ((void)old, v))
 PAH_SIM_ATOMIC(double, atomicExch, ((void)old, v))
 
 #define PAH_SIM_CAS(T)                                                                                                 \
-  PAH_SIM_UNSEEN inline T atomicCAS(T *p, T compare, T v) {                                                            \
-    return pah_sim_update(p, [compare, v](T old) PAH_SIM_UNSEEN -> T { return old == compare ? v : old; });            \
+  PAH_SIM_CALLED inline T atomicCAS(T *p, T compare, T v) {                                                            \
+    return pah_sim_update(p, PAH_SIM_CALLER,                                                                           \
+                          [compare, v](T old) PAH_SIM_UNSEEN -> T { return old == compare ? v : old; });               \
   }                                                                                                                    \
   PAH_SIM_INLINE T atomicCAS_block(T *p, T compare, T v) {                                                             \
     return atomicCAS(p, compare, v);                                                                                   \
@@ -63,14 +64,14 @@ PAH_SIM_CAS(long long)
 PAH_SIM_CAS(unsigned long long)
 
 /* Loads and stores with an order, for the wrappers of ptx.cuh (ld.acquire, st.release) and cuda::atomic alikes. */
-template <class T> PAH_SIM_UNSEEN inline T pah_sim_atomic_load(const T *p, int order) {
-  pah_sim_atomic((void *)p, sizeof(T), PAH_SIM_READ, order);
+template <class T> PAH_SIM_CALLED inline T pah_sim_atomic_load(const T *p, int order) {
+  pah_sim_atomic((void *)p, sizeof(T), PAH_SIM_READ, order, PAH_SIM_CALLER);
   T value;
   __builtin_memcpy(&value, p, sizeof value);
   return value;
 }
-template <class T> PAH_SIM_UNSEEN inline void pah_sim_atomic_store(T *p, T value, int order) {
-  pah_sim_atomic(p, sizeof(T), PAH_SIM_WRITE, order);
+template <class T> PAH_SIM_CALLED inline void pah_sim_atomic_store(T *p, T value, int order) {
+  pah_sim_atomic(p, sizeof(T), PAH_SIM_WRITE, order, PAH_SIM_CALLER);
   __builtin_memcpy(p, &value, sizeof value);
 }
 

@@ -43,11 +43,11 @@ PAH_SIM_INLINE void __threadfence_system() {
 
 /* ---- Shuffles: any type of up to 8 bytes ---- */
 
-template <class T> PAH_SIM_UNSEEN inline T pah_sim_shuffle(int op, unsigned mask, T value, unsigned lane, int width) {
+template <class T> PAH_SIM_CALLED inline T pah_sim_shuffle(int op, unsigned mask, T value, unsigned lane, int width) {
   static_assert(sizeof(T) <= 8, "a shuffle moves at most 8 bytes");
   unsigned long long bits = 0;
   __builtin_memcpy(&bits, &value, sizeof value);
-  bits = pah_sim_collective(op, mask, bits, (unsigned long long)width << 32 | lane);
+  bits = pah_sim_collective_at(op, mask, bits, (unsigned long long)width << 32 | lane, PAH_SIM_CALLER);
   __builtin_memcpy(&value, &bits, sizeof value);
   return value;
 }

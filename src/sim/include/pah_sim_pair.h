@@ -152,15 +152,15 @@ PAH_SIM_INLINE PAH_T operator--(PAH_T &a, int) {
 #endif
 
 /* atomicAdd of one and of a pair; the pair is added one element after the other, never torn here. */
-PAH_SIM_UNSEEN inline PAH_T atomicAdd(PAH_T *p, PAH_T v) {
-  return pah_sim_update(p, [v](PAH_T old) PAH_SIM_UNSEEN -> PAH_T {
+PAH_SIM_CALLED inline PAH_T atomicAdd(PAH_T *p, PAH_T v) {
+  return pah_sim_update(p, PAH_SIM_CALLER, [v](PAH_T old) PAH_SIM_UNSEEN -> PAH_T {
     PAH_T r;
     pah_sim_round(r, pah_sim_odd_sum(pah_sim_value(old), pah_sim_value(v)));
     return r;
   });
 }
-PAH_SIM_UNSEEN inline PAH_T2 atomicAdd(PAH_T2 *p, PAH_T2 v) {
-  return pah_sim_update(p, [v](PAH_T2 old) PAH_SIM_UNSEEN -> PAH_T2 {
+PAH_SIM_CALLED inline PAH_T2 atomicAdd(PAH_T2 *p, PAH_T2 v) {
+  return pah_sim_update(p, PAH_SIM_CALLER, [v](PAH_T2 old) PAH_SIM_UNSEEN -> PAH_T2 {
     PAH_T2 r;
     pah_sim_round(r.x, pah_sim_odd_sum(pah_sim_value(old.x), pah_sim_value(v.x)));
     pah_sim_round(r.y, pah_sim_odd_sum(pah_sim_value(old.y), pah_sim_value(v.y)));

@@ -32,6 +32,9 @@ template <std::size_t bytes> constexpr std::size_t pah_sim_alignment() {
 
 #define PAH_SIM_INLINE inline __attribute__((always_inline))
 #define PAH_SIM_UNSEEN __attribute__((no_sanitize("thread")))
+/* The same for functions that tell their caller's place: PAH_SIM_CALLER is an address in the kernel. */
+#define PAH_SIM_CALLED __attribute__((no_sanitize("thread"), noinline))
+#define PAH_SIM_CALLER __builtin_return_address(0)
 
 typedef unsigned char uchar;
 typedef unsigned short ushort;
