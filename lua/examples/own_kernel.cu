@@ -19,7 +19,8 @@ extern "C" __global__ void own_decode(float *out, float *lse, const float *q, co
     const int count = min(TILE, seqused_k[b] - first);
     if (d < count) { // the score of token first + d
       const int token = first + d, block = block_table[b * max_blocks_per_seq + token / block_size];
-      const float *k = k_blocks + (((long long)block * block_size + token % block_size) * kv_heads + kv_head) * HEAD_DIM;
+      const float *k =
+          k_blocks + (((long long)block * block_size + token % block_size) * kv_heads + kv_head) * HEAD_DIM;
       float product = 0;
       for (int i = 0; i < HEAD_DIM; i++) product += query[i] * k[i];
       score[d] = product;
