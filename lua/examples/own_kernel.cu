@@ -36,8 +36,8 @@ extern "C" __global__ void own_decode(float *out, float *lse, const float *q, co
       const int token = first + t, block = block_table[b * max_blocks_per_seq + token / block_size];
       const float weight = expf(score[t] - largest);
       total += weight;
-      sum += weight *
-             v_blocks[(((long long)block * block_size + token % block_size) * kv_heads + kv_head) * HEAD_DIM + d];
+      sum +=
+          weight * v_blocks[(((long long)block * block_size + token % block_size) * kv_heads + kv_head) * HEAD_DIM + d];
     }
 #ifndef FORGOTTEN
     __syncthreads(); // before the next tile's scores take the place of these

@@ -23,7 +23,8 @@ local out = pah.empty(args.q.shape, {device = dev})
 local lse = pah.empty({#lengths, opt.heads, 1}, {device = dev})
 
 local mod = dev:compile{source = "own_kernel.cu", defines = {HEAD_DIM = head_dim}}
-local report = mod:launch("own_decode", {grid = {opt.heads, #lengths}, block = head_dim, problem = here}, out, lse, here.q, here.k_blocks, here.v_blocks, here.block_table, here.seqused_k, opt.heads, opt.kv_heads,
+local report = mod:launch("own_decode", {grid = {opt.heads, #lengths}, block = head_dim, problem = here},
+  out, lse, here.q, here.k_blocks, here.v_blocks, here.block_table, here.seqused_k, opt.heads, opt.kv_heads,
   opt.block_size, block_table:size(2), 1 / math.sqrt(head_dim))
 
 local ok, words = pah.allclose(out:to("cpu"):to("f64"), want, {rtol = 1e-5, atol = 1e-5})
