@@ -1,0 +1,259 @@
+-- module_spec.lua - kernels of one's own on sim: what the compiler says, what is compiled again and what is not, a
+-- cache that is damaged, shared or unsafe, launches that break rules, kernels that go wrong without harming the host.
+local host = require "pah.host"
+
+local why
+for _, d in ipairs(pah.devices()) do
+  if d.name == "sim" and not d.usable then why = d.why end
+end
+
+local function refused(part, f, ...)
+  local ok, words = pcall(f, ...)
+  assert.is_false(ok, part)
+  assert.is_truthy(tostring(words):find(part, 1, true), tostring(words))
+end
+
+local function write(path, text)
+  local file = assert(io.open(path, "w"))
+  file:write(text)
+  file:close()
+end
+
+local function shell(command, ...)
+  local pipe = io.popen(command:format(...) .. " 2>&1; echo \"exit $?\"")
+  local output = pipe:read "*a"
+  pipe:close()
+  local code = tonumber(output:match "exit (%d+)\n$")
+  return code, (output:gsub("exit %d+\n$", ""))
+end
+
+describe("a module", function()
+  if why then return pending(why) end
+  local sim = pah.device "sim"
+
+  it("gives the compiler's words with file and line", function()
+    local path = os.tmpname()
+    write(path, 'extern "C" __global__ void f(int *x) {\n  x[0] = missing;\n}\n')
+    refused(path .. ":2:", sim.compile, sim, {source = path})
+    os.remove(path)
+    refused("text:3:", sim.compile, sim, {text = '\n\nextern "C" __global__ void f() { oops(); }'})
+    refused("source: /nowhere.cu", sim.compile, sim, {source = "/nowhere.cu"})
+    refused("source", sim.compile, sim, {})
+    refused("source", sim.compile, sim, {source = "a", text = "b"})
+    refused('defines: "1X=1" is not NAME', sim.compile, sim, {text = "", defines = {["1X"] = 1}})
+    refused("include", sim.compile, sim, {text = "", include = 5})
+    refused("did you mean", sim.compile, sim, {txt = ""})
+  end)
+
+  it("refuses what does not fit a launch, and names it", function()
+    local module = sim:compile{text = [[
+      extern "C" __global__ void f(float *x, int n, float a, unsigned char c) { if (c) x[n] = a; }]]}
+    local x = pah.zeros({4}, {device = sim})
+    local function launch(options, ...) return module:launch("f", options, ...) end
+    launch({}, x, 1, 0.5, 1)
+    assert.equal(0.5, x:get(2))
+    refused("takes 4 arguments, 3 are given", launch, {}, x, 1, 0.5)
+    refused("argument 1", launch, {}, 5, 1, 0.5, 1)
+    refused("argument 2", launch, {}, x, 1.5, 0.5, 1)
+    refused("argument 4", launch, {}, x, 1, 0.5, 256)
+    refused("argument 1", launch, {}, pah.zeros({4}, {device = "cpu"}), 1, 0.5, 1)
+    refused("block: has 2048 threads, must have at most 1024", launch, {block = {64, 32}}, x, 1, 0.5, 1)
+    refused("block: z is 65, must be 1 to 64", launch, {block = {1, 1, 65}}, x, 1, 0.5, 1)
+    refused("grid: y is 70000, must be 1 to 65535", launch, {grid = {1, 70000}}, x, 1, 0.5, 1)
+    refused("grid: x is 0", launch, {grid = 0}, x, 1, 0.5, 1)
+    refused("shared: is -1 bytes", launch, {shared = -1}, x, 1, 0.5, 1)
+    refused("schedule: is sideways, must be order, reverse or random", launch, {schedule = "sideways"}, x, 1, 0.5, 1)
+    refused('"g" is not a kernel of text, which has f', module.launch, module, "g", {}, x)
+    refused("on_finding", launch, {on_finding = "ignore"}, x, 1, 0.5, 1)
+  end)
+
+  it("is not harmed by a kernel that goes wrong", function()
+    local module = sim:compile{text = [[
+      extern "C" __global__ void wild(long long where) { *(int *)where = 1; }
+      extern "C" __global__ void divide(int *x) { x[0] = x[1] / x[2]; }
+      extern "C" __global__ void deep(int *x, int n);
+      __device__ int down(volatile int *x, int n) { volatile char room[256]; room[n % 256] = 1;
+        return n ? down(x, n - 1) + room[n % 256] : 0; }
+      extern "C" __global__ void deep(int *x, int n) { x[0] = down(x, n); }
+      extern "C" __global__ void endless(volatile int *x) { while (x[0] == 1) x[1] = x[1] + 1; }
+      extern "C" __global__ void talk(int *x) { printf("said %d\n", x[0]); }
+    ]]}
+    local x = pah.ones({4}, {dtype = "i32", device = sim})
+    local before = sim:memory()
+    local function code(kernel, options, ...)
+      options.on_finding = "report"
+      local report = module:launch(kernel, options, ...)
+      return report.findings[1] and report.findings[1].code
+    end
+    for _, address in ipairs {0, 8, 1e6, 2 ^ 45} do assert.equal("bad-address", code("wild", {}, pah.i64(address))) end
+    x:set(0, 3)
+    assert.equal("arithmetic", code("divide", {}, x))
+    assert.equal("stack-overflow", code("deep", {}, x, 100000))
+    assert.is_nil(code("deep", {}, x, 3))
+    x:fill(1)
+    assert.equal("time-limit", code("endless", {limit = 0.5}, x))
+    assert.is_nil(code("talk", {}, x))
+    assert.same(before, sim:memory())
+    x:fill(3)
+    assert.same({3, 3, 3, 3}, x:totable())
+    refused("wild: bad-address: ", module.launch, module, "wild", {}, pah.i64(16)) -- an error, unless it is asked for
+  end)
+
+  it("gives the same findings and bits for the same seed", function()
+    local module = sim:compile{text = [[
+      extern "C" __global__ void order(int *next, int *log) { log[atomicAdd(next, 1)] = threadIdx.x; }]]}
+    local function run(options)
+      local next_one = pah.zeros({1}, {dtype = "i32", device = sim})
+      local log = pah.zeros({256}, {dtype = "i32", device = sim})
+      options.block = 256
+      module:launch("order", options, next_one, log)
+      return log:totable()
+    end
+    local forwards, backwards = run {schedule = "order"}, run {schedule = "reverse"}
+    assert.equal(0, forwards[1])
+    assert.equal(255, backwards[1])
+    assert.same(run {seed = 7}, run {schedule = "random", seed = 7})
+    assert.are_not.same(run {seed = 7}, run {seed = 8})
+  end)
+
+  it("counts what a small kernel moves", function()
+    local module = sim:compile{text = [[
+      template <int Stride, int Offset> __global__ void copy(float *to, const float *from) {
+        to[threadIdx.x * Stride + Offset] = from[threadIdx.x * Stride + Offset];
+      }
+      template <int Stride> __global__ void banks(float *to) {
+        __shared__ float s[32 * 33];
+        s[threadIdx.x * Stride] = 1;
+        __syncthreads();
+        to[threadIdx.x] = s[threadIdx.x * Stride];
+      }]]}
+    local a, b = pah.ones({2048}, {device = sim}), pah.zeros({2048}, {device = sim})
+    local function sectors(stride, offset)
+      return module:launch(("copy<%d, %d>"):format(stride, offset), {block = 32}, b, a).global.sectors
+    end
+    assert.equal(8, sectors(1, 0))  -- 128 bytes read and written, in sectors of 32
+    assert.equal(10, sectors(1, 1)) -- one sector more each way
+    assert.equal(64, sectors(8, 0)) -- a sector for each thread
+    local function wavefronts(stride)
+      local shared = module:launch(("banks<%d>"):format(stride), {block = 32}, b).shared
+      return shared.wavefronts, shared.ideal
+    end
+    assert.same({2, 2}, {wavefronts(1)})
+    assert.same({4, 2}, {wavefronts(2)})
+    assert.same({64, 2}, {wavefronts(32)})
+    assert.same({2, 2}, {wavefronts(33)})
+  end)
+end)
+
+describe("compiled code", function()
+  if why then return pending(why) end
+  local folder, compiler
+
+  -- A compiler that keeps a record of its calls, and a script that uses a header.
+  setup(function()
+    folder = os.tmpname()
+    os.remove(folder)
+    assert(os.execute(("mkdir -p -m 700 %s %s/cache"):format(folder, folder)) == 0)
+    assert(os.execute(("chmod 700 %s/cache"):format(folder)) == 0)
+    compiler = folder .. "/g++"
+    write(compiler, ([[#!/bin/sh
+      for a; do case $a in *.cpp) echo x >>%s/calls ;; esac; done
+      exec g++ "$@"
+    ]]):format(folder))
+    assert(os.execute("chmod 755 " .. compiler) == 0)
+    write(folder .. "/value.h", "#define VALUE 1\n")
+    write(folder .. "/other.h", "#define OTHER 1\n")
+    write(folder .. "/k.cu", '#include "value.h"\nextern "C" __global__ void f(int *x) { x[0] = VALUE + EXTRA; }\n')
+    write(folder .. "/run.lua", [[
+      local sim = pah.device "sim"
+      local x = pah.zeros({1}, {dtype = "i32", device = sim})
+      local m = sim:compile{source = "k.cu", defines = {EXTRA = tonumber(arg[1] or 0)}}
+      m:launch("f", {}, x)
+      print(x:item())]])
+  end)
+  teardown(function() os.execute("rm -rf " .. folder) end)
+
+  local function run(argument, environment)
+    return shell("PAH_CACHE_DIR=%s/cache PAH_SIM_CXX=%s %s '%s' '%s/run.lua' %s", folder, compiler, environment or "",
+      host.exe, folder, argument or "")
+  end
+  local function calls()
+    local n = 0
+    local file = io.open(folder .. "/calls")
+    if not file then return 0 end
+    for _ in file:lines() do n = n + 1 end
+    file:close()
+    return n
+  end
+  local function check(want, compiled, ...)
+    local before = calls()
+    local code, output = run(...)
+    assert.same({0, want .. "\n"}, {code, output})
+    assert.equal(compiled, calls() - before)
+  end
+
+  it("is made again when a header or a define changes, and for nothing else", function()
+    check("1", 1)
+    check("1", 0)
+    assert(os.execute(("touch %s/k.cu %s/value.h"):format(folder, folder)) == 0)
+    check("1", 0)
+    write(folder .. "/other.h", "#define OTHER 2\n")
+    check("1", 0)
+    check("6", 1, "5")
+    check("1", 0)
+    write(folder .. "/value.h", "#define VALUE 2\n")
+    check("2", 1)
+    check("7", 1, "5")
+    write(folder .. "/value.h", "#define VALUE 1\n")
+    check("1", 0) -- as before
+  end)
+
+  it("is made again when the file is damaged", function()
+    assert(os.execute(("for f in %s/cache/*.so; do head -c 100 $f > $f.x && mv $f.x $f; done"):format(folder)) == 0)
+    check("1", 1)
+    assert(os.execute(("for f in %s/cache/*.so; do : > $f; done"):format(folder)) == 0)
+    check("1", 1)
+    check("1", 0)
+  end)
+
+  it("is the same for many processes at once", function()
+    assert(os.execute(("rm -rf %s/cache/*"):format(folder)) == 0)
+    local one = ("PAH_CACHE_DIR=%s/cache '%s' '%s/run.lua' 3"):format(folder, host.exe, folder)
+    local code, output = shell("for i in 1 2 3 4; do %s & done; wait", one)
+    assert.same({0, "4\n4\n4\n4\n"}, {code, output})
+    local _, left = shell("ls %s/cache | grep -v '\\.so$\\|\\.gch$\\|\\.h$'", folder)
+    assert.equal("", left) -- no temporary files
+  end)
+
+  it("is neither taken from nor put into a folder that others can write to", function()
+    assert(os.execute(("chmod 777 %s/cache"):format(folder)) == 0)
+    local code, output = run()
+    assert.equal(1, code)
+    assert.is_truthy(output:find("others can write to it (mode 777), must be writable by you alone", 1, true), output)
+    assert(os.execute(("chmod 700 %s/cache"):format(folder)) == 0)
+    write(folder .. "/file", "")
+    code, output = shell("PAH_CACHE_DIR=%s/file '%s' '%s/run.lua'", folder, host.exe, folder)
+    assert.equal(1, code)
+    assert.is_truthy(output:find("cache folder", 1, true), output)
+  end)
+end)
+
+describe("a launch on sim", function()
+  if why then return pending(why) end
+
+  it("stops at Ctrl-C", function()
+    local path = os.tmpname()
+    write(path, [[
+      local sim = pah.device "sim"
+      local x = pah.ones({2}, {dtype = "i32", device = sim})
+      local m = sim:compile{text = 'extern "C" __global__ void f(volatile int *x) { while (x[0] == 1) x[1]++; }'}
+      print "begun" io.stdout:flush()
+      m:launch("f", {limit = 60}, x)]])
+    local start = pah.clock()
+    local code, output = shell("timeout --preserve-status -s INT 4 '%s' '%s'", host.exe, path)
+    os.remove(path)
+    assert.is_true(pah.clock() - start < 50)
+    assert.equal(130, code, output)
+    assert.is_truthy(output:find("begun", 1, true), output)
+  end)
+end)
