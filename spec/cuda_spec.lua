@@ -1,6 +1,6 @@
 -- cuda_spec.lua - the cuda device with no GPU: over a test driver (driver/*.c, built here) that keeps memory on sim,
 -- hands launches to the simulator and fails any call on demand. The specs themselves are driver/cuda_cases.lua, in a
--- process of their own; every 12th case of the table runs there too. What needs neither driver nor GPU: nvrtc_spec.lua.
+-- process of their own; every 20th case of the table runs there too. What needs neither driver nor GPU: nvrtc_spec.lua.
 local host = require "pah.host"
 
 local sim_why
@@ -20,7 +20,7 @@ local built, words = shell(("${CC:-cc} -std=gnu11 -shared -fPIC -Isrc -o %s spec
 
 -- The specs of a file in a process that has the test driver, as a list of {name=, result=, words=}.
 local function run(arguments)
-  local environment = ("PAH_PROGRAM=%s PAH_LIBCUDA=%s PAH_LIBNVRTC=%s PAH_CASES_EVERY=12 LSAN_OPTIONS=detect_leaks=0")
+  local environment = ("PAH_PROGRAM=%s PAH_LIBCUDA=%s PAH_LIBNVRTC=%s PAH_CASES_EVERY=20 LSAN_OPTIONS=detect_leaks=0")
     :format(host.exe, library, library)
   local _, output = shell(("%s %s test -o TAP %s"):format(environment, host.exe, arguments))
   local list = {}

@@ -59,7 +59,7 @@ for _, d in ipairs(pah.devices()) do
   if d.name == "sim" and not d.usable then why = d.why end
 end
 
-describe("a planted mistake on sim", function()
+describe("a planted mistake on sim #slow", function()
   if why then return pending(why) end
   local sim = pah.device "sim"
 

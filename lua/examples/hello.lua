@@ -1,5 +1,5 @@
 -- hello: one decode step of two sequences over a paged cache, printed and checked
-local B, H, Hkv, D, block_size = 2, 4, 2, 16, 4
+local B, H, Hkv, D, block_size = 2, 4, 2, 32, 4
 
 -- Sequence 1 has 10 tokens, sequence 2 has 5; their blocks lie scattered in a pool of 12.
 local block_table, seqused_k = pah.block_table{seqlens = {10, 5}, block_size = block_size, num_blocks = 12, seed = 7}

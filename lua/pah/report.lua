@@ -54,6 +54,7 @@ end
 
 --- The findings as text, one paragraph each; "no findings" when there are none.
 function Report:text()
+  if not self.checked then return ("%s: launched; only sim looks for mistakes"):format(self.kernel) end
   if #self.findings == 0 then return ("%s: no findings"):format(self.kernel) end
   local out = {}
   for i, f in ipairs(self.findings) do
