@@ -252,7 +252,7 @@ describe("a launch on sim", function()
     local start = pah.clock()
     local code, output = shell("timeout --preserve-status -s INT 4 '%s' '%s'", host.exe, path)
     os.remove(path)
-    assert.is_true(pah.clock() - start < 50)
+    assert.is_true(pah.clock() - start < 20) -- 4 until the signal, the rest for a slow machine
     assert.equal(130, code, output)
     assert.is_truthy(output:find("begun", 1, true), output)
   end)
