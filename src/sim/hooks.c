@@ -16,7 +16,7 @@ static inline __attribute__((always_inline)) void access_memory(const volatile v
                                                                 const void *pc) {
   struct sim_thread *t = sim_block.running;
   if (!t) return; /* constructors of the object, while it is being opened */
-  t->pc = pc; /* where it is, should the launch be stopped here */
+  t->pc = pc;     /* where it is, should the launch be stopped here */
   /* The own stack, which most accesses of escaping arrays go to. */
   if ((uint64_t)((const uint8_t *)p - t->fiber.stack) < SIM_STACK_SIZE) {
     if (t->flying_sums) sim_wgmma_touched(t, (const void *)(uintptr_t)p, pc);
