@@ -192,13 +192,15 @@ static int check_elsewhere(struct sim_thread *t, const struct sim_access *a) {
   int reads = !(a->flags & PAH_SIM_WRITE);
   if (reads && p >= image->text && p + a->bytes <= image->text_end) return 0;
   if (reads && sim_is_argument(p)) return 0;
-  const uint8_t *shared = sim_spaces[SIM_SHARED].base, *module = sim_spaces[SIM_MODULE].base;
+  /* As integers: a kernel without shared memory has its base near zero. */
+  uintptr_t shared = (uintptr_t)sim_spaces[SIM_SHARED].base, at = (uintptr_t)p;
+  const uint8_t *module = sim_spaces[SIM_MODULE].base;
   if (p < sim_job->arena->base + sim_job->arena->size && p >= sim_job->arena->base)
     bad_global(a);
-  else if (p >= shared - 65536 && p < shared + sim_spaces[SIM_SHARED].size + 65536 &&
+  else if (shared > 65536 && at >= shared - 65536 && at < shared + sim_spaces[SIM_SHARED].size + 65536 &&
            !(p >= module && p < image->data_end))
     sim_find_at(a->pc, NULL, p, "out-of-bounds", "%s %u bytes at byte %lld of shared memory, which has %llu bytes",
-                verb(a), a->bytes, (long long)(p - shared), (unsigned long long)sim_spaces[SIM_SHARED].size);
+                verb(a), a->bytes, (long long)(at - shared), (unsigned long long)sim_spaces[SIM_SHARED].size);
   else
     sim_find_at(a->pc, NULL, NULL, "bad-address",
                 "%s %u bytes at address %p, which is in no tensor, shared or local "
