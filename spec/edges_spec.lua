@@ -28,7 +28,7 @@ local function number_tokens(problem)
 end
 
 for _, entry in ipairs(pah.devices()) do
-  describe("edges on " .. entry.name, function()
+  describe("edges on " .. entry.name .. (entry.name == "sim" and " #slow" or ""), function()
     if not entry.usable then
       pending(("are not run: %s"):format(entry.why or "the device is not usable"))
       return

@@ -22,7 +22,7 @@ describe("NVRTC alone", function()
   local device = pah.device "cuda:sm_90a"
 
   for _, arch in ipairs {"sm_80", "sm_90a"} do
-    it("compiles every built-in kernel for " .. arch, function()
+    it("compiles every built-in kernel for " .. arch .. " #slow", function()
       local list = require("pah.kernel_table").collect(arch)
       local seen = {}
       for _, k in ipairs(list) do
@@ -114,7 +114,7 @@ describe("NVRTC alone", function()
     assert.is_true(module:resources("f").registers > 0)
   end)
 
-  it("is what `pah kernels --arch` prints", function()
+  it("is what `pah kernels --arch` prints #slow", function()
     local pipe = io.popen(host.exe .. " kernels --arch sm_90a")
     local text = pipe:read "*a"
     pipe:close()

@@ -87,7 +87,7 @@ local function behaves(launch, hopper, mistakes)
     end, hopper)
   end)
 
-  it("gives the same bits in every schedule, with no finding", function()
+  it("gives the same bits in every schedule, with no finding #slow", function()
     local _, first = launch(sim, 0)
     for _, schedule in ipairs {{"reverse"}, {"random", 1}, {"random", 2}} do
       local report, out = launch(sim, 0, schedule[1], schedule[2])
