@@ -193,7 +193,7 @@ end
 local limits = {}
 
 local function measure_limits()
-  local module = dev:compile{source = "scripts/gpu_limits.cu"}
+  local module = dev:compile{source = require("pah.host").datadir .. "/kernels/limits.cu"}
   local info, bytes = dev:info(), 2 ^ 30
   local a = pah.zeros({bytes / 4}, {device = dev})
   local b = pah.zeros({bytes / 4}, {device = dev})

@@ -2,6 +2,7 @@
 -- measured in turns, since the machine's pace changes while they run; the medians of the ratios are printed beside
 -- what they must reach, and the exit code is 1 if one does not.
 local C = require("pah.ffi").C
+local timer = require "pah.timer"
 
 local opt = pah.options{
   rounds = {"measurements of each", 5},
@@ -77,7 +78,7 @@ local function decode()
   p.out, p.lse = pah.decode(p)
   local total, fraction, rate, limits = B * len * token, {}, {}, {}
   for i = 1, opt.rounds do
-    local limit = C.pah_measure_read_bytes(total, 0.2)
+    local limit = total / C.pah_reader_pass(timer.reader(total), 1)
     local _, wall = time(function() pah.decode(p) end)
     limits[i], fraction[i], rate[i] = limit / 1e9, total / wall / limit, total / wall / 1e9
   end

@@ -69,6 +69,10 @@ describe("doc/lua-api.md", function()
   it("has snippets that run", function() assert.is_true(run_snippets "doc/lua-api.md" >= 7) end)
 end)
 
+describe("doc/measuring.md", function()
+  it("has snippets that run", function() assert.is_true(run_snippets "doc/measuring.md" >= 1) end)
+end)
+
 describe("README.md", function()
   it("has snippets that run", function() assert.is_true(run_snippets "README.md" >= 1) end)
 

@@ -59,13 +59,19 @@ struct pah_device {
   struct pah_memory memory;
   struct pah_gpu_module *kernels; /* built-in kernels compiled so far (gpu/modules.c) */
   int check_off;                  /* the setting "check" is 0 */
-  struct pah_device *next;        /* in the list of open devices */
+  int tally_on;                   /* counters of launches are summed up (tally.c) */
+  int64_t tally_launches;
+  struct pah_counters tally;
+  struct pah_device *next; /* in the list of open devices */
   pthread_mutex_t lock;
 };
 
 /* Allocation with the account kept. */
 int pah_device_alloc(struct pah_device *dev, int64_t bytes, void **data);
 void pah_device_free(struct pah_device *dev, void *data, int64_t bytes);
+
+/* What a launch has counted, into the device's tally if one runs (tally.c). */
+void pah_tally_add(struct pah_device *device, const struct pah_report *report);
 
 extern const struct pah_device_ops pah_cpu_ops;  /* src/cpu/device.c */
 extern const struct pah_device_ops pah_cuda_ops; /* src/cuda/device.c */

@@ -320,6 +320,7 @@ int pah_module_launch(struct pah_module *m, const char *name, const struct pah_l
   if (status) return status;
   if (report) *report = own;
   status = m->device->ops->launch(m->device, m, k, launch, report ? report : &own);
+  if (!status) pah_tally_add(m->device, report ? report : &own);
   if (!status && own.finding_count) {
     const struct pah_finding *f = own.findings;
     status = pah_fail(PAH_EINVAL, "%s: %s: %s:%d: %s (%lld finding%s in all)", k->name, f->code, f->file, f->line,

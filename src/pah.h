@@ -78,9 +78,8 @@ struct pah_device_info {
 };
 
 struct pah_memory {
-  int64_t bytes;      /* allocated now */
-  int64_t peak_bytes; /* the most at one time since the device was opened */
-  int64_t buffers;    /* allocations alive */
+  int64_t bytes, peak_bytes; /* allocated now; the most at one time since the device was opened */
+  int64_t buffers;           /* allocations alive */
 };
 
 int pah_device_open(const char *name, struct pah_device **device); /* the same object for the same name */
@@ -102,15 +101,22 @@ int pah_device_set(struct pah_device *device, const char *name, const char *valu
 const char *pah_device_kind(int64_t i);  /* "cpu", "cuda", "sim"; NULL past the last: the list for `pah info` */
 int pah_device_usable(const char *name); /* 0, or PAH_EDEVICE with the reason and its cure in pah_error() */
 
-int pah_get_threads(void);            /* threads the cpu kernels use */
-int pah_set_threads(int threads);     /* 1 to 1024 */
+int pah_get_threads(void); /* threads the cpu kernels use; set: 1 to 1024 */
+int pah_set_threads(int threads);
 const char *pah_isa_name(int64_t i);  /* instruction sets compiled in, worst first; NULL past the last */
 int pah_isa_usable(const char *name); /* 1 if this processor has it */
 double pah_clock(void);               /* monotonic seconds */
 double pah_cpu_clock(void);           /* processor seconds of all threads of this process */
 /* Limits of the cpu, measured by kernels of our own with the current threads and instruction set. */
-double pah_measure_fma_flops(double seconds);                 /* f32 multiply-adds, 2 flops each, per second */
-double pah_measure_read_bytes(int64_t bytes, double seconds); /* bytes per second, linear read of that much */
+double pah_measure_fma_flops(double seconds); /* f32 multiply-adds, 2 flops each, per second */
+/* Memory to be read by all threads: a pass reads it once, in order or (block_bytes above 0) by shuffled blocks of that
+ * size. flush writes all and reads it: twice the last-level cache makes caches cold. */
+struct pah_reader; /* opaque: src/cpu/measure.c */
+int pah_reader_new(int64_t bytes, int64_t block_bytes, struct pah_reader **reader);
+double pah_reader_pass(struct pah_reader *reader, int64_t passes); /* seconds of all of them */
+void pah_reader_flush(struct pah_reader *reader);
+void pah_reader_free(struct pah_reader *reader);
+int pah_pin_threads(int on); /* each thread on a processor of its own; 0: where the system puts them, as before */
 
 /* ---- Buffers and tensors (src/tensor.c) ----------------------------------------------------------------- */
 struct pah_buffer; /* opaque: counted memory of a device, or of a mapped file */
@@ -149,7 +155,8 @@ int pah_tensor_copy(const struct pah_tensor *dst, const struct pah_tensor *src);
 int pah_tensor_values(const struct pah_tensor *t, double *out);
 int pah_tensor_fill(const struct pah_tensor *t, double value);
 int pah_tensor_get(const struct pah_tensor *scalar,
-                   double *value); /* any one-element tensor; i64 by pah_tensor_get_i64 */
+                   double *value);                               /* any one-element tensor; i64 by pah_tensor_get_i64 */
+int pah_tensor_hash(const struct pah_tensor *t, uint64_t *hash); /* of its bits; contiguous, read by the host */
 int pah_tensor_get_i64(const struct pah_tensor *scalar, int64_t *value);
 int pah_tensor_set_i64(const struct pah_tensor *scalar, int64_t value);
 
@@ -260,14 +267,13 @@ struct pah_signature { /* what a kernel takes, as the compiler sees it */
 };
 
 struct pah_resources {
-  int32_t registers;         /* of a thread; 0: not known (sim) */
-  int32_t shared_bytes;      /* static shared memory of a thread block */
-  int32_t local_bytes;       /* of a thread: spills and local arrays; 0 on sim */
-  int32_t constant_bytes;    /* __constant__ memory; 0: not known */
-  int32_t max_threads;       /* in a thread block */
-  int32_t max_shared_bytes;  /* static and dynamic together that a thread block may have */
-  int32_t spill_store_bytes; /* cuda: written to local memory because registers ran out, by a thread; and read again */
-  int32_t spill_load_bytes;
+  int32_t registers;                           /* of a thread; 0: not known (sim) */
+  int32_t shared_bytes;                        /* static shared memory of a thread block */
+  int32_t local_bytes;                         /* of a thread: spills and local arrays; 0 on sim */
+  int32_t constant_bytes;                      /* __constant__ memory; 0: not known */
+  int32_t max_threads;                         /* in a thread block */
+  int32_t max_shared_bytes;                    /* static and dynamic together that a thread block may have */
+  int32_t spill_store_bytes, spill_load_bytes; /* cuda: to and from local memory because registers ran out, a thread */
 };
 
 enum pah_schedule { PAH_IN_ORDER = 0, PAH_REVERSE, PAH_RANDOM }; /* of runnable threads, sim only */
@@ -289,8 +295,7 @@ struct pah_finding {        /* one thing that is wrong, where it was seen first 
   char code[PAH_CODE_SIZE]; /* stable: doc/sim.md lists them */
   char message[PAH_MESSAGE_SIZE];
   char file[PAH_FILE_SIZE]; /* of the source line; empty: not known */
-  int32_t line;
-  int32_t thread[3], block[3];
+  int32_t line, thread[3], block[3];
   int64_t count; /* times that it was seen at this line */
 };
 
@@ -319,8 +324,7 @@ struct pah_report { /* what a launch on sim says; pah_report_free frees what it 
   struct pah_line_counters *lines;
   int64_t finding_count, line_count;
   struct pah_counters counters;
-  int32_t has_counters;
-  int32_t schedule;
+  int32_t has_counters, schedule;
   uint64_t seed;
 };
 
@@ -336,6 +340,9 @@ int pah_module_resources(struct pah_module *module, const char *name, struct pah
 int pah_module_launch(struct pah_module *module, const char *name, const struct pah_launch *launch,
                       struct pah_report *report);
 void pah_report_free(struct pah_report *report);
+/* Sums of the counters of all launches on sim since the last call with on = 1, those of built-in kernels included; they
+ * are counted while it is on. sum and launches may be NULL. */
+int pah_device_tally(struct pah_device *device, int on, struct pah_counters *sum, int64_t *launches);
 
 /* ---- Tensor maps (src/tensor_map.c): what the bulk tensor copies of sm_90 (TMA) need to know of a tensor ---- */
 enum pah_swizzle { PAH_SWIZZLE_NONE = 0, PAH_SWIZZLE_32, PAH_SWIZZLE_64, PAH_SWIZZLE_128 }; /* bytes of a row */
@@ -385,10 +392,8 @@ int pah_device_instance(struct pah_device *device, int64_t i, struct pah_instanc
 
 /* Size and offset of every struct above and of each field, as the C compiler has laid them out (src/layout.c). */
 struct pah_layout {
-  const char *type;  /* "pah_tensor" */
-  const char *field; /* "shape"; empty: the struct itself */
-  int64_t offset;
-  int64_t size;
+  const char *type, *field; /* "pah_tensor", "shape"; field empty: the struct itself */
+  int64_t offset, size;
 };
 const struct pah_layout *pah_layout_at(int64_t i); /* NULL past the last */
 

@@ -24,17 +24,6 @@ local function available_bytes()
   return kib and tonumber(kib) * 1024
 end
 
--- Floating-point and read limits of the cpu: the best of three, since others use the machine too.
-local function measure(info)
-  local flops, read = 0, 0
-  local bytes = math.min(2 ^ 30, math.max(2 ^ 28, 4 * info.cache_bytes))
-  for _ = 1, 3 do
-    flops = math.max(flops, C.pah_measure_fma_flops(0.2))
-    read = math.max(read, C.pah_measure_read_bytes(bytes, 0.2))
-  end
-  return {fma_flops_per_second = flops, read_bytes_per_second = read}
-end
-
 --- The facts as a table that JSON can hold; with `limits` true the limits are measured too (a few seconds).
 function M.collect(limits)
   local cpu = pah.device("cpu"):info()
@@ -45,7 +34,7 @@ function M.collect(limits)
       available_bytes = available_bytes(), instruction_sets = instruction_sets(cpu.isa),
     },
     devices = pah.devices(),
-    limits = limits and measure(cpu) or nil,
+    limits = limits and require("pah.limits").collect "cpu" or nil,
   }
 end
 
@@ -82,8 +71,12 @@ function M.print(facts)
   end
   if not facts.limits then return end
   local limits = facts.limits
-  line("limits", "%.1f GFLOP/s f32 multiply-add", limits.fma_flops_per_second / 1e9)
-  line("", "%.1f GB/s read from memory", limits.read_bytes_per_second / 1e9)
+  line("limits", "%.1f GFLOP/s f32 multiply-add", limits.fma_flops_per_second.f32 / 1e9)
+  line("", "%.1f GB/s read from memory in order, %.1f by shuffled blocks of %s", limits.read_bytes_per_second / 1e9,
+    limits.shuffled_read_bytes_per_second / 1e9, size(limits.block_bytes))
+  for _, set in ipairs(limits.caches) do
+    line("", "%.1f GB/s read again and again: %s", set.read_bytes_per_second / 1e9, size(set.bytes))
+  end
 end
 
 return M

@@ -216,6 +216,13 @@ function methods.clone(t)
   return methods.copy(M.new(properties.shape(t), properties.dtype(t), properties.device(t)), t)
 end
 
+--- 64 bits of hash of the values' bits, as 16 hexadecimal digits: the same for the same bits on every device.
+function methods.hash(t)
+  local host, hash = methods.contiguous(methods.to(t, "cpu")), ffi.new "uint64_t[1]"
+  check(C.pah_tensor_hash(host.raw, hash))
+  return bit.tohex(tonumber(hash[0] / 2 ^ 32)) .. bit.tohex(tonumber(hash[0] % 2 ^ 32))
+end
+
 --- t itself if it is contiguous, else a packed copy.
 function methods.contiguous(t) return methods.is_contiguous(t) and t or methods.clone(t) end
 

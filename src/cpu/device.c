@@ -64,7 +64,7 @@ int pah_isa_usable(const char *name) {
   return 0;
 }
 
-static int choose_isa(const struct pah_cpu_isa **isa) {
+int pah_cpu_choose_isa(const struct pah_cpu_isa **isa) {
   const char *wanted = getenv("PAH_ISA");
   for (int i = ISA_COUNT - 1; i >= 0; i--) {
     if (wanted && *wanted && strcmp(isas[i].isa->name, wanted) != 0) continue;
@@ -112,7 +112,7 @@ double pah_cpu_clock(void) {
 static int cpu_usable(const char *arg) {
   if (*arg) return pah_fail(PAH_EINVAL, "device: \"cpu:%.32s\" is not a device, cpu takes no argument", arg);
   const struct pah_cpu_isa *isa;
-  return choose_isa(&isa);
+  return pah_cpu_choose_isa(&isa);
 }
 
 static void read_model(char *model, size_t bytes) {
@@ -131,7 +131,7 @@ static void read_model(char *model, size_t bytes) {
 static int cpu_open(struct pah_device *dev, const char *arg) {
   (void)arg;
   const struct pah_cpu_isa *isa;
-  int status = choose_isa(&isa);
+  int status = pah_cpu_choose_isa(&isa);
   if (status) return status;
   dev->state = (void *)isa;
   struct pah_device_info *info = &dev->info;
@@ -217,40 +217,3 @@ const struct pah_device_ops pah_cpu_ops = {
     .merge = cpu_merge,
     .kv_append = cpu_kv_append,
 };
-
-/* ---- Limits -------------------------------------------------------------------------------------------- */
-
-double pah_measure_fma_flops(double duration) {
-  const struct pah_cpu_isa *isa;
-  if (choose_isa(&isa) || !isa->fma_flops) return 0;
-  double total = 0;
-#pragma omp parallel num_threads(pah_get_threads()) reduction(+ : total)
-  total += isa->fma_flops(duration);
-  return total;
-}
-
-double pah_measure_read_bytes(int64_t bytes, double duration) {
-  const struct pah_cpu_isa *isa;
-  if (bytes < 1 || choose_isa(&isa) || !isa->read_sum) return 0;
-  int threads = pah_get_threads();
-  int64_t piece = round_up(bytes / threads + 1, HUGE_PAGE);
-  char *data = aligned_alloc(HUGE_PAGE, (size_t)(piece * threads));
-  if (!data) return 0;
-  madvise(data, (size_t)(piece * threads), MADV_HUGEPAGE);
-#pragma omp parallel num_threads(threads)
-  memset(data + omp_get_thread_num() * piece, 1, (size_t)piece);
-  uint64_t sum = 0;
-  int64_t passes = 0;
-  double start = pah_clock(), end;
-  do {
-#pragma omp parallel num_threads(threads) reduction(^ : sum)
-    sum ^= isa->read_sum(data + omp_get_thread_num() * piece, piece);
-    passes++;
-    end = pah_clock();
-  } while (end - start < duration);
-  double rate = (double)(piece * threads) * (double)passes / (end - start);
-  volatile uint64_t keep = sum;
-  (void)keep;
-  free(data);
-  return rate;
-}

@@ -18,6 +18,9 @@ struct pah_cpu_isa {
   uint64_t (*read_sum)(const void *data, int64_t bytes); /* reads it all; the result keeps the loads alive */
 };
 
+/* The set that PAH_ISA names, else the best that this processor has (device.c). */
+int pah_cpu_choose_isa(const struct pah_cpu_isa **isa);
+
 extern const struct pah_cpu_isa pah_cpu_generic;
 extern const struct pah_cpu_isa pah_cpu_avx2;
 extern const struct pah_cpu_isa pah_cpu_avx512;

@@ -67,7 +67,7 @@ int pah_gpu_call(struct pah_device *dev, const struct pah_gpu_call *call) {
                               .shared = call->shared,
                               .args = call->args,
                               .schedule = -1,
-                              .counters = 0, /* nobody would see them */
+                              .counters = dev->tally_on, /* else nobody would see them */
                               .problem = call->problem};
   return pah_module_launch(m->module, call->kernel, &launch, NULL);
 }

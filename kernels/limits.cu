@@ -1,5 +1,6 @@
-/* gpu_limits.cu - what a GPU can reach, for gpu_check.lua: copy moves bytes as fast as memory lets it, peak does
- * nothing but matrix instructions on zeros: wgmma on sm_90a, mma.sync elsewhere. */
+/* limits.cu - what a GPU can reach, for lua/pah/limits.lua: copy and read move bytes as fast as memory lets them,
+ * read_blocks does in a shuffled order, peak does nothing but matrix instructions on zeros: wgmma on sm_90a, mma.sync
+ * elsewhere. */
 #include "ptx.cuh"
 
 extern "C" __global__ void copy(float4 *to, const float4 *from, long long count) {
@@ -14,6 +15,21 @@ extern "C" __global__ void read(float *sums, const float4 *from, long long count
   for (; i < count; i += step) {
     float4 v = from[i];
     sum += v.x + v.y + v.z + v.w;
+  }
+  if (sum == 1.25f) sums[threadIdx.x] = sum;
+}
+
+/* Block after block of `words` float4, each read by one thread block; the order is a walk in steps of a prime that does
+ * not divide `blocks`, far enough that no page or row of memory is met twice in a row. */
+extern "C" __global__ void read_blocks(float *sums, const float4 *from, long long blocks, long long words) {
+  float sum = 0;
+  long long prime = blocks % 1000003 ? 1000003 : 999983;
+  for (long long n = blockIdx.x; n < blocks; n += gridDim.x) {
+    const float4 *block = from + n * prime % blocks * words;
+    for (long long i = threadIdx.x; i < words; i += blockDim.x) {
+      float4 v = block[i];
+      sum += v.x + v.y + v.z + v.w;
+    }
   }
   if (sum == 1.25f) sums[threadIdx.x] = sum;
 }

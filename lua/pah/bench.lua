@@ -1,0 +1,279 @@
+-- bench.lua - pah.bench: the time of a function, with an interval that says how far to believe it.
+-- Promises: warm before the first sample, samples until the interval of the median is narrow enough, all of them kept,
+-- what cast doubt on them noted, and never a time from sim. Definitions: doc/measuring.md. Read next: timer.lua.
+local binding = require "pah.ffi"
+local devices = require "pah.device"
+local errors = require "pah.errors"
+local ffi = require "ffi"
+local limits = require "pah.limits"
+local stats = require "pah.stats"
+local timer = require "pah.timer"
+
+local C, check = binding.C, binding.check
+
+local M = {}
+
+-- Option -> its default; false: none.
+local defaults = {
+  name = "call", device = false, cold = false, bytes = false, flops = false, dtype = "f32", limits = true,
+  min_time = 0.5, max_time = 10, min_samples = 10, max_samples = 2000, precision = 0.01, warmup = 2, pin = false,
+  setup = false, after = false,
+}
+
+local function read_options(opts)
+  errors.check_keys("bench", opts, defaults)
+  local o = {}
+  for key, value in pairs(defaults) do
+    o[key] = value
+    if opts and opts[key] ~= nil then o[key] = opts[key] end
+  end
+  for _, key in ipairs {"min_time", "max_time", "min_samples", "max_samples", "precision", "warmup", "bytes",
+    "flops"} do
+    local value = o[key]
+    if value and (type(value) ~= "number" or value < 0 or value ~= value) then
+      errors.raisef("bench: %s is %s, must be a number >= 0", key, tostring(value))
+    end
+  end
+  if o.min_samples < 3 then errors.raisef("bench: min_samples is %s, must be at least 3", o.min_samples) end
+  if o.max_samples < o.min_samples then
+    errors.raisef("bench: max_samples is %s, must be at least min_samples, %s", o.max_samples, o.min_samples)
+  end
+  for _, key in ipairs {"setup", "after"} do
+    if o[key] and type(o[key]) ~= "function" then
+      errors.raisef("bench: %s is a %s, must be a function", key, type(o[key]))
+    end
+  end
+  o.device = devices.get(o.device or nil)
+  return o
+end
+
+-- ---- Warm-up and samples ----------------------------------------------------------------------------------------
+
+-- Calls until the medians of two windows of calls next to each other agree within 2 %, or o.warmup seconds are over.
+-- Returns what was done.
+local function warm_up(fn, o, time)
+  local start, window, before = C.pah_clock(), {}, nil
+  local done = {calls = 0, stable = false}
+  local window_start = start
+  repeat
+    if o.setup then o.setup() end
+    window[#window + 1] = time(fn, 1)
+    if o.after then o.after() end
+    done.calls = done.calls + 1
+    local now = C.pah_clock()
+    if #window >= 5 and now - window_start > math.min(0.05, o.warmup / 4) then
+      local median = stats.median(window)
+      done.stable = before ~= nil and math.abs(median - before) <= 0.02 * before
+      before, window, window_start = median, {}, now
+    end
+  until done.stable or now - start >= o.warmup and done.calls >= 2
+  done.seconds = C.pah_clock() - start
+  return done
+end
+
+-- Calls per sample: enough that reading the clock is below 0.1 % of it; one where something happens between calls.
+local function calls_per_sample(fn, o, time, overhead)
+  local calls = 1
+  if o.cold or o.setup or o.after then return calls end
+  local function sample() return math.min(time(fn, calls), time(fn, calls), time(fn, calls)) * calls end
+  while sample() < 1000 * overhead and calls < 2 ^ 24 do calls = calls * 2 end
+  return calls
+end
+
+local function narrow_enough(samples, precision)
+  local sorted = stats.sorted(samples)
+  local low, high = stats.interval_of_median(sorted, stats.effective_size(samples))
+  return (high - low) / 2 <= precision * stats.quantile(sorted, 0.5)
+end
+
+-- Samples until enough is known; garbage is collected between samples only.
+local function take(fn, o, time, calls, flush)
+  local samples, wall, cpu = {}, {}, {}
+  local start, look, since = C.pah_clock(), o.min_samples, 0
+  local why
+  collectgarbage()
+  collectgarbage "stop"
+  local ok, failure = pcall(function()
+    repeat
+      if o.setup then o.setup() end
+      if flush then flush() end
+      local n = #samples + 1
+      samples[n], wall[n], cpu[n] = time(fn, calls)
+      if o.after then o.after() end
+      since = since + wall[n] * calls
+      if since > 0.02 then
+        collectgarbage()
+        since = 0
+      end
+      local now = C.pah_clock() - start
+      if n >= look and now >= o.min_time or n >= o.max_samples then
+        look = math.ceil(n * 1.2)
+        if narrow_enough(samples, o.precision) then why = "precise" end
+      end
+      if not why and n >= o.max_samples then why = "max_samples" end
+      if not why and n >= 3 and now >= o.max_time then why = "max_time" end
+    until why
+  end)
+  collectgarbage "restart"
+  if not ok then error(failure, 0) end
+  return samples, wall, cpu, why
+end
+
+-- ---- What came of it ----------------------------------------------------------------------------------------------
+
+local function notes_of(r, o)
+  local notes = {}
+  local function note(...) notes[#notes + 1] = (...):format(select(2, ...)) end
+  if not r.warmup.stable then note("not stable after %.1f s of warm-up", r.warmup.seconds) end
+  if r.stopped ~= "precise" then
+    note("stopped at %s with the interval at +-%.1f %%, asked for +-%.1f %%", r.stopped,
+      50 * (r.high - r.low) / r.median, 100 * o.precision)
+  end
+  if r.outliers > 0.05 * r.n then note("%d of %d samples are outliers", r.outliers, r.n) end
+  if math.abs(r.drift) > math.max(0.02, 2 * (r.high - r.low) / r.median) then
+    note("drifts by %+.1f %% from the first to the last sample", 100 * r.drift)
+  end
+  if r.effective_n < r.n / 10 then
+    note("neighbouring samples depend on each other: %d are worth %.0f", r.n, r.effective_n)
+  end
+  if r.calls == 1 and r.overhead > 0.01 * r.median then
+    note("reading the clock takes %.1f %% of a sample", 100 * r.overhead / r.median)
+  end
+  if r.wall > 1.5 * r.median + 2e-4 then
+    note("the host waited %.3g s for calls of %.3g s: work that the events do not see, or a busy host", r.wall,
+      r.median)
+  end
+  return notes
+end
+
+-- Rates, and how they stand to what the device can do; what is faster than possible is an error.
+local function rate(r, o)
+  r.bytes, r.flops = o.bytes or nil, o.flops or nil
+  if r.bytes then r.bytes_per_second = r.bytes / r.median end
+  if r.flops then r.flops_per_second = r.flops / r.median end
+  if not o.limits or not (r.bytes or r.flops) then return end
+  r.limit = limits.floor(o.device, {bytes = r.bytes, flops = r.flops, dtype = o.dtype, cold = o.cold,
+    limits = type(o.limits) == "table" and o.limits or nil})
+  if not r.limit then return end
+  r.fraction = r.limit.seconds / r.median
+  if r.fraction > 1 + limits.tolerance then
+    errors.raisef("bench: %s takes %.3g s, but its %s need %.3g s at the limit measured here: impossible (%.0f %% of "
+      .. "the limit); bytes and flops must be those of the work that is done", o.name, r.median, r.limit.by,
+      r.limit.seconds, 100 * r.fraction)
+  end
+end
+
+local Result = {}
+Result.__index = Result
+
+-- Of struct pah_counters: those that can be summed over launches.
+local counted_fields = {"thread_blocks", "threads", "global_load_bytes", "global_store_bytes", "global_sectors",
+  "global_sectors_ideal", "global_unique_bytes", "shared_bytes", "shared_wavefronts", "shared_wavefronts_ideal",
+  "atomics", "barriers", "warp_barriers", "shuffles", "mma_flops", "async_bytes"}
+
+local function counted_text(r)
+  local least = r.bytes and (", fewest possible %d"):format(r.bytes) or ""
+  return ("%s: counted on %s, not timed: %d launches of %d thread blocks\n"
+    .. "  global: %d bytes read, %d written%s; %d sectors, ideal %d\n"
+    .. "  shared: %d bytes, %d wavefronts, ideal %d; mma: %d flops; %d barriers, %d atomics"):format(r.name, r.device,
+    r.launches, r.thread_blocks, r.global_load_bytes, r.global_store_bytes, least, r.global_sectors,
+    r.global_sectors_ideal, r.shared_bytes, r.shared_wavefronts, r.shared_wavefronts_ideal, r.mma_flops, r.barriers,
+    r.atomics)
+end
+
+local units = {{1, "s"}, {1e-3, "ms"}, {1e-6, "us"}, {1e-9, "ns"}}
+
+--- Seconds for people: "1.23 ms".
+function M.seconds_text(seconds)
+  for _, unit in ipairs(units) do
+    if seconds >= unit[1] or unit[2] == "ns" then return ("%.4g %s"):format(seconds / unit[1], unit[2]) end
+  end
+end
+
+function Result:__tostring()
+  if self.counted then return counted_text(self) end
+  local text = M.seconds_text
+  local lines = {("%s: %s  [%s, %s] 95 %%, iqr %s, min %s, %d samples%s, %s %s"):format(self.name, text(self.median),
+    text(self.low), text(self.high), text(self.iqr), text(self.min), self.n,
+    self.calls > 1 and (" of %d calls"):format(self.calls) or "", self.device, self.cold and "cold" or "hot")}
+  local rates = {}
+  if self.bytes_per_second then rates[#rates + 1] = ("%.4g GB/s"):format(self.bytes_per_second / 1e9) end
+  if self.flops_per_second then rates[#rates + 1] = ("%.4g GFLOP/s"):format(self.flops_per_second / 1e9) end
+  if self.fraction then
+    rates[#rates + 1] = ("%.1f %% of the limit (%s)"):format(100 * self.fraction, self.limit.by)
+  end
+  if self.back_to_back then rates[#rates + 1] = "back to back " .. text(self.back_to_back) end
+  if #rates > 0 then lines[#lines + 1] = "  " .. table.concat(rates, ", ") end
+  for _, note in ipairs(self.notes) do lines[#lines + 1] = "  note: " .. note end
+  return table.concat(lines, "\n")
+end
+
+-- ---- pah.bench ----------------------------------------------------------------------------------------------------
+
+local function huge_pages()
+  local file = io.open "/sys/kernel/mm/transparent_hugepage/enabled"
+  local text = file and file:read "*a" or ""
+  if file then file:close() end
+  return text:match "%[(%a+)%]" or "unknown"
+end
+
+local function measure(fn, o)
+  local time = timer.of(o.device)
+  local overhead = timer.overhead(o.device)
+  local warmup = warm_up(fn, o, time)
+  local calls = calls_per_sample(fn, o, time, overhead)
+  local flush, flush_bytes
+  if o.cold then flush, flush_bytes = timer.flusher(o.device) end
+  local samples, wall, cpu, why = take(fn, o, time, calls, flush)
+  local r = stats.summary(samples)
+  r.name, r.device, r.cold, r.samples, r.calls, r.stopped = o.name, o.device.name, o.cold, samples, calls, why
+  r.overhead, r.warmup, r.flush_bytes = overhead, warmup, flush_bytes
+  r.wall, r.cpu = stats.median(wall), stats.median(cpu)
+  r.threads, r.pinned, r.huge_pages = C.pah_get_threads(), o.pin, huge_pages()
+  if o.device.name:match "^cuda" and not (o.cold or o.setup or o.after) then
+    r.back_to_back = time(fn, math.max(1, math.min(1000, math.ceil(0.1 / math.max(r.median, 1e-7)))))
+  end
+  rate(r, o)
+  r.notes = notes_of(r, o)
+  return setmetatable(r, Result)
+end
+
+-- On sim: what the launches of one call have counted, as a table of counters, `launches` among them.
+local function count(fn, o)
+  if o.setup then o.setup() end
+  local sum, launches = ffi.new "struct pah_counters", ffi.new "int64_t[1]"
+  check(C.pah_device_tally(o.device.handle, 1, nil, nil))
+  local ok, why = pcall(fn)
+  check(C.pah_device_tally(o.device.handle, 0, sum, launches))
+  if not ok then error(why, 0) end
+  if o.after then o.after() end
+  local r = {name = o.name, device = o.device.name, counted = true, launches = tonumber(launches[0]), bytes = o.bytes,
+    flops = o.flops}
+  for _, field in ipairs(counted_fields) do r[field] = tonumber(sum[field]) end
+  return setmetatable(r, Result)
+end
+
+--- Measures fn() -> result. Options: name; device; cold (caches flushed before every sample; default: hot); setup,
+--- after (called before and after every sample, not timed); bytes, flops (of a call, for rates and the limit; dtype
+--- says which peak); min_time, max_time (seconds of samples, 0.5 and 10), min_samples, max_samples (10 and 2000),
+--- precision (half the interval over the median, 0.01), warmup (seconds at most, 2), pin (threads on processors of
+--- their own), limits (false: none).
+-- The result has median, low, high (95 % interval), q1, q3, iqr, min, max, mean (seconds of a call), samples (all, in
+-- order), n, effective_n, calls (per sample), overhead, wall, cpu, outliers, drift, notes, warmup, stopped,
+-- bytes_per_second, flops_per_second, limit, fraction; tostring is for people. Errors of fn pass through. On sim, which
+-- has no time, fn is called once and the result has `counted` and the counters of its launches (doc/sim.md) instead.
+function M.bench(fn, opts)
+  if type(fn) ~= "function" then errors.raisef("bench: is called with a %s, must be a function", type(fn)) end
+  local o = read_options(opts)
+  if o.device.name:match "^sim" then return count(fn, o) end
+  if not o.pin then return measure(fn, o) end
+  check(C.pah_pin_threads(1))
+  local ok, r = pcall(measure, fn, o)
+  C.pah_pin_threads(0)
+  if not ok then error(r, 0) end
+  return r
+end
+
+M.exports = {bench = M.bench}
+
+return M

@@ -1,0 +1,192 @@
+-- limits.lua - what a device can do at most, measured by loops of our own in this run: multiply-adds, reads of memory
+-- in order and by shuffled blocks, reads that stay in the caches. Promises: nothing comes from a table of products.
+-- Read next: src/cpu/measure.c, kernels/limits.cu, bench.lua.
+local C = require("pah.ffi").C
+local devices = require "pah.device"
+local stats = require "pah.stats"
+local timer = require "pah.timer"
+
+local M = {}
+
+--- How far above a limit a result may stand before it is called impossible: a limit is a measurement too.
+M.tolerance = 0.15
+
+local known = {} -- "cpu threads" -> {fma = flops/s, read = {bytes -> bytes/s}}
+
+local function memory_bytes(device)
+  local cache = device:info().cache_bytes
+  return math.min(2 ^ 30, math.max(2 ^ 28, 4 * cache))
+end
+
+local function of(device)
+  local key = device.name .. " " .. C.pah_get_threads()
+  known[key] = known[key] or {read = {}, fma = {}}
+  return known[key]
+end
+
+--- Forgets what has been measured, so that it is measured again.
+function M.forget() known = {} end
+
+-- ---- The cpu ------------------------------------------------------------------------------------------------------
+
+-- Bytes per second of passes over `bytes`, the best of `tries` times a few passes: a limit is what is possible.
+local function read_rate(bytes, block_bytes, tries)
+  local reader = timer.reader(bytes, block_bytes)
+  local passes = math.max(1, math.floor(2 ^ 26 / bytes))
+  local best = 0
+  C.pah_reader_pass(reader, 1)
+  for _ = 1, tries do best = math.max(best, passes * bytes / C.pah_reader_pass(reader, passes)) end
+  return best
+end
+
+local cpu = {}
+
+-- f16, bf16 and fp8 are widened and multiplied in f32: one peak for all.
+function cpu.fma()
+  local best = 0
+  for _ = 1, 3 do best = math.max(best, C.pah_measure_fma_flops(0.05)) end
+  return best
+end
+
+function cpu.read(_, bytes, block_bytes) return read_rate(bytes, block_bytes, bytes < 2 ^ 26 and 15 or 5) end
+
+-- ---- cuda ---------------------------------------------------------------------------------------------------------
+
+local cuda = {}
+local modules = {} -- device name -> module
+
+local function best_time(device, launch)
+  local time = timer.of(device)
+  launch()
+  local best = math.huge
+  for _ = 1, 10 do best = math.min(best, (time(launch, 3))) end
+  return best
+end
+
+local function module_of(device)
+  modules[device.name] = modules[device.name]
+    or device:compile{source = require("pah.host").datadir .. "/kernels/limits.cu"}
+  return modules[device.name]
+end
+
+-- Flops of one round of a thread block of 256 threads: two warpgroups x four of 64 x 256 x 16 with wgmma, eight warps
+-- x 32 of 16 x 8 x 16 with mma.sync. fp8 takes twice bf16's peak where there is wgmma: its K is twice as long.
+local function tensor_flops(hopper)
+  return hopper and 2 * 4 * 2 * 64 * 256 * 16 or 8 * 32 * 2 * 16 * 8 * 16
+end
+
+function cuda.fma(device, dtype)
+  local module, info = module_of(device), device:info()
+  local sums = pah.empty({256}, {device = device})
+  local blocks, rounds = 4 * math.max(1, info.sms), 2000
+  if dtype == "f32" then
+    local seconds = best_time(device, function()
+      module:launch("multiply_add", {grid = {2 * blocks}, block = {256}}, sums, 0.5, rounds)
+    end)
+    return 2 * blocks * 256 * rounds * 16 * 2 / seconds
+  end
+  local seconds = best_time(device, function()
+    module:launch("peak", {grid = {blocks}, block = {256}}, sums, rounds)
+  end)
+  local flops = blocks * rounds * tensor_flops(info.arch:match "^sm_9" ~= nil) / seconds
+  return dtype:match "^fp8" and 2 * flops or flops
+end
+
+function cuda.read(device, bytes, block_bytes)
+  local module = module_of(device)
+  local data = pah.zeros({bytes / 4}, {device = device})
+  local sums = pah.empty({256}, {device = device})
+  local grid = {8 * math.max(1, device:info().sms)}
+  local seconds = best_time(device, function()
+    if block_bytes then
+      module:launch("read_blocks", {grid = grid, block = {256}}, sums, data, pah.i64(bytes / block_bytes),
+        pah.i64(block_bytes / 16))
+    else
+      module:launch("read", {grid = grid, block = {256}}, sums, data, pah.i64(bytes / 16))
+    end
+  end)
+  return bytes / seconds
+end
+
+-- ---- For all ------------------------------------------------------------------------------------------------------
+
+local function maker(device) return device.name:match "^cuda" and cuda or cpu end
+
+-- The power of two at or below `bytes`, between 16 KiB and what is sure to be memory: the rate of a smaller set of
+-- bytes is the higher one, so that no result is called impossible because its bytes fit a cache better.
+local function working_set(device, bytes)
+  local most, size = memory_bytes(device), 2 ^ 14
+  if bytes >= most then return most end
+  while size * 2 <= bytes do size = size * 2 end
+  return size
+end
+
+--- Flops per second of multiply-adds on operands of a dtype, measured once per device and number of threads.
+function M.fma(device, dtype)
+  local all = of(device)
+  dtype = dtype or "f32"
+  if not all.fma[dtype] then all.fma[dtype] = maker(device).fma(device, dtype) end
+  return all.fma[dtype]
+end
+
+--- Bytes per second of reading as many bytes as `bytes` over and over (nil: memory), measured once.
+function M.read(device, bytes, block_bytes)
+  local all = of(device)
+  local size = bytes and working_set(device, bytes) or memory_bytes(device)
+  local key = ("%d %d"):format(size, block_bytes or 0)
+  if not all.read[key] then
+    all.read[key] = maker(device).read(device, size, block_bytes)
+    timer.forget()
+  end
+  return all.read[key]
+end
+
+--- The least time of `work` {bytes=, flops=, dtype=, cold=, limits=} -> {seconds=, by="bytes" or "flops"}; nil on sim.
+-- Bytes are set against the read rate of a working set of that size, or against that of memory when caches are cold.
+function M.floor(device, work)
+  if device.name:match "^sim" then return nil end
+  local floor = {seconds = 0, by = "bytes"}
+  if work.bytes and work.bytes > 0 then
+    floor.read_bytes_per_second = M.read(device, not work.cold and work.bytes or nil)
+    floor.seconds = work.bytes / floor.read_bytes_per_second
+  end
+  if work.flops and work.flops > 0 then
+    floor.flops_per_second = M.fma(device, work.dtype)
+    local seconds = work.flops / floor.flops_per_second
+    if seconds > floor.seconds then floor.seconds, floor.by = seconds, "flops" end
+  end
+  return floor.seconds > 0 and floor or nil
+end
+
+--- All limits of a device as a table that JSON can hold: fma_flops_per_second by dtype, read_bytes_per_second,
+--- shuffled_read_bytes_per_second (blocks of block_bytes), caches {{bytes=, read_bytes_per_second=}}.
+function M.collect(device)
+  device = devices.get(device)
+  local t = {
+    device = device.name, threads = C.pah_get_threads(), memory_bytes = memory_bytes(device), block_bytes = 32768,
+    read_bytes_per_second = M.read(device), caches = {}, fma_flops_per_second = {f32 = M.fma(device, "f32")},
+  }
+  t.shuffled_read_bytes_per_second = M.read(device, nil, t.block_bytes)
+  if device.name:match "^cuda" then
+    for _, dtype in ipairs {"bf16", "fp8_e4m3"} do t.fma_flops_per_second[dtype] = M.fma(device, dtype) end
+  end
+  local size = 2 ^ 14
+  while size < t.memory_bytes do
+    t.caches[#t.caches + 1] = {bytes = size, read_bytes_per_second = M.read(device, size)}
+    size = size * 4
+  end
+  return t
+end
+
+--- A piece of the same work every time, in seconds, a few milliseconds of each: {fma=, read=}. Two runs that see it
+--- differ were not on a machine in the same state (versus.lua).
+function M.yardstick()
+  local reader = timer.reader(2 ^ 25)
+  local fma, read = {}, {}
+  for i = 1, 3 do
+    fma[i], read[i] = 1e9 / C.pah_measure_fma_flops(0.002), C.pah_reader_pass(reader, 1)
+  end
+  return {fma = stats.median(fma), read = stats.median(read)}
+end
+
+return M
