@@ -8,14 +8,16 @@ extern "C" __global__ void copy(float4 *to, const float4 *from, long long count)
   for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += step) to[i] = from[i];
 }
 
-/* Each word is part of the sum, so that no read can be left out. */
-extern "C" __global__ void read(float *sums, const float4 *from, long long count) {
-  long long step = (long long)gridDim.x * blockDim.x, i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+/* Each word is part of the sum, so that no read can be left out. Small sets are read over and over within a launch, or
+ * launches would be what is measured. */
+extern "C" __global__ void read(float *sums, const float4 *from, long long count, int passes) {
+  long long step = (long long)gridDim.x * blockDim.x, first = (long long)blockIdx.x * blockDim.x + threadIdx.x;
   float sum = 0;
-  for (; i < count; i += step) {
-    float4 v = from[i];
-    sum += v.x + v.y + v.z + v.w;
-  }
+  for (int pass = 0; pass < passes; pass++)
+    for (long long i = first; i < count; i += step) {
+      float4 v = from[i];
+      sum += v.x + v.y + v.z + v.w;
+    }
   if (sum == 1.25f) sums[threadIdx.x] = sum;
 }
 

@@ -200,7 +200,7 @@ local function measure_limits()
   local grid = info.sms * 8
   local seconds = time(function() module:launch("copy", {grid = grid, block = 512}, b, a, bytes / 16) end)
   limits.copy = 2 * bytes / seconds
-  seconds = time(function() module:launch("read", {grid = grid, block = 512}, b, a, bytes / 16) end)
+  seconds = time(function() module:launch("read", {grid = grid, block = 512}, b, a, bytes / 16, 1) end)
   limits.read = bytes / seconds
   local hopper = info.arch:match "^sm_90a"
   local rounds = 20000

@@ -20,8 +20,8 @@ local built, words = shell(("${CC:-cc} -std=gnu11 -shared -fPIC -Isrc -o %s spec
 
 -- The specs of a file in a process that has the test driver, as a list of {name=, result=, words=}.
 local function run(arguments)
-  local environment = ("PAH_PROGRAM=%s PAH_LIBCUDA=%s PAH_LIBNVRTC=%s PAH_CASES_EVERY=20 LSAN_OPTIONS=detect_leaks=0")
-    :format(host.exe, library, library)
+  local environment = ("env -u PAH_DEVICE PAH_PROGRAM=%s PAH_LIBCUDA=%s PAH_LIBNVRTC=%s PAH_CASES_EVERY=20 "
+    .. "LSAN_OPTIONS=detect_leaks=0"):format(host.exe, library, library)
   local _, output = shell(("%s %s test -o TAP %s"):format(environment, host.exe, arguments))
   local list = {}
   for line in output:gmatch "[^\n]+" do

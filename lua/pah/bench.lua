@@ -152,10 +152,13 @@ local function rate(r, o)
   if r.bytes then r.bytes_per_second = r.bytes / r.median end
   if r.flops then r.flops_per_second = r.flops / r.median end
   if not o.limits or not (r.bytes or r.flops) then return end
-  r.limit = limits.floor(o.device, {bytes = r.bytes, flops = r.flops, dtype = o.dtype, cold = o.cold,
-    limits = type(o.limits) == "table" and o.limits or nil})
-  if not r.limit then return end
-  r.fraction = r.limit.seconds / r.median
+  for try = 1, 2 do -- a limit that was measured while the machine was busy is measured again before anything is refused
+    r.limit = limits.floor(o.device, {bytes = r.bytes, flops = r.flops, dtype = o.dtype, cold = o.cold})
+    if not r.limit then return end
+    r.fraction = r.limit.seconds / r.median
+    if r.fraction <= 1 + limits.tolerance then break end
+    if try == 1 then limits.forget() end
+  end
   if r.fraction > 1 + limits.tolerance then
     errors.raisef("bench: %s takes %.3g s, but its %s need %.3g s at the limit measured here: impossible (%.0f %% of "
       .. "the limit); bytes and flops must be those of the work that is done", o.name, r.median, r.limit.by,

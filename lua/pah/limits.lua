@@ -3,7 +3,6 @@
 -- Read next: src/cpu/measure.c, kernels/limits.cu, bench.lua.
 local C = require("pah.ffi").C
 local devices = require "pah.device"
-local stats = require "pah.stats"
 local timer = require "pah.timer"
 
 local M = {}
@@ -14,8 +13,8 @@ M.tolerance = 0.15
 local known = {} -- "cpu threads" -> {fma = flops/s, read = {bytes -> bytes/s}}
 
 local function memory_bytes(device)
-  local cache = device:info().cache_bytes
-  return math.min(2 ^ 30, math.max(2 ^ 28, 4 * cache))
+  if device.name:match "^cuda" then return 2 ^ 30 end
+  return math.min(2 ^ 30, math.max(2 ^ 28, 4 * device:info().cache_bytes))
 end
 
 local function of(device)
@@ -97,27 +96,29 @@ function cuda.read(device, bytes, block_bytes)
   local data = pah.zeros({bytes / 4}, {device = device})
   local sums = pah.empty({256}, {device = device})
   local grid = {8 * math.max(1, device:info().sms)}
+  local passes = block_bytes and 1 or math.max(1, math.floor(2 ^ 30 / bytes))
   local seconds = best_time(device, function()
     if block_bytes then
       module:launch("read_blocks", {grid = grid, block = {256}}, sums, data, pah.i64(bytes / block_bytes),
         pah.i64(block_bytes / 16))
     else
-      module:launch("read", {grid = grid, block = {256}}, sums, data, pah.i64(bytes / 16))
+      module:launch("read", {grid = grid, block = {256}}, sums, data, pah.i64(bytes / 16), passes)
     end
   end)
-  return bytes / seconds
+  return passes * bytes / seconds
 end
 
 -- ---- For all ------------------------------------------------------------------------------------------------------
 
 local function maker(device) return device.name:match "^cuda" and cuda or cpu end
 
--- The power of two at or below `bytes`, between 16 KiB and what is sure to be memory: the rate of a smaller set of
--- bytes is the higher one, so that no result is called impossible because its bytes fit a cache better.
+-- Sets of bytes that are read over and over: 16 KiB and fours of it, and then memory.
+local function next_set(device, size) return math.min(size * 4, memory_bytes(device)) end
+
+-- The largest of the sets that is not above `bytes`.
 local function working_set(device, bytes)
-  local most, size = memory_bytes(device), 2 ^ 14
-  if bytes >= most then return most end
-  while size * 2 <= bytes do size = size * 2 end
+  local size = 2 ^ 14
+  while size < memory_bytes(device) and next_set(device, size) <= bytes do size = next_set(device, size) end
   return size
 end
 
@@ -141,13 +142,24 @@ function M.read(device, bytes, block_bytes)
   return all.read[key]
 end
 
---- The least time of `work` {bytes=, flops=, dtype=, cold=, limits=} -> {seconds=, by="bytes" or "flops"}; nil on sim.
--- Bytes are set against the read rate of a working set of that size, or against that of memory when caches are cold.
+--- The fastest that `bytes` can be read: memory in order or shuffled, and, unless caches are cold, every set of at
+--- least that many bytes (a smaller one may be slow only because it does not occupy all threads).
+function M.fastest_read(device, bytes, cold)
+  local best = math.max(M.read(device), M.read(device, nil, 2 ^ 15))
+  local size = cold and memory_bytes(device) or working_set(device, bytes)
+  while size < memory_bytes(device) do
+    best = math.max(best, M.read(device, size))
+    size = next_set(device, size)
+  end
+  return best
+end
+
+--- The least time of `work` {bytes=, flops=, dtype=, cold=} -> {seconds=, by="bytes" or "flops", ...}; nil on sim.
 function M.floor(device, work)
   if device.name:match "^sim" then return nil end
   local floor = {seconds = 0, by = "bytes"}
   if work.bytes and work.bytes > 0 then
-    floor.read_bytes_per_second = M.read(device, not work.cold and work.bytes or nil)
+    floor.read_bytes_per_second = M.fastest_read(device, work.bytes, work.cold)
     floor.seconds = work.bytes / floor.read_bytes_per_second
   end
   if work.flops and work.flops > 0 then
@@ -173,20 +185,9 @@ function M.collect(device)
   local size = 2 ^ 14
   while size < t.memory_bytes do
     t.caches[#t.caches + 1] = {bytes = size, read_bytes_per_second = M.read(device, size)}
-    size = size * 4
+    size = next_set(device, size)
   end
   return t
-end
-
---- A piece of the same work every time, in seconds, a few milliseconds of each: {fma=, read=}. Two runs that see it
---- differ were not on a machine in the same state (versus.lua).
-function M.yardstick()
-  local reader = timer.reader(2 ^ 25)
-  local fma, read = {}, {}
-  for i = 1, 3 do
-    fma[i], read[i] = 1e9 / C.pah_measure_fma_flops(0.002), C.pah_reader_pass(reader, 1)
-  end
-  return {fma = stats.median(fma), read = stats.median(read)}
 end
 
 return M
