@@ -23,7 +23,7 @@ describe("devices", function()
     assert.is_true(info.bytes > 2 ^ 27 and info.threads >= 1 and #info.model > 0 and #info.arch > 0)
     assert.equal(pah.threads(), info.threads)
     local known = false
-    for _, isa in ipairs {"generic", "avx2", "avx512"} do known = known or info.isa == isa end
+    for _, isa in ipairs {"generic", "avx2", "avx512", "avx512bf16"} do known = known or info.isa == isa end
     assert.is_true(known, info.isa)
   end)
 

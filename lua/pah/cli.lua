@@ -192,6 +192,9 @@ command("help", {
   end,
 })
 
+-- Commands with a file of their own, which returns the definition.
+for _, name in ipairs {} do command(name, require("pah.command_" .. name)) end
+
 -- ---- The start ------------------------------------------------------------------------------------------------
 
 local function run_command(name, words)

@@ -62,12 +62,12 @@ function M.print(facts)
   line("memory", "%s%s", size(cpu.memory_bytes),
     cpu.available_bytes and (", %s available"):format(size(cpu.available_bytes)) or "")
   for i, isa in ipairs(cpu.instruction_sets) do
-    line(i == 1 and "instruction sets" or "", "%-9s%s", isa.name,
+    line(i == 1 and "instruction sets" or "", "%-11s%s", isa.name,
       isa.chosen and "chosen" or isa.usable and "usable" or "not on this processor")
   end
   for i, device in ipairs(facts.devices) do
     local why = device.why and device.why:gsub("^%w+ is not usable because ", "")
-    line(i == 1 and "devices" or "", "%-9s%s", device.name, device.usable and "usable" or "not usable: " .. why)
+    line(i == 1 and "devices" or "", "%-11s%s", device.name, device.usable and "usable" or "not usable: " .. why)
   end
   if not facts.limits then return end
   local limits = facts.limits

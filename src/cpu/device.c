@@ -41,6 +41,14 @@ static int has_avx512(void) {
 #endif
 }
 
+static int has_avx512bf16(void) {
+#if defined(__x86_64__)
+  return has_avx512() && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bf16");
+#else
+  return 0;
+#endif
+}
+
 /* Worst first. */
 static const struct {
   const struct pah_cpu_isa *isa;
@@ -50,6 +58,7 @@ static const struct {
 #if defined(PAH_HAVE_X86_ISAS)
     {&pah_cpu_avx2, has_avx2},
     {&pah_cpu_avx512, has_avx512},
+    {&pah_cpu_avx512bf16, has_avx512bf16},
 #endif
 };
 enum { ISA_COUNT = sizeof isas / sizeof *isas };

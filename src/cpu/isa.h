@@ -24,5 +24,6 @@ int pah_cpu_choose_isa(const struct pah_cpu_isa **isa);
 extern const struct pah_cpu_isa pah_cpu_generic;
 extern const struct pah_cpu_isa pah_cpu_avx2;
 extern const struct pah_cpu_isa pah_cpu_avx512;
+extern const struct pah_cpu_isa pah_cpu_avx512bf16; /* and VBMI and BF16: Zen 4, Sapphire Rapids */
 
 #endif
