@@ -16,7 +16,7 @@ local M = {}
 local known = {
   name = "string", axes = "table!", where = "function", run = "function!", store = "string", seed = "number",
   rounds = "number", resume = "boolean", fresh = "boolean", on_error = "string", quiet = "boolean", options = "table",
-  files = "table", limits = "table", device = "any",
+  files = "table", limits = "table", device = "any", setup = "function",
 }
 
 local function read_options(opts)
@@ -31,7 +31,9 @@ local function read_options(opts)
     end
     if value ~= nil then o[name] = value end
   end
-  if o.rounds % 1 ~= 0 or o.rounds < 1 then errors.raisef("sweep: rounds is %s, must be a whole number from 1", o.rounds) end
+  if o.rounds % 1 ~= 0 or o.rounds < 1 then
+    errors.raisef("sweep: rounds is %s, must be a whole number from 1", o.rounds)
+  end
   if o.seed % 1 ~= 0 or math.abs(o.seed) >= 2 ^ 31 then
     errors.raisef("sweep: seed is %s, must be a whole number", o.seed)
   end
@@ -78,11 +80,14 @@ local function take(row, value)
   end
 end
 
--- The message of an error and the first frames of its traceback.
+-- The message of an error and its traceback from there to the point's function, eight lines at most.
 local function short_traceback(e)
   local text, lines = require("pah.interpreter").traceback(e, 3), {}
-  for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
-  return table.concat(lines, "\n", 1, math.min(#lines, 8))
+  for line in text:gmatch "[^\n]+" do
+    if line:find("/pah/sweep.lua:", 1, true) or #lines == 8 then break end
+    lines[#lines + 1] = line
+  end
+  return table.concat(lines, "\n")
 end
 
 -- Measures a point: its row, or an error that ends the sweep (Ctrl-C).
@@ -155,6 +160,7 @@ end
 
 -- Measures what is in `todo`; each row goes to keep(row) at once.
 local function measure_all(o, todo, bar, keep)
+  if todo[1] and o.setup then o.setup() end
   for _, item in ipairs(todo) do
     local point, round = item[1], item[2]
     bar:draw(point.key)
@@ -181,7 +187,7 @@ end
 -- table of values with one among them, or nothing); store (results file; without it nothing is kept); rounds (1); seed
 -- (of the order, 1); resume (true: rows that the last run of this name has are not measured again); fresh (a new run);
 -- on_error ("row", or "stop"); quiet; options, files (what else the numbers depend on: a change is refused); limits (of
--- limits.collect, for the header); device.
+-- limits.collect, for the header); device; setup (called before the first point, unless all rows are there).
 function M.sweep(opts)
   local o = read_options(opts)
   local points = axes_of.points("sweep", o.axes, o.where)
