@@ -22,24 +22,31 @@ local function run_of(list)
   return {id = "", header = {}, rows = rows}
 end
 
---- The runs in `source`: a path, what pah.results.read returns, a run, or a list of runs, rows or results.
+local function append(list, more)
+  for _, item in ipairs(more or {}) do list[#list + 1] = item end
+end
+
+--- The runs in `source`: a path, what pah.results.read returns, a run, or a list of runs, rows or results. Also the
+--- notes of files that could not be read whole.
 function M.runs(source, what)
   if type(source) == "string" then source = require("pah.results").read(source) end
   if type(source) ~= "table" then
     errors.raisef("%s: results are a %s, must be a path, runs, rows or results of pah.bench", what, type(source))
   end
-  if source.runs then return source.runs end
-  if source.rows then return {source.header and source or run_of(source.rows)} end
-  if source.median or source.counted then return {run_of{source}} end
-  if source[1] ~= nil and (type(source[1]) == "string" or type(source[1]) == "table"
-    and (source[1].runs or source[1].rows)) then
-    local runs = {}
+  if source.runs then return source.runs, source.notes or {} end
+  if source.rows then return {source.header and source or run_of(source.rows)}, {} end
+  if source.median or source.counted then return {run_of{source}}, {} end
+  local first = source[1]
+  if type(first) == "string" or type(first) == "table" and (first.runs or first.rows) then
+    local runs, notes = {}, {}
     for _, item in ipairs(source) do
-      for _, run in ipairs(M.runs(item, what)) do runs[#runs + 1] = run end
+      local these, said = M.runs(item, what)
+      append(runs, these)
+      append(notes, said)
     end
-    return runs
+    return runs, notes
   end
-  return {run_of(source)}
+  return {run_of(source)}, {}
 end
 
 --- What a run is called: its name, else its id; with the id where two have one name.
