@@ -62,8 +62,10 @@ function Script:entry_mark(entry, x, y)
     self:add("set label %d '' at screen %s,%s point pt %d ps 1 lc rgb '%s'", self:tag(), self:x(x + 8), self:y(y),
       entry.shape, entry.colour)
   else
-    self:add("set arrow %d from screen %s,%s to screen %s,%s nohead lw 1.5 dt %s lc rgb '%s'", self:tag(),
-      self:x(x), self:y(y), self:x(x + 18), self:y(y), entry.dashed and "(6,4)" or "1", entry.colour)
+    for start = 0, entry.dashed and 14 or 0, 7 do -- a dash type of an arrow is not drawn by every terminal
+      self:add("set arrow %d from screen %s,%s to screen %s,%s nohead lw 1.5 lc rgb '%s'", self:tag(), self:x(x + start),
+        self:y(y), self:x(x + (entry.dashed and start + 4 or 18)), self:y(y), entry.colour)
+    end
   end
 end
 
@@ -189,6 +191,8 @@ local function points_and_lines(script, picture)
     plots[#plots + 1] = ("$line%d using 1:2 with lines lw 1.5 dt %s lc rgb '%s'"):format(i,
       line.dashed and "(6,4)" or "1", theme.limit)
   end
+  local many = 0
+  for _, series in ipairs(picture.series) do many = many + #series.points end
   for i, series in ipairs(picture.series) do
     local colour, shape = theme.series[(i - 1) % 8 + 1], shapes[(i - 1) % 8 + 1]
     script:block("series" .. i, xy(series.points))
@@ -197,7 +201,7 @@ local function points_and_lines(script, picture)
     end
     plots[#plots + 1] = picture.kind == "samples"
       and ("$series%d using 1:2 with points pt 7 ps 0.5 lc rgb '%s'"):format(i, colour)
-      or ("$series%d using 1:2:3:4 with yerrorbars pt %d ps 0.9 lw 1.2 lc rgb '%s'"):format(i, shape, colour)
+      or ("$series%d using 1:2:3:4 with yerrorbars pt %d ps %g lw 1.2 lc rgb '%s'"):format(i, shape, many > 60 and 0.6 or 0.9, colour)
   end
   script:add("plot %s", table.concat(plots, ", "))
 end

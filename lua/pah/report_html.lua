@@ -94,15 +94,29 @@ end
 
 local function run_html(run, name, place, figures, several)
   local h = run.header
-  local out = {("<section id=\"run-%d\">\n<h2>%s</h2>\n"):format(place, html(name))}
+  local out = {("<section id=\"run-%d\">\n"):format(place)}
   local function add(words) out[#out + 1] = words end
-  add(("<p class=\"quiet\">%s</p>\n"):format(html(facts.summary(run))))
-  if several then add(tiles{run}) end
-  add("<h3>What stands out</h3>\n" .. findings_html(findings.of(run), findings.rounds(run)))
-  if figures ~= "" then add("<h3>Pictures</h3>\n" .. figures) end
-  if #run.rows > 0 then add("<h3>Results</h3>\n" .. tables.of(run)) end
+  if several then -- of a single run the head of the page says it
+    add(("<h2>%s</h2>\n<p class=\"quiet\">%s</p>\n"):format(html(name), html(facts.summary(run))))
+    add(tiles{run})
+  end
+  local level = several and 3 or 2
+  local function head(words) add(("<h%d>%s</h%d>\n"):format(level, words, level)) end
+  head "What stands out"
+  add(findings_html(findings.of(run), findings.rounds(run)))
+  if figures ~= "" then
+    head "Pictures"
+    add(figures)
+  end
+  if #run.rows > 0 then
+    head "Results"
+    add(tables.of(run))
+  end
   local about = facts.of(run)
-  if #about > 0 then add("<h3>Environment</h3>\n" .. definitions("facts", about)) end
+  if #about > 0 then
+    head "Environment"
+    add(definitions("facts", about))
+  end
   local env = facts.environment(h)
   if #env > 0 then add("<details><summary>Environment variables</summary>" .. definitions("facts", env) .. "</details>\n") end
   add "</section>\n"
@@ -120,7 +134,7 @@ end
 --- The page of runs as text; title may be nil.
 function M.page(runs, title, notes)
   local names = data.run_names(runs)
-  local lists = {#runs > 1 and pictures.choose(runs) or {}}
+  local lists = {#runs > 1 and pictures.choose_across(runs) or {}}
   for _, run in ipairs(runs) do lists[#lists + 1] = pictures.choose{run} end
   local figures = pictures.draw(lists, "report")
   title = title or #runs == 1 and names[1] or count(#runs, "run")
@@ -128,7 +142,8 @@ function M.page(runs, title, notes)
     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
     "<meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"generator\" content=\"pah ", html(host.version),
     "\">\n<title>", html(title), "</title>\n<style>\n", style, "</style>\n</head>\n<body>\n<header>\n<h1>", html(title),
-    "</h1>\n<p class=\"quiet\">", html(facts.overview(runs)), "</p>\n", tiles(runs)}
+    "</h1>\n<p class=\"quiet\">", html(facts.overview(runs)),
+    #runs == 1 and "<br>" .. html(facts.summary(runs[1])) or "", "</p>\n", tiles(runs)}
   local function add(words) out[#out + 1] = words end
   if #runs > 1 then
     add "<nav aria-label=\"runs\"><ul>\n"

@@ -66,6 +66,24 @@ function M.choose(runs)
   return list
 end
 
+--- Curves that show several runs beside each other: those whose lines are told apart by run.
+function M.choose_across(runs)
+  local metric = has(runs, "median") and "median" or "global_sectors"
+  local list = {}
+  for _, axis in ipairs(axes_of(runs, metric)) do
+    if axis.numeric and #list < 2 then
+      local p, plan = picture(runs, {kind = "curve", x = axis.name})
+      local seen, count = {}, 0
+      for _, point in ipairs(plan and plan.points or {}) do
+        if not seen[point.run] then count = count + 1 end
+        seen[point.run] = true
+      end
+      if p and plan.by[1] == "run" and count > 1 then list[#list + 1] = p end
+    end
+  end
+  return list
+end
+
 --- Figures of HTML for lists of pictures: one text for each list.
 function M.draw(lists, what)
   local jobs = {}

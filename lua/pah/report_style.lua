@@ -10,7 +10,7 @@ body{margin:0;background:var(--surface);color:var(--ink);font:15px/1.55 system-u
 main,header,footer{max-width:1120px;margin:0 auto;padding:0 20px}
 header{padding-top:36px}
 h1{font-size:28px;line-height:1.2;font-weight:650;letter-spacing:-.01em;margin:0 0 6px}
-h2{font-size:21px;line-height:1.25;font-weight:650;margin:56px 0 4px;padding-top:20px;border-top:1px solid var(--grid)}
+h2{font-size:20px;line-height:1.25;font-weight:650;margin:44px 0 12px;padding-top:18px;border-top:1px solid var(--grid)}
 h3{font-size:15px;font-weight:650;margin:34px 0 10px}
 p{margin:0 0 10px;max-width:75ch}
 small{font-size:.86em;color:var(--muted)}
@@ -47,7 +47,7 @@ svg.narrow{display:none}
 .scroll{overflow:auto;max-height:75vh;margin:14px 0 22px;border:1px solid var(--grid);border-radius:6px}
 table{border-collapse:separate;border-spacing:0;width:100%;font-size:14px;font-variant-numeric:tabular-nums}
 caption{text-align:left;padding:9px 12px;color:var(--muted);font-size:13.5px}
-th,td{padding:6px 12px;text-align:left;white-space:nowrap;vertical-align:top}
+th,td{padding:6px 10px;text-align:left;white-space:nowrap;vertical-align:top}
 th{position:sticky;top:0;background:var(--surface);border-bottom:1px solid var(--grid);font-weight:600;font-size:13px}
 td{border-bottom:1px solid var(--grid)}
 tbody tr:last-child td{border-bottom:0}
