@@ -51,27 +51,32 @@ set terminal png noenhanced truecolor %s linewidth 2%s
 }]]):format(size, paper, size, paper)
 end
 
+-- Runs gnuplot in the folder and reads what it drew into the list `pictures`; returns what went wrong, or nothing.
+local function run(folder, jobs, pictures)
+  local parts = {"set encoding utf8\n"}
+  for i, job in ipairs(jobs) do
+    parts[#parts + 1] = ("reset session\n%s\nset output '%d'\n%s\nunset output\n"):format(terminal(job), i, job.script)
+  end
+  local file, why = io.open(folder .. "/script", "wb")
+  if not file then return why end
+  local written = file:write(table.concat(parts))
+  if not file:close() or not written then return "the script cannot be written: the disk is full" end
+  local status = os.execute(("cd %s && exec gnuplot -d script >log 2>&1 </dev/null"):format(shell(folder)))
+  for i = 1, #jobs do pictures[i] = read(folder .. "/" .. i) end
+  if status ~= 0 or #pictures < #jobs then return read(folder .. "/log") or "no reason is given" end
+end
+
 --- Draws jobs {format = "svg", "png" or "pdf", width=, height= (pixels), background=, script=}; returns the list of
 --- their files' contents. `what` is the call for which they are drawn.
 function M.draw(jobs, what)
   M.need(what)
   local folder = output_of("mktemp -d 2>&1"):gsub("\n$", "")
   if not folder:find "^/" then errors.raisef("%s: no temporary folder: %s", what, folder) end
-  local parts = {"set encoding utf8\n"}
-  for i, job in ipairs(jobs) do
-    parts[#parts + 1] = ("reset session\n%s\nset output '%d'\n%s\nunset output\n"):format(terminal(job), i, job.script)
-  end
-  local file, why = io.open(folder .. "/script", "wb")
-  local written = file and file:write(table.concat(parts))
-  written = file and file:close() and written
-  local status = written and os.execute(("cd %s && exec gnuplot -d script >log 2>&1 </dev/null"):format(shell(folder)))
   local pictures = {}
-  for i = 1, #jobs do pictures[i] = read(folder .. "/" .. i) end
-  local log = read(folder .. "/log") or why or "the disk is full"
+  local ok, why = pcall(run, folder, jobs, pictures) -- Ctrl-C must not leave the folder behind
   os.execute("rm -rf " .. shell(folder))
-  if status ~= 0 or #pictures < #jobs then
-    errors.raisef("%s: gnuplot failed: %s", what, (log:gsub("%s+", " ")))
-  end
+  if not ok then error(why, 0) end
+  if why then errors.raisef("%s: gnuplot failed: %s", what, (why:gsub("%s+", " "))) end
   return pictures
 end
 

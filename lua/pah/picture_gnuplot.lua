@@ -17,8 +17,10 @@ local function number(x) return ("%.9g"):format(x) end
 local Script = {}
 Script.__index = Script
 
-local function new_script(width, height, theme)
-  return setmetatable({lines = {}, width = width, height = height, theme = theme, top = 6, tags = 0}, Script)
+-- Dashes are longer for cairo, whose pixels are smaller.
+local function new_script(width, height, theme, format)
+  return setmetatable({lines = {}, width = width, height = height, theme = theme, top = 6, tags = 0,
+    dashes = format == "svg" and "(6,4)" or "(14,9)"}, Script)
 end
 
 function Script:add(format, ...)
@@ -39,8 +41,8 @@ function Script:say(words, x, y, colour, options)
     options or "left")
 end
 
--- Words in as many lines as they need.
-function Script:paragraph(parts, colour, size)
+-- Parts, with `between` between them, in as many lines as they need.
+function Script:paragraph(parts, between, colour, size)
   local room = math.floor((self.width - 24) / (CHARACTER * size / FONT))
   local line
   local function flush()
@@ -49,8 +51,8 @@ function Script:paragraph(parts, colour, size)
     line = nil
   end
   for _, part in ipairs(parts) do
-    if line and text.width(line) + 3 + text.width(part) > room then flush() end
-    line = line and line .. " · " .. part or part
+    if line and text.width(line .. between .. part) > room then flush() end
+    line = line and line .. between .. part or part
   end
   if line then flush() end
 end
@@ -189,7 +191,7 @@ local function points_and_lines(script, picture)
   for i, line in ipairs(picture.lines) do
     script:block("line" .. i, xy(line.points))
     plots[#plots + 1] = ("$line%d using 1:2 with lines lw 1.5 dt %s lc rgb '%s'"):format(i,
-      line.dashed and "(6,4)" or "1", theme.limit)
+      line.dashed and script.dashes or "1", theme.limit)
   end
   local many = 0
   for _, series in ipairs(picture.series) do many = many + #series.points end
@@ -304,10 +306,13 @@ end
 function M.job(picture, format, options)
   local width = options.width or 760
   local legend_room = 22 * math.ceil((#picture.series + #picture.lines) / (width < 500 and 1 or 4))
-  local script = new_script(width, height_of(picture, width) + (options.title and 30 or 0) + 18 * #picture.notes
-    + legend_room, options.theme)
-  if options.title then script:paragraph({options.title}, options.theme.ink, 16) end
-  if #picture.notes > 0 then script:paragraph(picture.notes, options.theme.muted, 12) end
+  local script = new_script(width, height_of(picture, width) + 21 * math.ceil(
+    text.width(options.title or "") * 9.6 / (width - 24)) + 18 * #picture.notes
+    + legend_room, options.theme, format)
+  local words = {}
+  for word in (options.title or ""):gmatch "%S+" do words[#words + 1] = word end
+  script:paragraph(words, " ", options.theme.ink, 16)
+  script:paragraph(picture.notes, " · ", options.theme.muted, 12)
   if picture.kind ~= "heat" then script:legend(picture) end
   kinds[picture.kind](script, picture)
   return {format = format, width = width, height = script.height, background = options.background, script = table.concat(script.lines, "\n")}

@@ -67,10 +67,12 @@ end
 local Store = {}
 Store.__index = Store
 
---- Stores a row; it is on the disk when this returns.
+--- Stores a row; it is on the disk when this returns. Returns the row as it is stored.
 function Store:add(row)
   if not self.backend then errors.raisef("results: %s is closed", self.path) end
-  self.backend:add(schema.row(row, self.header))
+  row = schema.row(row, self.header)
+  self.backend:add(row)
+  return row
 end
 
 --- Ends the writing; again is no error.

@@ -106,7 +106,12 @@ function M.continue(path, header)
   return setmetatable({path = path, run = header.run}, Store)
 end
 
-function Store:add(row) append(self.path, schema.encode(row, schema.row_order) .. "\n", false) end
+function Store:add(row)
+  local line = schema.encode(row, schema.row_order):gsub("^{", function()
+    return ('{"run":"%s",'):format(self.run)
+  end, 1)
+  append(self.path, line .. "\n", false)
+end
 
 function Store.close() end
 

@@ -13,7 +13,7 @@ M.version = 1
 --- Order of the fields of a header and of a row in JSON lines.
 M.header_order = {"schema", "run", "name", "started", "device", "script", "script_sha256", "argv", "options", "seed",
   "rounds", "axes", "files", "pah", "luajit", "compiler", "host", "gpu", "env", "limits"}
-M.row_order = {"run", "index", "round", "key", "axes", "status", "error", "measured_at", "seconds", "values", "result"}
+M.row_order = {"index", "round", "key", "axes", "status", "error", "measured_at", "seconds", "values", "result"}
 
 -- ---- Plain data -----------------------------------------------------------------------------------------------
 
@@ -120,7 +120,7 @@ function M.row(row, header)
   errors.check_keys("results: row", row, known)
   local copy = {}
   for key, value in pairs(row) do copy[key] = M.plain(value, key) end
-  copy.run, copy.round, copy.status = header.run, copy.round or 1, copy.status or copy.error and "error" or "ok"
+  copy.round, copy.status = copy.round or 1, copy.status or copy.error and "error" or "ok"
   copy.axes, copy.values = copy.axes or {}, copy.values or {}
   must(whole(copy.index), copy, "index", "a whole number from 1")
   must(whole(copy.round), copy, "round", "a whole number from 1")

@@ -113,6 +113,9 @@ Store.__index = Store
 
 --- Begins a run: its header is in the file when this returns. Returns what results.lua makes a store of.
 function M.begin(path, header)
+  local file, why = io.open(path, "ab") -- whose words are clearer than SQLite's when that cannot be
+  if not file then errors.raise("results: " .. why) end
+  file:close()
   local db = with(path, "create", function(db)
     version_of(db) -- before anything is changed
     settings(db)

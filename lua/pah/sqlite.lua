@@ -42,14 +42,15 @@ local library
 
 local function open_library()
   if library then return library end
-  local names = {os.getenv "PAH_LIBSQLITE", "libsqlite3.so.0", "libsqlite3.so"}
-  for i = 1, 3 do
-    local ok, found = pcall(ffi.load, names[i] or "")
-    if names[i] and ok then
+  local asked = os.getenv "PAH_LIBSQLITE"
+  for _, name in ipairs(asked and asked ~= "" and {asked} or {"libsqlite3.so.0", "libsqlite3.so"}) do
+    local ok, found = pcall(ffi.load, name)
+    if ok then
       library = found
       return library
     end
   end
+  if asked then errors.raisef("results: PAH_LIBSQLITE is %s, which is no library that can be opened", asked) end
   errors.raise "results: SQLite is not installed: `apt install libsqlite3-0`, or name the file .jsonl"
 end
 
