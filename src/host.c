@@ -141,6 +141,7 @@ static void push_module(lua_State *L, int argc, char **argv) {
   set_function(L, "catch_interrupts", catch_interrupts);
   set_function(L, "rearm", rearm);
   host_add_line_input(L);
+  host_add_children(L);
   lua_newtable(L);
   for (int i = 0; i < argc; i++) lua_pushstring(L, argv[i]), lua_rawseti(L, -2, i);
   lua_setfield(L, -2, "argv");
