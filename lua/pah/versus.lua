@@ -9,7 +9,9 @@ local M = {}
 --- Standard deviations of the logarithm of a time that are assumed, whatever the samples say: `run`, of a run in one
 --- process against another; `round`, of a round by itself, where there is only one; `runs`, where several runs show
 --- themselves how much they differ. `prior` is how much rounds are expected to differ, and worth `prior_df` of them.
-M.assumed = {run = 0.015, round = 0.03, runs = 0.005, prior = 0.01, prior_df = 2}
+--- `disturbed` is the part of the way from the fast samples to the median, and of a difference in processors that
+--- were at work, that is taken for what others on the machine did and may do otherwise in the next run.
+M.assumed = {run = 0.01, round = 0.03, runs = 0.005, prior = 0.01, prior_df = 2, disturbed = 0.5}
 
 --- How likely an effect of the size `detectable` is found.
 M.power = 0.8
@@ -55,9 +57,35 @@ function M.blocks(samples, metric)
   return list
 end
 
---- One side of a comparison: `runs` is a list of runs, each a list of rounds {value = seconds, blocks = logarithms}.
---- Returns estimate (a logarithm), units (the numbers that vary: rounds, or runs if there are several), parts (squared
---- errors and their degrees of freedom), floor (the squared error that is assumed, infinitely many degrees).
+-- How far the median of all samples is above their twentieth part: 0 on a machine that does nothing else.
+local function disturbance(runs, estimate)
+  local all = {}
+  for _, rounds in ipairs(runs) do
+    for _, round in ipairs(rounds) do
+      for _, seconds in ipairs(round.samples or {}) do all[#all + 1] = seconds end
+    end
+  end
+  if #all < 10 then return 0 end
+  table.sort(all)
+  return math.max(0, math.min(estimate, math.log(stats.quantile(all, 0.5))) - math.log(stats.quantile(all, 0.05)))
+end
+
+-- The logarithm of how many processors worked during a call, on average; nil if it is not known of every round.
+local function processors(runs)
+  local sum, n = 0, 0
+  for _, rounds in ipairs(runs) do
+    for _, round in ipairs(rounds) do
+      if not (round.cpu and round.cpu > 0) then return nil end
+      sum, n = sum + math.log(round.cpu / round.value), n + 1
+    end
+  end
+  return sum / n
+end
+
+--- One side of a comparison: `runs` is a list of runs, each a list of rounds {value = seconds, blocks = logarithms,
+--- samples = seconds, cpu = processor seconds}; all but value may be absent.
+--- Returns estimate (a logarithm), units (the numbers that vary: rounds, or runs if there are several), squared and df
+--- (squared error and its degrees of freedom), floor (the squared error that is assumed), processors.
 function M.side(runs)
   local units = {}
   for i, rounds in ipairs(runs) do
@@ -78,6 +106,9 @@ function M.side(runs)
       _, side.squared, side.df = of_neighbours(blocks, false)
     end
   end
+  side.disturbance = disturbance(runs, side.estimate)
+  side.floor = side.floor + (M.assumed.disturbed * side.disturbance) ^ 2
+  side.processors = processors(runs)
   return side
 end
 
@@ -118,7 +149,11 @@ end
 
 --- B against A, of two sides.
 function M.unpaired(a, b, opts)
-  local squared, df = add({{a.squared, a.df}, {b.squared, b.df}}, a.floor + b.floor)
+  local floor = a.floor + b.floor
+  if a.processors and b.processors then
+    floor = floor + (M.assumed.disturbed * (a.processors - b.processors)) ^ 2
+  end
+  local squared, df = add({{a.squared, a.df}, {b.squared, b.df}}, floor)
   return M.result(b.estimate - a.estimate, squared, df, opts)
 end
 
@@ -133,16 +168,17 @@ end
 -- The geometric mean of the points of one side. Points of one round share what disturbed it: rounds are averaged over
 -- the points first, and only then differ. Of a single round half the variance is taken as shared.
 local function mean_side(sides)
-  local sum, squared, n, weakest = 0, 0, #sides, sides[1]
+  local sum, squared, floor, n, weakest, known = 0, 0, 0, #sides, sides[1], 0
   for _, side in ipairs(sides) do
-    sum, squared = sum + side.estimate, squared + side.squared
+    sum, squared, floor = sum + side.estimate, squared + side.squared, floor + side.floor
     if #side.units < #weakest.units then weakest = side end
+    known = side.processors and known and known + side.processors / n or nil
   end
-  local all = {estimate = sum / n, floor = weakest.floor}
+  local all = {estimate = sum / n, floor = floor / n, processors = known}
   if #weakest.units == 1 then
-    local alone = weakest.floor - M.assumed.run ^ 2
-    all.floor = M.assumed.run ^ 2 + alone * (0.5 + 0.5 / n)
-    all.squared, all.df = squared / n * (0.5 + 0.5 / n), weakest.df
+    local shared = 0.5 + 0.5 / n
+    all.floor = M.assumed.run ^ 2 + math.max(0, floor / n - M.assumed.run ^ 2) * shared
+    all.squared, all.df = squared / n * shared, weakest.df
     return all
   end
   local means = {}
