@@ -40,8 +40,8 @@ end
 
 local cpu = {}
 
--- f32 and f16 are multiplied in f32. bf16, and fp8, which bf16 holds exactly, may also go by vdpbf16ps, where it is there
--- and faster.
+-- f32 and f16 are multiplied in f32. bf16, and fp8, which bf16 holds exactly, may also go by vdpbf16ps, where there is
+-- such an instruction and it is faster.
 function cpu.fma(_, dtype)
   local best = 0
   for _ = 1, 3 do
