@@ -107,8 +107,7 @@ const char *pah_isa_name(int64_t i);  /* instruction sets compiled in, worst fir
 int pah_isa_usable(const char *name); /* 1 if this processor has it */
 double pah_clock(void);               /* monotonic seconds */
 double pah_cpu_clock(void);           /* processor seconds of all threads of this process */
-/* Limits of the cpu with the current threads and instruction set: f32 multiply-adds, 2 flops each, per second; products
- * of bf16 added to f32 by vdpbf16ps, 0 where there is none. */
+/* Limits of the cpu per second: f32 multiply-adds, 2 flops each; bf16 products by vdpbf16ps, 0 where there are none. */
 double pah_measure_fma_flops(double seconds), pah_measure_dots_flops(double seconds);
 /* Memory to be read by all threads: a pass reads it once, in order or (block_bytes above 0) by shuffled blocks of that
  * size. flush writes all and reads it: twice the last-level cache makes caches cold. Opaque: src/cpu/measure.c. */
