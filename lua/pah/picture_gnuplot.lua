@@ -1,6 +1,6 @@
 -- picture_gnuplot.lua - a picture of picture.lua as a script of gnuplot. The layout is worked out here, from the top:
 -- title, notes, legend, name of the y axis, the frame, ticks, name of the x axis; so nothing overlaps at any width.
--- Promises: names stand in single quotes only, where gnuplot obeys nothing. Read next: gnuplot.lua, picture_svg.lua.
+-- Promises: names stand in strings of safe_text.lua only, where gnuplot obeys nothing. Read next: gnuplot.lua, picture_svg.lua.
 local pictures = require "pah.picture"
 local text = require "pah.safe_text"
 

@@ -185,7 +185,7 @@ local function heat(picture, settings, lines)
   local columns = math.min(#h.x, math.max(1, math.floor((settings.width - names - 1) / cell)))
   lines[#lines + 1] = faint(settings, ("%s to %s%s"):format(h.low_text, h.high_text, h.log and ", logarithmic" or ""))
   if columns < #h.x then
-    lines[#lines + 1] = faint(settings, ("the first %d of %d columns: the terminal is too narrow"):format(columns, #h.x))
+    lines[#lines + 1] = faint(settings, ("the first %d of %d columns have room"):format(columns, #h.x))
   end
   for j = #h.y, 1, -1 do
     local line = text.pad(text.cut(h.y[j], names), names, true) .. " "

@@ -19,6 +19,13 @@ function M.row_name(row, rounds)
   return rounds and rounds > 1 and ("%s, round %d"):format(name, row.round or 1) or name
 end
 
+--- The first line of a row's error, and the lines below it (a traceback) or nil.
+function M.error_of(row)
+  local text = tostring(row.error or "no reason is given")
+  local first, rest = text:match "^%s*([^\n]*)\n(.*)$"
+  return first or text, rest and rest:find "%S" and rest or nil
+end
+
 --- How many rounds a run has.
 function M.rounds(run)
   local most = 1
@@ -76,7 +83,7 @@ local function failures(run, add)
   for _, row in ipairs(run.rows) do
     if row.status ~= "ok" then failed[#failed + 1] = row end
   end
-  local groups = M.group(failed, function(row) return {row.error or "no reason is given"} end)
+  local groups = M.group(failed, function(row) return {(M.error_of(row))} end)
   for _, group in ipairs(groups) do
     local impossible = group.words:find("impossible", 1, true)
     add("bad", ("%d of %d rows failed%s"):format(#group.rows, #run.rows, impossible and ": faster than possible" or ""),

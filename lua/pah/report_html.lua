@@ -49,9 +49,10 @@ local function findings_html(list, rounds)
   if #list == 0 then return "<p class=\"quiet\">Nothing: no row failed, none has a note.</p>\n" end
   local out = {'<ul class="findings">\n'}
   for _, f in ipairs(list) do
-    local words = (f.words:gsub("^%l", string.upper)) .. "."
-    local many = f.level == "warn" and #f.rows > 0 and (" (%s)"):format(count(#f.rows, "row")) or ""
-    out[#out + 1] = ('<li class="%s"><span class="tag">%s%s</span><div><p>%s%s</p>'):format(f.level, tags[f.level],
+    local words = f.words:gsub("^%l", string.upper)
+    if f.letter and #f.rows > 1 then words = words .. ", and alike in " .. count(#f.rows - 1, "more row") end
+    local many = not f.letter and f.level == "warn" and #f.rows > 0 and (" (%s)"):format(count(#f.rows, "row")) or ""
+    out[#out + 1] = ('<li class="%s"><span class="tag">%s%s</span><div><p>%s%s.</p>'):format(f.level, tags[f.level],
       f.letter and " " .. f.letter or "", html(words), many)
     if f.detail then out[#out + 1] = ("<p><code>%s</code></p>"):format(html(f.detail)) end
     local where = places(f.rows, rounds)
@@ -86,7 +87,12 @@ local function tiles(runs)
   for _, best in ipairs {{"fraction", "best share of the limit", "%"}, {"bytes_per_second", "highest bandwidth", "B/s"},
     {"flops_per_second", "highest throughput", "FLOP/s"}} do
     local most
-    for _, point in ipairs((data.points(runs, best[1]))) do most = math.max(most or 0, point.v) end
+    for _, run in ipairs(runs) do
+      for _, row in ipairs(run.rows) do
+        local v = data.value(row, best[1])
+        if v then most = math.max(most or 0, v) end
+      end
+    end
     if most then list[#list + 1] = {best[2], units.text(best[3], most, 3)} end
   end
   return definitions("tiles", list)

@@ -12,7 +12,8 @@ header{padding-top:36px}
 h1{font-size:28px;line-height:1.2;font-weight:650;letter-spacing:-.01em;margin:0 0 6px}
 h2{font-size:20px;line-height:1.25;font-weight:650;margin:44px 0 12px;padding-top:18px;border-top:1px solid var(--grid)}
 h3{font-size:15px;font-weight:650;margin:34px 0 10px}
-p{margin:0 0 10px;max-width:75ch}
+p{margin:0 0 10px;max-width:95ch}
+header p{max-width:none}
 small{font-size:.86em;color:var(--muted)}
 .quiet{color:var(--muted)}
 a{color:var(--series-1);text-underline-offset:2px}
@@ -28,6 +29,8 @@ nav ul{display:flex;flex-wrap:wrap;gap:4px 18px;list-style:none;margin:0;padding
 .facts dt{color:var(--muted);font-size:12.5px}
 .facts dd{margin:0;font-size:14px;overflow-wrap:anywhere}
 details{margin-top:12px}
+td details{margin-top:2px}
+pre{margin:0;font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;white-space:pre-wrap}
 summary{cursor:pointer;color:var(--muted);font-size:14px}
 details>*:not(summary){margin-top:10px}
 .findings{list-style:none;margin:0;padding:0;max-width:95ch}

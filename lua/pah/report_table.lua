@@ -180,7 +180,14 @@ local function failed_table(run, rows)
   local rounds = findings.rounds(run)
   local columns = {
     {head = "point", axis = true, cell = function(row) return html(findings.row_name(row, rounds)) end},
-    {head = "error", cell = function(row) return html(row.error or "no reason is given") end},
+    {head = "error", cell = function(row)
+      local first, rest = findings.error_of(row)
+      if not rest then return html(first) end
+      local lines = {}
+      for line in rest:gmatch "[^\n]+" do lines[#lines + 1] = html(line) end
+      return ("%s<details><summary>traceback</summary><pre>%s</pre></details>"):format(html(first),
+        table.concat(lines, "\n"))
+    end},
   }
   local caption = #rows > MOST_FAILED and ("The first %d of %d failed rows"):format(MOST_FAILED, #rows)
     or ("%d failed row%s"):format(#rows, #rows == 1 and "" or "s")
@@ -198,7 +205,16 @@ end
 --- The tables of a run, as HTML.
 function M.of(run)
   local timed, counted, failed, plain = {}, {}, {}, {}
-  for _, row in ipairs(run.rows) do
+  local rows = {}
+  for i, row in ipairs(run.rows) do rows[i] = {row = row, place = i} end
+  table.sort(rows, function(a, b) -- a sweep stores them in an order of chance
+    local x, y = a.row, b.row
+    if (x.index or 0) ~= (y.index or 0) then return (x.index or 0) < (y.index or 0) end
+    if (x.round or 1) ~= (y.round or 1) then return (x.round or 1) < (y.round or 1) end
+    return a.place < b.place
+  end)
+  for _, item in ipairs(rows) do
+    local row = item.row
     local r = row.result
     local list = row.status ~= "ok" and failed or r and r.counted and counted or r and r.median and timed or plain
     list[#list + 1] = row

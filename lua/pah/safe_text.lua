@@ -61,8 +61,11 @@ local entities = {["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quo
 --- For the content of an element or a quoted attribute of HTML.
 function M.html(text) return (M.line(text):gsub("[&<>\"']", entities)) end
 
---- A string of gnuplot, with its quotes: nothing is special inside single ones but the quote itself.
-function M.gnuplot(text) return "'" .. M.line(text):gsub("'", "''") .. "'" end
+--- A string of gnuplot, with its quotes. Whatever is no letter or blank is an octal escape (digits too: they would
+--- belong to the one before them), so nothing that gnuplot could obey stands there as itself.
+function M.gnuplot(text)
+  return '"' .. M.line(text):gsub("[^%a \128-\255]", function(c) return ("\\%03o"):format(c:byte()) end) .. '"'
+end
 
 --- A word of the shell.
 function M.shell(text) return "'" .. text:gsub("'", "'\\''") .. "'" end

@@ -17,7 +17,7 @@ function M.scale(kind, value)
   local list = scales[kind]
   if not list then return {1, kind or ""} end
   for _, unit in ipairs(list) do
-    if math.abs(value) >= unit[1] * 0.9995 then return unit end
+    if math.abs(value) >= unit[1] * 0.99995 then return unit end
   end
   return list[#list]
 end
@@ -43,7 +43,7 @@ end
 --- A value with its unit: "1.234 ms", "87.1 %".
 function M.text(kind, value, digits)
   local unit = M.scale(kind, value)
-  return (M.number(value / unit[1], digits) .. " " .. unit[2]):gsub(" $", "")
+  return ((M.number(value / unit[1], digits) .. " " .. unit[2]):gsub(" $", ""))
 end
 
 --- A value of an axis: powers of two from 8192 on as "8k", "1M"; others as they are.
