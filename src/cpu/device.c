@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -126,6 +127,11 @@ double pah_clock(void) {
 
 double pah_cpu_clock(void) {
   return seconds(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+int64_t pah_page_faults(void) {
+  struct rusage usage;
+  return getrusage(RUSAGE_SELF, &usage) ? 0 : (int64_t)usage.ru_minflt;
 }
 
 /* ---- The device ---------------------------------------------------------------------------------------- */
