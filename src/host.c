@@ -25,6 +25,12 @@ static const char cdef[] = {
 #include "cdef.inc"
     0};
 
+#ifdef __clang__
+#define COMPILER __VERSION__ /* which begins with the compiler's name */
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
 /* ---- Ctrl-C --------------------------------------------------------------------------------------------- */
 
 static lua_State *main_state;
@@ -91,6 +97,13 @@ static int rearm(lua_State *L) {
   return 1;
 }
 
+/* interrupted() -> boolean: whether Ctrl-C came since then; what was interrupted may have put it in words of its own.
+ */
+static int interrupted(lua_State *L) {
+  lua_pushboolean(L, host_interrupts() != 0);
+  return 1;
+}
+
 /* ---- The module ----------------------------------------------------------------------------------------- */
 
 /* isatty(0, 1 or 2) -> boolean. */
@@ -136,11 +149,14 @@ static void push_module(lua_State *L, int argc, char **argv) {
   set_string(L, "datadir", dir);
   set_string(L, "exe", exe);
   set_string(L, "version", PACKAGE_VERSION);
+  set_string(L, "compiler", COMPILER);
   set_function(L, "isatty", is_terminal);
   set_function(L, "list", list_folder);
   set_function(L, "catch_interrupts", catch_interrupts);
   set_function(L, "rearm", rearm);
+  set_function(L, "interrupted", interrupted);
   host_add_line_input(L);
+  host_add_children(L);
   lua_newtable(L);
   for (int i = 0; i < argc; i++) lua_pushstring(L, argv[i]), lua_rawseti(L, -2, i);
   lua_setfield(L, -2, "argv");

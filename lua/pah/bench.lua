@@ -86,8 +86,9 @@ local function narrow_enough(samples, precision)
   return (high - low) / 2 <= precision * stats.quantile(sorted, 0.5)
 end
 
--- Samples until enough is known; garbage is collected between samples only.
-local function take(fn, o, time, calls, flush)
+--- Samples until enough is known; garbage is collected between samples only. Returns samples, wall, cpu (lists), why it
+--- stopped, calls per sample. turns.lua puts another in its place.
+function M.take(fn, o, time, calls, flush)
   local samples, wall, cpu = {}, {}, {}
   local start, look, since = C.pah_clock(), o.min_samples, 0
   local why
@@ -116,7 +117,7 @@ local function take(fn, o, time, calls, flush)
   end)
   collectgarbage "restart"
   if not ok then error(failure, 0) end
-  return samples, wall, cpu, why
+  return samples, wall, cpu, why, calls
 end
 
 -- ---- What came of it ----------------------------------------------------------------------------------------------
@@ -227,7 +228,8 @@ local function measure(fn, o)
   local calls = calls_per_sample(fn, o, time, overhead)
   local flush, flush_bytes
   if o.cold then flush, flush_bytes = timer.flusher(o.device) end
-  local samples, wall, cpu, why = take(fn, o, time, calls, flush)
+  local samples, wall, cpu, why
+  samples, wall, cpu, why, calls = M.take(fn, o, time, calls, flush)
   local r = stats.summary(samples)
   r.name, r.device, r.cold, r.samples, r.calls, r.stopped = o.name, o.device.name, o.cold, samples, calls, why
   r.overhead, r.warmup, r.flush_bytes = overhead, warmup, flush_bytes
