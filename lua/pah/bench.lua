@@ -167,7 +167,7 @@ local function notes_of(r, o)
   if r.clock_hz and clock > 0 and r.clock_hz < 0.75 * clock then
     note("the clock is %.0f MHz, %.0f %% of the highest that the GPU has", r.clock_hz / 1e6, 100 * r.clock_hz / clock)
   end
-  if r.page_faults >= 1 then
+  if r.page_faults and r.page_faults >= 1 then
     note("%.4g pages a call are touched for the first time: the system's work on them is part of the time",
       r.page_faults)
   end
