@@ -40,7 +40,7 @@ local function choose(file, path, which)
   local runs = file.runs
   if #runs == 0 then errors.raisef("compare: %s has no run", path) end
   if not which then return {runs[#runs]} end
-  if which == "all" then return runs end
+  if which == "all" then return {unpack(runs)} end
   local found = {}
   for _, run in ipairs(runs) do
     if run.id == which then return {run} end
@@ -57,7 +57,7 @@ local function exists(path)
   return file ~= nil
 end
 
---- The runs that "FILE" (its last), "FILE#RUN" (an id, or its beginning or end) or "FILE#all" names.
+--- The runs (a list, with the reader's notes) that "FILE" (its last), "FILE#RUN" (an id, or its beginning or end) or "FILE#all" names.
 function M.load(name)
   local path, which = name, nil
   if not exists(name) then
@@ -65,10 +65,12 @@ function M.load(name)
     if not path then path, which = name, nil end
   end
   if not exists(path) then errors.raisef("compare: %s: no such file", path) end
-  local runs = choose(results.read(path), path, which)
+  local file = results.read(path)
+  local runs = choose(file, path, which)
   for _, run in ipairs(runs) do
     if #run.rows == 0 then errors.raisef("compare: %s: run %s has no rows", path, run.id) end
   end
+  runs.notes = file.notes
   return runs
 end
 
@@ -307,6 +309,10 @@ function M.compare(a, b, opts)
   local c = M.new(o, {a = about(a, runs_a), b = about(b, runs_b), points = {}, only_a = {}, only_b = {}, errors_a = {},
     errors_b = {}, unmeasured = {}, notes = {}, method = "runs",
     differs = differences_of_headers(runs_a[#runs_a].header, runs_b[#runs_b].header)})
+  for _, runs in ipairs {runs_a, runs_b} do
+    for _, note in ipairs(runs.notes or {}) do c.notes[#c.notes + 1] = tostring(note) end
+  end
+  if c.a.run == c.b.run and runs_a[1].header.run then c.notes[#c.notes + 1] = "A and B are the same run" end
   local both = pair_up(c, points_a, points_b)
   if #both == 0 then nothing(c, o) end
   local sides, counted = {}, false
