@@ -71,7 +71,8 @@ function M.print(facts)
   end
   if not facts.limits then return end
   local limits = facts.limits
-  line("limits", "%.1f GFLOP/s f32 multiply-add", limits.fma_flops_per_second.f32 / 1e9)
+  line("limits", "%.1f GFLOP/s f32 multiply-add, %.1f of bf16", limits.fma_flops_per_second.f32 / 1e9,
+    limits.fma_flops_per_second.bf16 / 1e9)
   line("", "%.1f GB/s read from memory in order, %.1f by shuffled blocks of %s", limits.read_bytes_per_second / 1e9,
     limits.shuffled_read_bytes_per_second / 1e9, size(limits.block_bytes))
   for _, set in ipairs(limits.caches) do

@@ -4,7 +4,7 @@
 local errors = require "pah.errors"
 
 local M = {}
-local entry_keys = {[1] = true, [2] = true, choices = true, type = true}
+local entry_keys = {[1] = true, [2] = true, choices = true, type = true, short = true}
 
 -- ---- Types: each parses the text of a value, or returns nil and what the text is not ---------------------------
 
@@ -57,7 +57,7 @@ local function declared(name, entry)
   end
   return {
     name = name, flag = "--" .. name:gsub("_", "-"), help = tostring(entry[1] or ""), default = default,
-    choices = entry.choices, kind = kind, list = list,
+    choices = entry.choices, kind = kind, list = list, short = entry.short and "-" .. entry.short,
   }
 end
 
@@ -73,13 +73,15 @@ end
 local function left_column(option)
   if option.kind == "boolean" then return (option.default and "--no-" or "--") .. option.flag:sub(3) end
   local word = types[option.kind].word
-  return option.flag .. " " .. (option.list and word .. ",..." or word)
+  local flag = option.short and option.short .. ", " .. option.flag or option.flag
+  return flag .. " " .. (option.list and word .. ",..." or word)
 end
 
 local function right_column(option)
   local text = option.help
   if option.choices then text = text .. ": " .. table.concat(option.choices, ", ") end
-  if option.kind ~= "boolean" and option.default ~= nil then text = text .. (" [%s]"):format(shown(option.default)) end
+  local default = option.kind ~= "boolean" and option.default ~= nil and shown(option.default) or ""
+  if default ~= "" then text = text .. (" [%s]"):format(default) end
   if option.kind == "boolean" and option.default then text = text .. " [on]" end
   return text
 end
@@ -128,6 +130,9 @@ end
 
 -- The option that a word such as "--no-flag" names, and the value it already has (of a boolean), or nil.
 local function named(options, word)
+  for _, option in pairs(options) do
+    if option.short == word then return option end
+  end
   local name = word:sub(3):gsub("-", "_")
   if options[name] then return options[name], options[name].kind == "boolean" or nil end
   local positive = options[name:match "^no_(.+)$" or ""]
@@ -200,10 +205,11 @@ function M.about(path)
   return text ~= "" and ((text .. " "):match "^(.-)[.:;]%s" or text) or nil
 end
 
---- Declares the script's options: {name = {"help", default, choices = {...}, type = "number"}}. The command line takes
---- --name VALUE, --name=VALUE, --flag and --no-flag; underscores are written as dashes. The type is that of the default
---- (a whole number, a number, a boolean, a string, a list of one of these between commas) or the one named by `type`.
---- Returns the values by name, and the other words at [1], [2], ...; --help prints the list and ends the program.
+--- Declares the script's options: {name = {"help", default, choices = {...}, type = "number", short = "n"}}. The
+--- command line takes --name VALUE, --name=VALUE, -n VALUE, --flag and --no-flag; underscores are written as dashes. The
+--- type is that of the default (a whole number, a number, a boolean, a string, a list of one of these between commas) or
+--- the one named by `type`. Returns the values by name, and the other words at [1], [2], ...; --help prints the list and
+--- ends the program.
 function M.options(spec)
   if type(spec) ~= "table" then errors.raisef("options: is a %s, must be a table", type(spec)) end
   return M.of_script(spec, M.about)

@@ -1,5 +1,5 @@
 /* cpu/device.c - the cpu device: memory, threads, and the choice of an instruction-set object at start.
- * PAH_ISA picks one by name; otherwise the best that the processor and the system (xgetbv) support.
+ * The device's name ("cpu:avx2") or PAH_ISA picks one; otherwise the best that processor and system (xgetbv) support.
  * Read next: isa.h, then forward.h. */
 #define _GNU_SOURCE
 #include <omp.h>
@@ -73,19 +73,31 @@ int pah_isa_usable(const char *name) {
   return 0;
 }
 
-int pah_cpu_choose_isa(const struct pah_cpu_isa **isa) {
-  const char *wanted = getenv("PAH_ISA");
-  for (int i = ISA_COUNT - 1; i >= 0; i--) {
-    if (wanted && *wanted && strcmp(isas[i].isa->name, wanted) != 0) continue;
-    if (isas[i].usable()) {
-      *isa = isas[i].isa;
-      return PAH_OK;
-    }
-    if (wanted && *wanted) return pah_fail(PAH_EDEVICE, "PAH_ISA: this processor has no %s", wanted);
+/* The set of that name; `field` is what named it. */
+static int find_isa(const char *field, const char *name, const struct pah_cpu_isa **isa) {
+  for (int i = 0; i < ISA_COUNT; i++) {
+    if (strcmp(isas[i].isa->name, name) != 0) continue;
+    if (!isas[i].usable()) return pah_fail(PAH_EDEVICE, "%s: this processor has no %s", field, name);
+    *isa = isas[i].isa;
+    return PAH_OK;
   }
   return pah_fail(PAH_EINVAL,
-                  "PAH_ISA: \"%.32s\" is not an instruction set of this build, must be one that `pah info` lists",
-                  wanted ? wanted : "");
+                  "%s: \"%.32s\" is not an instruction set of this build, must be one that `pah info` lists", field,
+                  name);
+}
+
+int pah_cpu_choose_isa(const struct pah_cpu_isa **isa) {
+  const char *wanted = getenv("PAH_ISA");
+  if (wanted && *wanted) return find_isa("PAH_ISA", wanted, isa);
+  int best = ISA_COUNT - 1;
+  while (!isas[best].usable()) best--;
+  *isa = isas[best].isa;
+  return PAH_OK;
+}
+
+/* What "cpu" or "cpu:ISA" stands for. */
+static int isa_of_device(const char *arg, const struct pah_cpu_isa **isa) {
+  return *arg ? find_isa("device: cpu", arg, isa) : pah_cpu_choose_isa(isa);
 }
 
 /* ---- Threads and clocks -------------------------------------------------------------------------------- */
@@ -119,9 +131,8 @@ double pah_cpu_clock(void) {
 /* ---- The device ---------------------------------------------------------------------------------------- */
 
 static int cpu_usable(const char *arg) {
-  if (*arg) return pah_fail(PAH_EINVAL, "device: \"cpu:%.32s\" is not a device, cpu takes no argument", arg);
   const struct pah_cpu_isa *isa;
-  return pah_cpu_choose_isa(&isa);
+  return isa_of_device(arg, &isa);
 }
 
 static void read_model(char *model, size_t bytes) {
@@ -138,9 +149,8 @@ static void read_model(char *model, size_t bytes) {
 }
 
 static int cpu_open(struct pah_device *dev, const char *arg) {
-  (void)arg;
   const struct pah_cpu_isa *isa;
-  int status = pah_cpu_choose_isa(&isa);
+  int status = isa_of_device(arg, &isa);
   if (status) return status;
   dev->state = (void *)isa;
   struct pah_device_info *info = &dev->info;
