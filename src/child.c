@@ -23,7 +23,7 @@ static const char type_name[] = "pah.child";
 /* One end of the socket. */
 struct end {
   int fd;
-  pid_t pid; /* of the child; 0: this is the child's own end, or the child has ended */
+  pid_t pid;  /* of the child; 0: this is the child's own end, or the child has ended */
   char *text; /* received and not yet given away */
   size_t used, space;
 };

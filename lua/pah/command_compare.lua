@@ -3,8 +3,7 @@
 local host = require "pah.host"
 
 local function complain(message)
-  io.stderr:write("pah: ", (tostring(message):gsub("^[^\n]-%.lua:%d+: ", "")), "\n",
-    "hint: `pah help compare` says how it goes\n")
+  io.stderr:write("pah: ", tostring(message), "\n", "hint: `pah help compare` says how it goes\n")
   return 2
 end
 
@@ -135,7 +134,7 @@ files that cannot be compared. What the figures mean: doc/comparing.md.]],
     any = {"exit code 1 if any point is slower", false},
     markdown = {"print Markdown", false}, json = {"print JSON", false}, quiet = {"no progress on stderr", false},
     interleave = {"A and B are scripts: run them by turns", false},
-    pairs = {"pairs of processes", 10}, time = {"seconds of turns of a point, over all pairs", 20, type = "number"},
+    pairs = {"pairs of processes", 12}, time = {"seconds of turns of a point, over all pairs", 12, type = "number"},
     seed = {"of who begins; 0: another one each time", 0},
     output = {"results file that gets the samples of both", ""},
   },

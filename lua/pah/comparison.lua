@@ -9,14 +9,13 @@ local versus = require "pah.versus"
 
 local M = {}
 
--- Metrics that are made of samples, and those that a result has once for all of them.
+-- Metrics that are made of samples; the others a result has once for all of them.
 local of_samples = {
   median = stats.median, mean = stats.mean,
   min = function(list) return stats.sorted(list)[1] end,
   q1 = function(list) return stats.quantile(stats.sorted(list), 0.25) end,
   q3 = function(list) return stats.quantile(stats.sorted(list), 0.75) end,
 }
-local of_result = {cpu = true, wall = true, back_to_back = true}
 
 --- The names of the metrics, in the order in which they are told.
 M.metrics = {"median", "mean", "min", "q1", "q3", "cpu", "wall", "back_to_back"}
@@ -40,7 +39,7 @@ local function choose(file, path, which)
   local runs = file.runs
   if #runs == 0 then errors.raisef("compare: %s has no run", path) end
   if not which then return {runs[#runs]} end
-  if which == "all" then return runs end
+  if which == "all" then return {unpack(runs)} end
   local found = {}
   for _, run in ipairs(runs) do
     if run.id == which then return {run} end
@@ -57,7 +56,8 @@ local function exists(path)
   return file ~= nil
 end
 
---- The runs that "FILE" (its last), "FILE#RUN" (an id, or its beginning or end) or "FILE#all" names.
+--- The runs (a list, with the reader's notes) that "FILE" (its last), "FILE#RUN" (an id, or its beginning or end) or
+--- "FILE#all" names.
 function M.load(name)
   local path, which = name, nil
   if not exists(name) then
@@ -65,10 +65,12 @@ function M.load(name)
     if not path then path, which = name, nil end
   end
   if not exists(path) then errors.raisef("compare: %s: no such file", path) end
-  local runs = choose(results.read(path), path, which)
+  local file = results.read(path)
+  local runs = choose(file, path, which)
   for _, run in ipairs(runs) do
     if #run.rows == 0 then errors.raisef("compare: %s: run %s has no rows", path, run.id) end
   end
+  runs.notes = file.notes
   return runs
 end
 
@@ -102,7 +104,7 @@ end
 
 -- ---- Points ---------------------------------------------------------------------------------------------------------
 
--- Rows of runs by key: {order = list of keys, [key] = {rounds = a list for each run, errors = messages, result = last}}.
+-- Rows of runs by key: {order = list of keys, [key] = {runs = lists of rounds, errors = messages, result = the last}}.
 local function points_of(runs, metric)
   local points = {order = {}}
   for i, run in ipairs(runs) do
@@ -177,8 +179,8 @@ local function differences_of_headers(a, b)
   local list = {}
   local function add(name, x, y, conditions)
     if x == y then return end
-    list[#list + 1] = {what = name, a = x ~= nil and tostring(x) or "unknown", b = y ~= nil and tostring(y) or "unknown",
-      conditions = conditions or false}
+    list[#list + 1] = {what = name, conditions = conditions or false,
+      a = x ~= nil and tostring(x) or "unknown", b = y ~= nil and tostring(y) or "unknown"}
   end
   for _, entry in ipairs(told) do add(entry[1], field(a, entry[1]), field(b, entry[1]), entry[2]) end
   for _, name in ipairs {"env", "options"} do
@@ -290,8 +292,8 @@ end
 local function nothing(c, o)
   local why = "no point is in both and measured in both"
   if #c.unmeasured > 0 then why = ("the points have no %s (counts of sim have none)"):format(o.metric) end
-  errors.raisef("compare: %s and %s: %s; only in A: %d, only in B: %d, errors in A: %d, in B: %d", c.a.name, c.b.name, why,
-    #c.only_a, #c.only_b, #c.errors_a, #c.errors_b)
+  errors.raisef("compare: %s and %s: %s; only in A: %d, only in B: %d, errors in A: %d, in B: %d", c.a.name, c.b.name,
+    why, #c.only_a, #c.only_b, #c.errors_a, #c.errors_b)
 end
 
 --- Compares b with a: names of results files (see M.load), rows of pah.sweep, or results of pah.bench (several of one
@@ -307,17 +309,22 @@ function M.compare(a, b, opts)
   local c = M.new(o, {a = about(a, runs_a), b = about(b, runs_b), points = {}, only_a = {}, only_b = {}, errors_a = {},
     errors_b = {}, unmeasured = {}, notes = {}, method = "runs",
     differs = differences_of_headers(runs_a[#runs_a].header, runs_b[#runs_b].header)})
+  for _, runs in ipairs {runs_a, runs_b} do
+    for _, note in ipairs(runs.notes or {}) do c.notes[#c.notes + 1] = tostring(note) end
+  end
+  if c.a.run == c.b.run and runs_a[1].header.run then c.notes[#c.notes + 1] = "A and B are the same run" end
   local both = pair_up(c, points_a, points_b)
   if #both == 0 then nothing(c, o) end
   local sides, counted = {}, false
   for i, point in ipairs(both) do
     local x, y = versus.side(point.x.runs), versus.side(point.y.runs)
     sides[i] = {a = x, b = y}
-    counted = counted or point.x.result.counted or point.y.result.counted
-    local r = (point.x.result.counted or point.y.result.counted) and exact(math.exp(x.estimate), math.exp(y.estimate), o)
+    local counts = point.x.result.counted or point.y.result.counted
+    counted = counted or counts
+    local r = counts and exact(math.exp(x.estimate), math.exp(y.estimate), o)
       or versus.unpaired(x, y, {threshold = o.threshold, confidence = M.confidence(o, #both)})
     r.key, r.a, r.b = point.key, math.exp(x.estimate), math.exp(y.estimate)
-    r.rounds_a, r.rounds_b, r.counted = point.x.count, point.y.count, point.x.result.counted
+    r.rounds_a, r.rounds_b, r.counted = point.x.count, point.y.count, counts
     r.notes = M.differences_of_results(point.x.result, point.y.result)
     c.points[i] = r
   end

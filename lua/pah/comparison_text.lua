@@ -62,7 +62,7 @@ function M.sentence(c)
   return text .. (". The smallest slow-down that would be found: %s"):format(percent(all.detectable))
 end
 
--- ---- What else is to be said ------------------------------------------------------------------------------------------
+-- ---- What else is to be said ----------------------------------------------------------------------------------------
 
 local function add_keys(lines, what, keys)
   if #keys == 0 then return end

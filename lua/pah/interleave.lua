@@ -114,8 +114,8 @@ local function run_pair(sides, o, points, first)
     if name ~= events[2].name then name = name .. " | " .. events[2].name end
     points[n] = points[n] or {key = name, about = {events[1], events[2]}, pairs = {}}
     if points[n].key ~= name then
-      errors.raisef('compare: point %d was "%s" and is "%s" in another process: scripts must measure the same each time',
-        n, points[n].key, name)
+      errors.raisef('compare: point %d was "%s" and is "%s" in another process: a script must measure the same each '
+        .. "time", n, points[n].key, name)
     end
     local answers, calls = take_turns(children, sides, events, o, first)
     points[n].calls = calls

@@ -29,20 +29,18 @@ end
 -- One slice: what comes first finds the caches as the other script left them, and is not counted.
 local function slice(fn, o, time, calls, flush, seconds)
   local answer = {samples = {}, wall = {}, cpu = {}}
-  local start, now, counted = C.pah_clock(), nil, nil
-  repeat
+  local start, counted = C.pah_clock(), false
+  while #answer.samples == 0 or C.pah_clock() - start < seconds do
     if o.setup then o.setup() end
     if flush then flush() end
     local sample, wall, cpu = time(fn, calls)
     if o.after then o.after() end
-    now = C.pah_clock()
     if counted then
       local n = #answer.samples + 1
       answer.samples[n], answer.wall[n], answer.cpu[n] = sample, wall, cpu
-    elseif now - start >= 0.1 * seconds then
-      counted = true
     end
-  until counted and #answer.samples > 0 and now - start >= seconds
+    counted = counted or C.pah_clock() - start >= 0.1 * seconds
+  end
   return answer
 end
 
@@ -86,7 +84,7 @@ local function measure_returned(value)
   for _, name in ipairs(names) do pah.bench(value[name], {name = name}) end
 end
 
---- Runs the script at `path` with the words that follow as its arguments, taking turns with the parent. Does not return.
+--- Runs the script at `path` with the words that follow as its arguments, in turns with the parent; does not return.
 function M.serve(path, ...)
   link = host.parent()
   arg = {[0] = path, ...}

@@ -9,9 +9,9 @@ local M = {}
 --- Standard deviations of the logarithm of a time that are assumed, whatever the samples say: `run`, of a run in one
 --- process against another; `round`, of a round by itself, where there is only one; `runs`, where several runs show
 --- themselves how much they differ. `prior` is how much rounds are expected to differ, and worth `prior_df` of them.
---- `disturbed` is the part of the way from the fast samples to the median, and of a difference in processors that
---- were at work, that is taken for what others on the machine did and may do otherwise in the next run.
-M.assumed = {run = 0.01, round = 0.03, runs = 0.005, prior = 0.01, prior_df = 2, disturbed = 0.5}
+--- `disturbed` is the part of the way from the fast samples to the median that is taken for what others on the machine
+--- did and may do otherwise in the next run, `processors` that of a difference in processors that were at work.
+M.assumed = {run = 0.01, round = 0.03, runs = 0.005, prior = 0.01, prior_df = 2, disturbed = 0.5, processors = 0.6}
 
 --- How likely an effect of the size `detectable` is found.
 M.power = 0.8
@@ -151,7 +151,7 @@ end
 function M.unpaired(a, b, opts)
   local floor = a.floor + b.floor
   if a.processors and b.processors then
-    floor = floor + (M.assumed.disturbed * (a.processors - b.processors)) ^ 2
+    floor = floor + (M.assumed.processors * (a.processors - b.processors)) ^ 2
   end
   local squared, df = add({{a.squared, a.df}, {b.squared, b.df}}, floor)
   return M.result(b.estimate - a.estimate, squared, df, opts)
