@@ -144,8 +144,12 @@ describe("pah.experiment", function()
 
   it("hands its rows to a report of its own", function()
     child.write(folder .. "/r.lua", [[return pah.experiment{name = "r", axes = {a = {1, 2}}, options = {n = {"n", 7}},
-      run = function(p) return p.a end, report = function(rows, opt) print(#rows, rows[2].values.value, opt.n) end}]])
-    assert.equal("2\t2\t8\n", (child.run(folder, "r.lua --n 8")))
+      run = function(p) return p.a, {b = 3} end, check = function() return {c = 4} end,
+      report = function(rows, opt)
+        local v = rows[2].values
+        print(#rows, v.value, v.b, v.c, opt.n)
+      end}]])
+    assert.equal("2\t2\t3\t4\t8\n", (child.run(folder, "r.lua --n 8")))
   end)
 
   it("works without a command line", function() -- as at the prompt, and here

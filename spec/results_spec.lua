@@ -345,6 +345,22 @@ describe("an SQLite file", function()
   end)
 end)
 
+describe("the state of the source tree", function()
+  it("is asked for without taking git's lock, which a killed run would leave behind", function()
+    assert(os.execute(("mkdir %s/bin"):format(folder)) == 0)
+    child.write(folder .. "/bin/git", ('#!/bin/sh\necho "$@" >>%s/git.log\necho M x\n'):format(folder))
+    assert(os.execute(("chmod +x %s/bin/git"):format(folder)) == 0)
+    child.write(folder .. "/git.lua", [[
+      local store = pah.results.open("git.jsonl", {name = "git"})
+      store:close()
+      print(store.header.pah.git, store.header.pah.dirty)]])
+    local out, err = child.run(folder, "git.lua", ("PATH=%s/bin:$PATH"):format(folder))
+    assert.equal("M x\ttrue\n", out, err)
+    local asked = child.read(folder .. "/git.log"):match "[^\n]*status[^\n]*"
+    assert.is_truthy(asked:find("--no-optional-locks", 1, true), asked)
+  end)
+end)
+
 describe("the hash of a script", function()
   it("is SHA-256", function()
     local C, ffi = require("pah.ffi").C, require "ffi"

@@ -101,7 +101,8 @@ function M.experiment(spec)
     setup = function() context = spec.setup and spec.setup(own) end,
     run = function(p, at)
       local values = at.round == 1 and spec.check and spec.check(p, context, own) or nil
-      return spec.run(p, context, own), values
+      local first, second = spec.run(p, context, own)
+      return first, second, values
     end,
   }
   if spec.report then
