@@ -57,6 +57,13 @@ describe("instruction sets", function()
     assert.is_true(pah.allclose(out:to "cpu", want, {rtol = 1e-5, atol = 1e-6}))
   end)
 
+  it("are named by pah info, the generic one with what it is compiled to", function()
+    local text = output(("'%s' info"):format(program))
+    for _, name in ipairs(names) do assert.is_truthy(text:find(name, 1, true), name) end
+    local generic = {x64 = "SSE2", arm64 = "NEON"}
+    assert.is_truthy(text:match("generic +%l+ %(" .. generic[jit.arch] .. "%)"), text)
+  end)
+
   it("that are none are refused", function()
     refused('device: cpu: "mmx" is not an instruction set of this build', pah.device, "cpu:mmx")
     local text = output("PAH_ISA=mmx " .. isa_of_cpu)

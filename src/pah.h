@@ -75,6 +75,7 @@ struct pah_device_info {
   int64_t bytes;       /* memory of the device */
   int64_t cache_bytes; /* last-level cache; 0: not known */
   int32_t host_memory; /* 1: the host may read and write tensor data directly */
+  int64_t clock_hz;    /* highest clock of the multiprocessors, as the driver says; 0: not known */
 };
 
 struct pah_memory {
@@ -107,6 +108,7 @@ const char *pah_isa_name(int64_t i);  /* instruction sets compiled in, worst fir
 int pah_isa_usable(const char *name); /* 1 if this processor has it */
 double pah_clock(void);               /* monotonic seconds */
 double pah_cpu_clock(void);           /* processor seconds of all threads of this process */
+int64_t pah_page_faults(void);        /* pages of this process that were first touched (no read from a disk) */
 /* Limits of the cpu per second: f32 multiply-adds, 2 flops each; bf16 products by vdpbf16ps, 0 where there are none. */
 double pah_measure_fma_flops(double seconds), pah_measure_dots_flops(double seconds);
 /* Memory to be read by all threads: a pass reads it once, in order or (block_bytes above 0) by shuffled blocks of that

@@ -13,7 +13,8 @@ local work = require "pah.work"
 
 local M = {}
 
--- How far a correct element may be from the expected one, in root mean squares of the result.
+-- How far a correct element may be from the expected one: this part of the root mean square of the result, and of the
+-- element.
 local tolerance = {f32 = 1e-3, f64 = 1e-3, f16 = 2e-2, bf16 = 8e-2, fp8_e4m3 = 0.5, fp8_e5m2 = 0.8}
 
 -- What a call reads besides K, V and the tables, and what it writes.
@@ -69,10 +70,16 @@ local function check_written(state, name, t)
   end
 end
 
+-- Whether `got` is `want` within the tolerance, `size` being the root mean square; and the report of pah.allclose.
+local function close(state, got, want, size)
+  return pah.allclose(got, want, {atol = state.tolerance * size, rtol = size > 0 and state.tolerance or 0})
+end
+
 local function compare(state, name, got, want)
   check_written(state, name, got)
-  local d, rms = pah.diff(got, want), math.max(state.rms[name], 1e-30)
-  if d.max_abs > state.tolerance * rms or d.max_abs ~= d.max_abs or d.nan > 0 then
+  local rms = state.rms[name]
+  local ok, d = close(state, got, want, rms)
+  if not ok then
     fail(state.name, "gives another %s for the same problem in another order: an element differs by %.3g, the rms of "
       .. "the result is %.3g; what it computes does not depend on its inputs alone", name, d.max_abs, rms)
   end
@@ -103,8 +110,8 @@ local function against_oracle(state, results)
   local sizes = {lse = 1}
   for _, name in ipairs(state.op.outputs) do sizes[name] = math.max(sizes[name] or 0, rms(results[name])) end
   local function judge(name, got, want, where, exact)
-    local d, size = pah.diff(got, want), exact and 0 or math.max(sizes[name], rms(want))
-    if d.nan > 0 or d.max_abs > state.tolerance * size then
+    local ok, d = close(state, got, want, exact and 0 or math.max(sizes[name], rms(want)))
+    if not ok then
       fail(state.name, "is wrong: an element of %s (%s) differs from the float64 oracle by %.3g%s", name, where,
         d.max_abs, d.nan > 0 and (", %d are NaN"):format(d.nan) or "")
     end

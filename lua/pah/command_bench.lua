@@ -13,7 +13,7 @@ local sweep = require "pah.sweep"
 -- How long a point is measured at most; precision and times as in pah.bench.
 local efforts = {
   quick = {warmup = 0.2, min_time = 0.1, max_time = 0.5, min_samples = 5, precision = 0.05},
-  standard = {warmup = 0.5, min_time = 0.3, max_time = 2, min_samples = 7, precision = 0.02},
+  standard = {warmup = 1, min_time = 0.3, max_time = 2, min_samples = 7, precision = 0.02},
   full = {warmup = 2, min_time = 0.5, max_time = 10, min_samples = 10, precision = 0.01},
 }
 

@@ -16,6 +16,9 @@ local function instruction_sets(chosen)
   return list
 end
 
+-- What the generic kernels are compiled to: what every processor of the architecture has.
+local GENERIC = {x64 = " (SSE2)", arm64 = " (NEON)"}
+
 local function available_bytes()
   local file = io.open "/proc/meminfo"
   if not file then return nil end
@@ -62,8 +65,9 @@ function M.print(facts)
   line("memory", "%s%s", size(cpu.memory_bytes),
     cpu.available_bytes and (", %s available"):format(size(cpu.available_bytes)) or "")
   for i, isa in ipairs(cpu.instruction_sets) do
-    line(i == 1 and "instruction sets" or "", "%-11s%s", isa.name,
-      isa.chosen and "chosen" or isa.usable and "usable" or "not on this processor")
+    line(i == 1 and "instruction sets" or "", "%-11s%s%s", isa.name,
+      isa.chosen and "chosen" or isa.usable and "usable" or "not on this processor",
+      isa.name == "generic" and GENERIC[facts.arch] or "")
   end
   for i, device in ipairs(facts.devices) do
     local why = device.why and device.why:gsub("^%w+ is not usable because ", "")

@@ -9,57 +9,68 @@
 
 #include "backward_rows.h"
 
-/* Waits until tile `tile` of the keys may add to a row tile; 0 if the call was interrupted. The task of the tile before
- * it was taken first and waits for none but earlier ones, so this ends. It is rare: neighbours in the queue are
- * different heads and sequences where there are enough of them. */
-static int bwd_wait(const int64_t *turn, int64_t tile) {
-  for (int tries = 1; __atomic_load_n(turn, __ATOMIC_ACQUIRE) != tile; tries++) {
+/* Waits until *turn is `number`; 0 if the call was interrupted. It is set by tasks that were taken earlier and wait for
+ * none but earlier ones, so this ends. */
+static int bwd_wait(const int64_t *turn, int64_t number) {
+  for (int tries = 1; __atomic_load_n(turn, __ATOMIC_ACQUIRE) != number; tries++) {
     if (pah_interrupted) return 0;
     if (tries % 64 == 0) sched_yield(); /* whom we wait for may have no processor */
   }
   return 1;
 }
 
-/* One tile of keys of KV head `head`, number h of its wave. */
-static void bwd_task(const struct bwd *w, const struct bwd_task *task, int64_t head, int64_t h, struct tile *t) {
-  int64_t b = task->sequence, key = task->tile * TILE_KEYS, row, row_end;
+/* A tile of keys against one tile of rows that sees some of it. */
+static int bwd_pair(const struct bwd *w, struct tile *t, const struct tile_mask *mask, const struct tile_pair *at,
+                    const struct bwd_rows *r, int64_t head, int64_t *turn, float *dq) {
+  int64_t tile = at->key / TILE_KEYS;
+  int odd = tile_step_keys(t, mask, at, w->scale, w->a->softcap, dq);
+  if (!bwd_wait(turn, tile)) return 0;
+  if (tile == r->first) memset(dq, 0, (size_t)(tile_dq_rows(r->rows) * t->padded) * sizeof *dq);
+  tile_step_rows(t, mask, at, odd, dq);
+  if (tile == r->last) bwd_store_rows(w, r, head, dq);
+  __atomic_store_n(turn, tile + 1, __ATOMIC_RELEASE);
+  return 1;
+}
+
+/* One task of a wave of `heads` heads from head0 on. Rows are walked from the last to the first: under causal all tasks
+ * of a stream start at the same rows then, so that several threads can follow each other down one stream. */
+static void bwd_task(const struct bwd *w, const struct bwd_task *task, int64_t head0, int64_t heads, struct tile *t) {
+  int64_t b = task->stream / heads, h = task->stream % heads, head = head0 + h, slot = task->stream % w->slots;
+  int64_t key = task->tile * TILE_KEYS, row, row_end;
   struct tile_mask mask = bwd_mask(w, b);
   struct tile_pair at = {.key = key, .keys = tile_clamp(mask.len_k - key, 0, TILE_KEYS)};
   bwd_load_keys(w, t, b, head, key, at.keys);
   tile_rows_of(&mask, key, key + at.keys, &row, &row_end);
-  const struct bwd_rows *r = w->rows + w->first_rows[b] + row / TILE_ROWS;
-  const struct bwd_rows *end = w->rows + w->first_rows[b] + bwd_count(row_end, TILE_ROWS);
-  if (r < end) bwd_look_ahead(w, t, r, head);
-  for (; r < end; r++) {
-    int64_t *turn = w->turn + h * w->tiles + (r - w->rows);
-    float *dq = w->dq + h * w->dq_floats + r->dq;
+  const struct bwd_rows *first = w->rows + w->first_rows[b] + row / TILE_ROWS;
+  const struct bwd_rows *r = w->rows + w->first_rows[b] + bwd_count(row_end, TILE_ROWS);
+  if (!bwd_wait(w->owner + slot, task->stream)) return;
+  if (r > first && row < row_end) bwd_look_ahead(w, t, r - 1, head);
+  while (row < row_end && r-- > first) {
     at.row = r->row;
     at.rows = r->rows;
     bwd_load_rows(w, t, r, head);
     t->ahead_rows = 0;
-    if (r + 1 < end) bwd_look_ahead(w, t, r + 1, head);
-    int odd = tile_step_keys(t, &mask, &at, w->scale, w->a->softcap, dq);
-    if (!bwd_wait(turn, task->tile)) return;
-    if (task->tile == r->first) memset(dq, 0, (size_t)(tile_dq_rows(r->rows) * t->padded) * sizeof *dq);
-    tile_step_rows(t, &mask, &at, odd, dq);
-    if (task->tile == r->last) bwd_store_rows(w, r, head, dq);
-    __atomic_store_n(turn, task->tile + 1, __ATOMIC_RELEASE);
+    if (r > first) bwd_look_ahead(w, t, r - 1, head);
+    if (!bwd_pair(w, t, &mask, &at, r, head, w->turn + h * w->tiles + (r - w->rows),
+                  w->dq + slot * w->slot_floats + r->dq))
+      return;
   }
   bwd_store_keys(w, t, b, head, h, key, at.keys);
+  if (__atomic_sub_fetch(w->left + task->stream, 1, __ATOMIC_ACQ_REL) == 0)
+    __atomic_store_n(w->owner + slot, bwd_heir(w, heads, task->stream + w->slots), __ATOMIC_RELEASE);
 }
 
 /* Heads [head0, head0 + heads) of all sequences. */
-static void bwd_wave(const struct bwd *w, int64_t head0) {
-  int64_t heads = tile_clamp(w->s.Hkv - head0, 0, w->heads), next = 0;
-  for (int64_t n = 0; n < heads * w->tiles; n++) w->turn[n] = w->rows[n % w->tiles].first;
+static void bwd_wave(struct bwd *w, int64_t head0) {
+  int64_t heads = tile_clamp(w->s.Hkv - head0, 0, w->heads), tasks = bwd_queue(w, heads), next = 0;
 #pragma omp parallel num_threads(w->threads)
   {
     struct tile t = {0};
     float *scratch = w->tiles_at + omp_get_thread_num() * w->scratch;
     tile_layout(&t, w->s.D, scratch);
     memset(scratch, 0, (size_t)w->scratch * sizeof *scratch); /* the padding of rows behind D is never written again */
-    for (int64_t n; !pah_interrupted && (n = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED)) < heads * w->tasks;)
-      bwd_task(w, w->task + n / heads, head0 + n % heads, n % heads, &t);
+    for (int64_t n; !pah_interrupted && (n = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED)) < tasks;)
+      bwd_task(w, w->task + n, head0, heads, &t);
   }
 #pragma omp parallel for collapse(2) num_threads(w->threads) schedule(dynamic, 1)
   for (int64_t n = 0; n < w->blocks.shared; n++)

@@ -14,7 +14,11 @@
  * Rows lie a constant number of floats apart, whatever D is: a cell then addresses all its rows from one register (with
  * variable strides five products ran at 0.81 of the peak, with constants at TODO). It is an odd number of lines, so
  * that a column of rows spreads over all sets of L1 instead of a few. */
-enum { TILE_KEYS = 192, TILE_ROWS = 96, TILE_MAX_D = 256, TILE_LD = TILE_MAX_D + 16, TILE_SCORES = TILE_KEYS + 16 };
+#ifndef TK
+#define TK 288
+#define TR 96
+#endif
+enum { TILE_KEYS = TK, TILE_ROWS = TR, TILE_MAX_D = 256, TILE_LD = TILE_MAX_D + 16, TILE_SCORES = TILE_KEYS + 16 };
 
 /* A thread's scratch. */
 struct tile {

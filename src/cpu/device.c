@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,34 +23,24 @@ static int has_generic(void) {
   return 1;
 }
 
+#if defined(PAH_HAVE_X86_ISAS)
 /* __builtin_cpu_supports looks at cpuid and at xgetbv, so the system saves the registers too. */
 static int has_avx2(void) {
-#if defined(__x86_64__)
   /* clang 14 knows no "f16c"; every processor with AVX2 has it. */
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#else
-  return 0;
-#endif
 }
 
 static int has_avx512(void) {
-#if defined(__x86_64__)
   return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-#else
-  return 0;
-#endif
 }
 
 static int has_avx512bf16(void) {
-#if defined(__x86_64__)
   return has_avx512() && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bf16");
-#else
-  return 0;
-#endif
 }
+#endif
 
-/* Worst first. */
+/* Worst first. The generic object has what every processor of the architecture has: SSE2, on aarch64 NEON. */
 static const struct {
   const struct pah_cpu_isa *isa;
   int (*usable)(void);
@@ -126,6 +117,11 @@ double pah_clock(void) {
 
 double pah_cpu_clock(void) {
   return seconds(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+int64_t pah_page_faults(void) {
+  struct rusage usage;
+  return getrusage(RUSAGE_SELF, &usage) ? 0 : (int64_t)usage.ru_minflt;
 }
 
 /* ---- The device ---------------------------------------------------------------------------------------- */

@@ -4,14 +4,20 @@
 #define PAH_CPU_LIMITS_H
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #if defined(__AVX512BF16__)
 #include <immintrin.h>
 #endif
 
-#include "../pah.h"
+#include "../error.h"
 
+#if defined(__AVX512BF16__)
+enum { LIMIT_DOTS = 1 };
+#else
+enum { LIMIT_DOTS = 0 };
+#endif
 #if defined(__AVX512F__)
 enum { LIMIT_BYTES = 64 };
 #elif defined(__AVX__)
@@ -69,19 +75,28 @@ static double limits_dots_flops(double seconds) {
 #endif
 }
 
-/* Whether products of bf16 should be left to vdpbf16ps. It has twice the rate of f32 multiply-adds on a Zen 4 and half
- * of it on an Emerald Rapids, so it is tried, once: five short rounds of each take half a millisecond, and the best of
- * them are a factor of two away from the line on either machine, so that the answer is always the same. */
-static inline int limits_dots_pay(void) {
+/* Whether products of bf16 should be left to vdpbf16ps, of the environment's PAH_BF16 ("dots" or "fma") or by trial. It
+ * has twice the rate of f32 multiply-adds on a Zen 4 and half of it on an Emerald Rapids; five short rounds of each
+ * take half a millisecond, once, and the best of them are a factor of two from the line on either machine, so that the
+ * answer, and with it the rounding, is always the same. */
+static int limits_choose_dots(int *dots) {
   static int pay = -1;
-  double dots = 0, fma = 0;
+  const char *wanted = getenv("PAH_BF16");
+  int given = wanted && *wanted, there = LIMIT_DOTS;
+  *dots = there && given && !strcmp(wanted, "dots");
+  if (given && !*dots && strcmp(wanted, "fma") != 0)
+    return pah_fail(PAH_EINVAL, "PAH_BF16: is \"%.32s\", must be fma%s", wanted,
+                    there ? " or dots" : ": this instruction set has no products of bf16");
+  if (given || !there) return PAH_OK;
+  double best_dots = 0, best_fma = 0;
   for (int n = 0; n < 5 && pay < 0; n++) {
     double d = limits_dots_flops(0), f = limits_fma_flops(0);
-    dots = d > dots ? d : dots;
-    fma = f > fma ? f : fma;
+    best_dots = d > best_dots ? d : best_dots;
+    best_fma = f > best_fma ? f : best_fma;
   }
-  if (pay < 0) pay = dots > fma;
-  return pay;
+  if (pay < 0) pay = best_dots > best_fma;
+  *dots = pay;
+  return PAH_OK;
 }
 
 /* Reads `bytes` from `data` (aligned to 64) once, in order; the exclusive or of its words keeps the loads alive. */
