@@ -148,6 +148,22 @@ describe("the plan of a picture", function()
   end)
 end)
 
+describe("a picture of too much", function()
+  local values = {}
+  for i = 1, 1500 do values[i] = i end
+  local many = results.run({axes = {{name = "n", values = values}, {name = "m", values = {1, 2}}}}, function(axes)
+    return {result = {median = 1e-3 * axes.n, low = 1e-3 * axes.n, high = 1e-3 * axes.n}}
+  end)
+
+  it("shows a part and says so", function()
+    for _, case in ipairs {{{}, "every 3rd point is drawn"}, {{kind = "bars"}, "the first 40 of 3000 points"},
+      {{x = "m", by = "n"}, "the first 16 of 1500 lines"}, {{kind = "heat"}, "the first 48 of 1500 values of n"}} do
+      case[1][1] = many
+      assert.truthy(drawn(case[1]):find(case[2], 1, true), case[2])
+    end
+  end)
+end)
+
 describe("the picture in the terminal", function()
   it("is what spec/golden/plot.txt holds", function()
     local grid = results.run{axes = {sizes, lengths, dtypes}}

@@ -111,7 +111,7 @@ end
 
 -- Ticks of the x axis: as many as have room beside each other, their words cut to their places.
 local function x_ticks(axis, room)
-  for most = #(axis.values or {}) > 0 and #axis.values or 9, 2, -1 do
+  for most = axis.values and math.min(#axis.values, 40) or 9, 2, -1 do
     local ticks = pictures.ticks(axis, most)
     if axis.words then
       local slot = math.floor(room / #axis.words / CHARACTER) - 1

@@ -80,7 +80,7 @@ end
 
 -- Ticks below the frame, those that have room: a line of `left` blanks and then the words.
 local function tick_line(axis, left, width)
-  for most = math.max(9, #(axis.values or {})), 2, -1 do
+  for most = math.max(9, math.min(#(axis.values or {}), 60)), 2, -1 do
     local cells, reached, fits = {}, 0, true
     for _, tick in ipairs(pictures.ticks(axis, most)) do
       local words = axis.words and text.cut(tick.text, math.max(4, math.floor(width / #axis.words) - 1)) or tick.text
