@@ -1,6 +1,6 @@
 /* limits.cu - what a GPU can reach, for lua/pah/limits.lua: copy and read move bytes as fast as memory lets them,
- * read_blocks does in a shuffled order, peak does nothing but matrix instructions on zeros: wgmma on sm_90a, mma.sync
- * elsewhere. */
+ * read_blocks does in a shuffled order, peak and peak_fp8 do nothing but matrix instructions on zeros: wgmma on sm_90a,
+ * mma.sync elsewhere (fp8 from sm_89 on, before it peak_fp8 is peak). */
 #include "ptx.cuh"
 
 extern "C" __global__ void copy(float4 *to, const float4 *from, long long count) {
@@ -37,9 +37,10 @@ extern "C" __global__ void read_blocks(float *sums, const float4 *from, long lon
 }
 
 #if PAH_PTX_ARCH >= 900
-enum { N = 256, K = 16 };
-/* A warpgroup's instruction is 64 x 256 x 16; two warpgroups keep the tensor cores of a multiprocessor busy. */
-extern "C" __global__ void __launch_bounds__(256) peak(float *sums, int rounds) {
+enum { N = 256 };
+/* A warpgroup's instruction is 64 x 256 x 16, with fp8 x 32: 32 bytes of each row; two warpgroups keep the tensor cores
+ * of a multiprocessor busy. */
+template <int Kind> __device__ __forceinline__ void wgmma_peak(float *sums, int rounds) {
   __shared__ __align__(1024) unsigned short a[64 * 64], b[256 * 64];
   for (int i = threadIdx.x; i < 64 * 64; i += blockDim.x) a[i] = 0;
   for (int i = threadIdx.x; i < 256 * 64; i += blockDim.x) b[i] = 0;
@@ -50,7 +51,7 @@ extern "C" __global__ void __launch_bounds__(256) peak(float *sums, int rounds) 
   ptx::u64 right = ptx::wgmma_descriptor(ptx::shared(b), ptx::SWIZZLE_128, 16, 1024);
   ptx::wgmma_fence();
   for (int round = 0; round < rounds; round++) {
-    for (int k = 0; k < 4; k++) ptx::wgmma_ss<ptx::WGMMA_BF16, N>(d, left + 2 * k, right + 2 * k, 1);
+    for (int k = 0; k < 4; k++) ptx::wgmma_ss<Kind, N>(d, left + 2 * k, right + 2 * k, 1);
     ptx::wgmma_commit_group();
     ptx::wgmma_wait_group<1>();
   }
@@ -59,17 +60,36 @@ extern "C" __global__ void __launch_bounds__(256) peak(float *sums, int rounds) 
   for (int i = 0; i < N / 2; i++) sum += d[i];
   if (sum == 1.25f) sums[threadIdx.x] = sum;
 }
-#else
-/* Eight independent sums of a warp; an instruction is 16 x 8 x 16. */
 extern "C" __global__ void __launch_bounds__(256) peak(float *sums, int rounds) {
+  wgmma_peak<ptx::WGMMA_BF16>(sums, rounds);
+}
+extern "C" __global__ void __launch_bounds__(256) peak_fp8(float *sums, int rounds) {
+  wgmma_peak<ptx::WGMMA_E4M3_E4M3>(sums, rounds);
+}
+#else
+/* Eight independent sums of a warp; an instruction is 16 x 8 x 16, with fp8 x 32. */
+template <int Fp8> __device__ __forceinline__ void mma_peak(float *sums, int rounds) {
   float d[8][4] = {};
   ptx::u32 a[4] = {};
   for (int round = 0; round < rounds; round++)
     for (int k = 0; k < 4; k++)
-      for (int i = 0; i < 8; i++) ptx::mma_m16n8k16_bf16(d[i], a, 0u, 0u, d[i]);
+      for (int i = 0; i < 8; i++) {
+#if PAH_PTX_ARCH >= 890
+        if (Fp8)
+          ptx::mma_m16n8k32_e4m3(d[i], a, 0u, 0u, d[i]);
+        else
+#endif
+          ptx::mma_m16n8k16_bf16(d[i], a, 0u, 0u, d[i]);
+      }
   float sum = 0;
   for (int i = 0; i < 8; i++) sum += d[i][0] + d[i][1] + d[i][2] + d[i][3];
   if (sum == 1.25f) sums[threadIdx.x] = sum;
+}
+extern "C" __global__ void __launch_bounds__(256) peak(float *sums, int rounds) {
+  mma_peak<0>(sums, rounds);
+}
+extern "C" __global__ void __launch_bounds__(256) peak_fp8(float *sums, int rounds) {
+  mma_peak<1>(sums, rounds);
 }
 #endif
 

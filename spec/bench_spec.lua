@@ -60,6 +60,15 @@ describe("pah.bench", function()
     refused("impossible", pah.bench, function() end, with {device = "cpu", flops = 1e15, limits = true})
   end)
 
+  it("knows a peak for each dtype: bf16 has two ways, of which the faster counts", function()
+    local peaks = require("pah.limits").collect("cpu").fma_flops_per_second
+    local dots = C.pah_measure_dots_flops(0.02)
+    assert.is_true(peaks.f32 > 0 and dots >= 0)
+    for _, dtype in ipairs {"bf16", "fp8_e4m3"} do -- a quarter: other programs take their time too
+      assert.is_true(peaks[dtype] > 0.25 * math.max(peaks.f32, dots), dtype)
+    end
+  end)
+
   it("counts on sim, and gives no time", function()
     if not pah.devices()[3].usable then return pending("sim is not usable") end
     local sim = pah.device "sim"
@@ -219,7 +228,7 @@ describe("pah.bench_attention", function()
       for b = 1, 3 do fewer.seqused_k:set(math.ceil(args.seqused_k:get(b) / 2), b) end
       pah.decode(fewer)
     end
-    cheats("cheat is wrong: an element of sequence 1 differs from the float64 oracle", half)
+    cheats("cheat is wrong: an element of out (sequence 1, queries 0 to 0) differs from the float64 oracle", half)
     cheats("cheat gives another", after(3, half))
   end)
 
@@ -264,9 +273,8 @@ describe("pah.bench_attention", function()
 
   it("names what is wrong with its arguments", function()
     local args = problem {20}
-    refused('op is bwd, must be "fwd" or "decode"', pah.bench_attention, "bwd",
-      {q = args.q, k_blocks = args.k_blocks, v_blocks = args.v_blocks, block_table = args.block_table,
-        seqused_k = args.seqused_k, out = args.q, dout = args.q, lse = pah.zeros({1, 4, 1}, {device = "cpu"})})
+    refused('op is dance, must be "fwd", "fwd_fp8", "decode" or "bwd"', pah.bench_attention, "dance", args)
+    refused("out: is missing", pah.bench_attention, "bwd", args)
     refused("bytes is given, but follows from the arguments", pah.bench_attention, "decode", args, {bytes = 1})
     refused("run is a number", pah.bench_attention, "decode", args, {run = 1})
     refused("must be a table of named arguments", pah.bench_attention, "decode")

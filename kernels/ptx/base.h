@@ -37,6 +37,27 @@ PAH_PTX u32 shared(const void *p) {
 #endif
 }
 
+// The GPU's timer in nanoseconds (no more than rising on sim), and the number of this multiprocessor (each thread block
+// has one of its own on sim).
+PAH_PTX u64 globaltimer() {
+#ifdef PAH_SIM
+  return pah_sim_clock();
+#else
+  u64 now;
+  asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(now)::"memory");
+  return now;
+#endif
+}
+PAH_PTX u32 smid() {
+#ifdef PAH_SIM
+  return blockIdx.x;
+#else
+  u32 id;
+  asm volatile("mov.u32 %0, %%smid;" : "=r"(id));
+  return id;
+#endif
+}
+
 #ifdef PAH_SIM
 // Registers to and from the structs of the emulation, by value: an array whose address is taken would be memory.
 PAH_PTX u32 bits(float x) {

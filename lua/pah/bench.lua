@@ -5,6 +5,7 @@ local binding = require "pah.ffi"
 local devices = require "pah.device"
 local errors = require "pah.errors"
 local ffi = require "ffi"
+local gpu_clock = require "pah.gpu_clock"
 local limits = require "pah.limits"
 local stats = require "pah.stats"
 local timer = require "pah.timer"
@@ -53,7 +54,7 @@ end
 -- Returns what was done.
 local function warm_up(fn, o, time)
   local start, window, before = C.pah_clock(), {}, nil
-  local done = {calls = 0, stable = false}
+  local done = {calls = 0, stable = false, compared = false}
   local window_start = start
   repeat
     if o.setup then o.setup() end
@@ -61,9 +62,10 @@ local function warm_up(fn, o, time)
     if o.after then o.after() end
     done.calls = done.calls + 1
     local now = C.pah_clock()
-    if #window >= 5 and now - window_start > math.min(0.05, o.warmup / 4) then
+    if #window >= 3 and now - window_start > math.min(0.05, o.warmup / 4) then
       local median = stats.median(window)
-      done.stable = before ~= nil and math.abs(median - before) <= 0.02 * before
+      done.compared = before ~= nil
+      done.stable = done.compared and math.abs(median - before) <= 0.02 * before
       before, window, window_start = median, {}, now
     end
   until done.stable or now - start >= o.warmup and done.calls >= 2
@@ -75,7 +77,7 @@ end
 local function calls_per_sample(fn, o, time, overhead)
   local calls = 1
   if o.cold or o.setup or o.after then return calls end
-  local function sample() return math.min(time(fn, calls), time(fn, calls), time(fn, calls)) * calls end
+  local function sample() return math.min((time(fn, calls)), (time(fn, calls)), (time(fn, calls))) * calls end
   while sample() < 1000 * overhead and calls < 2 ^ 24 do calls = calls * 2 end
   return calls
 end
@@ -86,9 +88,11 @@ local function narrow_enough(samples, precision)
   return (high - low) / 2 <= precision * stats.quantile(sorted, 0.5)
 end
 
--- Samples until enough is known; garbage is collected between samples only.
-local function take(fn, o, time, calls, flush)
-  local samples, wall, cpu = {}, {}, {}
+--- Samples until enough is known; garbage is collected between samples only. turns.lua puts another in its place.
+-- One that a GPU made at a throttled clock is thrown away, after a pause, while there is time (gpu_clock.lua).
+function M.take(fn, o, time, calls, flush)
+  local taken = {seconds = {}, wall = {}, cpu = {}, faults = {}, hz = {}, throttled = 0}
+  local samples, wall, hz = taken.seconds, taken.wall, taken.hz
   local start, look, since = C.pah_clock(), o.min_samples, 0
   local why
   collectgarbage()
@@ -98,9 +102,19 @@ local function take(fn, o, time, calls, flush)
       if o.setup then o.setup() end
       if flush then flush() end
       local n = #samples + 1
-      samples[n], wall[n], cpu[n] = time(fn, calls)
+      samples[n], wall[n], taken.cpu[n], taken.faults[n], hz[n] = time(fn, calls)
       if o.after then o.after() end
       since = since + wall[n] * calls
+      if gpu_clock.throttled(o.device, hz[n]) then
+        taken.throttled = taken.throttled + 1
+        if C.pah_clock() - start < o.max_time then
+          samples[n] = nil
+          n = n - 1
+          gpu_clock.pause(taken.throttled, o.max_time - (C.pah_clock() - start))
+        else
+          taken.kept = true
+        end
+      end
       if since > 0.02 then
         collectgarbage()
         since = 0
@@ -113,10 +127,12 @@ local function take(fn, o, time, calls, flush)
       if not why and n >= o.max_samples then why = "max_samples" end
       if not why and n >= 3 and now >= o.max_time then why = "max_time" end
     until why
+    hz[#samples + 1] = nil -- of one thrown away
   end)
   collectgarbage "restart"
   if not ok then error(failure, 0) end
-  return samples, wall, cpu, why
+  taken.why, taken.calls = why, calls
+  return taken
 end
 
 -- ---- What came of it ----------------------------------------------------------------------------------------------
@@ -124,12 +140,16 @@ end
 local function notes_of(r, o)
   local notes = {}
   local function note(...) notes[#notes + 1] = (...):format(select(2, ...)) end
-  if not r.warmup.stable then note("not stable after %.1f s of warm-up", r.warmup.seconds) end
+  if not r.warmup.compared then
+    note("a warm-up of %d calls in %.1f s does not show whether they are stable", r.warmup.calls, r.warmup.seconds)
+  elseif not r.warmup.stable then
+    note("not stable after %.1f s of warm-up", r.warmup.seconds)
+  end
   if r.stopped ~= "precise" then
     note("stopped at %s with the interval at +-%.1f %%, asked for +-%.1f %%", r.stopped,
       50 * (r.high - r.low) / r.median, 100 * o.precision)
   end
-  if r.outliers > 0.05 * r.n then note("%d of %d samples are outliers", r.outliers, r.n) end
+  if r.outliers > math.max(1, 0.05 * r.n) then note("%d of %d samples are outliers", r.outliers, r.n) end
   if math.abs(r.drift) > math.max(0.02, 2 * (r.high - r.low) / r.median) then
     note("drifts by %+.1f %% from the first to the last sample", 100 * r.drift)
   end
@@ -138,6 +158,18 @@ local function notes_of(r, o)
   end
   if r.calls == 1 and r.overhead > 0.01 * r.median then
     note("reading the clock takes %.1f %% of a sample", 100 * r.overhead / r.median)
+  end
+  if r.throttled and r.throttled > 0 then
+    note("%d samples were made at less than 75 %% of the highest clock seen, %.0f MHz; %s", r.throttled,
+      gpu_clock.highest(o.device) / 1e6, r.throttled_kept and "some were kept, as time was over" or "thrown away")
+  end
+  local clock = o.device:info().clock_hz
+  if r.clock_hz and clock > 0 and r.clock_hz < 0.75 * clock then
+    note("the clock is %.0f MHz, %.0f %% of the highest that the GPU has", r.clock_hz / 1e6, 100 * r.clock_hz / clock)
+  end
+  if r.page_faults and r.page_faults >= 1 then
+    note("%.4g pages a call are touched for the first time: the system's work on them is part of the time",
+      r.page_faults)
   end
   if r.wall > 1.5 * r.median + 2e-4 then
     note("the host waited %.3g s for calls of %.3g s: work that the events do not see, or a busy host", r.wall,
@@ -206,6 +238,7 @@ function Result:__tostring()
     rates[#rates + 1] = ("%.1f %% of the limit (%s)"):format(100 * self.fraction, self.limit.by)
   end
   if self.back_to_back then rates[#rates + 1] = "back to back " .. text(self.back_to_back) end
+  if self.cycles then rates[#rates + 1] = ("%.4g cycles at %.0f MHz"):format(self.cycles, self.clock_hz / 1e6) end
   if #rates > 0 then lines[#lines + 1] = "  " .. table.concat(rates, ", ") end
   for _, note in ipairs(self.notes) do lines[#lines + 1] = "  note: " .. note end
   return table.concat(lines, "\n")
@@ -213,11 +246,35 @@ end
 
 -- ---- pah.bench ----------------------------------------------------------------------------------------------------
 
-local function huge_pages()
-  local file = io.open "/sys/kernel/mm/transparent_hugepage/enabled"
+local function contents(path)
+  local file = io.open(path)
   local text = file and file:read "*a" or ""
   if file then file:close() end
-  return text:match "%[(%a+)%]" or "unknown"
+  return text
+end
+
+-- What the system's state has to do with times on the host: huge pages (the setting, and how much of this process's
+-- memory lies in them now), memory that is really there, the governor of the clock.
+local function add_host_state(r)
+  local rollup = contents "/proc/self/smaps_rollup"
+  r.huge_pages = contents("/sys/kernel/mm/transparent_hugepage/enabled"):match "%[(%a+)%]" or "unknown"
+  r.huge_bytes = (tonumber(rollup:match "AnonHugePages:%s*(%d+)") or 0) * 1024
+  r.resident_bytes = (tonumber(rollup:match "Rss:%s*(%d+)") or 0) * 1024
+  r.governor = contents("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"):match "%S+" or "unknown"
+end
+
+-- Cycles and clock of a GPU's multiprocessors, where they were sampled.
+local function add_clock(r, taken)
+  local cycles, clocks = {}, {}
+  for i, seconds in ipairs(taken.seconds) do
+    if taken.hz[i] then
+      clocks[#clocks + 1] = taken.hz[i]
+      cycles[#cycles + 1] = seconds * taken.hz[i]
+    end
+  end
+  if #clocks == 0 then return end
+  r.clock_hz, r.cycles, r.clocks = stats.median(clocks), stats.median(cycles), clocks
+  r.throttled, r.throttled_kept = taken.throttled, taken.kept
 end
 
 local function measure(fn, o)
@@ -227,12 +284,14 @@ local function measure(fn, o)
   local calls = calls_per_sample(fn, o, time, overhead)
   local flush, flush_bytes
   if o.cold then flush, flush_bytes = timer.flusher(o.device) end
-  local samples, wall, cpu, why = take(fn, o, time, calls, flush)
-  local r = stats.summary(samples)
-  r.name, r.device, r.cold, r.samples, r.calls, r.stopped = o.name, o.device.name, o.cold, samples, calls, why
-  r.overhead, r.warmup, r.flush_bytes = overhead, warmup, flush_bytes
-  r.wall, r.cpu = stats.median(wall), stats.median(cpu)
-  r.threads, r.pinned, r.huge_pages = C.pah_get_threads(), o.pin, huge_pages()
+  local taken = M.take(fn, o, time, calls, flush)
+  local r = stats.summary(taken.seconds)
+  r.name, r.device, r.cold, r.samples, r.calls = o.name, o.device.name, o.cold, taken.seconds, taken.calls
+  r.overhead, r.warmup, r.flush_bytes, r.stopped = overhead, warmup, flush_bytes, taken.why
+  r.wall, r.cpu, r.page_faults = stats.median(taken.wall), stats.median(taken.cpu), stats.median(taken.faults)
+  r.threads, r.pinned = C.pah_get_threads(), o.pin
+  add_host_state(r)
+  add_clock(r, taken)
   if o.device.name:match "^cuda" and not (o.cold or o.setup or o.after) then
     r.back_to_back = time(fn, math.max(1, math.min(1000, math.ceil(0.1 / math.max(r.median, 1e-7)))))
   end
@@ -263,7 +322,8 @@ end
 --- their own), limits (false: none).
 -- The result has median, low, high (95 % interval), q1, q3, iqr, min, max, mean (seconds of a call), samples (all, in
 -- order), n, effective_n, calls (per sample), overhead, wall, cpu, outliers, drift, notes, warmup, stopped,
--- bytes_per_second, flops_per_second, limit, fraction; tostring is for people. Errors of fn pass through. On sim, which
+-- page_faults, huge_bytes, resident_bytes, governor, on cuda cycles, clock_hz, clocks and throttled; bytes_per_second,
+-- flops_per_second, limit, fraction; tostring is for people. Errors of fn pass through. On sim, which
 -- has no time, fn is called once and the result has `counted` and the counters of its launches (doc/sim.md) instead.
 function M.bench(fn, opts)
   if type(fn) ~= "function" then errors.raisef("bench: is called with a %s, must be a function", type(fn)) end

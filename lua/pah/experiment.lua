@@ -11,8 +11,8 @@ local sweep = require "pah.sweep"
 local M = {}
 
 local known = {
-  name = "string!", about = "string", options = "table", axes = "table!", where = "function", setup = "function",
-  run = "function!", check = "function", report = "function", files = "table", on_error = "string",
+  name = "string", about = "string", options = "table", axes = "table", where = "function", setup = "function",
+  run = "function", check = "function", report = "function", files = "table", on_error = "string",
 }
 
 -- Flags of every experiment.
@@ -25,17 +25,6 @@ local standard = {
   list = {"print the points and measure none", false},
   limits = {"measure the device's limits first and keep them with the results; takes seconds", false},
 }
-
-local function check_spec(spec)
-  errors.check_keys("experiment", spec or {}, known)
-  for name, kind in pairs(known) do
-    local value, type_, needed = spec and spec[name], kind:match "^(%a+)(!?)$"
-    if value == nil and needed == "!" then errors.raisef("experiment: %s is missing, must be a %s", name, type_) end
-    if value ~= nil and type(value) ~= type_ then
-      errors.raisef("experiment: %s is a %s, must be a %s", name, type(value), type_)
-    end
-  end
-end
 
 -- One table for pah.options, of the experiment's options, its axes and the flags of all.
 local function flags_of(spec, axes)
@@ -92,7 +81,7 @@ end
 -- Flags: one for every option and axis, and -o, --fresh, --rounds, --seed, --quiet, --list, --limits. If every row is an
 -- error, so is the experiment.
 function M.experiment(spec)
-  check_spec(spec)
+  sweep.check_options("experiment", spec, known, {"name", "axes", "run"})
   local declared = axes_of.list("experiment", spec.axes)
   local function about(script) return spec.about or options.about(script) end
   local opt = options.of_script(flags_of(spec, declared), about, {["-o"] = "--out"})

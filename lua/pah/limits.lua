@@ -40,10 +40,14 @@ end
 
 local cpu = {}
 
--- f16, bf16 and fp8 are widened and multiplied in f32: one peak for all.
-function cpu.fma()
+-- f32 and f16 are multiplied in f32. bf16, and fp8, which bf16 holds exactly, may also go by vdpbf16ps, where there is
+-- such an instruction and it is faster.
+function cpu.fma(_, dtype)
   local best = 0
-  for _ = 1, 3 do best = math.max(best, C.pah_measure_fma_flops(0.05)) end
+  for _ = 1, 3 do
+    best = math.max(best, C.pah_measure_fma_flops(0.05))
+    if dtype == "bf16" or dtype:match "^fp8" then best = math.max(best, C.pah_measure_dots_flops(0.05)) end
+  end
   return best
 end
 
@@ -69,9 +73,9 @@ local function module_of(device)
 end
 
 -- Flops of one round of a thread block of 256 threads: two warpgroups x four of 64 x 256 x 16 with wgmma, eight warps
--- x 32 of 16 x 8 x 16 with mma.sync. fp8 takes twice bf16's peak where there is wgmma: its K is twice as long.
-local function tensor_flops(hopper)
-  return hopper and 2 * 4 * 2 * 64 * 256 * 16 or 8 * 32 * 2 * 16 * 8 * 16
+-- x 32 of 16 x 8 x 16 with mma.sync; with fp8 x 32 instead of x 16.
+local function tensor_flops(hopper, fp8)
+  return (fp8 and 2 or 1) * (hopper and 2 * 4 * 2 * 64 * 256 * 16 or 8 * 32 * 2 * 16 * 8 * 16)
 end
 
 function cuda.fma(device, dtype)
@@ -84,11 +88,12 @@ function cuda.fma(device, dtype)
     end)
     return 2 * blocks * 256 * rounds * 16 * 2 / seconds
   end
+  -- Without instructions for fp8 (before sm_89) it is widened, and the peak is that of f16.
+  local fp8 = dtype:match "^fp8" ~= nil and tonumber(info.arch:match "%d+") >= 89
   local seconds = best_time(device, function()
-    module:launch("peak", {grid = {blocks}, block = {256}}, sums, rounds)
+    module:launch(fp8 and "peak_fp8" or "peak", {grid = {blocks}, block = {256}}, sums, rounds)
   end)
-  local flops = blocks * rounds * tensor_flops(info.arch:match "^sm_9" ~= nil) / seconds
-  return dtype:match "^fp8" and 2 * flops or flops
+  return blocks * rounds * tensor_flops(info.arch:match "^sm_9" ~= nil, fp8) / seconds
 end
 
 function cuda.read(device, bytes, block_bytes)
@@ -179,9 +184,7 @@ function M.collect(device)
     read_bytes_per_second = M.read(device), caches = {}, fma_flops_per_second = {f32 = M.fma(device, "f32")},
   }
   t.shuffled_read_bytes_per_second = M.read(device, nil, t.block_bytes)
-  if device.name:match "^cuda" then
-    for _, dtype in ipairs {"bf16", "fp8_e4m3"} do t.fma_flops_per_second[dtype] = M.fma(device, dtype) end
-  end
+  for _, dtype in ipairs {"bf16", "fp8_e4m3"} do t.fma_flops_per_second[dtype] = M.fma(device, dtype) end
   local size = 2 ^ 14
   while size < t.memory_bytes do
     t.caches[#t.caches + 1] = {bytes = size, read_bytes_per_second = M.read(device, size)}

@@ -80,7 +80,8 @@ end
 local function right_column(option)
   local text = option.help
   if option.choices then text = text .. ": " .. table.concat(option.choices, ", ") end
-  if option.kind ~= "boolean" and option.default ~= nil then text = text .. (" [%s]"):format(shown(option.default)) end
+  local default = option.kind ~= "boolean" and option.default ~= nil and shown(option.default) or ""
+  if default ~= "" then text = text .. (" [%s]"):format(default) end
   if option.kind == "boolean" and option.default then text = text .. " [on]" end
   return text
 end

@@ -83,7 +83,7 @@ end
 --- Runs in order, and notes on what could not be read: see results.read.
 function M.read(path)
   local runs, notes = {}, {}
-  with(path, "read", function(db)
+  with(path, "write", function(db) -- what a killed process has left is undone by the next that opens it, a reader too
     if version_of(db) == 0 then return end
     db:run "BEGIN" -- one moment for both tables
     for _, r in ipairs(db:run "SELECT run, header FROM runs ORDER BY rowid") do

@@ -12,25 +12,31 @@ local schema = require "pah.results_schema"
 
 local M = {}
 
--- Option -> the types it may have, "nil" being allowed for all but those that end in "!".
+-- Option -> the type it has.
 local known = {
-  name = "string", axes = "table!", where = "function", run = "function!", store = "string", seed = "number",
+  name = "string", axes = "table", where = "function", run = "function", store = "string", seed = "number",
   rounds = "number", resume = "boolean", fresh = "boolean", on_error = "string", quiet = "boolean", options = "table",
   files = "table", limits = "table", device = "any", setup = "function",
 }
+local needed = {"axes", "run"}
+
+--- Raises unless `opts` has all of `must_have` and every field has the type that `types` gives it.
+function M.check_options(what, opts, types, must_have)
+  errors.check_keys(what, opts or {}, types)
+  for _, name in ipairs(must_have) do
+    if not opts or opts[name] == nil then errors.raisef("%s: %s is missing, must be a %s", what, name, types[name]) end
+  end
+  for name, value in pairs(opts) do
+    if types[name] ~= "any" and type(value) ~= types[name] then
+      errors.raisef("%s: %s is a %s, must be a %s", what, name, type(value), types[name])
+    end
+  end
+end
 
 local function read_options(opts)
-  errors.check_keys("sweep", opts or {}, known)
+  M.check_options("sweep", opts, known, needed)
   local o = {rounds = 1, seed = 1, resume = true, on_error = "row"}
-  for name, kind in pairs(known) do
-    local value = opts and opts[name]
-    local type_, needed = kind:match "^(%a+)(!?)$"
-    if value == nil and needed == "!" then errors.raisef("sweep: %s is missing, must be a %s", name, type_) end
-    if value ~= nil and type_ ~= "any" and type(value) ~= type_ then
-      errors.raisef("sweep: %s is a %s, must be a %s", name, type(value), type_)
-    end
-    if value ~= nil then o[name] = value end
-  end
+  for name, value in pairs(opts) do o[name] = value end
   if o.rounds % 1 ~= 0 or o.rounds < 1 then
     errors.raisef("sweep: rounds is %s, must be a whole number from 1", o.rounds)
   end

@@ -4,6 +4,7 @@
 local binding = require "pah.ffi"
 local errors = require "pah.errors"
 local ffi = require "ffi"
+local gpu_clock = require "pah.gpu_clock"
 
 local C, check = binding.C, binding.check
 
@@ -12,17 +13,24 @@ local M = {}
 -- ---- One measurement ----------------------------------------------------------------------------------------------
 
 local function time_on_host(fn, calls)
+  local faults = C.pah_page_faults()
   local cpu = C.pah_cpu_clock()
   local start = C.pah_clock()
   for _ = 1, calls do fn() end
   local stop = C.pah_clock()
-  return (stop - start) / calls, (stop - start) / calls, (C.pah_cpu_clock() - cpu) / calls
+  cpu = C.pah_cpu_clock() - cpu
+  faults = tonumber(C.pah_page_faults() - faults)
+  return (stop - start) / calls, (stop - start) / calls, cpu / calls, faults / calls
 end
 
 -- The events enclose the calls in the order of the device's work; the host's clock encloses the events and a wait for
--- the whole device, so that work which the events do not see shows as a wall time far above theirs.
+-- the whole device, so that work which the events do not see shows as a wall time far above theirs. The stamps of the
+-- multiprocessors' clock stand outside of both.
 local function time_on_cuda(device)
+  local clock = gpu_clock.of(device)
   return function(fn, calls)
+    local faults = C.pah_page_faults()
+    if clock then clock.start() end
     device:synchronize()
     local cpu = C.pah_cpu_clock()
     local start = C.pah_clock()
@@ -31,12 +39,16 @@ local function time_on_cuda(device)
     local to = device:event()
     device:synchronize()
     local stop = C.pah_clock()
-    return to:since(from) / calls, (stop - start) / calls, (C.pah_cpu_clock() - cpu) / calls
+    cpu = C.pah_cpu_clock() - cpu
+    local hz = clock and clock.stop()
+    faults = tonumber(C.pah_page_faults() - faults)
+    return to:since(from) / calls, (stop - start) / calls, cpu / calls, faults / calls, hz
   end
 end
 
---- A function(fn, calls) that calls fn that often and returns three numbers of seconds for one call: by the device's
---- clock, by the host's, and of the processors (all threads of this process).
+--- A function(fn, calls) that calls fn that often and returns of one call: seconds by the device's clock, by the host's,
+--- and of the processors (all threads of this process); pages of the host touched for the first time; on cuda the rate
+--- of the multiprocessors' clock meanwhile, in Hz (nil: not known).
 function M.of(device)
   local kind = device.name:match "^%a+"
   if kind == "sim" then errors.raise "timer: sim has no time, must be cpu or cuda" end

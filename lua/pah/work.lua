@@ -12,28 +12,35 @@ local M = {}
 -- The host's copy of a tensor as nested tables, or nil.
 local function values(t) return t and t:to("cpu"):totable() end
 
--- Length of q and of k of every sequence.
-local function lengths(args, B)
+--- Length of q and of k of every sequence of a call's arguments, a list of {q=, k=}.
+function M.lengths(args)
   local q, used, cu = args.q, values(args.seqused_k), values(args.cu_seqlens_q)
   local reach = args.seqlen_k or args.block_table.shape[2] * args.k_blocks.shape[2]
   local list = {}
-  for b = 1, B do
+  for b = 1, args.block_table.shape[1] do
     list[b] = {q = cu and cu[b + 1] - cu[b] or #q.shape == 4 and q.shape[3] or 1, k = used and used[b] or reach}
   end
   return list
 end
 
--- Pairs (query, key) that the mask lets see each other in a sequence, and the first and last key that any query sees
--- (0-based; first > last: none).
-local function visible(args, len)
+local no_window = {-1, -1}
+
+--- The first and the last key that query i of a sequence of lengths `len` sees (all 0-based; first > last: none).
+function M.keys_of(args, len, i)
   local offset = args.causal == "top-left" and 0 or len.k - len.q
-  local window = args.window or {-1, -1}
+  local window = args.window or no_window
+  local first, last = 0, len.k - 1
+  if args.causal then last = math.min(last, i + offset) end
+  if window[2] >= 0 then last = math.min(last, i + offset + window[2]) end
+  if window[1] >= 0 then first = math.max(first, i + offset - window[1]) end
+  return first, last
+end
+
+-- Pairs (query, key) that the mask lets see each other in a sequence, and the first and last key that any query sees.
+local function visible(args, len)
   local pairs_, first_of_all, last_of_all = 0, len.k, -1
   for i = 0, len.q - 1 do
-    local first, last = 0, len.k - 1
-    if args.causal then last = math.min(last, i + offset) end
-    if window[2] >= 0 then last = math.min(last, i + offset + window[2]) end
-    if window[1] >= 0 then first = math.max(first, i + offset - window[1]) end
+    local first, last = M.keys_of(args, len, i)
     if first <= last then
       pairs_ = pairs_ + last - first + 1
       first_of_all, last_of_all = math.min(first_of_all, first), math.max(last_of_all, last)
@@ -57,7 +64,7 @@ end
 local function walk(args)
   local table_, block_size = values(args.block_table), args.k_blocks.shape[2]
   local used, pairs_, entries = {}, 0, 0
-  for b, len in ipairs(lengths(args, #table_)) do
+  for b, len in ipairs(M.lengths(args)) do
     local seen, first, last = visible(args, len)
     pairs_ = pairs_ + seen
     if first <= last then
@@ -90,7 +97,7 @@ function M.work(op, args)
   local pairs_, blocks, tokens, entries = walk(args)
   local q, k = args.q, args.k_blocks
   local H, D, Hkv = q.shape[2], q.shape[#q.shape], k.shape[3]
-  local out_dtype = op == "fwd_fp8" and (args.out and args.out.dtype or args.out_dtype or "bf16") or q.dtype
+  local out_dtype = op == "fwd_fp8" and (args.out and args.out.dtype or args.out_dtype or q.dtype) or q.dtype
   local rows = q:numel() / D
   local cache_row = Hkv * D * (size_of(k.dtype) + size_of(args.v_blocks.dtype))
   local bytes = tokens * cache_row + q.nbytes + rows * D * size_of(out_dtype) + 4 * rows + 4 * entries

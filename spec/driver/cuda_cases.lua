@@ -188,6 +188,20 @@ describe("the cuda device", function()
     work()
   end)
 
+  it("takes stamps of the clock around every sample, and measures without them", function()
+    local gpu_clock = require "pah.gpu_clock"
+    local x, module = pah.zeros({32}, {device = cuda}), cuda:compile{text = SOURCE}
+    local calls, launches = 0, tonumber(driver.driver_count "cuLaunchKernel")
+    local r = pah.bench(function()
+      calls = calls + 1
+      module:launch("scale", {block = 32, shared = 128}, x, 2, 32)
+    end, {device = cuda, limits = false, warmup = 0, min_time = 0, max_time = 0.3, min_samples = 3, max_samples = 4,
+      setup = function() end})
+    assert.is_truthy(gpu_clock.of(cuda))
+    assert.is_true(r.n >= 3 and r.page_faults >= 0 and (r.clock_hz == nil or r.clock_hz > 0))
+    assert.is_true(tonumber(driver.driver_count "cuLaunchKernel") - launches >= 3 * calls) -- stamp, call, stamp
+  end)
+
   it("stops waiting for a kernel that does not end, and is lost from then on", function()
     local code = ([[
       local ffi = require "ffi"

@@ -100,6 +100,7 @@ enum { /* CUresult */
        CUDA_ERROR_NOT_READY = 600
 };
 enum { /* CUdevice_attribute */
+       CU_CLOCK_RATE = 13,
        CU_MULTIPROCESSOR_COUNT = 16,
        CU_L2_CACHE_SIZE = 38,
        CU_COMPUTE_CAPABILITY_MAJOR = 75,

@@ -90,6 +90,7 @@ static void fill_info(struct pah_device *dev) {
   info->sms = attribute(s, CU_MULTIPROCESSOR_COUNT);
   info->cache_bytes = attribute(s, CU_L2_CACHE_SIZE);
   info->bytes = (int64_t)bytes;
+  info->clock_hz = (int64_t)attribute(s, CU_CLOCK_RATE) * 1000;
   s->most_shared = attribute(s, CU_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
 }
 

@@ -1,0 +1,242 @@
+-- bench_cheats_spec.lua - pah.bench_attention on ragged queries, fwd_fp8, fp8 caches and backward: what is right is
+-- measured and leaves the arguments as they were; a kernel that cheats in each way is caught. Decode and padded
+-- queries: bench_spec.lua.
+local function refused(message, f, ...)
+  local ok, why = pcall(f, ...)
+  assert.is_false(ok, "is not refused")
+  assert.is_truthy(tostring(why):find(message, 1, true), tostring(why))
+end
+
+local quick = {min_time = 0, max_time = 0.2, max_samples = 6, min_samples = 3, warmup = 0.01, limits = false}
+
+local function with(options)
+  for key, value in pairs(quick) do options[key] = value end
+  return options
+end
+
+-- Arguments of `op` for requests in vLLM's grammar; options: dtype of q and cache, block_table rows that are shared.
+local function problem(op, text, options)
+  options = options or {}
+  local H, Hkv, D, blocks, batch = 4, 2, 64, 40, pah.batch(text, {device = "cpu"})
+  local function random(shape, seed, dtype)
+    return pah.randn(shape, {seed = seed, dtype = dtype or options.dtype or "f32", device = "cpu"})
+  end
+  local args = {k_blocks = random({blocks, 16, Hkv, D}, 2, options.cache), causal = options.causal ~= false,
+    v_blocks = random({blocks, 16, Hkv, D}, 3, options.cache), softcap = options.softcap, window = options.window}
+  if op == "decode" then args.causal = nil end
+  args.block_table, args.seqused_k = pah.block_table{seqlens = batch.seqlens, block_size = 16, num_blocks = blocks,
+    seed = 3, device = "cpu"}
+  if options.share then args.block_table:set(args.block_table:get(1, 1), 2, 1) end
+  if options.ragged or not batch.padded then
+    args.q, args.cu_seqlens_q = random({batch.total_q, H, D}, 1), batch.cu_seqlens_q
+  else
+    args.q = random({#batch.seqlens, H, batch.max_q, D}, 1)
+  end
+  if options.descales then
+    args.k_descale = pah.rand({#batch.seqlens, Hkv}, {low = 0.5, high = 2, seed = 4, device = "cpu"})
+    args.v_descale = pah.rand({#batch.seqlens, Hkv}, {low = 0.5, high = 2, seed = 5, device = "cpu"})
+  end
+  if op == "bwd" then
+    args.out, args.lse = pah.fwd(args)
+    args.dout = random(args.q.shape, 6)
+  end
+  return args
+end
+
+local function hashes(args)
+  local all = {}
+  for name, value in pairs(args) do
+    if type(value) == "table" and value.hash then all[name] = value:hash() end
+  end
+  return all
+end
+
+local cases = {
+  {"a ragged forward", "fwd", "q5s100_q30_q1s64"},
+  {"a ragged forward, bf16, softcap and window", "fwd", "q5s100_q30_q1s64", {dtype = "bf16", softcap = 3,
+    window = {40, 0}}},
+  {"a ragged forward with nothing masked", "fwd", "q5s100_q30_q1s64", {causal = false}},
+  {"a padded forward, top-left", "fwd", "3q20s50", {causal = "top-left"}},
+  {"an fp8 forward", "fwd_fp8", "2q20s50", {dtype = "fp8_e4m3"}},
+  {"a ragged fp8 forward with descales", "fwd_fp8", "q20s50_q33", {dtype = "fp8_e4m3", descales = true}},
+  {"a decode of an fp8 cache with descales", "decode", "3q1s70", {dtype = "bf16", cache = "fp8_e4m3",
+    descales = true}},
+  {"a padded backward", "bwd", "3q20s50"},
+  {"a padded backward, bf16, with nothing masked", "bwd", "2q20s50", {dtype = "bf16", causal = false}},
+  {"a ragged backward with softcap", "bwd", "q5s100_q30_q1s64", {softcap = 2}},
+  {"a ragged backward with a window", "bwd", "q5s100_q30_q1s64", {window = {20, 0}}},
+  {"a backward of sequences that share a block", "bwd", "2q20s50", {share = true}},
+}
+
+describe("pah.bench_attention measures", function()
+  for _, case in ipairs(cases) do
+    local title, op, text, options = unpack(case)
+    it(title, function()
+      local args = problem(op, text, options)
+      local before = hashes(args)
+      local r = pah.bench_attention(op, args, with {})
+      assert.is_true(r.verified and r.median > 0 and r.work.op == op)
+      assert.same(before, hashes(args))
+    end)
+  end
+end)
+
+local outputs = {bwd = {"dq", "dk_blocks", "dv_blocks"}, fwd = {"out", "lse"}, fwd_fp8 = {"out", "lse"}}
+
+-- Calls the operation itself for `calls` calls, and then cheat(args).
+local function after(op, calls, cheat)
+  local n = 0
+  return function(args)
+    n = n + 1
+    if n > calls then return cheat(args) end
+    pah[op](args)
+  end
+end
+
+-- The arguments with other tensors for the results, and these.
+local function elsewhere(op, args)
+  local own, results = {}, {}
+  for key, value in pairs(args) do own[key] = value end
+  for i, name in ipairs(outputs[op]) do
+    own[name] = args[name]:clone()
+    results[i] = own[name]
+  end
+  return own, results
+end
+
+local function put(op, args, results)
+  for i, name in ipairs(outputs[op]) do args[name]:copy(results[i]) end
+end
+
+for _, case in ipairs {{"a ragged forward", "fwd", "q5s100_q30_q9s64"}, {"a backward", "bwd", "3q20s50"},
+  {"a ragged backward", "bwd", "q5s100_q30_q9s64"}, {"an fp8 forward", "fwd_fp8", "3q20s50", {dtype = "fp8_e4m3"}}} do
+  local title, op, text, options = unpack(case)
+  describe("pah.bench_attention catches " .. title, function()
+    local function cheats(message, run)
+      refused(message, pah.bench_attention, op, problem(op, text, options), with {run = run, name = "cheat"})
+    end
+
+    it("that caches its results by pointer", function()
+      local cache = {}
+      cheats("cheat gives another " .. outputs[op][1] .. " for the same problem in another order",
+        after(op, 2, function(args)
+          local key = tostring(args.q:data())
+          if not cache[key] then
+            local own, results = elsewhere(op, args)
+            pah[op](own)
+            cache[key] = results
+          end
+          put(op, args, cache[key])
+        end))
+    end)
+
+    it("that caches its results by the contents of q", function()
+      local cache = {}
+      local function cached(args)
+        local key = args.q:narrow(1, 1, 1):hash()
+        if not cache[key] then
+          local own, results = elsewhere(op, args)
+          pah[op](own)
+          cache[key] = results
+        end
+        put(op, args, cache[key])
+      end
+      if op == "bwd" then -- gradients of blocks must move with them
+        cheats("cheat gives another", after(op, 2, cached))
+      end
+    end)
+
+    it("that leaves half of the keys out", function()
+      local function half(args)
+        local own = {}
+        for key, value in pairs(args) do own[key] = value end
+        own.seqused_k = args.seqused_k:clone()
+        for b = 1, 3 do own.seqused_k:set(math.ceil(args.seqused_k:get(b) / 2), b) end
+        pah[op](own)
+      end
+      cheats("differs from the float64 oracle by", half)
+      cheats("cheat gives another", after(op, 3, half))
+    end)
+
+    it("that does half of the queries and writes 0 for the rest", function()
+      local function half(args)
+        local own, results = elsewhere(op, args)
+        pah[op](own)
+        local first = results[1]
+        local dim = #first.shape == 4 and 3 or 1
+        first:narrow(dim, 1, math.floor(first:size(dim) / 2)):zero()
+        put(op, args, results)
+      end
+      cheats("differs from the float64 oracle by", half)
+      cheats("cheat gives another " .. outputs[op][1], after(op, 3, half))
+    end)
+
+    it("that leaves results unwritten", function()
+      for i, name in ipairs(outputs[op]) do
+        local function some(args)
+          local own, results = elsewhere(op, args)
+          pah[op](own)
+          for k, other in ipairs(outputs[op]) do
+            if k ~= i then args[other]:copy(results[k]) end
+          end
+          args[name]:narrow(1, 1, 1):copy(results[i]:narrow(1, 1, 1))
+        end
+        cheats(("elements of %s unwritten (or wrote NaN)"):format(name), some)
+        cheats("unwritten (or wrote NaN) when it returned", after(op, 3, some))
+      end
+    end)
+
+    it("that writes late", function()
+      local waiting
+      cheats("when it returned", after(op, 2, function(args)
+        local own, results = elsewhere(op, args)
+        pah[op](own)
+        waiting = waiting or results
+        for _, name in ipairs(outputs[op]) do args[name]:fill(0 / 0) end
+      end))
+    end)
+
+    it("that changes its inputs", function()
+      local names = {"q", "block_table", "seqused_k"}
+      if op == "bwd" then names = {"q", "dout", "out", "lse", "block_table"} end
+      if text:find "_" then names[#names + 1] = "cu_seqlens_q" end
+      for _, name in ipairs(names) do
+        local function spoil(args)
+          pah[op](args)
+          args[name]:narrow(1, 1, 1):fill(name == "block_table" and 39 or 1)
+        end
+        cheats("cheat changes its inputs: " .. name, after(op, 0, spoil))
+        cheats("cheat changes its inputs: " .. name, after(op, 3, spoil))
+      end
+      cheats("cheat changes its inputs: v_blocks", after(op, 0, function(args)
+        pah[op](args)
+        args.v_blocks:narrow(1, 1, 1):fill(1)
+      end))
+    end)
+  end)
+end
+
+describe("pah.bench_attention catches a backward", function()
+  local function cheats(message, spoil)
+    refused(message, pah.bench_attention, "bwd", problem("bwd", "2q20s50"), with {name = "cheat", run = function(args)
+      pah.bwd(args)
+      spoil(args)
+    end})
+  end
+
+  it("that leaves out the gradients of keys", function()
+    cheats("an element of dk_blocks (sequence", function(args) args.dk_blocks:zero() end)
+    cheats("an element of dv_blocks (sequence", function(args) args.dv_blocks:zero() end)
+  end)
+
+  it("that writes gradients of blocks that no sequence uses", function()
+    cheats("which no sequence uses) differs", function(args)
+      local used, free = {}, nil
+      for _, row in ipairs(args.block_table:totable()) do
+        for _, id in ipairs(row) do used[id] = true end
+      end
+      for id = 0, 39 do free = free or not used[id] and id + 1 end
+      args.dk_blocks:narrow(1, free, 1):fill(1e-6)
+    end)
+  end)
+end)
