@@ -185,11 +185,13 @@ function builders.heat(plan, picture)
   for _, p in ipairs(plan.points) do low, high = math.min(low, p.v), math.max(high, p.v) end
   local unit = units.scale(plan.metric.kind, high)
   local log = low > 0 and high / low > 20
-  local heat = {x = {}, y = {}, cells = {}, levels = LEVELS, log = log, unit = unit[2], 
-    low_text = units.text(plan.metric.kind, low, 3), high_text = units.text(plan.metric.kind, high, 3), label = text.line(plan.metric.label)}
+  local heat = {x = {}, y = {}, cells = {}, levels = LEVELS, log = log, unit = unit[2],
+    low_text = units.text(plan.metric.kind, low, 3), high_text = units.text(plan.metric.kind, high, 3),
+    label = text.line(plan.metric.label)}
   for _, axis in ipairs {x, y} do
     if #axis.values > MOST_CELLS then
-      table.insert(picture.notes, ("the first %d of %d values of %s"):format(MOST_CELLS, #axis.values, text.line(axis.name)))
+      local said = ("the first %d of %d values of %s"):format(MOST_CELLS, #axis.values, axis.name)
+      table.insert(picture.notes, text.line(said))
     end
   end
   for i = 1, math.min(MOST_CELLS, #x.values) do heat.x[i] = text.line(units.axis_value(x.values[i])) end
@@ -199,7 +201,8 @@ function builders.heat(plan, picture)
   for _, p in ipairs(plan.points) do
     local i, j = x.at[p.axes[x.name]], y.at[p.axes[y.name]]
     local row = heat.cells[j] or {} -- beyond the last one: not shown
-    local part = high > low and (log and math.log(p.v / low) / math.log(high / low) or (p.v - low) / (high - low)) or 0.5
+    local part = 0.5
+    if high > low then part = log and math.log(p.v / low) / math.log(high / low) or (p.v - low) / (high - low) end
     row[i] = {v = p.v / unit[1], level = math.min(LEVELS, 1 + math.floor(part * LEVELS)),
       text = units.short(p.v / unit[1], 3)}
   end
@@ -224,8 +227,8 @@ function builders.samples(plan, picture)
   local series = {name = "samples", points = {}}
   for i, s in ipairs(r.samples) do series.points[i] = {x = i, y = s / f, low = s / f, high = s / f} end
   picture.series[1] = series
-  picture.lines[1] = {name = ("median %s [%s, %s]"):format(units.text("s", r.median), units.text("s", r.low or r.median),
-    units.text("s", r.high or r.median)),
+  local function said(seconds) return units.text("s", seconds or r.median) end
+  picture.lines[1] = {name = ("median %s [%s, %s]"):format(said(r.median), said(r.low), said(r.high)),
     points = {{x = 0, y = r.median / f}, {x = #r.samples + 1, y = r.median / f}}}
   picture.band = r.low and {low = r.low / f, high = r.high / f}
   local key = point.rows[1].key or r.name
