@@ -28,4 +28,4 @@ need() {
 # libsqlite3-0 is opened for results in .db files.
 BUILD_PACKAGES="gcc g++ binutils libc6-dev make autoconf automake pkg-config libluajit-5.1-dev libluajit-5.1-2 libedit-dev libsqlite3-0"
 # What the specs and the checks of the sources use besides.
-TEST_PACKAGES="sqlite3 lua-busted lua-check clang clang-format libomp-dev tmux mandoc"
+TEST_PACKAGES="sqlite3 lua-busted lua-check clang clang-format libomp-dev tmux mandoc gnuplot-nox"
