@@ -160,12 +160,28 @@ local function print_notes(rows)
   end
 end
 
-local function run(opt)
-  if #opt.batch == 0 and opt.full and opt.quick then return complain "--full and --quick are both given" end
-  local device = devices.get(opt.device)
-  local length = opt.full and "full" or opt.quick and "quick" or "standard"
+-- The sizes asked for, or nil and what is wrong with them.
+local function sizes_of(opt, device)
   local sizes = bench_table.sizes(device)
-  for name in pairs(sizes) do sizes[name] = opt[name] or sizes[name] end
+  for _, name in ipairs {"heads", "kv_heads", "head_dim"} do
+    sizes[name] = opt[name] or sizes[name]
+    if sizes[name] < 1 then
+      return nil, ("--%s is %d, must be at least 1"):format((name:gsub("_", "-")), sizes[name])
+    end
+  end
+  if sizes.heads % sizes.kv_heads ~= 0 then
+    return nil, ("--heads is %d, must be a multiple of --kv-heads, %d"):format(sizes.heads, sizes.kv_heads)
+  end
+  return sizes
+end
+
+local function run(opt)
+  if opt.full and opt.quick then return complain "--full and --quick are both given" end
+  local known, device = pcall(devices.get, opt.device)
+  if not known then return complain(device) end
+  local length = opt.full and "full" or opt.quick and "quick" or "standard"
+  local sizes, why = sizes_of(opt, device)
+  if not sizes then return complain(why) end
   local ok, points, keys = pcall(function()
     return filtered(#opt.batch > 0 and points_of_batches(opt) or points_of_table(opt, device, length), opt.filter)
   end)
@@ -188,7 +204,7 @@ end
 
 return {
   usage = "[--full] [--batch 8q1s1k,2q2k_32q1s1k] [-o RESULTS.db] [options]",
-  about = "measure attention on this device: a standard table with the fraction of the limit, or batches of one's own",
+  about = "measure attention: a standard table beside the limits of the device, or batches of one's own",
   text = [=[
 Without --batch a standard table for the device: decode, prefill, new tokens behind others, a mixed batch, backward;
 --op, --dtype, --block-size and --cold then leave only those of its rows. A batch is in vLLM's grammar,
@@ -202,7 +218,7 @@ another order. Exit code 1: a call failed. doc/measuring.md defines all figures.
     block_size = {"tokens of a block", {}, type = "whole"}, cold = {"with caches flushed before each call", false},
     heads = {"query heads [32; sim: 4]", type = "whole"}, kv_heads = {"key/value heads [8; sim: 2]", type = "whole"},
     head_dim = {"elements of a head [128; sim: 64]", type = "whole"},
-    full = {"more rows, measured longer: some ten minutes", false}, quick = {"few rows, measured shortly", false},
+    full = {"more rows, measured longer: some minutes", false}, quick = {"few rows, measured shortly", false},
     filter = {"only rows whose key has this text, such as dtype=bf16", ""},
     out = {"results file that the rows are stored in, .db or .jsonl", short = "o"}, json = {"print JSON", false},
     quiet = {"no progress and no notes", false},
