@@ -104,6 +104,7 @@ function M.parse(axis, text)
     local why = add_part(list, type(axis.values[1]), part, axis.choices)
     if why then return nil, why end
   end
+  if #list == 0 then return nil, ('"%s" names no value'):format(text) end
   local double = twice(list)
   if double ~= nil then return nil, ('"%s" names %s twice'):format(text, tostring(double)) end
   return list

@@ -211,17 +211,30 @@ end
 --- Returns the values by name, and the other words at [1], [2], ...; --help prints the list and ends the program.
 function M.options(spec)
   if type(spec) ~= "table" then errors.raisef("options: is a %s, must be a table", type(spec)) end
-  local words = arg or {}
-  if package.loaded["busted.runner"] then words = {} end -- those of a test run are busted's
-  local opt, why = M.parse(spec, words)
+  return M.of_script(spec, M.about)
+end
+
+-- The words of the script's command line; none in a test run, where they are busted's.
+local function script_words() return package.loaded["busted.runner"] and {} or arg or {} end
+
+--- Ends the script for a wrong command line: what is wrong, on stderr, and code 2.
+function M.refuse(why)
+  io.stderr:write(script_words()[0] or "SCRIPT", ": ", why, "\nhint: --help lists the options\n")
+  os.exit(2, true)
+end
+
+--- The options of the running script by `spec`, as pah.options gives them. about(script) is the sentence of --help;
+--- `short` are words that stand for others, such as {["-o"] = "--out"}.
+function M.of_script(spec, about, short)
+  local words = script_words()
   local script = words[0] or "SCRIPT"
-  if not opt then
-    io.stderr:write(script, ": ", why, "\nhint: --help lists the options\n")
-    os.exit(2, true)
-  end
+  local long = {}
+  for i, word in ipairs(words) do long[i] = short and short[word] or word end
+  local opt, why = M.parse(spec, long)
+  if not opt then M.refuse(why) end
   if opt.help then
-    local about = M.about(script)
-    io.stdout:write("usage: pah ", script, " [options]\n", about and about .. ".\n" or "")
+    local sentence = about(script)
+    io.stdout:write("usage: pah ", script, " [options]\n", sentence and sentence .. ".\n" or "")
     io.stdout:write("\noptions:\n", M.help(spec))
     os.exit(0, true)
   end

@@ -83,7 +83,7 @@ end
 --- Runs in order, and notes on what could not be read: see results.read.
 function M.read(path)
   local runs, notes = {}, {}
-  with(path, "read", function(db)
+  with(path, "write", function(db) -- what a killed process has left is undone by the next that opens it, a reader too
     if version_of(db) == 0 then return end
     db:run "BEGIN" -- one moment for both tables
     for _, r in ipairs(db:run "SELECT run, header FROM runs ORDER BY rowid") do
@@ -113,6 +113,9 @@ Store.__index = Store
 
 --- Begins a run: its header is in the file when this returns. Returns what results.lua makes a store of.
 function M.begin(path, header)
+  local file, why = io.open(path, "ab") -- whose words are clearer than SQLite's when that cannot be
+  if not file then errors.raise("results: " .. why) end
+  file:close()
   local db = with(path, "create", function(db)
     version_of(db) -- before anything is changed
     settings(db)

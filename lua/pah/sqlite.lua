@@ -42,14 +42,15 @@ local library
 
 local function open_library()
   if library then return library end
-  local names = {os.getenv "PAH_LIBSQLITE", "libsqlite3.so.0", "libsqlite3.so"}
-  for i = 1, 3 do
-    local ok, found = pcall(ffi.load, names[i] or "")
-    if names[i] and ok then
+  local asked = os.getenv "PAH_LIBSQLITE"
+  for _, name in ipairs(asked and asked ~= "" and {asked} or {"libsqlite3.so.0", "libsqlite3.so"}) do
+    local ok, found = pcall(ffi.load, name)
+    if ok then
       library = found
       return library
     end
   end
+  if asked then errors.raisef("results: PAH_LIBSQLITE is %s, which is no library that can be opened", asked) end
   errors.raise "results: SQLite is not installed: `apt install libsqlite3-0`, or name the file .jsonl"
 end
 
@@ -65,13 +66,15 @@ local explained = {
   [8] = "it or its folder cannot be written",
   [13] = "the disk is full",
   [14] = "the file or its folder cannot be opened",
+  [776] = "a process was killed while it wrote, and the file or its folder cannot be written to undo that",
   [26] = "it is no SQLite database",
 }
 
 local function text_of(lib, db, code)
   local words = ffi.string(lib.sqlite3_errmsg(db))
   local number = lib.sqlite3_system_errno(db)
-  local meaning, of_system = explained[code % 256], code % 256 == 10 or code % 256 == 14
+  local meaning = explained[lib.sqlite3_extended_errcode(db)] or explained[code % 256]
+  local of_system = code % 256 == 10 or code % 256 == 14
   local system = of_system and number ~= 0 and ffi.string(ffi.C.strerror(number)) or nil
   return (meaning and meaning .. " (" .. words .. ")" or words) .. (system and ": " .. system or "")
 end
@@ -85,7 +88,7 @@ local function check(self, code)
   if code ~= 0 then fail(self, code) end
 end
 
---- Opens a database: mode is "read", "write" (it must be there) or "create".
+--- Opens a database: mode is "read", "write" (it must be there; a file that cannot be written is read) or "create".
 function M.open(path, mode)
   local lib = open_library()
   local self = setmetatable({path = path, lib = lib, statements = {}}, Database)

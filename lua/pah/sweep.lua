@@ -12,26 +12,34 @@ local schema = require "pah.results_schema"
 
 local M = {}
 
--- Option -> the types it may have, "nil" being allowed for all but those that end in "!".
+-- Option -> the type it has.
 local known = {
-  name = "string", axes = "table!", where = "function", run = "function!", store = "string", seed = "number",
+  name = "string", axes = "table", where = "function", run = "function", store = "string", seed = "number",
   rounds = "number", resume = "boolean", fresh = "boolean", on_error = "string", quiet = "boolean", options = "table",
-  files = "table", limits = "table", device = "any",
+  files = "table", limits = "table", device = "any", setup = "function",
 }
+local needed = {"axes", "run"}
+
+--- Raises unless `opts` has all of `must_have` and every field has the type that `types` gives it.
+function M.check_options(what, opts, types, must_have)
+  errors.check_keys(what, opts or {}, types)
+  for _, name in ipairs(must_have) do
+    if not opts or opts[name] == nil then errors.raisef("%s: %s is missing, must be a %s", what, name, types[name]) end
+  end
+  for name, value in pairs(opts) do
+    if types[name] ~= "any" and type(value) ~= types[name] then
+      errors.raisef("%s: %s is a %s, must be a %s", what, name, type(value), types[name])
+    end
+  end
+end
 
 local function read_options(opts)
-  errors.check_keys("sweep", opts or {}, known)
+  M.check_options("sweep", opts, known, needed)
   local o = {rounds = 1, seed = 1, resume = true, on_error = "row"}
-  for name, kind in pairs(known) do
-    local value = opts and opts[name]
-    local type_, needed = kind:match "^(%a+)(!?)$"
-    if value == nil and needed == "!" then errors.raisef("sweep: %s is missing, must be a %s", name, type_) end
-    if value ~= nil and type_ ~= "any" and type(value) ~= type_ then
-      errors.raisef("sweep: %s is a %s, must be a %s", name, type(value), type_)
-    end
-    if value ~= nil then o[name] = value end
+  for name, value in pairs(opts) do o[name] = value end
+  if o.rounds % 1 ~= 0 or o.rounds < 1 then
+    errors.raisef("sweep: rounds is %s, must be a whole number from 1", o.rounds)
   end
-  if o.rounds % 1 ~= 0 or o.rounds < 1 then errors.raisef("sweep: rounds is %s, must be a whole number from 1", o.rounds) end
   if o.seed % 1 ~= 0 or math.abs(o.seed) >= 2 ^ 31 then
     errors.raisef("sweep: seed is %s, must be a whole number", o.seed)
   end
@@ -78,11 +86,14 @@ local function take(row, value)
   end
 end
 
--- The message of an error and the first frames of its traceback.
+-- The message of an error and its traceback from there to the point's function, eight lines at most.
 local function short_traceback(e)
   local text, lines = require("pah.interpreter").traceback(e, 3), {}
-  for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
-  return table.concat(lines, "\n", 1, math.min(#lines, 8))
+  for line in text:gmatch "[^\n]+" do
+    if line:find("/pah/sweep.lua:", 1, true) or #lines == 8 then break end
+    lines[#lines + 1] = line
+  end
+  return table.concat(lines, "\n")
 end
 
 -- Measures a point: its row, or an error that ends the sweep (Ctrl-C).
@@ -155,6 +166,7 @@ end
 
 -- Measures what is in `todo`; each row goes to keep(row) at once.
 local function measure_all(o, todo, bar, keep)
+  if todo[1] and o.setup then o.setup() end
   for _, item in ipairs(todo) do
     local point, round = item[1], item[2]
     bar:draw(point.key)
@@ -181,7 +193,7 @@ end
 -- table of values with one among them, or nothing); store (results file; without it nothing is kept); rounds (1); seed
 -- (of the order, 1); resume (true: rows that the last run of this name has are not measured again); fresh (a new run);
 -- on_error ("row", or "stop"); quiet; options, files (what else the numbers depend on: a change is refused); limits (of
--- limits.collect, for the header); device.
+-- limits.collect, for the header); device; setup (called before the first point, unless all rows are there).
 function M.sweep(opts)
   local o = read_options(opts)
   local points = axes_of.points("sweep", o.axes, o.where)

@@ -1,0 +1,345 @@
+-- results_spec.lua - results files: the same content in both formats, two writers, unfinished lines, full disks, files
+-- that are none. Sweeps that are killed stand in sweep_spec.lua.
+local child = require "spec.support.child"
+local schema = require "pah.results_schema"
+
+local folder = child.folder()
+local formats = {"jsonl"}
+if require("pah.sqlite").usable() then formats[2] = "db" end
+
+local function refused(message, f, ...)
+  local ok, why = pcall(f, ...)
+  assert.is_false(ok, "is not refused")
+  assert.is_truthy(tostring(why):find(message, 1, true), tostring(why))
+end
+
+local count = 0
+local function new_path(format)
+  count = count + 1
+  return ("%s/%d.%s"):format(folder, count, format)
+end
+
+local axes = {{name = "size", values = {16, 32, 0.1}}, {name = "dtype", values = {"f32", "bf16"}}}
+
+local function header() return {name = "spec", axes = axes, seed = 7, options = {batch = 3}} end
+
+local rows = {
+  {index = 1, round = 1, axes = {size = 16, dtype = "f32"}, seconds = 0.1, measured_at = "2026-11-25T20:40:05Z",
+    result = {median = 1 / 3, low = 0.3, high = 0.4, n = 3, samples = {1 / 3, 5e-324, 1.7976931348623157e308},
+      notes = {"a", "b"}, cold = false, work = {pairs = 10}, bytes_per_second = 2 ^ 60},
+    values = {err = 1e-9, ok = true, text = 'quote " and \\ and \n and \1 and \xc3\xa9', big = 2 ^ 53, minus = -0.5}},
+  {index = 2, round = 2, axes = {size = 16, dtype = "bf16"}, error = "line 1\nline 2",
+    measured_at = "2026-11-25T20:40:06Z"},
+  {index = 6, round = 1, axes = {size = 0.1, dtype = "bf16"}, measured_at = "2026-11-25T20:40:07Z",
+    values = {none = 0 / 0, plus = math.huge, minus = -math.huge}},
+}
+
+local function fill(path)
+  local store = pah.results.open(path, header())
+  for _, row in ipairs(rows) do store:add(row) end
+  store:close()
+  return store.run
+end
+
+describe("a results file", function()
+  local content = {}
+
+  for _, format in ipairs(formats) do
+    it("holds what was put in: " .. format, function()
+      local path = new_path(format)
+      local id = fill(path)
+      local file = pah.results.read(path)
+      assert.equal(format == "db" and "sqlite" or "jsonl", file.format)
+      assert.same({}, file.notes)
+      assert.equal(1, #file.runs)
+      local run = file.runs[1]
+      assert.equal(id, run.id)
+      assert.is_truthy(id:match "^%d%d%d%d%d%d%d%dT%d%d%d%d%d%d%-%x%x%x%x%x%x%x%x$")
+      assert.equal(3, #run.rows)
+      assert.same(rows[1].result, run.rows[1].result)
+      assert.same(rows[1].values, run.rows[1].values)
+      assert.equal("size=16 dtype=f32", run.rows[1].key)
+      assert.equal("size=0.1 dtype=bf16", run.rows[3].key)
+      assert.equal("error", run.rows[2].status)
+      assert.equal("line 1\nline 2", run.rows[2].error)
+      assert.is_nil(run.rows[2].result)
+      local v = run.rows[3].values
+      assert.is_true(v.none ~= v.none and v.plus == math.huge and v.minus == -math.huge)
+      local h = run.header
+      assert.same({schema.version, id, "spec", "cpu", 7}, {h.schema, h.run, h.name, h.device, h.seed})
+      assert.same({batch = 3}, h.options)
+      assert.same(axes, h.axes)
+      assert.is_truthy(h.started:match "^%d+%-%d+%-%d+T%d+:%d+:%d+Z$")
+      assert.is_truthy(h.host.cpu ~= "" and h.host.threads >= 1 and h.host.kernel and h.host.name)
+      assert.is_truthy(h.pah.version == pah.version and #h.pah.program_sha256 == 64 and h.compiler:match "^%a+ ?%d*")
+      h.run, h.started, h.host.load, h.host.mhz = nil, nil, nil, nil
+      run.rows[3].values = nil -- NaN is not the same as itself
+      content[format] = {header = h, rows = run.rows}
+    end)
+  end
+
+  it("holds the same in both formats", function()
+    if #formats == 1 then return pending "SQLite is not installed" end
+    assert.same(content.jsonl, content.db)
+  end)
+
+  for _, format in ipairs(formats) do
+    it("holds several runs, in order of their start: " .. format, function()
+      local path = new_path(format)
+      local first = fill(path)
+      local late = header()
+      late.started = "2000-01-01T00:00:00Z"
+      pah.results.open(path, late):close()
+      local runs = pah.results.read(path).runs
+      assert.equal(2, #runs)
+      assert.equal(first, runs[2].id)
+      assert.equal(0, #runs[1].rows)
+    end)
+
+    it("is written by two processes at once: " .. format, function()
+      local path = new_path(format)
+      child.write(folder .. "/writer.lua", [[
+        local store = pah.results.open(arg[1], {name = arg[2]})
+        for i = 1, 60 do store:add{index = i, values = {text = (arg[2]):rep(3000)}} end
+        store:close()]])
+      local _, err, code = child.run(folder, ("writer.lua %s a & pid=$!; %s writer.lua %s b; one=$?; wait $pid && exit $one")
+        :format(path, child.quoted(require("pah.host").exe), path))
+      assert.equal(0, code, err)
+      local file = pah.results.read(path)
+      assert.same({}, file.notes)
+      assert.equal(2, #file.runs)
+      for _, run in ipairs(file.runs) do
+        assert.equal(60, #run.rows)
+        for i, row in ipairs(run.rows) do
+          assert.is_true(row.index == i and row.values.text == run.header.name:rep(3000))
+        end
+      end
+    end)
+
+    it("goes on with a run, which has one writer at a time: " .. format, function()
+      local path = new_path(format)
+      local store, had = pah.results.resume(path, header())
+      assert.same({}, had)
+      store:add(rows[1])
+      refused("is being measured by another process", pah.results.resume, path, header())
+      store:close()
+      store:close()
+      refused("is closed", store.add, store, rows[2])
+      local again, have = pah.results.resume(path, header())
+      assert.equal(store.run, again.run)
+      assert.equal(1, #have)
+      assert.same(rows[1].result, have[1].result)
+      again:add(rows[2])
+      again:close()
+      assert.equal(2, #pah.results.read(path).runs[1].rows)
+    end)
+
+    it("names what has changed since: " .. format, function()
+      local path = new_path(format)
+      fill(path)
+      local function change(field, value, message)
+        local h = header()
+        h[field] = value
+        refused(message, pah.results.resume, path, h)
+      end
+      change("seed", 8, "seed was 7 and is 8")
+      change("options", {batch = 4}, 'options was {"batch":3} and is {"batch":4}')
+      change("axes", {axes[2], axes[1]}, "the axes stand in another order")
+      change("axes", {axes[1]}, "axis dtype is gone")
+      change("axes", {axes[1], axes[2], {name = "x", values = {1}}}, "axis x is new")
+      change("axes", {{name = "size", values = {16}}, axes[2]}, "axis size was [16,32,0.1] and is [16]")
+      change("script_sha256", "ff", "the script has changed")
+      local other = header()
+      other.name = "another"
+      local store, had = pah.results.resume(path, other)
+      store:close()
+      assert.same({}, had)
+    end)
+
+    it("refuses a newer schema and what is no results file: " .. format, function()
+      local path = new_path(format)
+      child.write(path, "some text\n")
+      local before = child.read(path)
+      refused("is no", pah.results.read, path)
+      refused("is no", pah.results.open, path, header())
+      assert.equal(before, child.read(path))
+      assert(os.execute(("mkdir %s/d%s.%s"):format(folder, format, format)) == 0)
+      refused("is a folder", pah.results.open, ("%s/d%s.%s"):format(folder, format, format), header())
+      refused("is a folder", pah.results.read, ("%s/d%s.%s"):format(folder, format, format))
+      refused("No such file", pah.results.read, ("%s/none.%s"):format(folder, format))
+      refused("No such file", pah.results.open, ("%s/none/x.%s"):format(folder, format), header())
+      refused("ermission denied", pah.results.open, "/sys/x." .. format, header()) -- for root too
+      if format == "jsonl" then
+        child.write(path, '{"schema":2,"run":"x"}\n')
+      else
+        os.remove(path)
+        fill(path)
+        local db = require("pah.sqlite").open(path, "write")
+        db:run "PRAGMA user_version = 2"
+        db:close()
+      end
+      refused("has schema 2, written by a newer pah; this one knows 1", pah.results.read, path)
+      refused("has schema 2", pah.results.resume, path, header())
+    end)
+
+    it("keeps what it held when the disk is full: " .. format, function()
+      local path = new_path(format)
+      child.write(folder .. "/full.lua", [[
+        local store = pah.results.open(arg[1], {name = "full"})
+        for i = 1, 100 do store:add{index = i, values = {text = ("x"):rep(3000)}} end]])
+      local _, err, code = child.run(folder, "full.lua " .. path, "trap '' XFSZ; ulimit -f 100;")
+      assert.equal(1, code)
+      assert.is_truthy(err:find(path, 1, true) and err:find "File too large" or err:find "disk", err)
+      assert.is_truthy(err:find "full.lua:2", err)
+      local file = pah.results.read(path)
+      local n = #file.runs[1].rows
+      assert.is_true(n >= 3 and n < 100, tostring(n))
+      assert.same({}, file.notes)
+      for i, row in ipairs(file.runs[1].rows) do assert.is_true(row.index == i and #row.values.text == 3000) end
+    end)
+
+    it("checks a row before it is written: " .. format, function()
+      local path = new_path(format)
+      local store = pah.results.open(path, header())
+      refused("a row is a number", store.add, store, 3)
+      refused('unknown option "indx", did you mean "index"?', store.add, store, {indx = 3})
+      refused("index is 0, must be a whole number from 1", store.add, store, {index = 0})
+      refused("values.f is a function", store.add, store, {index = 1, values = {f = print}})
+      refused("values.t is a table, must be a number, string or boolean", store.add, store,
+        {index = 1, values = {t = {}}})
+      refused("result has the key", store.add, store, {index = 1, result = {[3] = 1, [1] = 2}})
+      refused("status is bad", store.add, store, {index = 1, status = "bad"})
+      store:close()
+      assert.equal(0, #pah.results.read(path).runs[1].rows)
+      refused('unknown option "nme", did you mean "name"?', pah.results.open, path, {nme = "x"})
+      refused("must end in .db, .sqlite or .jsonl", pah.results.open, folder .. "/x.txt", header())
+    end)
+  end
+end)
+
+describe("JSON lines", function()
+  -- A file of three rows, cut so that its last line lacks `missing` bytes.
+  local function torn(missing)
+    local path = new_path "jsonl"
+    fill(path)
+    local text = child.read(path)
+    child.write(path, text:sub(1, #text - missing))
+    return path, text
+  end
+
+  it("report an unfinished last line, and mend it when they are gone on with", function()
+    for _, missing in ipairs {2, 30, 100} do
+      local path = torn(missing)
+      local file = pah.results.read(path)
+      assert.equal(2, #file.runs[1].rows)
+      assert.is_truthy(file.notes[1]:find("the last line is not finished", 1, true))
+      child.write(folder .. "/mend.lua", [[
+        local axes = {{name = "size", values = {16, 32, 0.1}}, {name = "dtype", values = {"f32", "bf16"}}}
+        local run = pah.results.read(arg[1]).runs[1]
+        local store = pah.results.open(arg[1], {name = "next"})
+        store:close()]])
+      local _, err, code = child.run(folder, "mend.lua " .. path)
+      assert.equal(0, code, err)
+      assert.is_truthy(err:find "%d+ bytes of an unfinished line, left by a killed process, were cut off", err)
+      file = pah.results.read(path)
+      assert.same({}, file.notes)
+      assert.equal(2, #file.runs[1].rows)
+      assert.equal(2, #file.runs)
+    end
+  end)
+
+  it("keep a last row that lacks nothing but its newline", function()
+    local path, text = torn(1)
+    assert.equal(3, #pah.results.read(path).runs[1].rows)
+    pah.results.open(path, {name = "next"}):close()
+    assert.equal(text, child.read(path):sub(1, #text))
+    local file = pah.results.read(path)
+    assert.same({}, file.notes)
+    assert.equal(2, #file.runs)
+  end)
+
+  it("are begun anew over an unfinished header", function()
+    local path = new_path "jsonl"
+    child.write(path, '{"schema":1,"run":"2026')
+    assert.same({}, pah.results.read(path).runs)
+    pah.results.open(path, header()):close()
+    assert.equal(1, #pah.results.read(path).runs)
+  end)
+
+  it("leave out what cannot be read and say so", function()
+    local path = new_path "jsonl"
+    fill(path)
+    local lines = {}
+    for line in io.lines(path) do lines[#lines + 1] = line end
+    lines[3] = lines[3]:sub(1, 40)
+    lines[5] = '{"run":"other","index":1,"round":1}'
+    lines[6] = lines[2]
+    child.write(path, table.concat(lines, "\n") .. "\n")
+    local file = pah.results.read(path)
+    assert.equal(2, #file.runs[1].rows) -- the second of two rows of a point is not counted either
+    assert.equal(2, #file.notes)
+    assert.is_truthy(file.notes[1]:find "line 3 is left out" and file.notes[2]:find "no header names its run, other")
+  end)
+end)
+
+describe("an SQLite file", function()
+  if #formats == 1 then return end
+
+  it("is read by SQL", function()
+    local path = new_path "db"
+    fill(path)
+    local db = require("pah.sqlite").open(path, "read")
+    local found = db:run [[SELECT name, key, median, gb_per_second, json_extract(extras, '$.err') FROM results
+      WHERE status = 'ok' AND json_extract(extras, '$.err') IS NOT NULL]]
+    assert.same({{n = 5, "spec", "size=16 dtype=f32", 1 / 3, 2 ^ 60 / 1e9, 1e-9}}, found)
+    assert.same({{n = 2, "format", "pah results"}, {n = 2, "version", schema.version}}, db:run "SELECT * FROM schema")
+    assert.equal("ok", db:run("PRAGMA integrity_check")[1][1])
+    assert.equal(24, db:run("SELECT length(samples) FROM rows WHERE samples IS NOT NULL")[1][1])
+    db:close()
+    refused("is closed", db.run, db, "SELECT 1")
+  end)
+
+  it("takes a row once", function()
+    local store = pah.results.open(new_path "db", header())
+    store:add(rows[1])
+    refused("UNIQUE constraint failed", store.add, store, rows[1])
+    store:add(rows[2])
+    store:close()
+  end)
+
+  it("says how to get the library", function()
+    child.write(folder .. "/none.lua", [[
+      local load = require("ffi").load
+      require("ffi").load = function(name) return load("no-" .. name) end
+      print(pcall(pah.results.open, "x.db", {}))]])
+    assert.is_truthy(child.run(folder, "none.lua"):find "SQLite is not installed: `apt install libsqlite3%-0`")
+    assert.is_truthy(child.run(folder, "none.lua", "PAH_LIBSQLITE=/nowhere/lib.so"):find "PAH_LIBSQLITE is /nowhere")
+  end)
+
+  it("refuses a database of others", function()
+    local path = new_path "db"
+    local db = require("pah.sqlite").open(path, "create")
+    db:run "CREATE TABLE t (x)"
+    db:close()
+    refused("is an SQLite database, but not one of pah", pah.results.read, path)
+    refused("is an SQLite database, but not one of pah", pah.results.open, path, header())
+  end)
+end)
+
+describe("the hash of a script", function()
+  it("is SHA-256", function()
+    local C, ffi = require("pah.ffi").C, require "ffi"
+    local known = { -- of FIPS 180-4's examples, and by sha256sum
+      [""] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+      abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+      abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq =
+        "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1",
+      [("a"):rep(1000000)] = "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0",
+    }
+    for text, want in pairs(known) do
+      local hex = ffi.new "char[65]"
+      C.pah_sha256(text, #text, hex)
+      assert.equal(want, ffi.string(hex))
+    end
+  end)
+end)

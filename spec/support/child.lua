@@ -1,0 +1,40 @@
+-- child.lua - scripts that specs run in a process of its own, in a folder of their own: to kill them, to take their disk
+-- away, to see what they print.
+local host = require "pah.host"
+
+local M = {}
+
+--- A word for the shell.
+function M.quoted(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
+
+--- A new folder.
+function M.folder()
+  local folder = os.tmpname()
+  os.remove(folder)
+  assert(os.execute("mkdir " .. folder) == 0)
+  return folder
+end
+
+function M.write(path, text)
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+end
+
+function M.read(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+--- Runs `pah WORDS` by the shell in a folder; `before` stands before the program: "timeout 1", "ulimit -f 1;". Returns
+--- stdout, stderr and the exit code (128 + n for signal n).
+function M.run(folder, words, before)
+  local status = os.execute(("cd %s && { env -u LUA_INIT PAH_DEVICE=cpu sh -c %s; } >out 2>err"):format(M.quoted(folder),
+    M.quoted(("%s %s %s"):format(before or "", M.quoted(host.exe), words))))
+  local code = status >= 256 and math.floor(status / 256) or status > 0 and status + 128 or 0
+  return M.read(folder .. "/out"), M.read(folder .. "/err"), code
+end
+
+return M
