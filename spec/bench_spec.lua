@@ -60,6 +60,15 @@ describe("pah.bench", function()
     refused("impossible", pah.bench, function() end, with {device = "cpu", flops = 1e15, limits = true})
   end)
 
+  it("knows a peak for each dtype: bf16 has two ways, of which the faster counts", function()
+    local peaks = require("pah.limits").collect("cpu").fma_flops_per_second
+    local dots = C.pah_measure_dots_flops(0.02)
+    assert.is_true(peaks.f32 > 0 and dots >= 0)
+    for _, dtype in ipairs {"bf16", "fp8_e4m3"} do -- a quarter: other programs take their time too
+      assert.is_true(peaks[dtype] > 0.25 * math.max(peaks.f32, dots), dtype)
+    end
+  end)
+
   it("counts on sim, and gives no time", function()
     if not pah.devices()[3].usable then return pending("sim is not usable") end
     local sim = pah.device "sim"

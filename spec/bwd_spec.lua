@@ -128,6 +128,18 @@ describe("pah.bwd", function()
     end
   end)
 
+  it("is so with more streams than slots for dQ, some of them without keys or queries", function()
+    local p = problem({{30, 0}, {40, 400}, {0, 210}, {100, 200}, {7, 0}, {3, 700}, {25, 25}},
+      {causal = true, ragged = true, H = 6, Hkv = 3})
+    pah.threads(1)
+    local want = gradients(p)
+    close(want, {pah.reference.bwd(p)}, "f32")
+    for _, n in ipairs {2, 3, 7, 16} do
+      pah.threads(n)
+      assert.is_true(identical(gradients(p), want))
+    end
+  end)
+
   it("adds up the gradients of a shared block, rounded once", function()
     local p = problem({{6, 24}, {6, 24}, {6, 24}}, {})
     local own = {p.block_table:get(1, 1), p.block_table:get(2, 1), p.block_table:get(3, 1)}

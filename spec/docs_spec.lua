@@ -73,6 +73,10 @@ describe("doc/measuring.md", function()
   it("has snippets that run", function() assert.is_true(run_snippets "doc/measuring.md" >= 1) end)
 end)
 
+describe("doc/comparing.md", function()
+  it("has snippets that run", function() assert.is_true(run_snippets "doc/comparing.md" >= 1) end)
+end)
+
 describe("README.md", function()
   it("has snippets that run", function() assert.is_true(run_snippets "README.md" >= 1) end)
 

@@ -1,5 +1,5 @@
--- isa_spec.lua - every fifth case of cases_spec.lua again for each instruction set that this processor has, in a
--- child process, because the set is chosen once when the device is opened (PAH_ISA).
+-- isa_spec.lua - instruction sets by name: pah.device "cpu:avx2" and PAH_ISA. That the kernels of each are right is
+-- what cases_spec.lua checks; those of a processor that is not here are pending.
 local ffi = require "ffi"
 
 local function output(command)
@@ -9,24 +9,64 @@ local function output(command)
   return text
 end
 
+local function refused(part, ...)
+  local ok, why = pcall(...)
+  assert.is_false(ok, part)
+  assert.is_truthy(tostring(why):find(part, 1, true), tostring(why))
+end
+
 -- The parent of the shell is this program.
 local program = output("readlink /proc/$PPID/exe"):gsub("%s+$", "")
+local isa_of_cpu = ([['%s' -e 'print(pah.device("cpu"):info().isa)']]):format(program)
 
 local names = {}
 while ffi.C.pah_isa_name(#names) ~= nil do names[#names + 1] = ffi.string(ffi.C.pah_isa_name(#names)) end
 
-describe("the cpu kernels compiled for", function()
+describe("instruction sets", function()
   for _, name in ipairs(names) do
     if ffi.C.pah_isa_usable(name) == 0 then
-      pending(name .. " do not run on this processor")
+      pending(name .. " does not run on this processor")
+      it(name .. " is refused where it does not run", function()
+        refused("device: cpu: this processor has no " .. name, pah.device, "cpu:" .. name)
+        local text = output(("PAH_ISA=%s "):format(name) .. isa_of_cpu)
+        assert.is_truthy(text:find("PAH_ISA: this processor has no", 1, true), text)
+      end)
     else
-      it(name .. " pass the cases", function()
-        local command = "PAH_ISA=%s '%s' test --filter='cpu %%d%%d[05] ' spec/cases_spec.lua"
-        local text = output(command:format(name, program))
-        local passed, failed, errors = text:match "(%d+) successes / (%d+) failures? / (%d+) errors?"
-        assert.is_truthy(passed, text)
-        assert.is_true(tonumber(passed) >= 60 and failed == "0" and errors == "0", text)
+      it(name .. " is chosen by the device's name and by PAH_ISA", function()
+        local device = pah.device("cpu:" .. name)
+        assert.same({name, "cpu:" .. name, true}, {device:info().isa, device.name, device:info().host_memory})
+        assert.equal(name .. "\n", output(("PAH_ISA=%s "):format(name) .. isa_of_cpu))
       end)
     end
   end
+
+  it("are devices of their own: tensors of two do not mix, copies do", function()
+    local generic = pah.device "cpu:generic"
+    local block_table, seqused_k = pah.block_table{seqlens = {5}, block_size = 2, device = "cpu"}
+    local args = {
+      q = pah.randn({1, 2, 1, 8}, {device = "cpu"}), k_blocks = pah.randn({3, 2, 1, 8}, {device = "cpu"}),
+      v_blocks = pah.randn({3, 2, 1, 8}, {device = "cpu"}), block_table = block_table, seqused_k = seqused_k,
+    }
+    local want = pah.decode(args)
+    local q = args.q
+    args.q = q:to(generic)
+    refused("cpu:generic", pah.decode, args)
+    for name, tensor in pairs(args) do args[name] = tensor:to(generic) end
+    local out = pah.decode(args)
+    assert.equal("cpu:generic", out.device.name)
+    assert.is_true(pah.allclose(out:to "cpu", want, {rtol = 1e-5, atol = 1e-6}))
+  end)
+
+  it("are named by pah info, the generic one with what it is compiled to", function()
+    local text = output(("'%s' info"):format(program))
+    for _, name in ipairs(names) do assert.is_truthy(text:find(name, 1, true), name) end
+    local generic = {x64 = "SSE2", arm64 = "NEON"}
+    assert.is_truthy(text:match("generic +%l+ %(" .. generic[jit.arch] .. "%)"), text)
+  end)
+
+  it("that are none are refused", function()
+    refused('device: cpu: "mmx" is not an instruction set of this build', pah.device, "cpu:mmx")
+    local text = output("PAH_ISA=mmx " .. isa_of_cpu)
+    assert.is_truthy(text:find('PAH_ISA: "mmx" is not an instruction set of this build', 1, true), text)
+  end)
 end)

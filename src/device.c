@@ -30,7 +30,7 @@ static const struct pah_device_ops *find_kind(const char *name, const char **arg
   *arg = colon ? colon + 1 : "";
   for (int i = 0; i < KIND_COUNT; i++)
     if (strlen(kinds[i]->kind) == length && !strncmp(kinds[i]->kind, name, length)) return kinds[i];
-  pah_fail(PAH_EINVAL, "device: \"%.64s\" is not a device, must be cpu, cuda[:N] or sim[:ARCH]", name);
+  pah_fail(PAH_EINVAL, "device: \"%.64s\" is not a device, must be cpu[:ISA], cuda[:N] or sim[:ARCH]", name);
   return NULL;
 }
 

@@ -17,7 +17,7 @@ struct pah_device_ops {
   const char *kind;  /* the name before the colon: "cpu" */
   int host_readable; /* 1: the host may read tensor data directly, though not write it (sim) */
   /* Says why the device cannot be used on this machine, with the cure; 0 if it can. `arg` is the part behind the
-   * colon of the name ("1", "sm_90a") or "". */
+   * colon of the name ("1", "sm_90a", "avx2") or "". */
   int (*usable)(const char *arg);
   int (*open)(struct pah_device *dev, const char *arg);             /* fills dev->info and dev->state */
   void (*close)(struct pah_device *dev);                            /* optional: nothing to free */

@@ -156,6 +156,7 @@ static void push_module(lua_State *L, int argc, char **argv) {
   set_function(L, "rearm", rearm);
   set_function(L, "interrupted", interrupted);
   host_add_line_input(L);
+  host_add_children(L);
   lua_newtable(L);
   for (int i = 0; i < argc; i++) lua_pushstring(L, argv[i]), lua_rawseti(L, -2, i);
   lua_setfield(L, -2, "argv");

@@ -16,4 +16,7 @@ int host_rearm(lua_State *L);
 /* Adds read_line and history to the table on top of the stack (src/lineedit.c). */
 void host_add_line_input(lua_State *L);
 
+/* Adds spawn and parent to it (src/child.c). */
+void host_add_children(lua_State *L);
+
 #endif

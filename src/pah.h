@@ -109,11 +109,11 @@ int pah_isa_usable(const char *name); /* 1 if this processor has it */
 double pah_clock(void);               /* monotonic seconds */
 double pah_cpu_clock(void);           /* processor seconds of all threads of this process */
 int64_t pah_page_faults(void);        /* pages of this process that were first touched (no read from a disk) */
-/* Limits of the cpu, measured by kernels of our own with the current threads and instruction set. */
-double pah_measure_fma_flops(double seconds); /* f32 multiply-adds, 2 flops each, per second */
+/* Limits of the cpu per second: f32 multiply-adds, 2 flops each; bf16 products by vdpbf16ps, 0 where there are none. */
+double pah_measure_fma_flops(double seconds), pah_measure_dots_flops(double seconds);
 /* Memory to be read by all threads: a pass reads it once, in order or (block_bytes above 0) by shuffled blocks of that
- * size. flush writes all and reads it: twice the last-level cache makes caches cold. */
-struct pah_reader; /* opaque: src/cpu/measure.c */
+ * size. flush writes all and reads it: twice the last-level cache makes caches cold. Opaque: src/cpu/measure.c. */
+struct pah_reader;
 int pah_reader_new(int64_t bytes, int64_t block_bytes, struct pah_reader **reader);
 double pah_reader_pass(struct pah_reader *reader, int64_t passes); /* seconds of all of them */
 void pah_reader_flush(struct pah_reader *reader);

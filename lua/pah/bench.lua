@@ -88,9 +88,9 @@ local function narrow_enough(samples, precision)
   return (high - low) / 2 <= precision * stats.quantile(sorted, 0.5)
 end
 
--- Samples until enough is known; garbage is collected between samples only.
+--- Samples until enough is known; garbage is collected between samples only. turns.lua puts another in its place.
 -- One that a GPU made at a throttled clock is thrown away, after a pause, while there is time (gpu_clock.lua).
-local function take(fn, o, time, calls, flush)
+function M.take(fn, o, time, calls, flush)
   local taken = {seconds = {}, wall = {}, cpu = {}, faults = {}, hz = {}, throttled = 0}
   local samples, wall, hz = taken.seconds, taken.wall, taken.hz
   local start, look, since = C.pah_clock(), o.min_samples, 0
@@ -131,7 +131,7 @@ local function take(fn, o, time, calls, flush)
   end)
   collectgarbage "restart"
   if not ok then error(failure, 0) end
-  taken.why = why
+  taken.why, taken.calls = why, calls
   return taken
 end
 
@@ -167,7 +167,7 @@ local function notes_of(r, o)
   if r.clock_hz and clock > 0 and r.clock_hz < 0.75 * clock then
     note("the clock is %.0f MHz, %.0f %% of the highest that the GPU has", r.clock_hz / 1e6, 100 * r.clock_hz / clock)
   end
-  if r.page_faults >= 1 then
+  if r.page_faults and r.page_faults >= 1 then
     note("%.4g pages a call are touched for the first time: the system's work on them is part of the time",
       r.page_faults)
   end
@@ -284,9 +284,9 @@ local function measure(fn, o)
   local calls = calls_per_sample(fn, o, time, overhead)
   local flush, flush_bytes
   if o.cold then flush, flush_bytes = timer.flusher(o.device) end
-  local taken = take(fn, o, time, calls, flush)
+  local taken = M.take(fn, o, time, calls, flush)
   local r = stats.summary(taken.seconds)
-  r.name, r.device, r.cold, r.samples, r.calls = o.name, o.device.name, o.cold, taken.seconds, calls
+  r.name, r.device, r.cold, r.samples, r.calls = o.name, o.device.name, o.cold, taken.seconds, taken.calls
   r.overhead, r.warmup, r.flush_bytes, r.stopped = overhead, warmup, flush_bytes, taken.why
   r.wall, r.cpu, r.page_faults = stats.median(taken.wall), stats.median(taken.cpu), stats.median(taken.faults)
   r.threads, r.pinned = C.pah_get_threads(), o.pin

@@ -16,6 +16,9 @@ local function instruction_sets(chosen)
   return list
 end
 
+-- What the generic kernels are compiled to: what every processor of the architecture has.
+local GENERIC = {x64 = " (SSE2)", arm64 = " (NEON)"}
+
 local function available_bytes()
   local file = io.open "/proc/meminfo"
   if not file then return nil end
@@ -62,8 +65,9 @@ function M.print(facts)
   line("memory", "%s%s", size(cpu.memory_bytes),
     cpu.available_bytes and (", %s available"):format(size(cpu.available_bytes)) or "")
   for i, isa in ipairs(cpu.instruction_sets) do
-    line(i == 1 and "instruction sets" or "", "%-11s%s", isa.name,
-      isa.chosen and "chosen" or isa.usable and "usable" or "not on this processor")
+    line(i == 1 and "instruction sets" or "", "%-11s%s%s", isa.name,
+      isa.chosen and "chosen" or isa.usable and "usable" or "not on this processor",
+      isa.name == "generic" and GENERIC[facts.arch] or "")
   end
   for i, device in ipairs(facts.devices) do
     local why = device.why and device.why:gsub("^%w+ is not usable because ", "")
@@ -71,7 +75,8 @@ function M.print(facts)
   end
   if not facts.limits then return end
   local limits = facts.limits
-  line("limits", "%.1f GFLOP/s f32 multiply-add", limits.fma_flops_per_second.f32 / 1e9)
+  line("limits", "%.1f GFLOP/s f32 multiply-add, %.1f of bf16", limits.fma_flops_per_second.f32 / 1e9,
+    limits.fma_flops_per_second.bf16 / 1e9)
   line("", "%.1f GB/s read from memory in order, %.1f by shuffled blocks of %s", limits.read_bytes_per_second / 1e9,
     limits.shuffled_read_bytes_per_second / 1e9, size(limits.block_bytes))
   for _, set in ipairs(limits.caches) do

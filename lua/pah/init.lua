@@ -9,8 +9,8 @@ M.version = require("pah.host").version
 -- Each module returns a table whose field `exports` holds what it adds to `pah`; the order is that of their dependence.
 for _, name in ipairs {
   "ffi", "device", "tensor", "random", "compare", "npy", "safetensors", "json", "attention", "reference",
-  "block_table", "batch_spec", "cache", "trace", "module", "tensor_map", "options", "work", "bench", "attention_bench",
-  "sqlite", "results", "axes", "sweep", "experiment",
+  "block_table", "cache", "trace", "module", "tensor_map", "options", "work", "bench", "attention_bench",
+  "sqlite", "results", "axes", "sweep", "experiment", "plot", "report_html", "comparison", "batch_spec",
 } do
   if package.searchpath("pah." .. name, package.path) then
     for key, value in pairs(require("pah." .. name).exports or {}) do

@@ -205,10 +205,11 @@ function M.about(path)
   return text ~= "" and ((text .. " "):match "^(.-)[.:;]%s" or text) or nil
 end
 
---- Declares the script's options: {name = {"help", default, choices = {...}, type = "number"}}. The command line takes
---- --name VALUE, --name=VALUE, --flag and --no-flag; underscores are written as dashes. The type is that of the default
---- (a whole number, a number, a boolean, a string, a list of one of these between commas) or the one named by `type`.
---- Returns the values by name, and the other words at [1], [2], ...; --help prints the list and ends the program.
+--- Declares the script's options: {name = {"help", default, choices = {...}, type = "number", short = "n"}}. The
+--- command line takes --name VALUE, --name=VALUE, -n VALUE, --flag and --no-flag; underscores are written as dashes. The
+--- type is that of the default (a whole number, a number, a boolean, a string, a list of one of these between commas) or
+--- the one named by `type`. Returns the values by name, and the other words at [1], [2], ...; --help prints the list and
+--- ends the program.
 function M.options(spec)
   if type(spec) ~= "table" then errors.raisef("options: is a %s, must be a table", type(spec)) end
   return M.of_script(spec, M.about)

@@ -134,15 +134,46 @@ end
 
 -- ---- Student's t --------------------------------------------------------------------------------------------------
 
---- The quantile 0.975 of Student's t with `df` degrees of freedom (Cornish and Fisher's expansion, exact for 1 and 2;
---- its error is below 0.5 % from 3 on).
-function M.student(df)
-  if df <= 1 then return 12.706 elseif df <= 2 then return 12.706 + (df - 1) * (4.303 - 12.706) end
-  if df < 3 then return 4.303 + (df - 2) * (3.182 - 4.303) end
-  local z = 1.959964
-  return z + (z ^ 3 + z) / (4 * df) + (5 * z ^ 5 + 16 * z ^ 3 + 3 * z) / (96 * df ^ 2)
-    + (3 * z ^ 7 + 19 * z ^ 5 + 17 * z ^ 3 - 15 * z) / (384 * df ^ 3)
-    + (79 * z ^ 9 + 776 * z ^ 7 + 1482 * z ^ 5 - 1920 * z ^ 3 - 945 * z) / (92160 * df ^ 4)
+-- log Gamma(x), x > 0 (Stirling's series above 8, the recurrence below).
+local function log_gamma(x)
+  local shift = 0
+  while x < 8 do
+    shift, x = shift - math.log(x), x + 1
+  end
+  return shift + (x - 0.5) * math.log(x) - x + 0.5 * math.log(2 * math.pi) + 1 / (12 * x) - 1 / (360 * x ^ 3)
+    + 1 / (1260 * x ^ 5)
+end
+
+-- The regularised incomplete beta function I_x(a, b), by its continued fraction (Lentz's method).
+local function incomplete_beta(x, a, b)
+  if x <= 0 then return 0 elseif x >= 1 then return 1 end
+  if x > (a + 1) / (a + b + 2) then return 1 - incomplete_beta(1 - x, b, a) end
+  local front = math.exp(log_gamma(a + b) - log_gamma(a) - log_gamma(b) + a * math.log(x) + b * math.log(1 - x)) / a
+  local c, d = 1, 1 / (1 - (a + b) * x / (a + 1))
+  local value = d
+  for m = 1, 300 do
+    local even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+    d, c = 1 / (1 + even * d), 1 + even / c
+    value = value * d * c
+    local odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+    d, c = 1 / (1 + odd * d), 1 + odd / c
+    value = value * d * c
+    if math.abs(d * c - 1) < 1e-12 then break end
+  end
+  return front * value
+end
+
+--- The quantile `p` (above 0.5; default 0.975) of Student's t with `df` degrees of freedom, 1 at least.
+function M.student(df, p)
+  df = math.max(1, math.min(df, 1e6))
+  local tail = 2 * (1 - (p or 0.975)) -- P(|t| > q) = I_{df / (df + q^2)}(df / 2, 1 / 2)
+  local low, high = 0, 1
+  while incomplete_beta(df / (df + high ^ 2), df / 2, 0.5) > tail and high < 1e9 do high = 2 * high end
+  for _ = 1, 60 do
+    local middle = (low + high) / 2
+    if incomplete_beta(df / (df + middle ^ 2), df / 2, 0.5) > tail then low = middle else high = middle end
+  end
+  return (low + high) / 2
 end
 
 -- ---- All of it ----------------------------------------------------------------------------------------------------

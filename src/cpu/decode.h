@@ -2,7 +2,7 @@
  * The tokens of all sequences form one range that is cut into equal pieces, several per thread so that a thread that
  * is held up costs little (or num_splits per sequence); each piece leaves a softmax state per head, and the states of
  * a sequence are merged in order at the end: the result depends on the number of threads, not on their luck.
- * Read next: decode_tile.h (32 tokens of one piece), softmax.h. */
+ * Read next: decode_tile.h (32 tokens of one piece), decode_softmax.h. */
 #ifndef PAH_CPU_DECODE_H
 #define PAH_CPU_DECODE_H
 
@@ -25,13 +25,13 @@ struct decode {
   struct pah_attn_sizes s;
   int64_t ld; /* floats between rows of q and o */
   int64_t items;
-  struct decode_item *item;    /* in order of sequence and key */
-  int64_t *first_item;         /* [B+1] */
-  float *q;                    /* [B][H][ld], f32 */
-  float *o;                    /* [items][H][ld] */
-  float *scale;                /* [B][Hkv]: from q k to a score */
-  struct softmax_state *state; /* [items][H] */
-  float *scratch;              /* [threads][DECODE_SCRATCH] */
+  struct decode_item *item;   /* in order of sequence and key */
+  int64_t *first_item;        /* [B+1] */
+  float *o;                   /* [items][H][ld], in decode's order */
+  float *scale;               /* [B][Hkv]: from q k to a score in units of log2(e) */
+  struct decode_state *state; /* [items][H] */
+  float *scratch;             /* [threads][decode_tile_floats] */
+  struct decode_table table;
 };
 
 /* Visible tokens of sequence b. */
@@ -87,31 +87,24 @@ static int64_t decode_count(const struct decode *w, int threads, int64_t *tiles,
   return splits > 0 ? items : w->s.B + *parts;
 }
 
-static void decode_load_q(const struct decode *w) {
-  for (int64_t n = 0; n < w->s.B * w->s.H; n++) {
-    float *q = w->q + n * w->ld;
-    row_load(q, paged_q_row(w->a, &w->s, &w->a->q, n / w->s.H, n % w->s.H, 0), w->a->q.dtype, w->s.D);
-    for (int64_t d = w->s.D; d < w->ld; d++) q[d] = 0;
-  }
-}
-
 static void decode_load_scales(const struct decode *w) {
   for (int64_t b = 0; b < w->s.B; b++)
-    for (int64_t head = 0; head < w->s.Hkv; head++) w->scale[b * w->s.Hkv + head] = paged_scale(w->a, &w->s, b, head);
+    for (int64_t head = 0; head < w->s.Hkv; head++)
+      w->scale[b * w->s.Hkv + head] = paged_scale(w->a, &w->s, b, head) * 1.44269504f;
 }
 
 /* ---- One piece ------------------------------------------------------------------------------------------- */
 
 static void decode_item_run(const struct decode *w, int64_t n, float *scratch) {
   const struct decode_item *item = w->item + n;
-  struct decode_tile t = {.a = w->a, .s = &w->s, .b = item->b, .ld = w->ld};
-  t.q = w->q + item->b * w->s.H * w->ld;
+  struct decode_tile t = {.a = w->a, .s = &w->s, .b = item->b, .ld = w->ld, .table = &w->table};
   t.o = w->o + n * w->s.H * w->ld;
   t.state = w->state + n * w->s.H;
   t.scale = w->scale + item->b * w->s.Hkv;
   memset(t.o, 0, (size_t)(w->s.H * w->ld) * sizeof(float));
-  for (int64_t h = 0; h < w->s.H; h++) t.state[h] = (struct softmax_state){-INFINITY, 0};
+  for (int64_t h = 0; h < w->s.H; h++) t.state[h] = (struct decode_state){.m = -INFINITY};
   decode_tile_layout(&t, scratch);
+  decode_load_q(&t);
   decode_locate(&t, item->key, item->key_end, t.k_now, t.v_now);
   for (int64_t key = item->key; key < item->key_end && !pah_interrupted; key += DECODE_TOKENS) {
     t.tokens = tile_clamp(item->key_end - key, 0, DECODE_TOKENS);
@@ -128,44 +121,47 @@ static void decode_item_run(const struct decode *w, int64_t n, float *scratch) {
 /* Merges the states of head h of sequence b in the order of its pieces and stores the row. */
 static void decode_store(const struct decode *w, int64_t b, int64_t h) {
   const struct pah_attn *a = w->a;
-  float o[DECODE_MAX_D] = {0};
-  struct softmax_state all = {-INFINITY, 0};
+  float o[DECODE_MAX_D] = {0}, row[DECODE_MAX_D];
+  float m = -INFINITY, l = 0;
   int64_t D = w->s.D, begin = w->first_item[b], end = w->first_item[b + 1];
   for (int64_t n = begin; n < end; n++) {
-    float m = w->state[n * w->s.H + h].m;
-    all.m = m > all.m ? m : all.m;
+    float one = w->state[n * w->s.H + h].m;
+    m = one > m ? one : m;
   }
   for (int64_t n = begin; n < end; n++) {
-    const struct softmax_state *one = w->state + n * w->s.H + h;
+    const struct decode_state *one = w->state + n * w->s.H + h;
     const float *from = w->o + (n * w->s.H + h) * w->ld;
-    if (one->l == 0.0f) continue;
+    float sum = lanes_sum(cell_load(one->sum));
+    if (sum == 0.0f) continue;
     /* m is -inf beside a NaN sum only: the NaN then goes through as it is */
-    float alpha = one->m == all.m ? 1.0f : one->m == -INFINITY ? one->l : expf(one->m - all.m);
-    all.l += one->l * alpha;
-    for (int64_t d = 0; d < D; d++) o[d] += from[d] * alpha;
+    float alpha = one->m == m ? 1.0f : one->m == -INFINITY ? sum : exp2f(one->m - m);
+    l += sum * alpha;
+    for (int64_t d = 0; d < w->ld; d++) o[d] += from[d] * alpha;
   }
-  float inverse = softmax_inverse(&all), scale = paged_descale(&a->v_descale, b, h / w->s.group) * paged_o_scale(a);
-  for (int64_t d = 0; d < D; d++) o[d] = inverse == 0.0f ? 0.0f : o[d] * inverse * scale;
-  row_store(paged_q_row(a, &w->s, &a->out, b, h, 0), a->out.dtype, o, D);
-  *paged_lse(a, &w->s, b, h, 0) = softmax_lse(&all);
+  float scale = paged_descale(&a->v_descale, b, h / w->s.group) * paged_o_scale(a);
+  if (l == 0.0f)
+    memset(o, 0, sizeof o);
+  else
+    for (int64_t d = 0; d < w->ld; d++) o[d] *= scale / l;
+  decode_from_order(row, o, decode_dtype(&w->s, a->k_blocks.dtype), D);
+  row_store(paged_q_row(a, &w->s, &a->out, b, h, 0), a->out.dtype, row, D);
+  *paged_lse(a, &w->s, b, h, 0) = l == 0.0f ? -INFINITY : (m + log2f(l)) * 0.693147181f;
 }
 
 static int decode_alloc(struct decode *w, int64_t items, int threads) {
   int64_t rows = items * w->s.H;
   w->item = malloc((size_t)(items + 1) * sizeof *w->item);
   w->first_item = malloc((size_t)(w->s.B + 1) * sizeof *w->first_item);
-  w->q = scratch_floats(w->s.B * w->s.H * w->ld);
   w->o = scratch_floats(rows * w->ld);
   w->scale = scratch_floats(w->s.B * w->s.Hkv);
   w->state = malloc((size_t)(rows + 1) * sizeof *w->state);
   w->scratch = scratch_floats(threads * decode_tile_floats(&w->s, w->ld));
-  return w->item && w->first_item && w->q && w->o && w->scale && w->state && w->scratch;
+  return w->item && w->first_item && w->o && w->scale && w->state && w->scratch;
 }
 
 static void decode_free(struct decode *w) {
   free(w->item);
   free(w->first_item);
-  free(w->q);
   free(w->o);
   free(w->scale);
   free(w->state);
@@ -182,8 +178,8 @@ static int decode_run(const struct pah_attn *a, int threads) {
     return pah_fail(PAH_ENOMEM, "decode: no memory for the partial results of %lld pieces", (long long)items);
   }
   decode_plan(&w, tiles, parts);
-  decode_load_q(&w);
   decode_load_scales(&w);
+  decode_table_fill(&w.table, a->k_blocks.dtype);
   int64_t floats = decode_tile_floats(&w.s, w.ld);
 #pragma omp parallel num_threads(threads)
   {

@@ -1,162 +1,185 @@
 /* cpu/decode_dot.h - the inner loops of decode: a few rows of K against the heads that share them, and of V.
- * One pair per dtype of the cache, which is decoded in registers on its way. Up to four heads share a load. */
+ * One pair per dtype of the cache, which is decoded in registers on its way; up to four heads share what was decoded.
+ * For a token and a KV head with four query heads (D=128, bf16: 512 bytes) an AVX-512 core has to issue 64
+ * multiply-adds, 16 operations that decode, 11 that add across lanes and about 10 for the softmax, at two a cycle.
+ * vdpbf16ps is not used: it would round p to bf16, and takes 2.2 cycles on a Xeon of the fifth generation, where two
+ * f32 multiply-adds of as many elements take 1.1. Read next: decode_lanes.h (decoding), decode_fetch.h (prefetch). */
 #ifndef PAH_CPU_DECODE_DOT_H
 #define PAH_CPU_DECODE_DOT_H
 
-#include "lanes.h"
+#include "decode_fetch.h"
+#include "decode_lanes.h"
+#include "decode_softmax.h"
 
-enum { DECODE_TOKENS = 32, DECODE_STEP = 8 };
+/* Sums in registers: enough to hide the latency of a multiply-add, and as many as a vector has lanes (or twice that),
+ * so that adding them across lanes is a tree without waste. KEYS: vectors of K beside them. */
+#if defined(__AVX512F__)
+enum { DECODE_SUMS = 16, DECODE_KEYS = 8 };
+#else
+enum { DECODE_SUMS = 8, DECODE_KEYS = 4 };
+#endif
 
-static inline int64_t decode_size(int dtype) {
-  return dtype == PAH_F32 ? 4 : dtype == PAH_F16 || dtype == PAH_BF16 ? 2 : 1;
+/* ---- Sums across lanes ------------------------------------------------------------------------------------- */
+
+/* Lane i: the sum of v[i]. Fifteen steps of two shuffles and one addition for sixteen vectors. */
+#if defined(__AVX512F__)
+static inline __attribute__((always_inline)) __m512 decode_quads(const cell_vector *v) {
+  __m512 a = (__m512)v[0], b = (__m512)v[1], c = (__m512)v[2], d = (__m512)v[3];
+  __m512d ab = (__m512d)_mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+  __m512d cd = (__m512d)_mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+  return _mm512_add_ps((__m512)_mm512_unpacklo_pd(ab, cd), (__m512)_mm512_unpackhi_pd(ab, cd));
 }
 
-/* ---- Prefetch --------------------------------------------------------------------------------------------- */
-
-/* Rows of a coming tile, fetched a few at a time and in the order in which they lie in memory: bursts would fill the
- * line buffers and stall the loads that the kernel waits for. */
-struct decode_fetch {
-  const char *const *row; /* [tokens]: head 0 */
-  int64_t tokens, heads, stride, bytes;
-  int64_t token, head, left; /* the next row, and how many there are */
-  int by_token;              /* the heads of a token lie together */
-};
-
-static inline __attribute__((always_inline)) void decode_fetch_rows(struct decode_fetch *f, int64_t rows) {
-  for (; rows > 0 && f->left > 0; rows--, f->left--) {
-    const char *row = f->row[f->token] + f->head * f->stride;
-    for (int64_t at = 0; at < f->bytes; at += 64) __builtin_prefetch(row + at, 0, 2); /* into the second level */
-    if (f->by_token) {
-      if (++f->head == f->heads) f->head = 0, f->token++;
-    } else {
-      if (++f->token == f->tokens) f->token = 0, f->head++;
-    }
-  }
+static inline __attribute__((always_inline)) __m512 decode_halves(__m512 a, __m512 b, int unused) {
+  (void)unused;
+  return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
 }
 
-/* ---- Sums ------------------------------------------------------------------------------------------------- */
-
-typedef float decode_sums4 __attribute__((vector_size(16), aligned(4), may_alias));
-
-static inline __attribute__((always_inline)) decode_sums4 decode_fold(cell_vector v) {
-  decode_sums4 part[CELL_VECTOR / 4];
-  memcpy(part, &v, sizeof v);
-  for (int half = CELL_VECTOR / 8; half; half /= 2)
-    for (int i = 0; i < half; i++) part[i] += part[i + half];
-  return part[0];
+static inline __attribute__((always_inline)) cell_vector decode_add_lanes(const cell_vector *v) {
+  __m512 low = decode_halves(decode_quads(v), decode_quads(v + 4), 0);
+  __m512 high = decode_halves(decode_quads(v + 8), decode_quads(v + 12), 0);
+  return (cell_vector)_mm512_add_ps(_mm512_shuffle_f32x4(low, high, 0x88), _mm512_shuffle_f32x4(low, high, 0xdd));
 }
-
-/* The sums of four vectors: six shuffles, where four sums on their own take eight. */
-static inline __attribute__((always_inline)) decode_sums4 decode_sums(const cell_vector *v) {
-  decode_sums4 a = decode_fold(v[0]), b = decode_fold(v[1]), c = decode_fold(v[2]), d = decode_fold(v[3]);
-  decode_sums4 ab = __builtin_shufflevector(a, b, 0, 4, 1, 5) + __builtin_shufflevector(a, b, 2, 6, 3, 7);
-  decode_sums4 cd = __builtin_shufflevector(c, d, 0, 4, 1, 5) + __builtin_shufflevector(c, d, 2, 6, 3, 7);
+#elif defined(__AVX__)
+static inline __attribute__((always_inline)) cell_vector decode_add_lanes(const cell_vector *v) {
+  __m256 s[4];
+  for (int i = 0; i < 4; i++) s[i] = _mm256_hadd_ps((__m256)v[2 * i], (__m256)v[2 * i + 1]);
+  __m256 low = _mm256_hadd_ps(s[0], s[1]), high = _mm256_hadd_ps(s[2], s[3]);
+  return (cell_vector)_mm256_add_ps(_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31));
+}
+#else
+static inline __attribute__((always_inline)) cell_vector decode_add_lanes(const cell_vector *v) {
+  cell_vector ab = __builtin_shufflevector(v[0], v[1], 0, 4, 1, 5) + __builtin_shufflevector(v[0], v[1], 2, 6, 3, 7);
+  cell_vector cd = __builtin_shufflevector(v[2], v[3], 0, 4, 1, 5) + __builtin_shufflevector(v[2], v[3], 2, 6, 3, 7);
   return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
 }
+#endif
 
-/* ---- Kernels ---------------------------------------------------------------------------------------------- */
+/* ---- K ------------------------------------------------------------------------------------------------------ */
 
-/* p[h][j] = q[h] k[j], heads * tokens = 8 of them: as many sums as hide the latency of the multiply-adds. Each vector
- * of K serves all heads, each of q all tokens. */
-static inline __attribute__((always_inline)) void decode_dot8(const float *q, int64_t ld, int heads,
-                                                              const char *const *k, int dtype, float *p) {
-  const int tokens = DECODE_STEP / heads;
-  const int64_t size = decode_size(dtype);
-  cell_vector sum[8] = {{0}};
-  for (int64_t d = 0; d < ld; d += CELL_VECTOR) {
-    cell_vector key[DECODE_STEP];
+/* p[h][j] = q[h] k[j] for DECODE_SUMS pairs. Each vector of K serves all heads, each of q as many tokens as have
+ * registers. */
+static inline __attribute__((always_inline)) void decode_dot_cell(const float *q, int64_t ld, int heads,
+                                                                  const char *const *k, float *p, int dtype,
+                                                                  const struct decode_table *table,
+                                                                  struct decode_fetch *fetch) {
+  const int tokens = DECODE_SUMS / heads, wide = decode_wide(dtype);
+  const int step = DECODE_KEYS / wide < tokens ? DECODE_KEYS / wide : tokens;
+  const int64_t size = decode_size(dtype), strip = wide * CELL_VECTOR;
+  cell_vector sum[DECODE_SUMS] = {{0}};
+  for (int64_t d = 0; d < ld; d += strip) {
+#pragma GCC unroll 16
+    for (int j = 0; j < tokens; j += step) {
+      cell_vector key[DECODE_KEYS];
+      decode_fetch_lines(fetch, decode_lines(step * strip * size));
 #pragma GCC unroll 8
-    for (int j = 0; j < tokens; j++) key[j] = lanes_load(k[j] + d * size, dtype);
+      for (int i = 0; i < step; i++) decode_strip(k[j + i] + d * size, dtype, table, key + i * wide);
+#pragma GCC unroll 4
+      for (int w = 0; w < wide; w++)
+#pragma GCC unroll 4
+        for (int h = 0; h < heads; h++) {
+          cell_vector query = cell_load(q + h * ld + d + w * CELL_VECTOR);
 #pragma GCC unroll 8
-    for (int i = 0; i < 8; i++) sum[i] += cell_load(q + i / tokens * ld + d) * key[i % tokens];
+          for (int i = 0; i < step; i++) sum[h * tokens + j + i] += query * key[i * wide + w];
+        }
+    }
   }
-  decode_sums4 low = decode_sums(sum), high = decode_sums(sum + 4);
-#pragma GCC unroll 8
-  for (int i = 0; i < 8; i++) p[i / tokens * DECODE_TOKENS + i % tokens] = i < 4 ? low[i] : high[i - 4];
+  float total[DECODE_SUMS];
+#pragma GCC unroll 2
+  for (int i = 0; i < DECODE_SUMS; i += CELL_VECTOR) cell_store(total + i, decode_add_lanes(sum + i));
+#pragma GCC unroll 4
+  for (int h = 0; h < heads; h++) memcpy(p + h * DECODE_TOKENS, total + h * tokens, (size_t)tokens * sizeof *p);
 }
 
-/* The scores of all heads of a group with DECODE_STEP tokens. */
+/* Tokens that one call of dot takes, for every cell that a group of this size needs. */
+static inline int64_t decode_step(int64_t group) {
+  return group % 4 == 0 ? DECODE_SUMS / 4 : group % 2 == 0 ? DECODE_SUMS / 2 : DECODE_SUMS;
+}
+
+/* The scores of all heads of a group with decode_step(group) tokens. */
 static inline __attribute__((always_inline)) void decode_dot(const float *q, int64_t ld, int64_t group,
-                                                             const char *const *k, float *p, struct decode_fetch *fetch,
-                                                             int dtype) {
+                                                             const char *const *k, float *p, int dtype,
+                                                             const struct decode_table *table,
+                                                             struct decode_fetch *fetch) {
+  const int64_t step = decode_step(group);
   int64_t h = 0;
   for (; h + 4 <= group; h += 4)
-    for (int j = 0; j < DECODE_STEP; j += 2) {
-      decode_fetch_rows(fetch, 2);
-      decode_dot8(q + h * ld, ld, 4, k + j, dtype, p + h * DECODE_TOKENS + j);
-    }
+    for (int64_t j = 0; j < step; j += DECODE_SUMS / 4)
+      decode_dot_cell(q + h * ld, ld, 4, k + j, p + h * DECODE_TOKENS + j, dtype, table, fetch);
   for (; h + 2 <= group; h += 2)
-    for (int j = 0; j < DECODE_STEP; j += 4) {
-      decode_fetch_rows(fetch, 4);
-      decode_dot8(q + h * ld, ld, 2, k + j, dtype, p + h * DECODE_TOKENS + j);
-    }
-  for (; h < group; h++) {
-    decode_fetch_rows(fetch, 8);
-    decode_dot8(q + h * ld, ld, 1, k, dtype, p + h * DECODE_TOKENS);
-  }
+    for (int64_t j = 0; j < step; j += DECODE_SUMS / 2)
+      decode_dot_cell(q + h * ld, ld, 2, k + j, p + h * DECODE_TOKENS + j, dtype, table, fetch);
+  for (; h < group; h++) decode_dot_cell(q + h * ld, ld, 1, k, p + h * DECODE_TOKENS, dtype, table, fetch);
 }
+
+/* ---- V ------------------------------------------------------------------------------------------------------ */
 
 /* o[h] += sum over tokens of p[h][j] v[j] for `heads` heads and `wide` vectors of D. */
-static inline __attribute__((always_inline)) void decode_weigh8(const float *p, int64_t tokens, const char *const *v,
-                                                                int64_t at, int64_t ld, int heads, int wide, float *o,
-                                                                int dtype) {
+static inline __attribute__((always_inline)) void
+decode_weigh_cell(const float *p, int64_t tokens, const char *const *v, int64_t at, int64_t ld, int heads, int wide,
+                  float *o, int dtype, const struct decode_table *table, struct decode_fetch *fetch) {
   const int64_t size = decode_size(dtype);
-  cell_vector sum[8];
-#pragma GCC unroll 8
-  for (int i = 0; i < heads * wide; i++) sum[i] = cell_load(o + i / wide * ld + i % wide * CELL_VECTOR);
+  const int strip = decode_wide(dtype), sums = heads * wide;
+  cell_vector sum[DECODE_SUMS];
+#pragma GCC unroll 16
+  for (int i = 0; i < sums; i++) sum[i] = cell_load(o + i / wide * ld + i % wide * CELL_VECTOR);
   for (int64_t j = 0; j < tokens; j++) {
     cell_vector value[8];
-#pragma GCC unroll 8
-    for (int w = 0; w < wide; w++) value[w] = lanes_load(v[j] + (at + w * CELL_VECTOR) * size, dtype);
-#pragma GCC unroll 8
-    for (int i = 0; i < heads * wide; i++) sum[i] += value[i % wide] * p[i / wide * DECODE_TOKENS + j];
+    decode_fetch_lines(fetch, decode_lines(wide * CELL_VECTOR * size));
+#pragma GCC unroll 4
+    for (int w = 0; w < wide; w += strip) decode_strip(v[j] + (at + w * CELL_VECTOR) * size, dtype, table, value + w);
+#pragma GCC unroll 16
+    for (int i = 0; i < sums; i++) sum[i] += value[i % wide] * p[i / wide * DECODE_TOKENS + j];
   }
-#pragma GCC unroll 8
-  for (int i = 0; i < heads * wide; i++) cell_store(o + i / wide * ld + i % wide * CELL_VECTOR, sum[i]);
+#pragma GCC unroll 16
+  for (int i = 0; i < sums; i++) cell_store(o + i / wide * ld + i % wide * CELL_VECTOR, sum[i]);
 }
 
-/* o of some heads over all of D, `wide` vectors at a time and the odd ones singly. */
-static inline __attribute__((always_inline)) void decode_weigh_heads(const float *p, int64_t tokens,
-                                                                     const char *const *v, int64_t ld, int heads,
-                                                                     int wide, float *o, struct decode_fetch *fetch,
-                                                                     int dtype) {
-  int64_t at = 0, rows = (DECODE_TOKENS * wide * CELL_VECTOR + ld - 1) / ld;
-  for (; at + wide * CELL_VECTOR <= ld; at += wide * CELL_VECTOR) {
-    decode_fetch_rows(fetch, rows);
-    decode_weigh8(p, tokens, v, at, ld, heads, wide, o + at, dtype);
-  }
-  for (; at < ld; at += CELL_VECTOR) {
-    decode_fetch_rows(fetch, 1);
-    decode_weigh8(p, tokens, v, at, ld, heads, 1, o + at, dtype);
-  }
+/* o of some heads over all of D: as many vectors at a time as there are sums, then what is left. */
+static inline __attribute__((always_inline)) void
+decode_weigh_heads(const float *p, int64_t tokens, const char *const *v, int64_t ld, int heads, float *o, int dtype,
+                   const struct decode_table *table, struct decode_fetch *fetch) {
+  const int wide = DECODE_SUMS / heads < 8 ? DECODE_SUMS / heads : 8;
+  int64_t at = 0;
+  for (; at + wide * CELL_VECTOR <= ld; at += wide * CELL_VECTOR)
+    decode_weigh_cell(p, tokens, v, at, ld, heads, wide, o + at, dtype, table, fetch);
+  for (; wide > 4 && at + 4 * CELL_VECTOR <= ld; at += 4 * CELL_VECTOR)
+    decode_weigh_cell(p, tokens, v, at, ld, heads, 4, o + at, dtype, table, fetch);
+  if (decode_wide(dtype) == 4) return; /* rows are then a multiple of four vectors */
+  for (; wide > 2 && at < ld; at += 2 * CELL_VECTOR)
+    decode_weigh_cell(p, tokens, v, at, ld, heads, 2, o + at, dtype, table, fetch);
 }
 
 static inline __attribute__((always_inline)) void decode_weigh(const float *p, int64_t tokens, const char *const *v,
-                                                               int64_t ld, int64_t group, float *o,
-                                                               struct decode_fetch *fetch, int dtype) {
+                                                               int64_t ld, int64_t group, float *o, int dtype,
+                                                               const struct decode_table *table,
+                                                               struct decode_fetch *fetch) {
   int64_t h = 0;
   for (; h + 4 <= group; h += 4)
-    decode_weigh_heads(p + h * DECODE_TOKENS, tokens, v, ld, 4, 2, o + h * ld, fetch, dtype);
+    decode_weigh_heads(p + h * DECODE_TOKENS, tokens, v, ld, 4, o + h * ld, dtype, table, fetch);
   for (; h + 2 <= group; h += 2)
-    decode_weigh_heads(p + h * DECODE_TOKENS, tokens, v, ld, 2, 4, o + h * ld, fetch, dtype);
-  for (; h < group; h++) decode_weigh_heads(p + h * DECODE_TOKENS, tokens, v, ld, 1, 8, o + h * ld, fetch, dtype);
+    decode_weigh_heads(p + h * DECODE_TOKENS, tokens, v, ld, 2, o + h * ld, dtype, table, fetch);
+  for (; h < group; h++) decode_weigh_heads(p + h * DECODE_TOKENS, tokens, v, ld, 1, o + h * ld, dtype, table, fetch);
 }
 
-/* The kernels of a dtype. ld floats, a multiple of CELL_VECTOR, are read of every row. */
+/* ---- One pair per dtype ------------------------------------------------------------------------------------- */
+
+/* ld floats, a multiple of a strip, are read of every row. */
 struct decode_kernel {
-  void (*dot)(const float *q, int64_t ld, int64_t group, const char *const *k, float *p, struct decode_fetch *fetch);
+  void (*dot)(const float *q, int64_t ld, int64_t group, const char *const *k, float *p,
+              const struct decode_table *table, struct decode_fetch *fetch);
   void (*weigh)(const float *p, int64_t tokens, const char *const *v, int64_t ld, int64_t group, float *o,
-                struct decode_fetch *fetch);
+                const struct decode_table *table, struct decode_fetch *fetch);
 };
 
 #define DECODE_KERNEL(name, dtype)                                                                                     \
   static void decode_dot_##name(const float *q, int64_t ld, int64_t group, const char *const *k, float *p,             \
-                                struct decode_fetch *fetch) {                                                          \
-    decode_dot(q, ld, group, k, p, fetch, dtype);                                                                      \
+                                const struct decode_table *table, struct decode_fetch *fetch) {                        \
+    decode_dot(q, ld, group, k, p, dtype, table, fetch);                                                               \
   }                                                                                                                    \
   static void decode_weigh_##name(const float *p, int64_t tokens, const char *const *v, int64_t ld, int64_t group,     \
-                                  float *o, struct decode_fetch *fetch) {                                              \
-    decode_weigh(p, tokens, v, ld, group, o, fetch, dtype);                                                            \
+                                  float *o, const struct decode_table *table, struct decode_fetch *fetch) {            \
+    decode_weigh(p, tokens, v, ld, group, o, dtype, table, fetch);                                                     \
   }
 DECODE_KERNEL(f32, PAH_F32)
 DECODE_KERNEL(f16, PAH_F16)

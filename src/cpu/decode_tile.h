@@ -6,9 +6,9 @@
 #define PAH_CPU_DECODE_TILE_H
 
 #include "decode_dot.h"
+#include "decode_softmax.h"
 #include "paged.h"
 #include "rows.h"
-#include "softmax.h"
 #include "tile.h"
 
 enum { DECODE_MAX_D = 256 };
@@ -17,28 +17,50 @@ struct decode_tile {
   const struct pah_attn *a;
   const struct pah_attn_sizes *s;
   int64_t b, ld, tokens, next; /* tokens of this tile and of the one after */
-  const float *q;              /* [H][ld] */
-  float *o;                    /* [H][ld], unnormalised */
-  struct softmax_state *state; /* [H] */
-  const float *scale;          /* [Hkv]: from q k to a score */
-  float *p;                    /* [H][DECODE_TOKENS]: q k, then probabilities */
-  float *rows;                 /* [DECODE_TOKENS][ld]: K or V of one head in f32 */
+  int dtype, direct;           /* of the rows that the kernels take; whether these are the cache's own */
+  const struct decode_table *table;
+  float *q;                   /* [H][ld] in decode's order */
+  float *o;                   /* [H][ld], unnormalised */
+  struct decode_state *state; /* [H] */
+  const float *scale;         /* [Hkv]: from q k to a score in units of log2(e) */
+  float *p;                   /* [H][DECODE_TOKENS]: q k, then probabilities */
+  float *rows;                /* [DECODE_TOKENS][ld]: K or V of one head in f32 */
   const char *k_now[DECODE_TOKENS], *v_now[DECODE_TOKENS], *k_next[DECODE_TOKENS], *v_next[DECODE_TOKENS];
 };
 
-/* D rounded up to whole vectors. */
+/* As what the kernels take the rows of a cache: as they lie in memory, or, when more than one pass will be made over
+ * them or D is no whole number of strips, as f32. */
+static int decode_dtype(const struct pah_attn_sizes *s, int dtype) {
+  int whole = s->D % (decode_wide(dtype) * CELL_VECTOR) == 0;
+  return whole && (s->group <= 4 || dtype == PAH_F32) ? dtype : PAH_F32;
+}
+
+/* D rounded up to whole strips. */
 static int64_t decode_row_floats(int64_t D) {
-  return (D + CELL_VECTOR - 1) / CELL_VECTOR * CELL_VECTOR;
+  const int64_t strip = 2 * CELL_VECTOR;
+  return (D + strip - 1) / strip * strip;
 }
 
 static int64_t decode_tile_floats(const struct pah_attn_sizes *s, int64_t ld) {
-  return s->H * DECODE_TOKENS + DECODE_TOKENS * ld;
+  return s->H * (DECODE_TOKENS + ld) + DECODE_TOKENS * ld;
 }
 
 static void decode_tile_layout(struct decode_tile *t, float *scratch) {
   t->p = scratch;
-  t->rows = scratch + t->s->H * DECODE_TOKENS;
+  t->q = t->p + t->s->H * DECODE_TOKENS;
+  t->rows = t->q + t->s->H * t->ld;
   memset(t->rows, 0, (size_t)(DECODE_TOKENS * t->ld) * sizeof(float)); /* behind D it stays 0 */
+  t->dtype = decode_dtype(t->s, t->a->k_blocks.dtype);
+  t->direct = t->dtype == t->a->k_blocks.dtype && t->s->D == t->ld;
+}
+
+/* The rows of q of t's sequence, in the order in which the kernels have K. */
+static void decode_load_q(const struct decode_tile *t) {
+  for (int64_t h = 0; h < t->s->H; h++) {
+    float row[DECODE_MAX_D] = {0};
+    row_load(row, paged_q_row(t->a, t->s, &t->a->q, t->b, h, 0), t->a->q.dtype, t->s->D);
+    decode_to_order(t->q + h * t->ld, row, t->dtype, t->ld);
+  }
 }
 
 /* Addresses of K and V (head 0) of the tokens from `key`; returns how many there are. The rest
@@ -63,46 +85,41 @@ static int64_t decode_locate(const struct decode_tile *t, int64_t key, int64_t k
 /* What is to be prefetched: the rows of a tile of `cache`. */
 static struct decode_fetch decode_fetch(const struct decode_tile *t, const struct pah_tensor *cache,
                                         const char *const *row, int64_t tokens) {
-  int64_t size = decode_size(cache->dtype);
-  return (struct decode_fetch){.row = row,
-                               .tokens = tokens,
-                               .heads = t->s->Hkv,
-                               .stride = cache->stride[2] * size,
-                               .bytes = t->s->D * size,
-                               .left = tokens * t->s->Hkv,
-                               .by_token = cache->stride[2] < cache->stride[1]};
+  int64_t size = decode_size(cache->dtype), together = cache->stride[2] == t->s->D;
+  struct decode_fetch f = {.row = row, .tokens = tokens, .stride = cache->stride[2] * size, .heads = t->s->Hkv};
+  f.bytes = t->s->D * size;
+  if (together) f.bytes *= f.heads, f.heads = 1;
+  if (tokens) f.at = row[0], f.end = f.at + f.bytes;
+  return f;
 }
 
-/* Rows of a head from `row`, as the kernels take them: where they lie, or, when more than one pass will be made over
- * them or D is no whole number of vectors, in f32 in t->rows. Returns the dtype they then have. */
-static int decode_rows(const struct decode_tile *t, const struct pah_tensor *cache, int64_t head,
-                       const char *const *row, int64_t tokens, const char **rows) {
+/* Rows of a head from `row`, in t->dtype. */
+static void decode_rows(const struct decode_tile *t, const struct pah_tensor *cache, int64_t head,
+                        const char *const *row, int64_t tokens, const char **rows) {
   int64_t offset = head * cache->stride[2] * decode_size(cache->dtype);
   for (int64_t j = 0; j < tokens; j++) rows[j] = row[j] + offset;
-  if (t->s->D == t->ld && (t->s->group <= 4 || cache->dtype == PAH_F32)) return cache->dtype;
+  if (t->direct) return;
   for (int64_t j = 0; j < tokens; j++) {
     row_load(t->rows + j * t->ld, rows[j], cache->dtype, t->s->D);
     rows[j] = (const char *)(t->rows + j * t->ld);
   }
-  return PAH_F32;
 }
 
-/* p of every head: the probabilities of the tile, relative to the new maximum. */
+/* p of every head: the probabilities of the tile, relative to the maximum. */
 static void decode_scores(struct decode_tile *t) {
   const struct pah_tensor *cache = &t->a->k_blocks;
   struct decode_fetch fetch = decode_fetch(t, &t->a->v_blocks, t->v_now, t->tokens);
-  int64_t group = t->s->group;
-  for (int64_t j = 0; j < t->tokens; j += DECODE_STEP)
+  int64_t group = t->s->group, step = decode_step(group);
+  for (int64_t j = 0; j < t->tokens; j += step)
     for (int64_t head = 0; head < t->s->Hkv; head++) {
-      const char *k[DECODE_STEP];
-      int dtype = decode_rows(t, cache, head, t->k_now + j, DECODE_STEP, k);
-      decode_kernels[dtype].dot(t->q + head * group * t->ld, t->ld, group, k, t->p + head * group * DECODE_TOKENS + j,
-                                &fetch);
+      const char *k[DECODE_SUMS];
+      decode_rows(t, cache, head, t->k_now + j, step, k);
+      decode_kernels[t->dtype].dot(t->q + head * group * t->ld, t->ld, group, k,
+                                   t->p + head * group * DECODE_TOKENS + j, t->table, &fetch);
     }
-  int64_t cols = (t->tokens + SOFTMAX_LANES - 1) / SOFTMAX_LANES * SOFTMAX_LANES;
   for (int64_t h = 0; h < t->s->H; h++) {
-    float *p = t->p + h * DECODE_TOKENS, *o = t->o + h * t->ld;
-    float alpha = softmax_step(&t->state[h], p, cols, 0, t->tokens, t->scale[h / group], t->a->softcap);
+    float *o = t->o + h * t->ld;
+    float alpha = decode_softmax(t->state + h, t->p + h * DECODE_TOKENS, t->tokens, t->scale[h / group], t->a->softcap);
     if (alpha != 1.0f)
       for (int64_t d = 0; d < t->ld; d++) o[d] *= alpha;
   }
@@ -113,9 +130,9 @@ static void decode_values(struct decode_tile *t) {
   int64_t group = t->s->group;
   for (int64_t head = 0; head < t->s->Hkv; head++) {
     const char *v[DECODE_TOKENS];
-    int dtype = decode_rows(t, &t->a->v_blocks, head, t->v_now, t->tokens, v);
-    decode_kernels[dtype].weigh(t->p + head * group * DECODE_TOKENS, t->tokens, v, t->ld, group,
-                                t->o + head * group * t->ld, &fetch);
+    decode_rows(t, &t->a->v_blocks, head, t->v_now, t->tokens, v);
+    decode_kernels[t->dtype].weigh(t->p + head * group * DECODE_TOKENS, t->tokens, v, t->ld, group,
+                                   t->o + head * group * t->ld, t->table, &fetch);
   }
 }
 

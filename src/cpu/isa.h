@@ -15,6 +15,7 @@ struct pah_cpu_isa {
   int (*merge)(const struct pah_merge *m, int threads);
   int (*kv_append)(const struct pah_kv_append *c, int threads);
   double (*fma_flops)(double seconds);                   /* one thread */
+  double (*dots_flops)(double seconds);                  /* of vdpbf16ps; 0 without it */
   uint64_t (*read_sum)(const void *data, int64_t bytes); /* reads it all; the result keeps the loads alive */
 };
 

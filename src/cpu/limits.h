@@ -1,13 +1,23 @@
-/* cpu/limits.h - what one core can do at most: the f32 multiply-add rate and a linear read. The device measures them
- * (src/cpu/device.c), a script sets a kernel's time against them. */
+/* cpu/limits.h - what one core can do at most: multiply-adds of f32, products of bf16 and a linear read. The device
+ * measures them (src/cpu/measure.c), a script sets a kernel's time against them. */
 #ifndef PAH_CPU_LIMITS_H
 #define PAH_CPU_LIMITS_H
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "../pah.h"
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
 
+#include "../error.h"
+
+#if defined(__AVX512BF16__)
+enum { LIMIT_DOTS = 1 };
+#else
+enum { LIMIT_DOTS = 0 };
+#endif
 #if defined(__AVX512F__)
 enum { LIMIT_BYTES = 64 };
 #elif defined(__AVX__)
@@ -18,8 +28,9 @@ enum { LIMIT_BYTES = 16 };
 typedef float limit_floats __attribute__((vector_size(LIMIT_BYTES)));
 typedef uint64_t limit_words __attribute__((vector_size(LIMIT_BYTES), may_alias));
 
-/* Two units of four cycles latency want 8 chains in flight; 12 leave room and still fit 16 registers. */
-enum { FMA_CHAINS = 12, FMA_STEPS = 20000 };
+/* Two units of four cycles latency want 8 chains in flight; 12 leave room and still fit 16 registers. A round takes
+ * some ten microseconds, so that reading the clock after it does not count. */
+enum { FMA_CHAINS = 12, FMA_STEPS = 5000 };
 
 /* f32 multiply-adds of one thread, 2 flops each, per second, over at least `seconds`. */
 static double limits_fma_flops(double seconds) {
@@ -38,6 +49,54 @@ static double limits_fma_flops(double seconds) {
   volatile float keep = 0;
   for (int c = 0; c < FMA_CHAINS; c++) keep = keep + chain[c][0];
   return flops / (now - start);
+}
+
+/* The same of vdpbf16ps, 4 flops for each f32 of the sum; 0 where there is no such instruction. */
+static double limits_dots_flops(double seconds) {
+#if defined(__AVX512BF16__)
+  volatile uint32_t seed = 0x3f003f00; /* a pair of 0.5 */
+  __m512bh pair = (__m512bh)_mm512_set1_epi32((int)seed);
+  __m512 chain[FMA_CHAINS];
+  for (int c = 0; c < FMA_CHAINS; c++) chain[c] = _mm512_set1_ps((float)c);
+  double flops = 0, start = pah_clock(), now;
+  do {
+    for (int n = 0; n < FMA_STEPS; n++)
+#pragma GCC unroll 12
+      for (int c = 0; c < FMA_CHAINS; c++) chain[c] = _mm512_dpbf16_ps(chain[c], pair, pair);
+    flops += 4.0 * FMA_STEPS * FMA_CHAINS * (LIMIT_BYTES / 4);
+    now = pah_clock();
+  } while (now - start < seconds);
+  volatile float keep = 0;
+  for (int c = 0; c < FMA_CHAINS; c++) keep = keep + _mm512_cvtss_f32(chain[c]);
+  return flops / (now - start);
+#else
+  (void)seconds;
+  return 0;
+#endif
+}
+
+/* Whether products of bf16 should be left to vdpbf16ps, of the environment's PAH_BF16 ("dots" or "fma") or by trial. It
+ * has twice the rate of f32 multiply-adds on a Zen 4 and half of it on an Emerald Rapids; five short rounds of each
+ * take half a millisecond, once, and the best of them are a factor of two from the line on either machine, so that the
+ * answer, and with it the rounding, is always the same. */
+static int limits_choose_dots(int *dots) {
+  static int pay = -1;
+  const char *wanted = getenv("PAH_BF16");
+  int given = wanted && *wanted, there = LIMIT_DOTS;
+  *dots = there && given && !strcmp(wanted, "dots");
+  if (given && !*dots && strcmp(wanted, "fma") != 0)
+    return pah_fail(PAH_EINVAL, "PAH_BF16: is \"%.32s\", must be fma%s", wanted,
+                    there ? " or dots" : ": this instruction set has no products of bf16");
+  if (given || !there) return PAH_OK;
+  double best_dots = 0, best_fma = 0;
+  for (int n = 0; n < 5 && pay < 0; n++) {
+    double d = limits_dots_flops(0), f = limits_fma_flops(0);
+    best_dots = d > best_dots ? d : best_dots;
+    best_fma = f > best_fma ? f : best_fma;
+  }
+  if (pay < 0) pay = best_dots > best_fma;
+  *dots = pay;
+  return PAH_OK;
 }
 
 /* Reads `bytes` from `data` (aligned to 64) once, in order; the exclusive or of its words keeps the loads alive. */

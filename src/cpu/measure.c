@@ -1,4 +1,4 @@
-/* cpu/measure.c - what this processor can do at most, by loops of our own with the threads that the kernels have: f32
+/* cpu/measure.c - what this processor can do at most, by loops of our own with the threads that the kernels have:
  * multiply-adds, and reads of memory, in order or by shuffled blocks. Reading is also how caches are made cold.
  * Read next: limits.h (the loops), lua/pah/limits.lua (who calls). */
 #define _GNU_SOURCE
@@ -20,13 +20,21 @@ struct pah_reader {
   int64_t *order;                     /* of the blocks */
 };
 
-double pah_measure_fma_flops(double duration) {
-  const struct pah_cpu_isa *isa;
-  if (pah_cpu_choose_isa(&isa)) return 0;
+static double on_all_threads(double (*measure)(double seconds), double duration) {
   double total = 0;
 #pragma omp parallel num_threads(pah_get_threads()) reduction(+ : total)
-  total += isa->fma_flops(duration);
+  total += measure(duration);
   return total;
+}
+
+double pah_measure_fma_flops(double duration) {
+  const struct pah_cpu_isa *isa;
+  return pah_cpu_choose_isa(&isa) ? 0 : on_all_threads(isa->fma_flops, duration);
+}
+
+double pah_measure_dots_flops(double duration) {
+  const struct pah_cpu_isa *isa;
+  return pah_cpu_choose_isa(&isa) ? 0 : on_all_threads(isa->dots_flops, duration);
 }
 
 static void write_all(struct pah_reader *r) {

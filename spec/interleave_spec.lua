@@ -1,0 +1,141 @@
+-- interleave_spec.lua - pah compare --interleave: two scripts by turns, what goes wrong in them; and pah.bench against
+-- a loop of its own around the same C function.
+local ffi = require "ffi"
+local interleave = require "pah.interleave"
+local versus = require "pah.versus"
+local support = require "spec.support.compare"
+
+local compare, folder, has, write = support.compare, support.folder, support.has, support.write
+teardown(support.clean)
+
+local _
+
+-- Scripts that wait for a time, so that their ratio is known.
+local function waiting(microseconds, names)
+  local calls = {}
+  for _, name in ipairs(names or {}) do
+    calls[#calls + 1] = ('pah.bench(wait, {name = "%s", device = "cpu", warmup = 0.05})'):format(name)
+  end
+  return ([[
+local C = require("pah.ffi").C
+local function wait()
+  local stop = C.pah_clock() + %g * 1e-6 * tonumber(arg[1] or 1) * tonumber(os.getenv "TIMES" or 1)
+  while C.pah_clock() < stop do end
+end
+print "this is not shown"
+]]):format(microseconds) .. table.concat(calls, "\n") .. (names and "" or "\nreturn wait\n")
+end
+
+describe("pah compare --interleave", function()
+  setup(function()
+    write("a.lua", waiting(500, {"x", "y"}))
+    write("b.lua", waiting(600, {"x", "z"}))
+    write("returns.lua", waiting(500))
+    write("table.lua", "return {one = function() end, two = function() end}\n")
+    write("fails.lua", "error 'no luck'\n")
+    write("nothing.lua", "print(1)\n")
+    write("quits.lua", "os.exit(7)\n")
+    write("more.lua", waiting(500, {"x", "y", "w"}))
+  end)
+
+  local quick = " --pairs 3 --time 0.3 --quiet "
+
+  it("finds what is slower, pairs the points of both, and stores all samples", function()
+    local out, err, code = compare("--interleave a.lua b.lua --output turns.db" .. quick)
+    assert.equal("", err)
+    has(out, "B is slower: 1.2")
+    has(out, "y | z")
+    has(out, "3 pairs of processes")
+    assert.is_nil(out:find("not shown", 1, true))
+    assert.equal(1, code)
+    local runs = pah.results.read(folder .. "/turns.db").runs
+    assert.equal(2, #runs)
+    for _, run in ipairs(runs) do
+      assert.equal(6, #run.rows)
+      for _, row in ipairs(run.rows) do
+        local sum = 0
+        for _, n in ipairs(row.result.turns) do sum = sum + n end
+        assert.equal(sum, #row.result.samples)
+      end
+    end
+    _, _, code = compare(("turns.db#%s turns.db#%s"):format(runs[1].id, runs[2].id))
+    assert.is_true(code == 1 or code == 2)
+  end)
+
+  it("takes scripts that return what is to be measured, with words and environment of their own", function()
+    local out, _, code = compare("--interleave returns.lua 'returns.lua 1.5'" .. quick)
+    has(out, "B is slower: 1.")
+    assert.equal(1, code)
+    out, _, code = compare("--interleave 'TIMES=2 returns.lua' returns.lua --json" .. quick)
+    assert.equal(0, code)
+    local c = pah.json.decode(out)
+    assert.equal("faster", c.verdict)
+    assert.is_true(c.all.low < 0.5 and 0.5 < c.all.high or math.abs(c.all.ratio - 0.5) < 0.02)
+  end)
+
+  it("reports scripts that fail, or do not measure the same", function()
+    for words, message in pairs {
+      ["fails.lua a.lua"] = "fails.lua failed: ",
+      ["nothing.lua nothing.lua"] = "measured nothing",
+      ["quits.lua a.lua"] = "quits.lua ended before it was measured (exit code 7)",
+      ["a.lua more.lua"] = 'more.lua measures more than a.lua: "w"',
+    } do
+      local out, err, code = compare("--interleave " .. words .. quick)
+      has(err, message)
+      assert.equal("", out)
+      assert.equal(2, code)
+    end
+  end)
+
+  it("begins equally often with either", function()
+    local side = interleave.parse(folder .. "/table.lua")
+    assert.equal(folder .. "/table.lua", side.path)
+    local parsed = interleave.parse("A=1 B_2=x " .. folder .. "/table.lua --option 3")
+    assert.same({"A=1", "B_2=x"}, parsed.environment)
+    assert.same({"--option", "3"}, parsed.words)
+    local points = interleave.measure(side, side, {pairs = 3, time = 0.05, seed = 4})
+    assert.equal(2, #points)
+    assert.equal("one", points[1].key)
+    assert.equal(3, #points[1].pairs)
+  end)
+end)
+
+describe("pah.bench", function()
+  -- The same C call in a loop that shares nothing with bench.lua and timer.lua, by its own clock.
+  it("agrees with an independent timing of the same C function #slow", function()
+    local C, librt = require("pah.ffi").C, ffi.C
+    ffi.cdef "struct spec_timespec { long s, ns; }; int clock_gettime(int, struct spec_timespec *);"
+    local a = pah.randn({2 ^ 16}, {device = "cpu", seed = 1})
+    local d = ffi.new "struct pah_diff"
+    local raw = a.raw
+    local function call() C.pah_tensor_diff(raw, raw, 0, 0, d) end
+    local from, to = ffi.new "struct spec_timespec", ffi.new "struct spec_timespec"
+    local function by_hand()
+      local list = {}
+      for i = 1, 200 do
+        librt.clock_gettime(4, from) -- CLOCK_MONOTONIC_RAW
+        for _ = 1, 4 do C.pah_tensor_diff(raw, raw, 0, 0, d) end
+        librt.clock_gettime(4, to)
+        list[i] = (tonumber(to.s - from.s) + 1e-9 * tonumber(to.ns - from.ns)) / 4
+      end
+      table.sort(list)
+      return list[100]
+    end
+    -- How the two stand, by pairs that take turns; 99.9 %, since a spec is run more than twenty times.
+    local function ratio(factor)
+      local differences = {}
+      for i = 1, 20 do
+        local first = i % 2 == 0 and by_hand()
+        local r = pah.bench(call, {device = "cpu", min_time = 0.05, max_time = 0.1, warmup = 0.02, precision = 1})
+        differences[i] = math.log(factor * r.median) - math.log(first or by_hand())
+      end
+      return versus.paired(differences, {threshold = 0.02, confidence = 0.999})
+    end
+    by_hand()
+    local r = ratio(1)
+    assert.is_true(r.verdict == "same" or r.verdict == "undecided",
+      ("%.3f [%.3f, %.3f] %s"):format(r.ratio, r.low, r.high, r.verdict))
+    local wrong = ratio(1.1) -- what the same procedure says of a clock that is wrong by a tenth
+    if wrong.half < 0.05 then assert.equal("slower", wrong.verdict) end
+  end)
+end)

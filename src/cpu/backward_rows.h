@@ -1,0 +1,158 @@
+/* cpu/backward_rows.h - what passes between memory and the tiles of the backward pass: rows of q and dout, of K and V
+ * through the block table, of the three gradients; and delta, which is a sum over a row. Read next: backward.h. */
+#ifndef PAH_CPU_BACKWARD_ROWS_H
+#define PAH_CPU_BACKWARD_ROWS_H
+
+#include "backward_plan.h"
+#include "paged.h"
+
+/* row_load that also tells NaN and infinities: x * 0 is NaN for these and stays in the lanes of *odd. In the same pass,
+ * since a second one over the tile costs as much again as the first, 2 % of the whole. */
+static inline __attribute__((always_inline)) void bwd_load_as(float *restrict dst, const char *restrict src, int64_t n,
+                                                              cell_vector *odd, int dtype, int64_t size) {
+  cell_vector sum = *odd;
+  for (int64_t i = 0; i < n; i += CELL_VECTOR) {
+    char padded[CELL_VECTOR * 4] = {0};
+    int whole = i + CELL_VECTOR <= n; /* the last lanes by way of a whole vector: nothing behind the row is read */
+    if (!whole) memcpy(padded, src + i * size, (size_t)((n - i) * size));
+    cell_vector x = lanes_load(whole ? src + i * size : padded, dtype);
+    sum += x * 0.0f;
+    cell_store(dst + i, x); /* zeros in the padding of the row */
+  }
+  *odd = sum;
+}
+
+static void bwd_load(float *restrict dst, const char *restrict src, int dtype, int64_t n, cell_vector *odd) {
+  switch (dtype) {
+  case PAH_F32: bwd_load_as(dst, src, n, odd, PAH_F32, 4); break;
+  case PAH_F16: bwd_load_as(dst, src, n, odd, PAH_F16, 2); break;
+  default: bwd_load_as(dst, src, n, odd, PAH_BF16, 2);
+  }
+}
+
+/* ---- Query rows ------------------------------------------------------------------------------------------ */
+
+/* delta = rowsum(dout * out), which is what the softmax's gradient subtracts from dP. Called by all threads of one
+ * parallel region, which do not wait for each other between sequences. */
+static void bwd_delta(const struct bwd *w, int64_t b) {
+  const struct pah_attn *a = w->a;
+  int64_t first, len_q, D = w->s.D;
+  pah_q_range(a, &w->s, b, &first, &len_q);
+  float *delta = w->delta + (w->s.ragged ? first : b * len_q) * w->s.H;
+#pragma omp for schedule(static) nowait
+  for (int64_t n = 0; n < len_q * w->s.H; n++) {
+    float out[TILE_MAX_D], dout[TILE_MAX_D], lane[8] = {0};
+    int64_t i = n / w->s.H, h = n % w->s.H;
+    row_load(out, paged_q_row(a, &w->s, &a->out, b, h, i), a->out.dtype, D);
+    row_load(dout, paged_q_row(a, &w->s, &a->dout, b, h, i), a->dout.dtype, D);
+    for (int64_t d = 0; d < D; d += 8)
+      for (int l = 0; l < 8; l++) lane[l] += out[d + l] * dout[d + l];
+    delta[n] = ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
+  }
+}
+
+/* Where the rows of tile r of KV head `head` lie in q and dout: the next that t will load. r past the last: nowhere. */
+static void bwd_look_ahead(const struct bwd *w, struct tile *t, const struct bwd_rows *r, int64_t head) {
+  const struct pah_attn *a = w->a;
+  int64_t group = w->s.group, i = r->row / group, g = r->row % group;
+  t->ahead_rows = r->rows;
+  t->ahead_bytes = w->s.D * pah_dtype_size(a->q.dtype);
+  for (int64_t m = 0; m < r->rows; m++) {
+    t->ahead[m] = paged_q_row(a, &w->s, &a->q, r->sequence, head * group + g, i);
+    t->ahead[TILE_ROWS + m] = paged_q_row(a, &w->s, &a->dout, r->sequence, head * group + g, i);
+    if (++g == group) g = 0, i++;
+  }
+}
+
+/* Those rows into the tile. Rows with lse = -inf saw no key; they become 0, so that nothing they hold reaches dK and
+ * dV. */
+static void bwd_load_rows(const struct bwd *w, struct tile *t, const struct bwd_rows *r, int64_t head) {
+  const struct pah_attn *a = w->a;
+  int64_t first, len_q, group = w->s.group, D = w->s.D, i = r->row / group, g = r->row % group;
+  pah_q_range(a, &w->s, r->sequence, &first, &len_q);
+  const float *delta = w->delta + (w->s.ragged ? first : r->sequence * len_q) * w->s.H + head * group;
+  cell_vector odd = {0};
+  t->dead_rows = 0;
+  for (int64_t m = 0; m < r->rows; m++) {
+    float *q = t->q + m * TILE_LD, *dout = t->dout + m * TILE_LD;
+    t->lse[m] = *paged_lse(a, &w->s, r->sequence, head * group + g, i);
+    t->delta[m] = delta[i * w->s.H + g];
+    if (++g == group) g = 0, i++;
+    if (t->lse[m] == -INFINITY) {
+      memset(q, 0, (size_t)D * sizeof *q);
+      memset(dout, 0, (size_t)D * sizeof *dout);
+      t->dead_rows = 1;
+      continue;
+    }
+    bwd_load(q, t->ahead[m], a->q.dtype, D, &odd);
+    bwd_load(dout, t->ahead[TILE_ROWS + m], a->dout.dtype, D, &odd);
+  }
+  t->odd_rows = isnan(lanes_sum(odd));
+}
+
+static void bwd_store_row(const struct bwd *w, const struct bwd_rows *r, int64_t head, int64_t m, const float *row) {
+  int64_t n = r->row + m, group = w->s.group;
+  row_store(paged_q_row(w->a, &w->s, &w->a->dq, r->sequence, head * group + n % group, n / group), w->a->dq.dtype, row,
+            w->s.D);
+}
+
+/* The finished dQ of a row tile to its place. */
+static void bwd_store_rows(const struct bwd *w, const struct bwd_rows *r, int64_t head, const float *dq) {
+  int64_t panel = tile_dq_rows(r->rows) * CELL_COLS;
+  for (int64_t m = 0; m < r->rows; m++) {
+    float row[TILE_MAX_D + CELL_COLS];
+    for (int64_t d = 0; d < w->s.D; d += CELL_COLS)
+      for (int64_t j = 0; j < CELL_COLS; j++) row[d + j] = dq[d / CELL_COLS * panel + m * CELL_COLS + j] * w->scale;
+    bwd_store_row(w, r, head, m, row);
+  }
+}
+
+/* dQ of the rows of sequence b that see no key. */
+static void bwd_clear_rows(const struct bwd *w, int64_t b) {
+  const float zero[TILE_MAX_D] = {0};
+  for (int64_t n = w->first_rows[b]; n < w->first_rows[b + 1]; n++)
+    for (int64_t head = 0; w->rows[n].first > w->rows[n].last && head < w->s.Hkv; head++)
+      for (int64_t m = 0; m < w->rows[n].rows; m++) bwd_store_row(w, w->rows + n, head, m, zero);
+}
+
+/* ---- Keys ------------------------------------------------------------------------------------------------ */
+
+/* K, and K and V transposed. The tile of dV, which is not in use yet, holds V meanwhile. */
+static void bwd_load_keys(const struct bwd *w, struct tile *t, int64_t b, int64_t head, int64_t key, int64_t keys) {
+  const struct pah_attn *a = w->a;
+  float *v = t->dv;
+  cell_vector odd = {0};
+  for (int64_t j = 0; j < keys; j++) {
+    int64_t id = blocks_id(a, b, (key + j) / w->s.block_size), slot = (key + j) % w->s.block_size;
+    bwd_load(t->k + j * TILE_LD, blocks_row(&a->k_blocks, id, slot, head), a->k_blocks.dtype, t->D, &odd);
+    bwd_load(v + j * TILE_LD, blocks_row(&a->v_blocks, id, slot, head), a->v_blocks.dtype, t->D, &odd);
+  }
+  t->odd_keys = isnan(lanes_sum(odd));
+  tile_transpose(t->kt, t->k, TILE_LD, keys, t->D);
+  tile_transpose(t->vt, v, TILE_LD, keys, t->D);
+  for (int64_t j = 0; j < TILE_KEYS; j++) {
+    memset(t->dk + j * TILE_LD, 0, (size_t)t->padded * sizeof *t->dk);
+    memset(t->dv + j * TILE_LD, 0, (size_t)t->padded * sizeof *t->dv);
+  }
+}
+
+/* dK and dV of a tile of keys to their blocks, or to the copies of those that are shared; h is the number of the head
+ * in its wave. */
+static void bwd_store_keys(const struct bwd *w, const struct tile *t, int64_t b, int64_t head, int64_t h, int64_t key,
+                           int64_t keys) {
+  const struct pah_tensor *to[2] = {&w->a->dk_blocks, &w->a->dv_blocks};
+  for (int64_t j = 0; j < keys; j++) {
+    int64_t logical = (key + j) / w->s.block_size, slot = (key + j) % w->s.block_size;
+    int64_t place = w->blocks.place[w->blocks.first_use[b] + logical];
+    float *from[2] = {t->dk + j * TILE_LD, t->dv + j * TILE_LD};
+    for (int64_t d = 0; d < t->D; d++) from[0][d] *= w->scale;
+    for (int which = 0; which < 2; which++)
+      if (place < 0)
+        row_store(blocks_row(to[which], blocks_id(w->a, b, logical), slot, head), to[which]->dtype, from[which], t->D);
+      else
+        memcpy(blocks_copy(&w->blocks, &w->s, w->copies, h, place, which) + slot * t->D, from[which],
+               (size_t)t->D * sizeof(float));
+  }
+}
+
+#endif

@@ -1,0 +1,102 @@
+/* cpu/forward_softmax.h - the online softmax of a row of a tile, in base 2: the scale takes log2(e) in. The maximum
+ * that is subtracted may lag by 2^8: only a score that passes it by more raises it and rescales the row (lazy
+ * rescaling, as in FlashAttention 4), which after the first tiles hardly ever happens, so no row needs its exact
+ * maximum. Read next: forward_tile.h. */
+#ifndef PAH_CPU_FORWARD_SOFTMAX_H
+#define PAH_CPU_FORWARD_SOFTMAX_H
+
+#include "exp2.h"
+#include "gemm_bf16.h"
+#include "score.h"
+
+/* How far, as a power of 2, a score may exceed the maximum. */
+enum { FWD_LAG = 8 };
+static const float fwd_log2e = 1.44269504f, fwd_ln2 = 0.693147181f;
+
+/* What is the same for all rows of a task. The scale is positive. */
+struct fwd_score {
+  float scale;            /* from q k to a score in base 2 */
+  float natural, softcap; /* softcap > 0: from q k to a natural score, and where it is capped; scale is log2(e) then */
+  int pairs;              /* probabilities are written as bf16 */
+};
+
+/* The running state of a row, two vectors of it: start with {{0}, -inf}. */
+struct fwd_state {
+  float lanes[CELL_VECTOR]; /* sums of 2^(score - m), a line of their own */
+  float m;                  /* what is subtracted from scores in base 2 */
+  float unused[CELL_VECTOR - 1];
+};
+
+static inline int fwd_any_above(cell_vector x, float limit) {
+#if defined(__AVX512F__)
+  return _mm512_cmp_ps_mask((__m512)x, _mm512_set1_ps(limit), _CMP_GT_OQ) != 0;
+#elif defined(__AVX__)
+  return _mm256_movemask_ps(_mm256_cmp_ps((__m256)x, _mm256_set1_ps(limit), _CMP_GT_OQ)) != 0;
+#else
+  return (x[0] > limit) | (x[1] > limit) | (x[2] > limit) | (x[3] > limit);
+#endif
+}
+
+/* Columns outside [first, end) become -inf, whatever they held, so that a NaN behind the mask goes no further. */
+static inline void fwd_mask(float *s, int64_t low, int64_t high, int64_t first, int64_t end) {
+  for (int64_t c = low; c < high; c += CELL_VECTOR) {
+    if (c >= first && c + CELL_VECTOR <= end) { /* on to the vector that holds the end */
+      c = (end - CELL_VECTOR - c) / CELL_VECTOR * CELL_VECTOR + c;
+      continue;
+    }
+    for (int64_t i = c; i < c + CELL_VECTOR; i++)
+      if (i < first || i >= end) s[i] = -INFINITY;
+  }
+}
+
+static void fwd_cap(float *s, int64_t low, int64_t high, const struct fwd_score *score) {
+  float inverse = 1.0f / score->softcap;
+  for (int64_t c = low; c < high; c++) s[c] = score->softcap * score_tanh(s[c] * score->natural * inverse);
+}
+
+/* A maximum passed by more than the lag: the row's sums and output are brought down to the new one. */
+static __attribute__((noinline)) void fwd_raise(struct fwd_state *state, cell_vector largest, float scale, float *o,
+                                                int64_t padded) {
+  float top = -INFINITY;
+  for (int i = 0; i < CELL_VECTOR; i++) top = largest[i] > top ? largest[i] : top;
+  float old = state->m;
+  state->m = top * scale;
+  if (old == -INFINITY) return; /* nothing but zeros so far */
+  cell_vector alpha = exp2_lanes((cell_vector){0} + (old - state->m));
+  cell_store(state->lanes, cell_load(state->lanes) * alpha);
+  for (int64_t d = 0; d < padded; d += CELL_VECTOR) cell_store(o + d, cell_load(o + d) * alpha);
+}
+
+/* q k of the columns [low, high), whole vectors (two for pairs), to probabilities in place; [first, end) are visible.
+ */
+static inline void fwd_softmax_row(struct fwd_state *state, float *s, int64_t low, int64_t high, int64_t first,
+                                   int64_t end, const struct fwd_score *score, float *o, int64_t padded) {
+  if (score->softcap > 0) fwd_cap(s, low, high, score);
+  if (first > low || end < high) fwd_mask(s, low, high, first, end);
+  cell_vector largest = cell_load(s + low);
+  for (int64_t c = low + CELL_VECTOR; c < high; c += CELL_VECTOR) largest = exp2_max(cell_load(s + c), largest);
+  if (fwd_any_above(largest * score->scale, state->m + FWD_LAG)) fwd_raise(state, largest, score->scale, o, padded);
+  /* While every score was -inf or NaN there is nothing to subtract; 2^-inf is 0 and NaN stays NaN. */
+  float m = state->m == -INFINITY ? 0.0f : state->m, scale = score->scale;
+  cell_vector sum = cell_load(state->lanes);
+#if defined(__AVX512BF16__)
+  if (score->pairs) {
+    for (int64_t c = low; c < high; c += 2 * CELL_VECTOR) { /* what is written never passes what is still to be read */
+      cell_vector x = exp2_lanes(cell_load(s + c) * scale - m);
+      cell_vector y = exp2_lanes(cell_load(s + c + CELL_VECTOR) * scale - m);
+      sum += x + y;
+      _mm512_storeu_si512(s + c / 2, (__m512i)_mm512_cvtne2ps_pbh((__m512)y, (__m512)x));
+    }
+    cell_store(state->lanes, sum);
+    return;
+  }
+#endif
+  for (int64_t c = low; c < high; c += CELL_VECTOR) {
+    cell_vector p = exp2_lanes(cell_load(s + c) * scale - m);
+    cell_store(s + c, p);
+    sum += p;
+  }
+  cell_store(state->lanes, sum);
+}
+
+#endif
