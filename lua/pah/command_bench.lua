@@ -4,6 +4,7 @@
 local batch_spec = require "pah.batch_spec"
 local bench_problem = require "pah.bench_problem"
 local bench_table = require "pah.bench_table"
+local columns = require "pah.columns"
 local devices = require "pah.device"
 local json = require "pah.json"
 local limits = require "pah.limits"
@@ -136,21 +137,16 @@ local function heading(device, sizes, found)
     found.shuffled_read_bytes_per_second / 1e9, table.concat(peaks, ", ")))
 end
 
--- Columns; words of the last are not padded, so an error may be long.
+-- Figures stand to the right, and what the points are to the left of them.
 local function print_lines(lines)
-  local widths = {}
-  for _, line in ipairs(lines) do
-    for i, word in ipairs(line) do
-      if not word:find "^error: " then widths[i] = math.max(widths[i] or 0, #word) end
-    end
-  end
-  for _, line in ipairs(lines) do
-    local words = {}
-    for i, word in ipairs(line) do
-      local pad = (" "):rep((widths[i] or 0) - #word)
-      words[i] = i > #bench_table.axes and not word:find "^error: " and pad .. word or word .. pad
-    end
-    print((table.concat(words, "  "):gsub("%s+$", "")))
+  local right = {}
+  for i = #bench_table.axes + 1, #lines[1] do right[i] = true end
+  io.stdout:write(columns.plain(lines, right))
+end
+
+local function print_errors(rows)
+  for _, row in ipairs(rows) do
+    if row.error then print(("error: %s: %s"):format(row.key, row.error:match "^[^\n]*")) end
   end
 end
 
@@ -197,6 +193,7 @@ local function run(opt)
   else
     heading(device, sizes, found)
     print_lines(bench_table.lines(rows, device))
+    print_errors(rows)
     if not opt.quiet then print_notes(rows) end
   end
   return failed > 0 and 1 or 0
