@@ -1,6 +1,7 @@
 /* cpu/backward.h - dq, dk_blocks and dv_blocks from dout, out and lse: recomputes P from lse, keys outside, queries
  * inside. Deterministic for any number of threads: see backward_plan.h. The roofline, and what each step gained, is in
- * doc/cpu-backward.md. Read next: backward_plan.h, backward_tile.h. */
+ * doc/cpu-backward.md. Read next: backward_plan.h,
+ * backward_tile.h. */
 #ifndef PAH_CPU_BACKWARD_H
 #define PAH_CPU_BACKWARD_H
 
@@ -8,6 +9,7 @@
 #include <sched.h>
 
 #include "backward_rows.h"
+#include "limits.h"
 
 /* Waits until *turn is `number`; 0 if the call was interrupted. It is set by tasks that were taken earlier and wait for
  * none but earlier ones, so this ends. */
@@ -49,6 +51,7 @@ static void bwd_task(const struct bwd *w, const struct bwd_task *task, int64_t h
     at.row = r->row;
     at.rows = r->rows;
     bwd_load_rows(w, t, r, head);
+    if (!t->pairs) bwd_load_keys_f32(w, t, at.keys);
     t->ahead_rows = 0;
     if (r > first) bwd_look_ahead(w, t, r - 1, head);
     if (!bwd_pair(w, t, &mask, &at, r, head, w->turn + h * w->tiles + (r - w->rows),
@@ -67,7 +70,7 @@ static void bwd_wave(struct bwd *w, int64_t head0) {
   {
     struct tile t = {0};
     float *scratch = w->tiles_at + omp_get_thread_num() * w->scratch;
-    tile_layout(&t, w->s.D, scratch);
+    tile_layout(&t, w->s.D, w->pairs, scratch);
     memset(scratch, 0, (size_t)w->scratch * sizeof *scratch); /* the padding of rows behind D is never written again */
     for (int64_t n; !pah_interrupted && (n = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED)) < tasks;)
       bwd_task(w, w->task + n, head0, heads, &t);
@@ -80,7 +83,8 @@ static void bwd_wave(struct bwd *w, int64_t head0) {
 static int backward_run(const struct pah_attn *a, int threads) {
   struct bwd w = {.a = a, .s = pah_attn_sizes(a), .threads = threads, .scale = 0};
   w.scale = pah_softmax_scale(a, &w.s);
-  int status = blocks_find(&w.blocks, a, &w.s);
+  int status = a->q.dtype == PAH_BF16 ? limits_choose_dots(&w.pairs) : PAH_OK;
+  if (!status) status = blocks_find(&w.blocks, a, &w.s);
   if (!status && (bwd_plan(&w) || bwd_alloc(&w)))
     status = pah_fail(PAH_ENOMEM, "bwd: no memory for the scratch of %lld query rows and %lld KV heads",
                       (long long)w.s.total_q, (long long)w.s.Hkv);

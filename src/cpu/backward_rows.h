@@ -4,6 +4,7 @@
 #define PAH_CPU_BACKWARD_ROWS_H
 
 #include "backward_plan.h"
+#include "pack.h"
 #include "paged.h"
 
 /* row_load that also tells NaN and infinities: x * 0 is NaN for these and stays in the lanes of *odd. In the same pass,
@@ -51,7 +52,7 @@ static void bwd_delta(const struct bwd *w, int64_t b) {
   }
 }
 
-/* Where the rows of tile r of KV head `head` lie in q and dout: the next that t will load. r past the last: nowhere. */
+/* Where the rows of tile r of KV head `head` lie in q and dout: the next that t will load. */
 static void bwd_look_ahead(const struct bwd *w, struct tile *t, const struct bwd_rows *r, int64_t head) {
   const struct pah_attn *a = w->a;
   int64_t group = w->s.group, i = r->row / group, g = r->row % group;
@@ -64,28 +65,41 @@ static void bwd_look_ahead(const struct bwd *w, struct tile *t, const struct bwd
   }
 }
 
-/* Those rows into the tile. Rows with lse = -inf saw no key; they become 0, so that nothing they hold reaches dK and
- * dV. */
+/* q and dout in pairs, from the rows that bwd_look_ahead has found; returns 1 if they hold a NaN or an infinity. */
+static int bwd_load_pairs(struct tile *t, int64_t rows) {
+  const char **q = t->ahead, **dout = t->ahead + TILE_ROWS;
+  for (int64_t m = 0; m < rows; m++) {
+    memcpy(t->q + m * TILE_LD, q[m], (size_t)t->D * 2);
+    memcpy(t->dout + m * TILE_LD, dout[m], (size_t)t->D * 2);
+  }
+  if (rows % 2) q[rows] = dout[rows] = pack_zeros; /* the list goes on to an even number */
+  return pack_values(t->q_pairs, TILE_ROWS / 2 * CELL_COLS, q, rows, t->D, PAH_BF16, 1) |
+         pack_values(t->dout_pairs, TILE_ROWS / 2 * CELL_COLS, dout, rows, t->D, PAH_BF16, 1);
+}
+
+/* The rows that bwd_look_ahead has found into the tile, lse and delta too. Rows with lse = -inf saw no key; they become
+ * 0, so that nothing they hold reaches dK and dV. */
 static void bwd_load_rows(const struct bwd *w, struct tile *t, const struct bwd_rows *r, int64_t head) {
   const struct pah_attn *a = w->a;
-  int64_t first, len_q, group = w->s.group, D = w->s.D, i = r->row / group, g = r->row % group;
+  int64_t first, len_q, group = w->s.group, i = r->row / group, g = r->row % group;
   pah_q_range(a, &w->s, r->sequence, &first, &len_q);
   const float *delta = w->delta + (w->s.ragged ? first : r->sequence * len_q) * w->s.H + head * group;
-  cell_vector odd = {0};
   t->dead_rows = 0;
   for (int64_t m = 0; m < r->rows; m++) {
-    float *q = t->q + m * TILE_LD, *dout = t->dout + m * TILE_LD;
     t->lse[m] = *paged_lse(a, &w->s, r->sequence, head * group + g, i);
     t->delta[m] = delta[i * w->s.H + g];
     if (++g == group) g = 0, i++;
-    if (t->lse[m] == -INFINITY) {
-      memset(q, 0, (size_t)D * sizeof *q);
-      memset(dout, 0, (size_t)D * sizeof *dout);
-      t->dead_rows = 1;
-      continue;
-    }
-    bwd_load(q, t->ahead[m], a->q.dtype, D, &odd);
-    bwd_load(dout, t->ahead[TILE_ROWS + m], a->dout.dtype, D, &odd);
+    if (t->lse[m] != -INFINITY) continue;
+    t->ahead[m] = t->ahead[TILE_ROWS + m] = pack_zeros;
+    t->dead_rows = 1;
+  }
+  t->pairs = w->pairs && !t->odd_keys;
+  if (t->pairs && !bwd_load_pairs(t, r->rows)) return;
+  t->pairs = 0;
+  cell_vector odd = {0};
+  for (int64_t m = 0; m < r->rows; m++) {
+    bwd_load((float *)t->q + m * TILE_LD, t->ahead[m], a->q.dtype, t->D, &odd);
+    bwd_load((float *)t->dout + m * TILE_LD, t->ahead[TILE_ROWS + m], a->dout.dtype, t->D, &odd);
   }
   t->odd_rows = isnan(lanes_sum(odd));
 }
@@ -117,23 +131,45 @@ static void bwd_clear_rows(const struct bwd *w, int64_t b) {
 
 /* ---- Keys ------------------------------------------------------------------------------------------------ */
 
-/* K, and K and V transposed. The tile of dV, which is not in use yet, holds V meanwhile. */
+/* Whether any of the rows holds a NaN or an infinity. */
+static int bwd_odd(const char *const *rows, int64_t n, int64_t D, int dtype) {
+  int odd = 0;
+  for (int64_t j = 0; j < n; j++) {
+    float row[TILE_MAX_D];
+    row_load(row, rows[j], dtype, D);
+    odd |= tile_odd(row, D);
+  }
+  return odd;
+}
+
+/* Finds a tile of keys, clears its dK and dV, and packs it for products of pairs, if the call has them. */
 static void bwd_load_keys(const struct bwd *w, struct tile *t, int64_t b, int64_t head, int64_t key, int64_t keys) {
   const struct pah_attn *a = w->a;
-  float *v = t->dv;
-  cell_vector odd = {0};
-  for (int64_t j = 0; j < keys; j++) {
-    int64_t id = blocks_id(a, b, (key + j) / w->s.block_size), slot = (key + j) % w->s.block_size;
-    bwd_load(t->k + j * TILE_LD, blocks_row(&a->k_blocks, id, slot, head), a->k_blocks.dtype, t->D, &odd);
-    bwd_load(v + j * TILE_LD, blocks_row(&a->v_blocks, id, slot, head), a->v_blocks.dtype, t->D, &odd);
-  }
-  t->odd_keys = isnan(lanes_sum(odd));
-  tile_transpose(t->kt, t->k, TILE_LD, keys, t->D);
-  tile_transpose(t->vt, v, TILE_LD, keys, t->D);
+  int dtype = a->k_blocks.dtype;
+  paged_rows(a, &w->s, &a->k_blocks, b, head, key, keys, t->k_rows);
+  paged_rows(a, &w->s, &a->v_blocks, b, head, key, keys, t->v_rows);
+  for (int64_t j = keys; j < TILE_KEYS; j++) t->k_rows[j] = t->v_rows[j] = pack_zeros;
   for (int64_t j = 0; j < TILE_KEYS; j++) {
     memset(t->dk + j * TILE_LD, 0, (size_t)t->padded * sizeof *t->dk);
     memset(t->dv + j * TILE_LD, 0, (size_t)t->padded * sizeof *t->dv);
   }
+  t->odd_keys = bwd_odd(t->k_rows, keys, t->D, dtype) | bwd_odd(t->v_rows, keys, t->D, dtype);
+  t->has_f32 = 0;
+  if (!w->pairs || t->odd_keys) return;
+  pack_keys(t->kt_pairs, t->k_rows, keys, t->D, dtype, 1);
+  pack_keys(t->vt_pairs, t->v_rows, keys, t->D, dtype, 1);
+  pack_values(t->k_pairs, TILE_KEYS / 2 * CELL_COLS, t->k_rows, keys, t->D, dtype, 1);
+}
+
+/* The same keys in f32, where they are needed: at once, or when rows that go with pairs hold a NaN or an infinity. */
+static void bwd_load_keys_f32(const struct bwd *w, struct tile *t, int64_t keys) {
+  int dtype = w->a->k_blocks.dtype;
+  cell_vector odd = {0};
+  if (t->has_f32) return;
+  t->has_f32 = 1;
+  for (int64_t j = 0; j < keys; j++) bwd_load(t->k + j * TILE_LD, t->k_rows[j], dtype, t->D, &odd);
+  pack_keys(t->kt, t->k_rows, keys, t->D, dtype, 0);
+  pack_keys(t->vt, t->v_rows, keys, t->D, dtype, 0);
 }
 
 /* dK and dV of a tile of keys to their blocks, or to the copies of those that are shared; h is the number of the head

@@ -1,60 +1,96 @@
 /* cpu/backward_tile.h - the core of the backward pass: a tile of keys against a tile of query rows of one KV head.
- * Recomputes S and dP, turns them into P and dS, and adds P^T dO to dV, dS^T Q to dK and dS K to dQ, all in f32.
- * Query rows are counted flat, row = query * group + head in the group, so that the heads of a KV head share its
- * tiles. Read next: backward_rows.h (what fills and empties the tiles), backward.h, which walks them. */
+ * Recomputes S and dP, turns them into P and dS, and adds P^T dO to dV, dS^T Q to dK and dS K to dQ, with sums in f32;
+ * the factors are f32, or pairs of bf16 where those are multiplied faster. Query rows are counted flat, row = query *
+ * group + head in the group, so that the heads of a KV head share its tiles. Read next: backward_pairs.h,
+ * backward_rows.h (what fills and empties the tiles), backward.h, which walks them. */
 #ifndef PAH_CPU_BACKWARD_TILE_H
 #define PAH_CPU_BACKWARD_TILE_H
 
 #include "backward_score.h"
+#include "gemm_bf16.h"
 #include "rows.h"
 #include "tile.h"
 
 /* Multiples of every CELL_ROWS and CELL_COLS. Many keys, since every tile of keys loads all its query rows again; at
- * D = 128 the arrays of a thread take TODO MiB of a second-level cache.
- * Rows lie a constant number of floats apart, whatever D is: a cell then addresses all its rows from one register (with
- * variable strides five products ran at 0.81 of the peak, with constants at TODO). It is an odd number of lines, so
- * that a column of rows spreads over all sets of L1 instead of a few. */
+ * D = 128 the arrays of a thread take 1.1 MiB of a second-level cache.
+ * Rows lie a constant number of words apart, whatever D is: a cell then addresses all its rows from one register. It is
+ * an odd number of lines, so that a column of rows spreads over all sets of L1 instead of a few. */
 #ifndef TK
 #define TK 288
 #define TR 96
 #endif
-enum { TILE_KEYS = TK, TILE_ROWS = TR, TILE_MAX_D = 256, TILE_LD = TILE_MAX_D + 16, TILE_SCORES = TILE_KEYS + 16 };
+enum {
+  TILE_KEYS = TK,
+  TILE_ROWS = TR,
+  TILE_MAX_D = 256,
+  TILE_LD = TILE_MAX_D + 16,
+  TILE_SCORES = TILE_KEYS + 16,
+  TILE_HALF = TILE_KEYS / 2 + 32 /* of a row of dS in pairs */
+};
 
-/* A thread's scratch. */
+/* A thread's scratch. A word is an f32 or a pair of bf16, (2n, 2n + 1); arrays of pairs have no memory where there is
+ * no use for them. */
 struct tile {
-  int64_t D, padded;  /* D, and rounded up to CELL_COLS */
-  float *q, *dout;    /* [TILE_ROWS][TILE_LD] */
-  float *k;           /* [TILE_KEYS][TILE_LD] */
-  float *kt, *vt;     /* transposed: panels of [D][CELL_COLS] */
-  float *s, *dp;      /* [TILE_ROWS][TILE_SCORES]: scores, then P; dP, then dS without the factor softmax_scale */
-  float *dk, *dv;     /* [TILE_KEYS][TILE_LD], sums over the query tiles */
+  int64_t D, padded; /* D, and rounded up to CELL_COLS */
+  /* The query rows. Pairs: the rows once along D, once two rows together, in panels [TILE_ROWS / 2][CELL_COLS]. */
+  uint32_t *q, *dout; /* [TILE_ROWS][TILE_LD] */
+  uint32_t *q_pairs, *dout_pairs;
   float *lse, *delta; /* [TILE_ROWS] */
+  /* The keys, f32: rows, and transposed in panels [D][CELL_COLS]. */
+  float *k; /* [TILE_KEYS][TILE_LD] */
+  uint32_t *kt, *vt;
+  /* The keys, pairs: two rows together in panels [TILE_KEYS / 2][CELL_COLS]; transposed [D / 2][CELL_COLS]. */
+  uint32_t *k_pairs, *kt_pairs, *vt_pairs;
+  float *s, *dp;                          /* [TILE_ROWS][TILE_SCORES]: scores, then P; dP, then dS without its factor */
+  uint32_t *p_pairs, *ds_pairs, *ds_rows; /* two rows together [TILE_ROWS / 2][TILE_SCORES]; [TILE_ROWS][TILE_HALF] */
+  float *dk, *dv;                         /* [TILE_KEYS][TILE_LD], sums over the query tiles */
+  const char **k_rows, **v_rows;          /* [TILE_KEYS]: where the keys lie */
   const char **ahead; /* [2 * TILE_ROWS]: rows that the next pair will load, fetched while this one computes */
   int64_t ahead_rows, ahead_bytes;
-  int odd_keys;  /* k or v hold a NaN or an infinity */
+  int pairs;     /* this tile of rows goes by pairs */
+  int has_f32;   /* k, kt and vt are filled */
+  int odd_keys;  /* k or v hold a NaN or an infinity: then never pairs */
   int odd_rows;  /* q or dout do */
   int dead_rows; /* some row has lse = -inf */
 };
 
-/* Lays the arrays out from `at` (NULL: only counts); returns the floats needed. */
-static int64_t tile_layout(struct tile *t, int64_t D, float *at) {
+/* Lays the arrays out from `at` (NULL: only counts), those of pairs too if there may be any; returns the floats. */
+static int64_t tile_layout(struct tile *t, int64_t D, int pairs, float *at) {
   t->D = D;
   t->padded = (D + CELL_COLS - 1) / CELL_COLS * CELL_COLS;
   /* cells read and write whole groups of CELL_ROWS rows: room for one behind the last */
-  int64_t rows = (TILE_ROWS + CELL_ROWS) * TILE_LD, keys = TILE_KEYS * TILE_LD, panels = TILE_KEYS * D;
-  int64_t scores = (TILE_ROWS + CELL_ROWS) * TILE_SCORES, used = 0;
+  int64_t rows = TILE_ROWS + CELL_ROWS, half = pairs ? 2 : 0, panels = TILE_KEYS * D * 4;
   struct {
-    float **array;
-    int64_t floats;
-  } parts[] = {{&t->q, rows},    {&t->dout, rows},     {&t->k, keys},         {&t->kt, panels},
-               {&t->vt, panels}, {&t->s, scores},      {&t->dp, scores},      {&t->dk, keys},
-               {&t->dv, keys},   {&t->lse, TILE_ROWS}, {&t->delta, TILE_ROWS}};
+    void *array;
+    int64_t bytes;
+  } parts[] = {{&t->q, rows * TILE_LD * 4},
+               {&t->dout, rows * TILE_LD * 4},
+               {&t->q_pairs, TILE_ROWS * t->padded * half},
+               {&t->dout_pairs, TILE_ROWS * t->padded * half},
+               {&t->lse, TILE_ROWS * 4},
+               {&t->delta, TILE_ROWS * 4},
+               {&t->k, TILE_KEYS * TILE_LD * 4},
+               {&t->kt, panels},
+               {&t->vt, panels},
+               {&t->k_pairs, TILE_KEYS * t->padded * half},
+               {&t->kt_pairs, TILE_KEYS * D * half},
+               {&t->vt_pairs, TILE_KEYS * D * half},
+               {&t->s, rows * TILE_SCORES * 4},
+               {&t->dp, rows * TILE_SCORES * 4},
+               {&t->p_pairs, TILE_ROWS * TILE_SCORES * half},
+               {&t->ds_pairs, TILE_ROWS * TILE_SCORES * half},
+               {&t->ds_rows, rows * TILE_HALF * 2 * half},
+               {&t->dk, TILE_KEYS * TILE_LD * 4},
+               {&t->dv, TILE_KEYS * TILE_LD * 4},
+               {&t->k_rows, TILE_KEYS * (int64_t)sizeof(char *)},
+               {&t->v_rows, TILE_KEYS * (int64_t)sizeof(char *)},
+               {&t->ahead, 2 * TILE_ROWS * (int64_t)sizeof(char *)}};
+  int64_t used = 0;
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-    if (at) *parts[i].array = at + used;
-    used += (parts[i].floats + 15) / 16 * 16;
+    if (at) *(char **)parts[i].array = (char *)at + used;
+    used += (parts[i].bytes + 63) / 64 * 64;
   }
-  if (at) t->ahead = (const char **)(at + used);
-  return used + 2 * TILE_ROWS * (int64_t)(sizeof *t->ahead / sizeof(float));
+  return used / 4;
 }
 
 /* ---- The products over one pair of tiles ----------------------------------------------------------------- */
@@ -127,11 +163,12 @@ static void tile_add_odd_keys(const struct tile *t, const struct tile_mask *mask
     int64_t first, end;
     tile_keys_at(mask, at, m, 1, &first, &end);
     if (t->lse[m] == -INFINITY) continue;
+    const float *q = (const float *)t->q + m * TILE_LD, *dout = (const float *)t->dout + m * TILE_LD;
     for (int64_t j = first; j < end; j++) {
       float p = t->s[m * TILE_SCORES + j], ds = t->dp[m * TILE_SCORES + j];
       for (int64_t d = 0; d < t->D; d++) {
-        t->dv[j * TILE_LD + d] += p * t->dout[m * TILE_LD + d];
-        t->dk[j * TILE_LD + d] += ds * t->q[m * TILE_LD + d];
+        t->dv[j * TILE_LD + d] += p * dout[d];
+        t->dk[j * TILE_LD + d] += ds * q[d];
       }
     }
   }
@@ -148,54 +185,6 @@ static void tile_add_odd_rows(const struct tile *t, const struct tile_mask *mask
       for (int64_t d = 0; d < t->D; d++)
         dq[d / CELL_COLS * panel + m * CELL_COLS + d % CELL_COLS] += t->dp[m * TILE_SCORES + j] * t->k[j * TILE_LD + d];
   }
-}
-
-/* ---- One pair -------------------------------------------------------------------------------------------- */
-
-/* P and dS of every row; returns whether any pair of the tile is masked. One row takes a few hundred cycles with hardly
- * a load from L2, so this is where the rows of the next pair and this pair's dQ are fetched into it, a row at a time:
- * in a burst they would wait for each other. */
-static int tile_softmax(struct tile *t, const struct tile_mask *mask, const struct tile_pair *at, float scale,
-                        float softcap, const float *dq) {
-  int64_t cols = (at->keys + SCORE_PIECE - 1) / SCORE_PIECE * SCORE_PIECE;
-  int masked = t->dead_rows;
-  for (int64_t m = 0; m < at->rows; m++) {
-    struct score_row row = {scale, softcap, t->lse[m], t->delta[m], 0, 0};
-    tile_keys_at(mask, at, m, 1, &row.first, &row.end);
-    masked |= row.first > 0 || row.end < at->keys;
-    if (row.lse == -INFINITY) row.end = 0; /* it saw no key: no gradient */
-    for (int64_t d = 0; d < t->padded; d += 16) __builtin_prefetch(dq + m * t->padded + d, 1, 2);
-    for (int64_t n = m; n < 2 * t->ahead_rows; n += TILE_ROWS)
-      for (int64_t i = 0; i < t->ahead_bytes; i += 64) __builtin_prefetch(t->ahead[n] + i, 0, 2);
-    score_backward(t->s + m * TILE_SCORES, t->dp + m * TILE_SCORES, cols, &row);
-  }
-  return masked;
-}
-
-/* dK and dV of a pair, and dS for tile_step_rows; t holds q, dout, lse, delta and k, kt, vt. Returns whether the pair
- * has to go by the visible pairs alone. */
-static int tile_step_keys(struct tile *t, const struct tile_mask *mask, const struct tile_pair *at, float scale,
-                          float softcap, const float *dq) {
-  tile_scores(t, mask, at, t->q, t->kt, t->s);
-  tile_scores(t, mask, at, t->dout, t->vt, t->dp);
-  int masked = tile_softmax(t, mask, at, scale, softcap, dq);
-  int odd = masked && (t->odd_keys || t->odd_rows);
-  if (odd) {
-    tile_add_odd_keys(t, mask, at);
-  } else {
-    tile_add_keys(t, mask, at, t->s, t->dout, t->dv);
-    tile_add_keys(t, mask, at, t->dp, t->q, t->dk);
-  }
-  return odd;
-}
-
-/* dQ of the same pair. */
-static void tile_step_rows(const struct tile *t, const struct tile_mask *mask, const struct tile_pair *at, int odd,
-                           float *dq) {
-  if (odd)
-    tile_add_odd_rows(t, mask, at, dq);
-  else
-    tile_add_rows(t, mask, at, dq);
 }
 
 #endif

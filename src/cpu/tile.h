@@ -1,5 +1,5 @@
-/* cpu/tile.h - what all tiled passes share: which keys and rows of a tile see each other, panels of transposed rows,
- * and the test for values that a product with 0 does not remove. Query rows are counted flat, row = query * group +
+/* cpu/tile.h - what all tiled passes share: which keys and rows of a tile see each other, and the test for
+ * values that a product with 0 does not remove. Query rows are counted flat, row = query * group +
  * head in the group. Read next: forward.h, backward_tile.h. */
 #ifndef PAH_CPU_TILE_H
 #define PAH_CPU_TILE_H
@@ -52,17 +52,6 @@ static int tile_odd(const float *x, int64_t n) {
   float all = 0;
   for (int l = 0; l < 8; l++) all += sum[l];
   return isnan(all);
-}
-
-/* Panels of [D][CELL_COLS] from rows of keys; columns past `keys` become 0. */
-static void tile_transpose(float *panels, const float *rows, int64_t ld, int64_t keys, int64_t D) {
-  for (int64_t key = 0; key < keys; key += CELL_COLS, panels += D * CELL_COLS) {
-    int64_t n = keys - key < CELL_COLS ? keys - key : CELL_COLS;
-    for (int64_t d = 0; d < D; d++) {
-      for (int64_t j = 0; j < n; j++) panels[d * CELL_COLS + j] = rows[(key + j) * ld + d];
-      for (int64_t j = n; j < CELL_COLS; j++) panels[d * CELL_COLS + j] = 0;
-    }
-  }
 }
 
 #endif
