@@ -87,7 +87,8 @@ static int64_t tile_layout(struct tile *t, int64_t D, int pairs, float *at) {
                {&t->ahead, 2 * TILE_ROWS * (int64_t)sizeof(char *)}};
   int64_t used = 0;
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-    if (at) *(char **)parts[i].array = (char *)at + used;
+    char *array = (char *)at + used;
+    if (at) memcpy(parts[i].array, &array, sizeof array); /* pointers of several types: assigned as bytes */
     used += (parts[i].bytes + 63) / 64 * 64;
   }
   return used / 4;
