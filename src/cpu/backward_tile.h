@@ -15,13 +15,9 @@
  * D = 128 the arrays of a thread take 1.1 MiB of a second-level cache.
  * Rows lie a constant number of words apart, whatever D is: a cell then addresses all its rows from one register. It is
  * an odd number of lines, so that a column of rows spreads over all sets of L1 instead of a few. */
-#ifndef TK
-#define TK 288
-#define TR 96
-#endif
 enum {
-  TILE_KEYS = TK,
-  TILE_ROWS = TR,
+  TILE_KEYS = 288,
+  TILE_ROWS = 96,
   TILE_MAX_D = 256,
   TILE_LD = TILE_MAX_D + 16,
   TILE_SCORES = TILE_KEYS + 16,
