@@ -38,10 +38,10 @@ extern "C" __global__ void read_blocks(float *sums, const float4 *from, long lon
 
 #if PAH_PTX_ARCH >= 900
 enum { N = 256 };
+__shared__ __align__(1024) unsigned short a[64 * 64], b[256 * 64]; /* 128 bytes of k in each row */
 /* A warpgroup's instruction is 64 x 256 x 16, with fp8 x 32: 32 bytes of each row; two warpgroups keep the tensor cores
  * of a multiprocessor busy. */
 template <int Kind> __device__ __forceinline__ void wgmma_peak(float *sums, int rounds) {
-  __shared__ __align__(1024) unsigned short a[64 * 64], b[256 * 64];
   for (int i = threadIdx.x; i < 64 * 64; i += blockDim.x) a[i] = 0;
   for (int i = threadIdx.x; i < 256 * 64; i += blockDim.x) b[i] = 0;
   ptx::fence_proxy_async();

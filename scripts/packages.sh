@@ -24,7 +24,8 @@ need() {
   }
 }
 
-# What the program is built with and runs with: g++ and addr2line (binutils) are what the device sim compiles with.
-BUILD_PACKAGES="gcc g++ binutils libc6-dev make autoconf automake pkg-config libluajit-5.1-dev libluajit-5.1-2 libedit-dev"
+# What the program is built with and runs with: g++ and addr2line (binutils) are what the device sim compiles with;
+# libsqlite3-0 is opened for results in .db files.
+BUILD_PACKAGES="gcc g++ binutils libc6-dev make autoconf automake pkg-config libluajit-5.1-dev libluajit-5.1-2 libedit-dev libsqlite3-0"
 # What the specs and the checks of the sources use besides.
-TEST_PACKAGES="lua-busted lua-check clang clang-format libomp-dev tmux mandoc"
+TEST_PACKAGES="sqlite3 lua-busted lua-check clang clang-format libomp-dev tmux mandoc gnuplot-nox"

@@ -7,7 +7,7 @@ local function refused(message, f, ...)
   assert.is_truthy(tostring(why):find(message, 1, true), tostring(why))
 end
 
-local quick = {min_time = 0, max_time = 0.2, max_samples = 6, min_samples = 3, warmup = 0.01, limits = false}
+local quick = {min_time = 0, max_time = 0.1, max_samples = 4, min_samples = 3, warmup = 0, limits = false}
 
 local function with(options)
   for key, value in pairs(quick) do options[key] = value end
@@ -109,7 +109,8 @@ local function put(op, args, results)
 end
 
 for _, case in ipairs {{"a ragged forward", "fwd", "q5s100_q30_q9s64"}, {"a backward", "bwd", "3q20s50"},
-  {"a ragged backward", "bwd", "q5s100_q30_q9s64"}, {"an fp8 forward", "fwd_fp8", "3q20s50", {dtype = "fp8_e4m3"}}} do
+  {"a ragged backward #slow", "bwd", "q5s100_q30_q9s64"},
+  {"an fp8 forward #slow", "fwd_fp8", "3q20s50", {dtype = "fp8_e4m3"}}} do
   local title, op, text, options = unpack(case)
   describe("pah.bench_attention catches " .. title, function()
     local function cheats(message, run)
@@ -128,22 +129,6 @@ for _, case in ipairs {{"a ragged forward", "fwd", "q5s100_q30_q9s64"}, {"a back
           end
           put(op, args, cache[key])
         end))
-    end)
-
-    it("that caches its results by the contents of q", function()
-      local cache = {}
-      local function cached(args)
-        local key = args.q:narrow(1, 1, 1):hash()
-        if not cache[key] then
-          local own, results = elsewhere(op, args)
-          pah[op](own)
-          cache[key] = results
-        end
-        put(op, args, cache[key])
-      end
-      if op == "bwd" then -- gradients of blocks must move with them
-        cheats("cheat gives another", after(op, 2, cached))
-      end
     end)
 
     it("that leaves half of the keys out", function()

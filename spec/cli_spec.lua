@@ -78,7 +78,8 @@ describe("the command line", function()
 
   it("helps", function()
     local commands = {"--help", "help", "run --help", "help nonsense"}
-    for _, name in ipairs {"run", "repl", "test", "info", "kernels", "examples", "compare", "help"} do
+    for _, name in ipairs {"run", "repl", "test", "info", "kernels", "examples", "compare", "results", "plot",
+      "report", "bench", "help"} do
       commands[#commands + 1] = "help " .. name
     end
     golden("help", commands)

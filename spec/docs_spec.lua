@@ -73,8 +73,23 @@ describe("doc/measuring.md", function()
   it("has snippets that run", function() assert.is_true(run_snippets "doc/measuring.md" >= 1) end)
 end)
 
+describe("doc/report.md", function()
+  it("has snippets that run", function() assert.is_true(run_snippets "doc/report.md" >= 1) end)
+end)
+
 describe("doc/comparing.md", function()
   it("has snippets that run", function() assert.is_true(run_snippets "doc/comparing.md" >= 1) end)
+end)
+
+describe("doc/results.md", function()
+  it("has snippets that run", function() assert.is_true(run_snippets "doc/results.md" >= 2) end)
+
+  it("names every field of a header and of a row", function()
+    local page, schema = read "doc/results.md", require "pah.results_schema"
+    for _, list in ipairs {schema.header_order, schema.row_order} do
+      for _, name in ipairs(list) do assert.is_truthy(page:find("`" .. name .. "`", 1, true), name) end
+    end
+  end)
 end)
 
 describe("README.md", function()

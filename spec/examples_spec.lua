@@ -12,6 +12,11 @@ local cases = {
   own_kernel = {"", "out against the oracle%s+max abs", "no findings", "sectors", sim = true},
   missing_sync = {"", "as it should be:\nown_decode: no findings", "own_decode: race: .*own_kernel.cu:%d+", sim = true},
   shared_prefix = {"", "shared; private copies would need", "\nok\n"},
+  block_size = {"--batch=2 --seqlen=64 --heads=1 --time=0.05 --block-size 4,16 --dtype f32", "block_size  dtype",
+    "\n +4  f32", "\n +16  f32", "GB/s"},
+  split_count = {"--batch 2 --seqlen 256 --num-splits 1,4,8 --time=0.05 --heads 1", "num_splits", "256 +4 "},
+  contiguity = {"--batch=2 --seqlen=256 --heads=1 --time=0.05 --share 0,0.5,1", "contiguous", "\n +16 +1 .* 1\n"},
+  dtype_error = {"--batch=2 --seqlen=32 --heads=1 --time=0.05", "max_error", "\nfp8_e5m2 .*%d"},
   llama_decode = {"--batch=3 --repeats=3", "3 sequences", ": ok\n", "GB/s"},
 }
 

@@ -148,6 +148,22 @@ describe("the plan of a picture", function()
   end)
 end)
 
+describe("a picture of too much", function()
+  local values = {}
+  for i = 1, 1500 do values[i] = i end
+  local many = results.run({axes = {{name = "n", values = values}, {name = "m", values = {1, 2}}}}, function(axes)
+    return {result = {median = 1e-3 * axes.n, low = 1e-3 * axes.n, high = 1e-3 * axes.n}}
+  end)
+
+  it("shows a part and says so", function()
+    for _, case in ipairs {{{}, "every 3rd point is drawn"}, {{kind = "bars"}, "the first 40 of 3000 points"},
+      {{x = "m", by = "n"}, "the first 16 of 1500 lines"}, {{kind = "heat"}, "the first 48 of 1500 values of n"}} do
+      case[1][1] = many
+      assert.truthy(drawn(case[1]):find(case[2], 1, true), case[2])
+    end
+  end)
+end)
+
 describe("the picture in the terminal", function()
   it("is what spec/golden/plot.txt holds", function()
     local grid = results.run{axes = {sizes, lengths, dtypes}}
@@ -198,9 +214,12 @@ end)
 describe("wrong use of pah.plot", function()
   local run = results.run()
   for what, case in pairs {
-    ["a kind"] = {{run, kind = "curves"}, 'kind is "curves", must be curve, heat, roofline, bars, samples; did you mean "curve"'},
-    ["a metric"] = {{run, metric = "mediann"}, 'metric is "mediann", must be a number of the results; did you mean "median"'},
-    ["an axis"] = {{run, x = "blocksize"}, 'x is "blocksize", must be an axis of the results; did you mean "block_size"'},
+    ["a kind"] = {{run, kind = "curves"},
+      'kind is "curves", must be curve, heat, roofline, bars, samples; did you mean "curve"'},
+    ["a metric"] = {{run, metric = "mediann"},
+      'metric is "mediann", must be a number of the results; did you mean "median"'},
+    ["an axis"] = {{run, x = "blocksize"},
+      'x is "blocksize", must be an axis of the results; did you mean "block_size"'},
     ["a second axis"] = {{run, kind = "heat", x = "dtype", y = "dtyp"}, 'y is "dtyp", must be an axis'},
     ["an option"] = {{run, knid = "heat"}, 'unknown option "knid", did you mean "kind"'},
     ["an ending"] = {{run, out = "x.gif"}, 'out is "x.gif", must end in .svg, .png or .pdf'},
@@ -230,8 +249,8 @@ describe("the command plot", function()
   local file = folder .. "/run.jsonl"
 
   local function says(words, environment)
-    local status = os.execute(("cd %s && exec >out 2>err; %s %s %s"):format(folder, environment or "", safe.shell(host.exe),
-      words))
+    local status = os.execute(("cd %s && exec >out 2>err; %s %s %s"):format(folder, environment or "",
+      safe.shell(host.exe), words))
     return math.floor(status / 256), read(folder .. "/out"), read(folder .. "/err")
   end
 
@@ -318,7 +337,9 @@ describe("pictures by gnuplot", function()
     for i, words in ipairs {{">seqlen<", ">32k<", ">f16<", ">bandwidth (GB/s)<", "block_size 8 (of 8"},
       {">block_size<", ">128<"}, {"f32 multiply-adds 300 GFLOP/s", "memory reads 30.0 GB/s", "fastest cache 120 GB/s"},
       {">block_size 8 seqlen 1024 f32<", "the first 40 of 90"}, {">median ", "one of 90 points"}} do
-      for _, word in ipairs(words) do assert.truthy(drawings[i]:find(word, 1, true), choice.kinds[i] .. ": " .. word) end
+      for _, word in ipairs(words) do
+        assert.truthy(drawings[i]:find(word, 1, true), choice.kinds[i] .. ": " .. word)
+      end
       assert.is_true(balanced(drawings[i]), choice.kinds[i])
       assert.is_nil(drawings[i]:find "[Nn][Aa][Nn]%f[^%w]")
     end

@@ -102,8 +102,8 @@ describe("a results file", function()
         local store = pah.results.open(arg[1], {name = arg[2]})
         for i = 1, 60 do store:add{index = i, values = {text = (arg[2]):rep(3000)}} end
         store:close()]])
-      local _, err, code = child.run(folder, ("writer.lua %s a & pid=$!; %s writer.lua %s b; one=$?; wait $pid && exit $one")
-        :format(path, child.quoted(require("pah.host").exe), path))
+      local words = "writer.lua %s a & pid=$!; %s writer.lua %s b; one=$?; wait $pid && exit $one"
+      local _, err, code = child.run(folder, words:format(path, child.quoted(require("pah.host").exe), path))
       assert.equal(0, code, err)
       local file = pah.results.read(path)
       assert.same({}, file.notes)
@@ -299,6 +299,25 @@ describe("an SQLite file", function()
     refused("is closed", db.run, db, "SELECT 1")
   end)
 
+  it("is read after a process was killed in the middle of a transaction", function()
+    local path = new_path "db"
+    fill(path)
+    child.write(folder .. "/hot.lua", [[
+      require("ffi").cdef "int raise(int);"
+      local db = require("pah.sqlite").open(arg[1], "write")
+      db:run "PRAGMA cache_size = 1"
+      db:run "BEGIN IMMEDIATE"
+      for i = 1, 200 do db:run("INSERT INTO schema VALUES (?, ?)", {"key " .. i, ("x"):rep(5000)}, 2) end
+      require("ffi").C.raise(9)]])
+    local _, _, code = child.run(folder, "hot.lua " .. path)
+    assert.equal(137, code)
+    assert.is_true(#child.read(path .. "-journal") > 0) -- what the reader has to undo
+    assert.equal(3, #pah.results.read(path).runs[1].rows)
+    local db = require("pah.sqlite").open(path, "read")
+    assert.equal(2, db:run("SELECT count(*) FROM schema")[1][1])
+    db:close()
+  end)
+
   it("takes a row once", function()
     local store = pah.results.open(new_path "db", header())
     store:add(rows[1])
@@ -323,6 +342,22 @@ describe("an SQLite file", function()
     db:close()
     refused("is an SQLite database, but not one of pah", pah.results.read, path)
     refused("is an SQLite database, but not one of pah", pah.results.open, path, header())
+  end)
+end)
+
+describe("the state of the source tree", function()
+  it("is asked for without taking git's lock, which a killed run would leave behind", function()
+    assert(os.execute(("mkdir %s/bin"):format(folder)) == 0)
+    child.write(folder .. "/bin/git", ('#!/bin/sh\necho "$@" >>%s/git.log\necho M x\n'):format(folder))
+    assert(os.execute(("chmod +x %s/bin/git"):format(folder)) == 0)
+    child.write(folder .. "/git.lua", [[
+      local store = pah.results.open("git.jsonl", {name = "git"})
+      store:close()
+      print(store.header.pah.git, store.header.pah.dirty)]])
+    local out, err = child.run(folder, "git.lua", ("PATH=%s/bin:$PATH"):format(folder))
+    assert.equal("M x\ttrue\n", out, err)
+    local asked = child.read(folder .. "/git.log"):match "[^\n]*status[^\n]*"
+    assert.is_truthy(asked:find("--no-optional-locks", 1, true), asked)
   end)
 end)
 

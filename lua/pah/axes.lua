@@ -1,6 +1,6 @@
--- axes.lua - the grid of a sweep: named axes, their values as lists or as text of the command line, and the points that a
--- constraint leaves. Promises: every point has its index in the whole grid, whatever the constraint; the last axis runs
--- fastest. Read next: sweep.lua, experiment.lua.
+-- axes.lua - the grid of a sweep: named axes, their values as lists or as text of the command line, and the points
+-- that a constraint leaves. Promises: every point has its index in the whole grid, whatever the constraint; the last
+-- axis runs fastest. Read next: sweep.lua, experiment.lua.
 local errors = require "pah.errors"
 local schema = require "pah.results_schema"
 
@@ -150,8 +150,8 @@ local function one_axis(what, axis)
   return {name = axis.name, values = {unpack(values)}, about = axis.about, choices = axis.choices}
 end
 
---- Axes as a list of {name=, values=, about=, choices=}, from a list of {name=, values=} (or {name=, value, ...}), whose
---- order they keep, or from {name = list}, by name.
+--- Axes as a list of {name=, values=, about=, choices=}, from a list of {name=, values=} (or {name=, value, ...}),
+--- whose order they keep, or from {name = list}, by name.
 function M.list(what, axes)
   if type(axes) ~= "table" then errors.raisef("%s: axes are a %s, must be a table", what, type(axes)) end
   local list, seen = {}, {}

@@ -81,7 +81,7 @@ local counted_columns = {
   {"mma flops", function(r) return ("%.3g"):format(r.mma_flops) end},
 }
 
---- Rows of `pah.sweep` as lines of words, a heading first; a row with an error has its first line instead of figures.
+--- Rows of `pah.sweep` as lines of words, a heading first; a row with an error has no figures.
 function M.lines(rows, device)
   local columns = device.name:match "^sim" and counted_columns or timed_columns
   local lines = {{"op", "batch", "dtype", "block", "caches"}}
@@ -90,7 +90,7 @@ function M.lines(rows, device)
     local line = {}
     for i, name in ipairs(M.axes) do line[i] = tostring(row.axes[name]) end
     if row.error then
-      line[#line + 1] = "error: " .. row.error:match "^[^\n]*"
+      line[#line + 1] = "error"
     else
       for _, column in ipairs(columns) do line[#line + 1] = column[2](row.result) end
     end

@@ -4,6 +4,7 @@
 local batch_spec = require "pah.batch_spec"
 local bench_problem = require "pah.bench_problem"
 local bench_table = require "pah.bench_table"
+local columns = require "pah.columns"
 local devices = require "pah.device"
 local json = require "pah.json"
 local limits = require "pah.limits"
@@ -136,21 +137,16 @@ local function heading(device, sizes, found)
     found.shuffled_read_bytes_per_second / 1e9, table.concat(peaks, ", ")))
 end
 
--- Columns; words of the last are not padded, so an error may be long.
+-- Figures stand to the right, and what the points are to the left of them.
 local function print_lines(lines)
-  local widths = {}
-  for _, line in ipairs(lines) do
-    for i, word in ipairs(line) do
-      if not word:find "^error: " then widths[i] = math.max(widths[i] or 0, #word) end
-    end
-  end
-  for _, line in ipairs(lines) do
-    local words = {}
-    for i, word in ipairs(line) do
-      local pad = (" "):rep((widths[i] or 0) - #word)
-      words[i] = i > #bench_table.axes and not word:find "^error: " and pad .. word or word .. pad
-    end
-    print((table.concat(words, "  "):gsub("%s+$", "")))
+  local right = {}
+  for i = #bench_table.axes + 1, #lines[1] do right[i] = true end
+  io.stdout:write(columns.plain(lines, right))
+end
+
+local function print_errors(rows)
+  for _, row in ipairs(rows) do
+    if row.error then print(("error: %s: %s"):format(row.key, row.error:match "^[^\n]*")) end
   end
 end
 
@@ -160,12 +156,28 @@ local function print_notes(rows)
   end
 end
 
-local function run(opt)
-  if #opt.batch == 0 and opt.full and opt.quick then return complain "--full and --quick are both given" end
-  local device = devices.get(opt.device)
-  local length = opt.full and "full" or opt.quick and "quick" or "standard"
+-- The sizes asked for, or nil and what is wrong with them.
+local function sizes_of(opt, device)
   local sizes = bench_table.sizes(device)
-  for name in pairs(sizes) do sizes[name] = opt[name] or sizes[name] end
+  for _, name in ipairs {"heads", "kv_heads", "head_dim"} do
+    sizes[name] = opt[name] or sizes[name]
+    if sizes[name] < 1 then
+      return nil, ("--%s is %d, must be at least 1"):format((name:gsub("_", "-")), sizes[name])
+    end
+  end
+  if sizes.heads % sizes.kv_heads ~= 0 then
+    return nil, ("--heads is %d, must be a multiple of --kv-heads, %d"):format(sizes.heads, sizes.kv_heads)
+  end
+  return sizes
+end
+
+local function run(opt)
+  if opt.full and opt.quick then return complain "--full and --quick are both given" end
+  local known, device = pcall(devices.get, opt.device)
+  if not known then return complain(device) end
+  local length = opt.full and "full" or opt.quick and "quick" or "standard"
+  local sizes, why = sizes_of(opt, device)
+  if not sizes then return complain(why) end
   local ok, points, keys = pcall(function()
     return filtered(#opt.batch > 0 and points_of_batches(opt) or points_of_table(opt, device, length), opt.filter)
   end)
@@ -181,6 +193,7 @@ local function run(opt)
   else
     heading(device, sizes, found)
     print_lines(bench_table.lines(rows, device))
+    print_errors(rows)
     if not opt.quiet then print_notes(rows) end
   end
   return failed > 0 and 1 or 0
@@ -188,7 +201,7 @@ end
 
 return {
   usage = "[--full] [--batch 8q1s1k,2q2k_32q1s1k] [-o RESULTS.db] [options]",
-  about = "measure attention on this device: a standard table with the fraction of the limit, or batches of one's own",
+  about = "measure attention: a standard table beside the limits of the device, or batches of one's own",
   text = [=[
 Without --batch a standard table for the device: decode, prefill, new tokens behind others, a mixed batch, backward;
 --op, --dtype, --block-size and --cold then leave only those of its rows. A batch is in vLLM's grammar,
@@ -202,7 +215,7 @@ another order. Exit code 1: a call failed. doc/measuring.md defines all figures.
     block_size = {"tokens of a block", {}, type = "whole"}, cold = {"with caches flushed before each call", false},
     heads = {"query heads [32; sim: 4]", type = "whole"}, kv_heads = {"key/value heads [8; sim: 2]", type = "whole"},
     head_dim = {"elements of a head [128; sim: 64]", type = "whole"},
-    full = {"more rows, measured longer: some ten minutes", false}, quick = {"few rows, measured shortly", false},
+    full = {"more rows, measured longer: some minutes", false}, quick = {"few rows, measured shortly", false},
     filter = {"only rows whose key has this text, such as dtype=bf16", ""},
     out = {"results file that the rows are stored in, .db or .jsonl", short = "o"}, json = {"print JSON", false},
     quiet = {"no progress and no notes", false},

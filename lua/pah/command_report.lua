@@ -1,4 +1,4 @@
--- command_report.lua - the command `pah report`: results files as one page of HTML. Read next: report_html.lua, cli.lua.
+-- command_report.lua - the command `pah report`: results files as one page of HTML. Read next: report_html.lua.
 return {
   usage = "RUN.db [MORE ...] [-o report.html] [--title TITLE]",
   about = "measured results as one page of HTML that needs nothing else",

@@ -1,6 +1,6 @@
--- experiment.lua - pah.experiment: a sweep as a script of its own: its options and axes become flags of the command line
--- with --help, its rows go to a results file, and a table is printed at the end. Works in a script, at the prompt and in
--- a spec. Read next: sweep.lua, options.lua, results_table.lua.
+-- experiment.lua - pah.experiment: a sweep as a script of its own: its options and axes become flags of the command
+-- line with --help, its rows go to a results file, and a table is printed at the end. Works in a script, at the prompt
+-- and in a spec. Read next: sweep.lua, options.lua, results_table.lua.
 local axes_of = require "pah.axes"
 local columns = require "pah.columns"
 local errors = require "pah.errors"
@@ -78,13 +78,13 @@ end
 --- values=, about=, choices=}, ...}, where=function(p), setup=function(opt) -> context, run=function(p, context, opt),
 --- check=function(p, context, opt) -> values (errors against the oracle; before the first round's run of a point),
 --- report=function(rows, opt) (instead of the table), files={paths that the numbers depend on}, on_error=}.
--- Flags: one for every option and axis, and -o, --fresh, --rounds, --seed, --quiet, --list, --limits. If every row is an
--- error, so is the experiment.
+-- Flags: one for every option and axis, and -o, --fresh, --rounds, --seed, --quiet, --list, --limits. If every row is
+-- an error, so is the experiment.
 function M.experiment(spec)
   sweep.check_options("experiment", spec, known, {"name", "axes", "run"})
   local declared = axes_of.list("experiment", spec.axes)
   local function about(script) return spec.about or options.about(script) end
-  local opt = options.of_script(flags_of(spec, declared), about, {["-o"] = "--out"})
+  local opt = options.of_script(flags_of(spec, declared), about)
   if opt[1] then options.refuse(('"%s" is one word too many'):format(opt[1])) end
   local axes = chosen(declared, opt)
   if opt.rounds < 1 then options.refuse "--rounds: must be at least 1" end
@@ -101,7 +101,8 @@ function M.experiment(spec)
     setup = function() context = spec.setup and spec.setup(own) end,
     run = function(p, at)
       local values = at.round == 1 and spec.check and spec.check(p, context, own) or nil
-      return spec.run(p, context, own), values
+      local first, second = spec.run(p, context, own)
+      return first, second, values
     end,
   }
   if spec.report then

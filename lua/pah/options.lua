@@ -148,8 +148,9 @@ local function unknown(options, word)
   return ('unknown option "%s"%s'):format(word, errors.hint(word, flags, ";"))
 end
 
---- Reads the list of words `args` by `spec` (see pah.options). Returns the table of values, or nil and a line that
---- says what is wrong. The field `help` of the result is true if --help was among them.
+--- Reads the list of words `args` by `spec` (see pah.options); -o is --out where there is such an option. Returns the
+--- table of values, or nil and a line that says what is wrong. The field `help` of the result is true if --help was
+--- among them.
 function M.parse(spec, args)
   local options, opt = {}, {}
   for name, entry in pairs(spec) do
@@ -159,6 +160,7 @@ function M.parse(spec, args)
   local i = 1
   while i <= #args do
     local word = args[i]
+    if word == "-o" and options.out then word = "--out" end
     if word == "--" then
       for j = i + 1, #args do opt[#opt + 1] = args[j] end
       break
@@ -206,10 +208,10 @@ function M.about(path)
 end
 
 --- Declares the script's options: {name = {"help", default, choices = {...}, type = "number", short = "n"}}. The
---- command line takes --name VALUE, --name=VALUE, -n VALUE, --flag and --no-flag; underscores are written as dashes. The
---- type is that of the default (a whole number, a number, a boolean, a string, a list of one of these between commas) or
---- the one named by `type`. Returns the values by name, and the other words at [1], [2], ...; --help prints the list and
---- ends the program.
+--- command line takes --name VALUE, --name=VALUE, -n VALUE, --flag and --no-flag; underscores are written as dashes.
+--- The type is that of the default (a whole number, a number, a boolean, a string, a list of one of these between
+--- commas) or the one named by `type`. Returns the values by name, and the other words at [1], [2], ...; --help prints
+--- the list and ends the program.
 function M.options(spec)
   if type(spec) ~= "table" then errors.raisef("options: is a %s, must be a table", type(spec)) end
   return M.of_script(spec, M.about)
@@ -224,14 +226,11 @@ function M.refuse(why)
   os.exit(2, true)
 end
 
---- The options of the running script by `spec`, as pah.options gives them. about(script) is the sentence of --help;
---- `short` are words that stand for others, such as {["-o"] = "--out"}.
-function M.of_script(spec, about, short)
+--- The options of the running script by `spec`, as pah.options gives them. about(script) is the sentence of --help.
+function M.of_script(spec, about)
   local words = script_words()
   local script = words[0] or "SCRIPT"
-  local long = {}
-  for i, word in ipairs(words) do long[i] = short and short[word] or word end
-  local opt, why = M.parse(spec, long)
+  local opt, why = M.parse(spec, words)
   if not opt then M.refuse(why) end
   if opt.help then
     local sentence = about(script)

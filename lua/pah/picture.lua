@@ -6,7 +6,7 @@ local units = require "pah.units"
 
 local M = {}
 
-local MOST_BARS, LEVELS = 40, 9
+local MOST_BARS, MOST_LINES, MOST_POINTS, MOST_CELLS, LEVELS = 40, 16, 1000, 48, 9
 
 -- ---- Axes ---------------------------------------------------------------------------------------------------------
 
@@ -185,14 +185,25 @@ function builders.heat(plan, picture)
   for _, p in ipairs(plan.points) do low, high = math.min(low, p.v), math.max(high, p.v) end
   local unit = units.scale(plan.metric.kind, high)
   local log = low > 0 and high / low > 20
-  local heat = {x = {}, y = {}, cells = {}, levels = LEVELS, log = log, unit = unit[2], 
-    low_text = units.text(plan.metric.kind, low, 3), high_text = units.text(plan.metric.kind, high, 3), label = text.line(plan.metric.label)}
-  for i, value in ipairs(x.values) do heat.x[i] = text.line(units.axis_value(value)) end
-  for i, value in ipairs(y.values) do heat.y[i], heat.cells[i] = text.line(units.axis_value(value)), {} end
+  local heat = {x = {}, y = {}, cells = {}, levels = LEVELS, log = log, unit = unit[2],
+    low_text = units.text(plan.metric.kind, low, 3), high_text = units.text(plan.metric.kind, high, 3),
+    label = text.line(plan.metric.label)}
+  for _, axis in ipairs {x, y} do
+    if #axis.values > MOST_CELLS then
+      local said = ("the first %d of %d values of %s"):format(MOST_CELLS, #axis.values, axis.name)
+      table.insert(picture.notes, text.line(said))
+    end
+  end
+  for i = 1, math.min(MOST_CELLS, #x.values) do heat.x[i] = text.line(units.axis_value(x.values[i])) end
+  for i = 1, math.min(MOST_CELLS, #y.values) do
+    heat.y[i], heat.cells[i] = text.line(units.axis_value(y.values[i])), {}
+  end
   for _, p in ipairs(plan.points) do
     local i, j = x.at[p.axes[x.name]], y.at[p.axes[y.name]]
-    local part = high > low and (log and math.log(p.v / low) / math.log(high / low) or (p.v - low) / (high - low)) or 0.5
-    heat.cells[j][i] = {v = p.v / unit[1], level = math.min(LEVELS, 1 + math.floor(part * LEVELS)),
+    local row = heat.cells[j] or {} -- beyond the last one: not shown
+    local part = 0.5
+    if high > low then part = log and math.log(p.v / low) / math.log(high / low) or (p.v - low) / (high - low) end
+    row[i] = {v = p.v / unit[1], level = math.min(LEVELS, 1 + math.floor(part * LEVELS)),
       text = units.short(p.v / unit[1], 3)}
   end
   picture.heat, picture.x, picture.y = heat, {label = text.line(x.name)}, {label = text.line(y.name)}
@@ -216,8 +227,8 @@ function builders.samples(plan, picture)
   local series = {name = "samples", points = {}}
   for i, s in ipairs(r.samples) do series.points[i] = {x = i, y = s / f, low = s / f, high = s / f} end
   picture.series[1] = series
-  picture.lines[1] = {name = ("median %s [%s, %s]"):format(units.text("s", r.median), units.text("s", r.low or r.median),
-    units.text("s", r.high or r.median)),
+  local function said(seconds) return units.text("s", seconds or r.median) end
+  picture.lines[1] = {name = ("median %s [%s, %s]"):format(said(r.median), said(r.low), said(r.high)),
     points = {{x = 0, y = r.median / f}, {x = #r.samples + 1, y = r.median / f}}}
   picture.band = r.low and {low = r.low / f, high = r.high / f}
   local key = point.rows[1].key or r.name
@@ -230,12 +241,35 @@ function builders.roofline(plan, picture)
   require("pah.roofline").build(plan, picture, split(plan))
 end
 
+-- The first lines where there are more than a legend can name.
+local function first_lines(picture)
+  local n = #picture.series
+  for i = n, MOST_LINES + 1, -1 do picture.series[i] = nil end
+  if n > MOST_LINES then table.insert(picture.notes, ("the first %d of %d lines"):format(MOST_LINES, n)) end
+end
+
+-- Keeps every so many points of each series where there are more than an eye can tell apart.
+local function thin(picture)
+  local total = 0
+  for _, series in ipairs(picture.series) do total = total + #series.points end
+  local step = math.ceil(total / MOST_POINTS)
+  if step < 2 or picture.kind == "samples" then return end
+  for _, series in ipairs(picture.series) do
+    local kept = {}
+    for i = 1, #series.points, step do kept[#kept + 1] = series.points[i] end
+    series.points = kept
+  end
+  table.insert(picture.notes, ("every %d%s point is drawn"):format(step, ({[2] = "nd", [3] = "rd"})[step] or "th"))
+end
+
 --- The picture of a plan: {kind, title, notes (texts), series {{name=, points={{x=, y=, low=, high=}}}}, lines (of the
 --- limits), x, y (axes), and bars or heat where it is one}.
 function M.build(plan)
   local picture = {kind = plan.kind, series = {}, lines = {}, notes = {}}
   for i, words in ipairs(plan.fixed) do picture.notes[i] = text.line(words) end
   builders[plan.kind](plan, picture)
+  if not picture.bars then first_lines(picture) end
+  thin(picture)
   if plan.failed > 0 and plan.kind ~= "samples" then
     table.insert(picture.notes, plan.failed == 1 and "1 failed row is not shown"
       or ("%d failed rows are not shown"):format(plan.failed))

@@ -1,6 +1,6 @@
 -- picture_gnuplot.lua - a picture of picture.lua as a script of gnuplot. The layout is worked out here, from the top:
 -- title, notes, legend, name of the y axis, the frame, ticks, name of the x axis; so nothing overlaps at any width.
--- Promises: names stand in strings of safe_text.lua only, where gnuplot obeys nothing. Read next: gnuplot.lua, picture_svg.lua.
+-- Promises: names stand in strings of safe_text.lua only, where gnuplot obeys nothing. Read next: gnuplot.lua.
 local pictures = require "pah.picture"
 local text = require "pah.safe_text"
 
@@ -65,18 +65,18 @@ function Script:entry_mark(entry, x, y)
       entry.shape, entry.colour)
   else
     for start = 0, entry.dashed and 14 or 0, 7 do -- a dash type of an arrow is not drawn by every terminal
-      self:add("set arrow %d from screen %s,%s to screen %s,%s nohead lw 1.5 lc rgb '%s'", self:tag(), self:x(x + start),
-        self:y(y), self:x(x + (entry.dashed and start + 4 or 18)), self:y(y), entry.colour)
+      self:add("set arrow %d from screen %s,%s to screen %s,%s nohead lw 1.5 lc rgb '%s'", self:tag(),
+        self:x(x + start), self:y(y), self:x(x + (entry.dashed and start + 4 or 18)), self:y(y), entry.colour)
     end
   end
 end
 
 function Script:legend(picture)
   local entries, theme = {}, self.theme
-  if #picture.series > 1 or #picture.lines > 0 and picture.kind ~= "samples" and (picture.series[1] or {}).name ~= "" then
-    for i, series in ipairs(picture.series) do
-      entries[#entries + 1] = {name = series.name, colour = theme.series[(i - 1) % 8 + 1], shape = shapes[(i - 1) % 8 + 1]}
-    end
+  local named = #picture.lines > 0 and picture.kind ~= "samples" and (picture.series[1] or {}).name ~= ""
+  for i, series in ipairs((#picture.series > 1 or named) and picture.series or {}) do
+    local n = (i - 1) % 8 + 1
+    entries[i] = {name = series.name, colour = theme.series[n], shape = shapes[n]}
   end
   for _, line in ipairs(picture.lines) do
     entries[#entries + 1] = {name = line.name, colour = theme.limit, dashed = line.dashed}
@@ -111,11 +111,12 @@ end
 
 -- Ticks of the x axis: as many as have room beside each other, their words cut to their places.
 local function x_ticks(axis, room)
-  for most = #(axis.values or {}) > 0 and #axis.values or 9, 2, -1 do
+  for most = axis.values and math.min(#axis.values, 40) or 9, 2, -1 do
     local ticks = pictures.ticks(axis, most)
     if axis.words then
       local slot = math.floor(room / #axis.words / CHARACTER) - 1
-      for _, tick in ipairs(ticks) do tick.text = text.cut(tick.text, math.max(4, slot * math.ceil(#axis.words / #ticks))) end
+      local most_letters = math.max(4, slot * math.ceil(#axis.words / #ticks))
+      for _, tick in ipairs(ticks) do tick.text = text.cut(tick.text, most_letters) end
     end
     local fits = true
     for i = 2, #ticks do
@@ -201,9 +202,10 @@ local function points_and_lines(script, picture)
     if picture.joined and #series.points > 1 then
       plots[#plots + 1] = ("$series%d using 1:2 with lines lw 1.8 lc rgb '%s'"):format(i, colour)
     end
+    local size = many > 60 and 0.6 or 0.9
     plots[#plots + 1] = picture.kind == "samples"
       and ("$series%d using 1:2 with points pt 7 ps 0.5 lc rgb '%s'"):format(i, colour)
-      or ("$series%d using 1:2:3:4 with yerrorbars pt %d ps %g lw 1.2 lc rgb '%s'"):format(i, shape, many > 60 and 0.6 or 0.9, colour)
+      or ("$series%d using 1:2:3:4 with yerrorbars pt %d ps %g lw 1.2 lc rgb '%s'"):format(i, shape, size, colour)
   end
   script:add("plot %s", table.concat(plots, ", "))
 end
@@ -288,7 +290,8 @@ local function heat(script, picture)
   script:add "plot $cells using 1:2:3:4:5:6:7 with boxxyerror lc rgb variable"
 end
 
-local kinds = {curve = points_and_lines, roofline = points_and_lines, samples = points_and_lines, bars = bars, heat = heat}
+local kinds = {curve = points_and_lines, roofline = points_and_lines, samples = points_and_lines, bars = bars,
+  heat = heat}
 
 -- Height for a width: taller where bars or rows need it.
 local function height_of(picture, width)
@@ -315,7 +318,8 @@ function M.job(picture, format, options)
   script:paragraph(picture.notes, " · ", options.theme.muted, 12)
   if picture.kind ~= "heat" then script:legend(picture) end
   kinds[picture.kind](script, picture)
-  return {format = format, width = width, height = script.height, background = options.background, script = table.concat(script.lines, "\n")}
+  return {format = format, width = width, height = script.height, background = options.background,
+    script = table.concat(script.lines, "\n")}
 end
 
 return M

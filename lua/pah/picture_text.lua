@@ -31,7 +31,9 @@ function M.settings(width)
   return {width = math.max(40, math.min(width, 240)), colour = terminal and not (no_colour and no_colour ~= "")}
 end
 
-local function coloured(settings, words, code) return settings.colour and ("\27[%sm%s\27[0m"):format(code, words) or words end
+local function coloured(settings, words, code)
+  return settings.colour and ("\27[%sm%s\27[0m"):format(code, words) or words
+end
 local function faint(settings, words) return coloured(settings, words, "2") end
 
 -- Parts in as many lines as they need; each part is {shown words, width}.
@@ -80,11 +82,12 @@ end
 
 -- Ticks below the frame, those that have room: a line of `left` blanks and then the words.
 local function tick_line(axis, left, width)
-  for most = math.max(9, #(axis.values or {})), 2, -1 do
+  for most = math.max(9, math.min(#(axis.values or {}), 60)), 2, -1 do
     local cells, reached, fits = {}, 0, true
     for _, tick in ipairs(pictures.ticks(axis, most)) do
       local words = axis.words and text.cut(tick.text, math.max(4, math.floor(width / #axis.words) - 1)) or tick.text
-      local start = left + math.floor(pictures.place(axis, tick.at) * (width - 1) + 0.5) - math.floor(text.width(words) / 2)
+      local middle = left + math.floor(pictures.place(axis, tick.at) * (width - 1) + 0.5)
+      local start = middle - math.floor(text.width(words) / 2)
       start = math.max(0, math.min(start, left + width - text.width(words)))
       fits = fits and start >= reached + (reached > 0 and 1 or 0)
       cells[#cells + 1] = (" "):rep(start - reached) .. words

@@ -54,7 +54,8 @@ function M.picture(o)
   local runs = data.runs(source, "plot")
   local picture = pictures.build(choice.choose(runs, choices(o)))
   local name = #runs == 1 and runs[1].header.name
-  picture.title = o.title or (name and text.line(name) .. ": " .. picture.title:gsub("^%u", string.lower)) or picture.title
+  if name then picture.title = text.line(name) .. ": " .. picture.title:gsub("^%u", string.lower) end
+  picture.title = o.title or picture.title
   return picture
 end
 

@@ -1,4 +1,4 @@
--- plot_choice.lua - what to draw when it is not said: the metric, the kind of picture, its axes, and what to hold fixed.
+-- plot_choice.lua - what to draw when it is not said: the metric, the kind of picture, its axes, what to hold fixed.
 -- Promises: a picture never mixes points of different axes in one line; what is left out is said in its note.
 -- Read next: picture.lua.
 local data = require "pah.plot_data"
@@ -33,9 +33,9 @@ end
 
 -- Time, unless the points have different work: then their rate, by what limits most of them.
 local function chosen_metric(runs, where)
-  local timed, counted = data.points(runs, "median", where), nil
+  local timed = data.points(runs, "median", where)
   if #timed == 0 then
-    counted = data.points(runs, "global_sectors", where)
+    local counted = data.points(runs, "global_sectors", where)
     return data.metric(#counted > 0 and "global_sectors" or "median")
   end
   local work, different, by = nil, false, {bytes = 0, flops = 0}

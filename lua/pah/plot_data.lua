@@ -16,8 +16,8 @@ local function run_of(list)
       row = {axes = {name = item.name}, status = "ok", result = item}
     end
     rows[i] = {index = row.index or i, round = row.round or 1, key = row.key, axes = row.axes or {},
-      status = row.status or "ok", error = row.error, result = row.result, values = row.values or {}, seconds = row.seconds,
-      measured_at = row.measured_at}
+      status = row.status or "ok", error = row.error, result = row.result, values = row.values or {},
+      seconds = row.seconds, measured_at = row.measured_at}
   end
   return {id = "", header = {}, rows = rows}
 end

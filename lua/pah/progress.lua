@@ -1,5 +1,5 @@
--- progress.lua - a bar on stderr that says how far a long run is and how long it will take. Promises: nothing is written
--- where stderr is no terminal or the run is quiet; the last line is left clean; NO_COLOR is honoured.
+-- progress.lua - a bar on stderr that says how far a long run is and how long it will take. Promises: nothing is
+-- written where stderr is no terminal or the run is quiet; the last line is left clean; NO_COLOR is honoured.
 local C = require("pah.ffi").C
 local host = require "pah.host"
 

@@ -97,10 +97,11 @@ local function machine(h, add)
   add("processor", host.cpu)
   add("instruction set", host.isa)
   add("threads", host.threads)
-  add("clock", host.mhz and ("%.0f MHz%s"):format(host.mhz, host.governor and ", governor " .. tostring(host.governor) or ""))
-  add("last-level cache", type(host.cache_bytes) == "number" and host.cache_bytes > 0 and units.text("B", host.cache_bytes)
-    or nil)
-  add("memory", type(host.memory_bytes) == "number" and units.text("B", host.memory_bytes) or nil)
+  local governor = host.governor and ", governor " .. tostring(host.governor) or ""
+  add("clock", host.mhz and ("%.0f MHz%s"):format(host.mhz, governor))
+  local function bytes(n) return type(n) == "number" and n > 0 and units.text("B", n) end
+  add("last-level cache", bytes(host.cache_bytes))
+  add("memory", bytes(host.memory_bytes))
   add("NUMA nodes", host.numa_nodes)
   add("huge pages", host.huge_pages)
   add("load at the start", host.load and ("%.2f"):format(host.load))
@@ -117,8 +118,8 @@ function M.of(run)
   machine(h, add)
   limits(h, add)
   local program = h.pah or {}
-  add("pah", program.version and tostring(program.version) .. (program.git and ", commit " .. tostring(program.git):sub(1, 12)
-    or "") .. (program.dirty and ", with changes" or ""))
+  local commit = program.git and ", commit " .. tostring(program.git):sub(1, 12) or ""
+  add("pah", program.version and tostring(program.version) .. commit .. (program.dirty and ", with changes" or ""))
   add("LuaJIT", h.luajit)
   add("compiler", h.compiler)
   add("script", h.script and tostring(h.script) .. (h.script_sha256 and (" (sha256 %s…)"):format(

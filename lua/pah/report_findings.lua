@@ -14,7 +14,8 @@ function M.row_name(row, rounds)
     local words = {}
     for axis, value in pairs(row.axes or {}) do words[#words + 1] = ("%s=%s"):format(axis, tostring(value)) end
     table.sort(words)
-    name = #words > 0 and table.concat(words, " ") or row.result and row.result.name or ("point %d"):format(row.index or 1)
+    name = #words > 0 and table.concat(words, " ") or row.result and row.result.name
+      or ("point %d"):format(row.index or 1)
   end
   return rounds and rounds > 1 and ("%s, round %d"):format(name, row.round or 1) or name
 end
@@ -104,7 +105,8 @@ local function doubts(run, add)
     end
   end
   if #wide > 0 then
-    add("warn", ("the interval is wider than %.0f %% of the median, up to %.1f %%"):format(100 * WIDE, 100 * worst), wide)
+    add("warn", ("the interval is wider than %.0f %% of the median, up to %.1f %%"):format(100 * WIDE, 100 * worst),
+      wide)
   end
 end
 
@@ -139,7 +141,8 @@ local function surroundings(run, add)
   local host = h.host or {}
   if (h.pah or {}).dirty then add("info", "the source tree of pah had changes that were not committed", {}) end
   if type(host.load) == "number" and type(host.threads) == "number" and host.load > 0.5 * host.threads then
-    add("warn", ("the machine was busy when the run began: load %.2f on %d threads"):format(host.load, host.threads), {})
+    add("warn", ("the machine was busy when the run began: load %.2f on %d threads"):format(host.load, host.threads),
+      {})
   end
   if host.governor and host.governor ~= "performance" then
     add("info", ("the clock was governed by \"%s\""):format(tostring(host.governor)), {})

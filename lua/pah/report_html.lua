@@ -1,6 +1,6 @@
 -- report_html.lua - pah.report: results as one page of HTML that needs nothing else, no network and no script.
 -- Promises: every name is escaped; the page is written in one step; counted results are never shown as times.
--- What it shows: doc/report.md. Read next: report_findings.lua, report_table.lua, report_pictures.lua, report_style.lua.
+-- What it shows: doc/report.md. Read next: report_findings.lua, report_table.lua, report_pictures.lua.
 local data = require "pah.plot_data"
 local errors = require "pah.errors"
 local facts = require "pah.report_facts"
@@ -18,18 +18,18 @@ local html = safe.html
 local M = {}
 
 local terms = {
-  {"median", "Half of the samples are shorter, half longer. Beside it the 95 % interval of the median, by bootstrap, with "
-    .. "samples that depend on each other counted as fewer."},
+  {"median", "Half of the samples are shorter, half longer. Beside it the 95 % interval of the median, by bootstrap, "
+    .. "with samples that depend on each other counted as fewer."},
   {"bandwidth", "The fewest bytes that the call must move, over the median. A block that is read twice counts once."},
   {"throughput", "The floating-point operations of the unmasked pairs of query and key, over the median."},
-  {"of the limit", "The least time that this machine needs for the bytes or the flops, by reads and multiply-adds measured in "
-    .. "the same run, over the median. Which of the two limits it stands beside it."},
-  {"roofline", "Throughput against flops per byte. Slopes are what reads allow, the ceiling is what multiply-adds allow; a "
-    .. "point can be no higher than the line above it, unless its data stay in a cache."},
+  {"of the limit", "The least time that this machine needs for the bytes or the flops, by reads and multiply-adds "
+    .. "measured in the same run, over the median. Which of the two limits it stands beside it."},
+  {"roofline", "Throughput against flops per byte. Slopes are what reads allow, the ceiling is what multiply-adds "
+    .. "allow; a point can be no higher than the line above it, unless its data stay in a cache."},
   {"bars at points", "The interval of the median. Rounds of one point are drawn as one: the median of theirs, from the "
     .. "lowest end of an interval to the highest."},
-  {"notes", "What casts doubt on a result: a warm-up that did not settle, a drift, outliers. Letters in the table name those "
-    .. "of “What stands out”."},
+  {"notes", "What casts doubt on a result: a warm-up that did not settle, a drift, outliers. Letters in the table name "
+    .. "those of “What stands out”."},
   {"counted", "Results of the simulated GPU are counts of what was done. They are never times."},
 }
 
@@ -124,7 +124,9 @@ local function run_html(run, name, place, figures, several)
     add(definitions("facts", about))
   end
   local env = facts.environment(h)
-  if #env > 0 then add("<details><summary>Environment variables</summary>" .. definitions("facts", env) .. "</details>\n") end
+  if #env > 0 then
+    add("<details><summary>Environment variables</summary>" .. definitions("facts", env) .. "</details>\n")
+  end
   add "</section>\n"
   return table.concat(out)
 end

@@ -101,9 +101,9 @@ function M.draw(lists, what)
   for i, list in ipairs(lists) do
     local figures = {}
     for j, p in ipairs(list) do
-      local notes = table.concat(p.notes, "; ")
-      local parts = {"<figure><figcaption>", html(p.title), notes ~= "" and " <small>" .. html(notes) .. "</small>" or "",
-        "</figcaption>\n"}
+      local notes = html(table.concat(p.notes, "; "))
+      if notes ~= "" then notes = " <small>" .. notes .. "</small>" end
+      local parts = {"<figure><figcaption>", html(p.title), notes, "</figcaption>\n"}
       for _, class in ipairs {"wide", "narrow"} do
         n = n + 1
         parts[#parts + 1] = svg.inline(drawn[n], "p" .. n, p.title, class) .. "\n"

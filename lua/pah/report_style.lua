@@ -37,7 +37,8 @@ details>*:not(summary){margin-top:10px}
 .findings li{display:grid;grid-template-columns:5.4em 1fr;gap:0 10px;padding:9px 0;border-top:1px solid var(--grid)}
 .findings li:first-child{border-top:0}
 .tag{font-size:12.5px;font-weight:650;line-height:1.9;white-space:nowrap}
-.tag::before{content:"";display:inline-block;width:8px;height:8px;border-radius:50%;background:currentColor;margin-right:6px}
+.tag::before{content:"";display:inline-block;width:8px;height:8px;border-radius:50%;background:currentColor;
+margin-right:6px}
 .bad .tag{color:var(--series-2)}.warn .tag{color:var(--series-5)}.good .tag{color:var(--series-3)}
 .info .tag{color:var(--muted)}
 .findings p{margin:0}.findings .where{color:var(--muted);font-size:13.5px}

@@ -118,7 +118,7 @@ local function draw(rows, columns, caption, most)
   return table.concat(out)
 end
 
-local function captioned(run, rows, columns, constant, what, hidden)
+local function captioned(rows, columns, constant, what, hidden)
   local caption = ("%d %s"):format(#rows, #rows == 1 and what:gsub("s$", "") or what)
   if #rows > MOST_ROWS then caption = ("The first %d of %d %s"):format(MOST_ROWS, #rows, what) end
   if #constant > 0 then caption = caption .. "; all with " .. table.concat(constant, ", ") end
@@ -149,7 +149,7 @@ local function timed_table(run, rows)
       return letters ~= "" and html(letters) or nil
     end}
   end
-  return captioned(run, rows, columns, constant, "rows", hidden)
+  return captioned(rows, columns, constant, "rows", hidden)
 end
 
 -- Counters that are shown, and those that are shown as a multiple of their ideal.
@@ -173,7 +173,7 @@ local function counted_table(run, rows)
     end
   end
   local hidden = value_columns(rows, columns)
-  return captioned(run, rows, columns, constant, "rows, counted on a simulated GPU and not timed", hidden)
+  return captioned(rows, columns, constant, "rows, counted on a simulated GPU and not timed", hidden)
 end
 
 local function failed_table(run, rows)
@@ -199,7 +199,7 @@ local function plain_table(run, rows)
   local columns, constant = axis_columns(run, rows)
   with_round(run, columns)
   local hidden = value_columns(rows, columns)
-  return captioned(run, rows, columns, constant, "rows that were not timed", hidden)
+  return captioned(rows, columns, constant, "rows that were not timed", hidden)
 end
 
 --- The tables of a run, as HTML.

@@ -112,7 +112,13 @@ function M.open(path, header)
   local format = format_of(path)
   if is_folder(path) then errors.raisef("results: %s is a folder, must be a file", path) end
   errors.check_keys("results.open", header, run_header.known)
+  local copied = header and header.run
   header = schema.plain(run_header.complete(header or {}), "header")
+  if copied and first_bytes(path) then
+    for _, run in ipairs(M.read(path).runs) do
+      if run.id == copied then errors.raisef("results: %s has run %s already", path, copied) end
+    end
+  end
   local s = store(path, header, backends[format].begin(path, header))
   return guarded(s, function() s.lock = lock(path, header.run) end)
 end

@@ -1,5 +1,5 @@
--- results_table.lua - rows of a run as a table for people: a line for each point, with its axes, time, rates, fraction of
--- the limit and what else was returned. Several rounds of a point become one line: the median of their medians.
+-- results_table.lua - rows of a run as a table for people: a line for each point, with its axes, time, rates, fraction
+-- of the limit and what else was returned. Several rounds of a point become one line: the median of their medians.
 -- Read next: experiment.lua, command_results.lua.
 local bench = require "pah.bench"
 local stats = require "pah.stats"

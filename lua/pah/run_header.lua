@@ -54,7 +54,8 @@ local function git_state()
   local git = folder and "git -C " .. quoted(folder) .. " "
   local commit = git and output(git .. "ls-files --error-unmatch pah/init.lua >&2 && " .. git .. "rev-parse HEAD")
   if not commit then return nil end
-  return commit, output(git .. "status --porcelain --untracked-files=no") ~= ""
+  -- Without the lock that status takes of the index: a run that is killed then must not leave it behind.
+  return commit, output(git .. "--no-optional-locks status --porcelain --untracked-files=no") ~= ""
 end
 
 local function program()

@@ -102,9 +102,8 @@ local function measure(o, point, round)
   for _, axis in ipairs(o.axes) do row.axes[axis.name] = point.axes[axis.name] end
   local start = C.pah_clock()
   local ok, why = xpcall(function()
-    local first, second = o.run(point.axes, {index = point.index, round = round, key = point.key})
-    take(row, first)
-    take(row, second)
+    local returned = {o.run(point.axes, {index = point.index, round = round, key = point.key})}
+    for i = 1, 3 do take(row, returned[i]) end
   end, short_traceback)
   if host.interrupted() then error("interrupted", 0) end
   row.seconds, row.status = C.pah_clock() - start, ok and "ok" or "error"

@@ -46,9 +46,9 @@ local function time_on_cuda(device)
   end
 end
 
---- A function(fn, calls) that calls fn that often and returns of one call: seconds by the device's clock, by the host's,
---- and of the processors (all threads of this process); pages of the host touched for the first time; on cuda the rate
---- of the multiprocessors' clock meanwhile, in Hz (nil: not known).
+--- A function(fn, calls) that calls fn that often and returns of one call: seconds by the device's clock, by the
+--- host's, and of the processors (all threads of this process); pages of the host touched for the first time; on cuda
+--- the rate of the multiprocessors' clock meanwhile, in Hz (nil: not known).
 function M.of(device)
   local kind = device.name:match "^%a+"
   if kind == "sim" then errors.raise "timer: sim has no time, must be cpu or cuda" end

@@ -1,6 +1,6 @@
 -- whole_file.lua - writes a file in one step: beside it first, then renamed, so that no reader sees half of one.
--- Promises: a failure leaves what was there and is an error that names the file; devices and links are written to, never
--- replaced.
+-- Promises: a failure leaves what was there and is an error that names the file; devices and links are written to,
+-- never replaced.
 local errors = require "pah.errors"
 local safe = require "pah.safe_text"
 

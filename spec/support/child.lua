@@ -1,5 +1,5 @@
--- child.lua - scripts that specs run in a process of its own, in a folder of their own: to kill them, to take their disk
--- away, to see what they print.
+-- child.lua - scripts that specs run in a process and a folder of their own: to kill them, to take their disk away, to
+-- see what they print.
 local host = require "pah.host"
 
 local M = {}
@@ -31,8 +31,9 @@ end
 --- Runs `pah WORDS` by the shell in a folder; `before` stands before the program: "timeout 1", "ulimit -f 1;". Returns
 --- stdout, stderr and the exit code (128 + n for signal n).
 function M.run(folder, words, before)
-  local status = os.execute(("cd %s && { env -u LUA_INIT PAH_DEVICE=cpu sh -c %s; } >out 2>err"):format(M.quoted(folder),
-    M.quoted(("%s %s %s"):format(before or "", M.quoted(host.exe), words))))
+  local command = M.quoted(("%s %s %s"):format(before or "", M.quoted(host.exe), words))
+  local status = os.execute(("cd %s && { env -u LUA_INIT PAH_DEVICE=cpu sh -c %s; } >out 2>err"):format(
+    M.quoted(folder), command))
   local code = status >= 256 and math.floor(status / 256) or status > 0 and status + 128 or 0
   return M.read(folder .. "/out"), M.read(folder .. "/err"), code
 end

@@ -39,8 +39,9 @@ function M.header(changes)
       numa_nodes = 1, load = 0.12},
     device = "cpu", env = {OMP_NUM_THREADS = "2"}, seed = 0,
     axes = {{name = "block_size", values = {8, 16, 32, 64, 128}}, {name = "dtype", values = {"f32", "bf16"}}},
-    limits = {device = "cpu", threads = 2, memory_bytes = 2 ^ 30, block_bytes = 32768, read_bytes_per_second = BANDWIDTH,
-      shuffled_read_bytes_per_second = 0.9 * BANDWIDTH, fma_flops_per_second = {f32 = PEAK},
+    limits = {device = "cpu", threads = 2, memory_bytes = 2 ^ 30, block_bytes = 32768,
+      read_bytes_per_second = BANDWIDTH, shuffled_read_bytes_per_second = 0.9 * BANDWIDTH,
+      fma_flops_per_second = {f32 = PEAK},
       caches = {{bytes = 2 ^ 14, read_bytes_per_second = 4 * BANDWIDTH}}},
   }
   for key, value in pairs(changes or {}) do header[key] = value end
@@ -80,9 +81,9 @@ function M.run(changes, make, rounds)
     each_point(header.axes, function(axes, index)
       local size = type(axes.block_size) == "number" and axes.block_size or 16
       local bytes = (axes.dtype == "bf16" and 1 or 2) * 2 ^ 24 * ((axes.seqlen or 1024) / 1024)
+      local share = (axes.dtype == "bf16" and 0.2 or 0.3) + 0.09 * math.log(size) / math.log(2)
       local row = make and make(axes, index, round) or {
-        result = M.result("decode", bytes, bytes * 1.9, math.min(0.95, (axes.dtype == "bf16" and 0.2 or 0.3) + 0.09 * math.log(size) / math.log(2)),
-          100 * round + index),
+        result = M.result("decode", bytes, bytes * 1.9, math.min(0.95, share), 100 * round + index),
         values = {max_abs = 1e-3 * (1 + index), splits = 4},
       }
       row.index, row.round, row.axes, row.key = index, round, axes, key_of(header.axes, axes)
@@ -98,8 +99,8 @@ end
 function M.counted()
   return M.run({name = "counted", device = "sim", limits = false, axes = {{name = "block_size", values = {8, 16, 32}}}},
     function(axes, index)
-      return {result = {name = "decode", device = "sim", counted = true, launches = 1, thread_blocks = 8, threads = 1024,
-        global_load_bytes = 2 ^ 20, global_store_bytes = 4096, global_sectors = 40000 - 1000 * index,
+      return {result = {name = "decode", device = "sim", counted = true, launches = 1, thread_blocks = 8,
+        threads = 1024, global_load_bytes = 2 ^ 20, global_store_bytes = 4096, global_sectors = 40000 - 1000 * index,
         global_sectors_ideal = 33000, global_unique_bytes = 2 ^ 20, shared_bytes = 2 ^ 18, shared_wavefronts = 5000,
         shared_wavefronts_ideal = 4096, atomics = 0, barriers = 64, warp_barriers = 0, shuffles = 12,
         mma_flops = 2 ^ 22, async_bytes = 0, bytes = 2 ^ 20}, values = {block_size_seen = axes.block_size}}

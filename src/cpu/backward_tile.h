@@ -15,13 +15,9 @@
  * D = 128 the arrays of a thread take 1.1 MiB of a second-level cache.
  * Rows lie a constant number of words apart, whatever D is: a cell then addresses all its rows from one register. It is
  * an odd number of lines, so that a column of rows spreads over all sets of L1 instead of a few. */
-#ifndef TK
-#define TK 288
-#define TR 96
-#endif
 enum {
-  TILE_KEYS = TK,
-  TILE_ROWS = TR,
+  TILE_KEYS = 288,
+  TILE_ROWS = 96,
   TILE_MAX_D = 256,
   TILE_LD = TILE_MAX_D + 16,
   TILE_SCORES = TILE_KEYS + 16,
@@ -87,7 +83,8 @@ static int64_t tile_layout(struct tile *t, int64_t D, int pairs, float *at) {
                {&t->ahead, 2 * TILE_ROWS * (int64_t)sizeof(char *)}};
   int64_t used = 0;
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-    if (at) *(char **)parts[i].array = (char *)at + used;
+    char *array = (char *)at + used;
+    if (at) memcpy(parts[i].array, &array, sizeof array); /* pointers of several types: assigned as bytes */
     used += (parts[i].bytes + 63) / 64 * 64;
   }
   return used / 4;

@@ -45,7 +45,8 @@ static int64_t fwd_layout(struct fwd_tile *t, int64_t D, char *at) {
                {&t->k_rows, FWD_KEYS * (int64_t)sizeof(char *)},
                {&t->v_rows, FWD_KEYS * (int64_t)sizeof(char *)}};
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-    if (at) *(char **)parts[i].array = at + used;
+    char *array = at + used;
+    if (at) memcpy(parts[i].array, &array, sizeof array); /* pointers of several types: assigned as bytes */
     used += (parts[i].bytes + 63) / 64 * 64;
   }
   return used / 4;
