@@ -77,24 +77,26 @@ local function compare(contenders)
   print(("differences from %s: %s"):format(contenders[1].name, table.concat(words, ", ")))
 end
 
--- One line: how many times faster pah's `mine` is than the peer.
+-- One line: how many times faster pah's `mine` is than the peer, and how many times a kernel at the limit would be.
 local function line(what, wall, cpu, mine, peer, must)
   if not wall[peer] then return end
-  local ratios, processor = {}, {}
+  local ratios, processor, most = {}, {}, {}
   for i = 1, opt.rounds do
     ratios[i], processor[i] = wall[peer][i] / wall[mine][i], cpu[peer][i] / cpu[mine][i]
+    most[i] = wall[peer][i] / wall.limit[i]
   end
   local ratio = median(ratios)
   local ok = ratio >= must
   failed = failed or not ok
-  print(("%-20s %-10s %8.2f ms %-24s %9.2f ms  %6.2fx (cpu %.2fx)  must be >= %.1fx  %s"):format(what, mine,
-    median(wall[mine]) * 1e3, peer, median(wall[peer]) * 1e3, ratio, median(processor), must, ok and "ok" or "FAIL"))
+  print(("%-20s %-8s %7.1f ms, %-20s %7.1f ms: %5.2fx (cpu %.2fx, limit %.2fx), must be >= %.1fx %s"):format(what, mine,
+    median(wall[mine]) * 1e3, peer, median(wall[peer]) * 1e3, ratio, median(processor), median(most), must,
+    ok and "ok" or "FAIL"))
 end
 
 local function of_limit(what, wall, mine, text)
   local part = {}
   for i = 1, opt.rounds do part[i] = wall.limit[i] / wall[mine][i] end
-  print(("%-20s %-10s %.2f of %s"):format(what, mine, median(part), text))
+  print(("%-20s %-8s %.2f of %s"):format(what, mine, median(part), text))
 end
 
 -- ---- Decode ---------------------------------------------------------------------------------------------------------
