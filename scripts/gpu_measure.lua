@@ -1,5 +1,5 @@
--- gpu_measure.lua - whether what pah measures on a GPU is right: `pah scripts/gpu_measure.lua`. The clock sampled around
--- a kernel of multiply-adds must explain its speed, the peaks of the tensor cores must stand to each other as
+-- gpu_measure.lua - whether what pah measures on a GPU is right: `pah scripts/gpu_measure.lua`. The clock sampled
+-- around a kernel of multiply-adds must explain its speed, the peaks of the tensor cores must stand to each other as
 -- the hardware's do, and nothing may be above its limit. Prints a line for each; exit code 1 if one fails.
 local gpu_clock = require "pah.gpu_clock"
 local limits = require "pah.limits"

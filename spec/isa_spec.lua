@@ -1,5 +1,6 @@
--- isa_spec.lua - instruction sets by name: pah.device "cpu:avx2" and PAH_ISA. That the kernels of each are right is
--- what cases_spec.lua checks; those of a processor that is not here are pending.
+-- isa_spec.lua - instruction sets by name: pah.device "cpu:avx2" and PAH_ISA; and both ways of multiplying bf16 where
+-- there are two (PAH_BF16). That the kernels of each set are right is what cases_spec.lua checks; those of a processor
+-- that is not here are pending.
 local ffi = require "ffi"
 
 local function output(command)
@@ -21,6 +22,15 @@ local isa_of_cpu = ([['%s' -e 'print(pah.device("cpu"):info().isa)']]):format(pr
 
 local names = {}
 while ffi.C.pah_isa_name(#names) ~= nil do names[#names + 1] = ffi.string(ffi.C.pah_isa_name(#names)) end
+
+-- Those cases of one operation or all, with an environment.
+local function passes(environment, cases, least)
+  local command = "%s '%s' test --filter='%s' spec/cases_spec.lua"
+  local text = output(command:format(environment, program, cases))
+  local passed, failed, errors = text:match "(%d+) successes / (%d+) failures? / (%d+) errors?"
+  assert.is_truthy(passed, text)
+  assert.is_true(tonumber(passed) >= least and failed == "0" and errors == "0", text)
+end
 
 describe("instruction sets", function()
   for _, name in ipairs(names) do
@@ -68,5 +78,31 @@ describe("instruction sets", function()
     refused('device: cpu: "mmx" is not an instruction set of this build', pah.device, "cpu:mmx")
     local text = output("PAH_ISA=mmx " .. isa_of_cpu)
     assert.is_truthy(text:find('PAH_ISA: "mmx" is not an instruction set of this build', 1, true), text)
+  end)
+end)
+
+describe("products of bf16", function()
+  local script = 'pah.fwd{q = pah.zeros({1, 1, 1, 64}, {dtype = "bf16"}), k_blocks = pah.zeros({1, 16, 1, 64}, '
+    .. '{dtype = "bf16"}), v_blocks = pah.zeros({1, 16, 1, 64}, {dtype = "bf16"}), block_table = '
+    .. 'pah.tensor({{0}}, {dtype = "i32"})}'
+  local function run(environment)
+    return output(("%s PAH_DEVICE=cpu '%s' -e '%s'"):format(environment, program, script))
+  end
+
+  for _, way in ipairs {"dots", "fma"} do
+    if ffi.C.pah_isa_usable "avx512bf16" == 0 then
+      pending("by " .. way .. " are not to choose from on this processor")
+    else
+      it("by " .. way .. " pass the cases of fwd and fwd_fp8", function()
+        passes("PAH_ISA=avx512bf16 PAH_BF16=" .. way, "cpu %d%d[0257] fwd", 100)
+      end)
+    end
+  end
+
+  it("refuse a way that there is not", function()
+    assert.is_truthy(run("PAH_ISA=generic PAH_BF16=dots"):find('PAH_BF16: is "dots", must be fma: this instruction set '
+      .. "has no products of bf16", 1, true))
+    assert.is_truthy(run("PAH_ISA=generic PAH_BF16=both"):find('PAH_BF16: is "both", must be fma', 1, true))
+    assert.equal("", run("PAH_ISA=generic PAH_BF16=fma"))
   end)
 end)

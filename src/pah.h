@@ -105,9 +105,8 @@ int pah_device_usable(const char *name); /* 0, or PAH_EDEVICE with the reason an
 int pah_get_threads(void), pah_set_threads(int threads); /* threads the cpu kernels use; set: 1 to 1024 */
 const char *pah_isa_name(int64_t i);  /* instruction sets compiled in, worst first; NULL past the last */
 int pah_isa_usable(const char *name); /* 1 if this processor has it */
-/* Seconds: monotonic; of the processors, all threads of this process. Pages that it touched for the first time. */
-double pah_clock(void), pah_cpu_clock(void);
-int64_t pah_page_faults(void);
+double pah_clock(void), pah_cpu_clock(void); /* seconds: monotonic; of the processors, all threads of this process */
+int64_t pah_page_faults(void);               /* pages that this process touched for the first time */
 /* Limits of the cpu per second: f32 multiply-adds, 2 flops each; bf16 products by vdpbf16ps, 0 where there are none. */
 double pah_measure_fma_flops(double seconds), pah_measure_dots_flops(double seconds);
 /* Memory to be read by all threads: a pass reads it once, in order or (block_bytes above 0) by shuffled blocks of that

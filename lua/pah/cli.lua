@@ -193,7 +193,9 @@ command("help", {
 })
 
 -- Commands with a file of their own, which returns the definition.
-for _, name in ipairs {"plot", "report", "compare", "bench", "results"} do command(name, require("pah.command_" .. name)) end
+for _, name in ipairs {"bench", "results", "compare", "plot", "report"} do
+  command(name, require("pah.command_" .. name))
+end
 
 -- ---- The start ------------------------------------------------------------------------------------------------
 

@@ -69,7 +69,8 @@ local function take(fn, o, time, calls, flush)
     tell(answer)
   end
   if #samples == 0 then leave() end
-  return {seconds = samples, wall = wall, cpu = cpu, faults = {}, hz = {}, throttled = 0, why = "precise", calls = calls}
+  return {seconds = samples, wall = wall, cpu = cpu, faults = {}, hz = {}, throttled = 0, why = "precise",
+    calls = calls}
 end
 
 -- A script may return what is to be measured: a function, or functions by name.
