@@ -25,9 +25,9 @@ local function kernels_of(kind)
   return by_op
 end
 
--- The names that a kind of device is opened by: on the cpu one for each instruction set.
+-- The names that a kind of device is opened by: on the cpu one for each instruction set, unless PAH_ISA names one.
 local function targets_of(kind)
-  if kind ~= "cpu" then return {kind} end
+  if kind ~= "cpu" or (os.getenv "PAH_ISA" or "") ~= "" then return {kind} end
   local names, i = {}, 0
   while ffi.C.pah_isa_name(i) ~= nil do
     local isa = ffi.string(ffi.C.pah_isa_name(i))
