@@ -25,7 +25,7 @@ local function kernels_of(kind)
   return by_op
 end
 
--- The names that a kind of device is opened by: on the cpu one for each instruction set, unless PAH_ISA names one.
+-- The names that a kind of device is opened by: on the cpu one for each instruction set, or the one of PAH_ISA.
 local function targets_of(kind)
   if kind ~= "cpu" or (os.getenv "PAH_ISA" or "") ~= "" then return {kind} end
   local names, i = {}, 0

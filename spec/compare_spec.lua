@@ -104,7 +104,8 @@ describe("pah compare of files", function()
     local out, _, code = compare "cpu_a.db cpu_b.db --metric cpu"
     has(out, "2.000")
     assert.equal(1, code)
-    _, _, code = compare "cpu_a.db cpu_b.db" -- the same time with other processors is no reason to believe in a change
+    out, _, code = compare "cpu_a.db cpu_b.db" -- the same time, though with other processors at work
+    has(out, "processors at work: n=1: A 2.00, B 3.99")
     assert.equal(2, code)
     out, _, code = compare "one.jsonl one_slower.db --metric min"
     has(out, "min of a call")
@@ -189,7 +190,7 @@ describe("pah compare of files", function()
       ["a.jsonl a.jsonl --threshold much"] = '--threshold: "much" must be a part below 1',
       ["a.jsonl a.jsonl --threshold 5"] = "must be a part below 1, such as 2% or 0.02",
       ["a.jsonl a.jsonl --json --markdown"] = "exclude each other",
-      ["a.jsonl a.jsonl --output x.db"] = "--output goes with --interleave",
+      ["a.jsonl a.jsonl -o x.db"] = "--out goes with --interleave",
       ["a.jsonl a.jsonl --metrc min"] = 'did you mean "--metric"',
       ["--interleave a.lua"] = "two scripts",
       ["--interleave gone.lua gone.lua"] = 'no script is named "gone.lua"',

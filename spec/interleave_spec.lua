@@ -41,7 +41,7 @@ describe("pah compare --interleave", function()
   local quick = " --pairs 3 --time 0.3 --quiet "
 
   it("finds what is slower, pairs the points of both, and stores all samples", function()
-    local out, err, code = compare("--interleave a.lua b.lua --output turns.db" .. quick)
+    local out, err, code = compare("--interleave a.lua b.lua -o turns.db" .. quick)
     assert.equal("", err)
     has(out, "B is slower: 1.2")
     has(out, "y | z")

@@ -175,6 +175,7 @@ static const char *more(struct end *e, double until) {
 static int receive(lua_State *L) {
   struct end *e = luaL_checkudata(L, 1, type_name);
   double until = lua_isnoneornil(L, 2) ? 0 : now() + luaL_checknumber(L, 2);
+  if (e->fd < 0) return failed(L, "closed");
   for (size_t seen = 0;;) {
     char *end = e->used > seen ? memchr(e->text + seen, '\n', e->used - seen) : NULL;
     if (end) {

@@ -103,8 +103,8 @@ const char *pah_device_kind(int64_t i);  /* "cpu", "cuda", "sim"; NULL past the 
 int pah_device_usable(const char *name); /* 0, or PAH_EDEVICE with the reason and its cure in pah_error() */
 
 int pah_get_threads(void), pah_set_threads(int threads); /* threads the cpu kernels use; set: 1 to 1024 */
-const char *pah_isa_name(int64_t i);  /* instruction sets compiled in, worst first; NULL past the last */
-int pah_isa_usable(const char *name); /* 1 if this processor has it */
+const char *pah_isa_name(int64_t i);         /* instruction sets compiled in, worst first; NULL past the last */
+int pah_isa_usable(const char *name);        /* 1 if this processor has it */
 double pah_clock(void), pah_cpu_clock(void); /* seconds: monotonic; of the processors, all threads of this process */
 int64_t pah_page_faults(void);               /* pages that this process touched for the first time */
 /* Limits of the cpu per second: f32 multiply-adds, 2 flops each; bf16 products by vdpbf16ps, 0 where there are none. */

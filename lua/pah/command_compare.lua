@@ -56,7 +56,7 @@ local function interleaved(opt, o)
       local _, all = judge(points, metric, o, comparison, versus, interleave)
       progress(opt, versus, all, pair, seconds)
     end})
-  if opt.output ~= "" then require("pah.interleave_store")(opt.output, points, a, b, started) end
+  if opt.out ~= "" then require("pah.interleave_store")(opt.out, points, a, b, started) end
   local results, all = judge(points, metric, o, comparison, versus, interleave)
   for i, point in ipairs(points) do
     local r, medians = results[i], {{}, {}}
@@ -91,7 +91,7 @@ local function check(opt)
     return ("compare: --pairs is %d, must be from 3 to 1000"):format(opt.pairs)
   end
   if opt.interleave and opt.time <= 0 then return ("compare: --time is %s, must be above 0"):format(opt.time) end
-  if not opt.interleave and opt.output ~= "" then return "compare: --output goes with --interleave" end
+  if not opt.interleave and opt.out ~= "" then return "compare: --out goes with --interleave" end
 end
 
 local function plain(c)
@@ -136,7 +136,7 @@ files that cannot be compared. What the figures mean: doc/comparing.md.]],
     interleave = {"A and B are scripts: run them by turns", false},
     pairs = {"pairs of processes", 12}, time = {"seconds of turns of a point, over all pairs", 12, type = "number"},
     seed = {"of who begins; 0: another one each time", 0},
-    output = {"results file that gets the samples of both", ""},
+    out = {"results file that gets the samples of both", "", short = "o"},
   },
   words = 1 / 0, run = run,
 }

@@ -326,6 +326,8 @@ function M.compare(a, b, opts)
     r.key, r.a, r.b = point.key, math.exp(x.estimate), math.exp(y.estimate)
     r.rounds_a, r.rounds_b, r.counted = point.x.count, point.y.count, counts
     r.notes = M.differences_of_results(point.x.result, point.y.result)
+    r.processors_a = x.processors and math.exp(x.processors)
+    r.processors_b = y.processors and math.exp(y.processors)
     c.points[i] = r
   end
   if counted then

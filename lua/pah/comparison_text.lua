@@ -100,6 +100,13 @@ function M.remarks(c)
   if single and c.all.error > 0 then
     lines[#lines + 1] = "a single round: how much rounds differ is assumed, not measured (doc/comparing.md)"
   end
+  for _, point in ipairs(c.points) do
+    local a, b = point.processors_a, point.processors_b
+    if a and b and math.max(a / b, b / a) > 1.1 then
+      lines[#lines + 1] = ("processors at work: %s: A %.2f, B %.2f: other programs, or another use of threads"):format(
+        point.key ~= "" and point.key or "(the point)", a, b)
+    end
+  end
   for _, note in ipairs(c.notes) do lines[#lines + 1] = note end
   return lines
 end

@@ -82,8 +82,8 @@ static inline void fwd_softmax_row(struct fwd_state *state, float *s, int64_t lo
 #if defined(__AVX512BF16__)
   if (score->pairs) {
     for (int64_t c = low; c < high; c += 2 * CELL_VECTOR) { /* what is written never passes what is still to be read */
-      cell_vector x = exp2_lanes(cell_load(s + c) * scale - m);
-      cell_vector y = exp2_lanes(cell_load(s + c + CELL_VECTOR) * scale - m);
+      cell_vector x = exp2_lanes(exp2_rounded(cell_load(s + c) * scale) - m);
+      cell_vector y = exp2_lanes(exp2_rounded(cell_load(s + c + CELL_VECTOR) * scale) - m);
       sum += x + y;
       _mm512_storeu_si512(s + c / 2, (__m512i)_mm512_cvtne2ps_pbh((__m512)y, (__m512)x));
     }
@@ -92,7 +92,7 @@ static inline void fwd_softmax_row(struct fwd_state *state, float *s, int64_t lo
   }
 #endif
   for (int64_t c = low; c < high; c += CELL_VECTOR) {
-    cell_vector p = exp2_lanes(cell_load(s + c) * scale - m);
+    cell_vector p = exp2_lanes(exp2_rounded(cell_load(s + c) * scale) - m);
     cell_store(s + c, p);
     sum += p;
   }
