@@ -94,7 +94,7 @@ describe("products of bf16", function()
       pending("by " .. way .. " are not to choose from on this processor")
     else
       it("by " .. way .. " pass the cases of fwd and fwd_fp8", function()
-        passes("PAH_ISA=avx512bf16 PAH_BF16=" .. way, "cpu %d%d[0257] fwd", 100)
+        passes("PAH_ISA=avx512bf16 PAH_BF16=" .. way, "cpu %d%d[0257] fwd", 60)
       end)
     end
   end
