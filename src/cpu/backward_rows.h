@@ -10,45 +10,52 @@
 /* row_load that also tells NaN and infinities: x * 0 is NaN for these and stays in the lanes of *odd. In the same pass,
  * since a second one over the tile costs as much again as the first, 2 % of the whole. */
 static inline __attribute__((always_inline)) void bwd_load_as(float *restrict dst, const char *restrict src, int64_t n,
-                                                              cell_vector *odd, int dtype, int64_t size) {
+                                                              cell_vector *odd, int dtype) {
   cell_vector sum = *odd;
   for (int64_t i = 0; i < n; i += CELL_VECTOR) {
-    char padded[CELL_VECTOR * 4] = {0};
-    int whole = i + CELL_VECTOR <= n; /* the last lanes by way of a whole vector: nothing behind the row is read */
-    if (!whole) memcpy(padded, src + i * size, (size_t)((n - i) * size));
-    cell_vector x = lanes_load(whole ? src + i * size : padded, dtype);
+    cell_vector x = pack_part(src, i, n, dtype); /* zeros in the padding of the row */
     sum += x * 0.0f;
-    cell_store(dst + i, x); /* zeros in the padding of the row */
+    cell_store(dst + i, x);
   }
   *odd = sum;
 }
 
 static void bwd_load(float *restrict dst, const char *restrict src, int dtype, int64_t n, cell_vector *odd) {
   switch (dtype) {
-  case PAH_F32: bwd_load_as(dst, src, n, odd, PAH_F32, 4); break;
-  case PAH_F16: bwd_load_as(dst, src, n, odd, PAH_F16, 2); break;
-  default: bwd_load_as(dst, src, n, odd, PAH_BF16, 2);
+  case PAH_F32: bwd_load_as(dst, src, n, odd, PAH_F32); break;
+  case PAH_F16: bwd_load_as(dst, src, n, odd, PAH_F16); break;
+  default: bwd_load_as(dst, src, n, odd, PAH_BF16);
   }
 }
 
 /* ---- Query rows ------------------------------------------------------------------------------------------ */
 
+static inline __attribute__((always_inline)) float bwd_dot_as(const char *a, const char *b, int64_t n, int dtype) {
+  cell_vector sum = {0};
+  for (int64_t i = 0; i < n; i += CELL_VECTOR) sum += pack_part(a, i, n, dtype) * pack_part(b, i, n, dtype);
+  return lanes_sum(sum);
+}
+
+static float bwd_dot(const char *a, const char *b, int64_t n, int dtype) {
+  switch (dtype) {
+  case PAH_F32: return bwd_dot_as(a, b, n, PAH_F32);
+  case PAH_F16: return bwd_dot_as(a, b, n, PAH_F16);
+  default: return bwd_dot_as(a, b, n, PAH_BF16);
+  }
+}
+
 /* delta = rowsum(dout * out), which is what the softmax's gradient subtracts from dP. Called by all threads of one
  * parallel region, which do not wait for each other between sequences. */
 static void bwd_delta(const struct bwd *w, int64_t b) {
   const struct pah_attn *a = w->a;
-  int64_t first, len_q, D = w->s.D;
+  int64_t first, len_q;
   pah_q_range(a, &w->s, b, &first, &len_q);
   float *delta = w->delta + (w->s.ragged ? first : b * len_q) * w->s.H;
 #pragma omp for schedule(static) nowait
   for (int64_t n = 0; n < len_q * w->s.H; n++) {
-    float out[TILE_MAX_D], dout[TILE_MAX_D], lane[8] = {0};
-    int64_t i = n / w->s.H, h = n % w->s.H;
-    row_load(out, paged_q_row(a, &w->s, &a->out, b, h, i), a->out.dtype, D);
-    row_load(dout, paged_q_row(a, &w->s, &a->dout, b, h, i), a->dout.dtype, D);
-    for (int64_t d = 0; d < D; d += 8)
-      for (int l = 0; l < 8; l++) lane[l] += out[d + l] * dout[d + l];
-    delta[n] = ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
+    int64_t h = n / len_q, i = n % len_q; /* the order of the rows in memory, mostly */
+    delta[i * w->s.H + h] =
+        bwd_dot(paged_q_row(a, &w->s, &a->out, b, h, i), paged_q_row(a, &w->s, &a->dout, b, h, i), w->s.D, a->q.dtype);
   }
 }
 
