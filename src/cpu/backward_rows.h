@@ -100,9 +100,10 @@ static void bwd_load_rows(const struct bwd *w, struct tile *t, const struct bwd_
     t->ahead[m] = t->ahead[TILE_ROWS + m] = pack_zeros;
     t->dead_rows = 1;
   }
-  t->pairs = w->pairs && !t->odd_keys;
-  if (t->pairs && !bwd_load_pairs(t, r->rows)) return;
-  t->pairs = 0;
+  if (t->pairs) {
+    t->odd_rows = bwd_load_pairs(t, r->rows);
+    return;
+  }
   cell_vector odd = {0};
   for (int64_t m = 0; m < r->rows; m++) {
     bwd_load((float *)t->q + m * TILE_LD, t->ahead[m], a->q.dtype, t->D, &odd);
@@ -149,34 +150,25 @@ static int bwd_odd(const char *const *rows, int64_t n, int64_t D, int dtype) {
   return odd;
 }
 
-/* Finds a tile of keys, clears its dK and dV, and packs it for products of pairs, if the call has them. */
+/* A tile of keys, transposed and as it is, with dK and dV of 0. */
 static void bwd_load_keys(const struct bwd *w, struct tile *t, int64_t b, int64_t head, int64_t key, int64_t keys) {
   const struct pah_attn *a = w->a;
   int dtype = a->k_blocks.dtype;
   paged_rows(a, &w->s, &a->k_blocks, b, head, key, keys, t->k_rows);
   paged_rows(a, &w->s, &a->v_blocks, b, head, key, keys, t->v_rows);
   for (int64_t j = keys; j < TILE_KEYS; j++) t->k_rows[j] = t->v_rows[j] = pack_zeros;
+  t->odd_keys = bwd_odd(t->k_rows, keys, t->D, dtype) | bwd_odd(t->v_rows, keys, t->D, dtype);
+  pack_keys(t->kt, t->k_rows, keys, t->D, dtype, t->pairs);
+  pack_keys(t->vt, t->v_rows, keys, t->D, dtype, t->pairs);
+  cell_vector odd = {0};
+  if (t->pairs)
+    pack_values(t->k_pairs, TILE_KEYS / 2 * CELL_COLS, t->k_rows, keys, t->D, dtype, 1);
+  else
+    for (int64_t j = 0; j < keys; j++) bwd_load(t->k + j * TILE_LD, t->k_rows[j], dtype, t->D, &odd);
   for (int64_t j = 0; j < TILE_KEYS; j++) {
     memset(t->dk + j * TILE_LD, 0, (size_t)t->padded * sizeof *t->dk);
     memset(t->dv + j * TILE_LD, 0, (size_t)t->padded * sizeof *t->dv);
   }
-  t->odd_keys = bwd_odd(t->k_rows, keys, t->D, dtype) | bwd_odd(t->v_rows, keys, t->D, dtype);
-  t->has_f32 = 0;
-  if (!w->pairs || t->odd_keys) return;
-  pack_keys(t->kt_pairs, t->k_rows, keys, t->D, dtype, 1);
-  pack_keys(t->vt_pairs, t->v_rows, keys, t->D, dtype, 1);
-  pack_values(t->k_pairs, TILE_KEYS / 2 * CELL_COLS, t->k_rows, keys, t->D, dtype, 1);
-}
-
-/* The same keys in f32, where they are needed: at once, or when rows that go with pairs hold a NaN or an infinity. */
-static void bwd_load_keys_f32(const struct bwd *w, struct tile *t, int64_t keys) {
-  int dtype = w->a->k_blocks.dtype;
-  cell_vector odd = {0};
-  if (t->has_f32) return;
-  t->has_f32 = 1;
-  for (int64_t j = 0; j < keys; j++) bwd_load(t->k + j * TILE_LD, t->k_rows[j], dtype, t->D, &odd);
-  pack_keys(t->kt, t->k_rows, keys, t->D, dtype, 0);
-  pack_keys(t->vt, t->v_rows, keys, t->D, dtype, 0);
 }
 
 /* dK and dV of a tile of keys to their blocks, or to the copies of those that are shared; h is the number of the head
