@@ -9,11 +9,12 @@
 #include "pack.h"
 #include "tile.h"
 
-/* 240 rows pay for packing a tile of keys. Rows of Q, O and S lie a constant 17 lines apart, for every D up to 256: an
- * odd number of lines spreads columns over all sets of the caches, and only what is used takes room in them. At D = 128
- * a thread uses 120 KiB of each of Q and O, as much or twice of S, and 128 or 256 of panels: 0.5 to 0.8 MiB, within a
- * second-level cache of 1 MiB. FWD_ROWS is a multiple of every CELL_ROWS, FWD_KEYS of every CELL_COLS. */
-enum { FWD_ROWS = 240, FWD_KEYS = 256, FWD_LD = 256 + 16 };
+/* At most; forward.h chooses. Rows of Q, O and S lie a constant 17 lines apart, for every D up to 256: an odd number of
+ * lines spreads columns over all sets of the caches, and only what is used takes room in them. At D = 128 240 rows take
+ * 120 KiB of each of Q, O and S and 128 of panels, half a MiB. With 128 keys a panel of V takes 16 KiB of L1, as with
+ * 256 in pairs of bf16; 256 keys in f32 were 2 % slower. FWD_ROWS and halves of it down to FWD_MIN_ROWS are multiples
+ * of every CELL_ROWS, FWD_KEYS / 2 of every CELL_COLS. */
+enum { FWD_ROWS = 480, FWD_MIN_ROWS = 60, FWD_KEYS = 256, FWD_LD = 256 + 16 };
 
 /* A thread's scratch. A word is an f32 or, if `pairs`, two bf16. Arrays of rows have CELL_ROWS more than are used. */
 struct fwd_tile {
@@ -121,6 +122,7 @@ static int fwd_softmax(struct fwd_tile *t, const struct tile_mask *mask, const s
       int64_t first = low, end = high;
       if (!whole_rows) fwd_columns(mask, at, i, 1, &first, &end);
       fwd_softmax_row(&t->state[i], t->s + i * FWD_LD, from, to, first, end, score, t->o + i * FWD_LD, t->padded);
+      fwd_prefetch(t);
     }
   }
   return masked;

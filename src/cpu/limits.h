@@ -30,7 +30,7 @@ typedef uint64_t limit_words __attribute__((vector_size(LIMIT_BYTES), may_alias)
 
 /* Two units of four cycles latency want 8 chains in flight; 12 leave room and still fit 16 registers. A round takes
  * some ten microseconds, so that reading the clock after it does not count. */
-enum { FMA_CHAINS = 12, FMA_STEPS = 5000 };
+enum { FMA_CHAINS = 12, FMA_STEPS = 20000 };
 
 /* f32 multiply-adds of one thread, 2 flops each, per second, over at least `seconds`. */
 static double limits_fma_flops(double seconds) {
