@@ -7,25 +7,31 @@
 #include "pack.h"
 #include "paged.h"
 
-/* row_load that also tells NaN and infinities: x * 0 is NaN for these and stays in the lanes of *odd. In the same pass,
- * since a second one over the tile costs as much again as the first, 2 % of the whole. */
+/* row_load that also keeps the larger magnitudes, to tell NaN and infinities: in the same pass, since a second one over
+ * the tile costs as much again as the first, 2 % of the whole. */
 static inline __attribute__((always_inline)) void bwd_load_as(float *restrict dst, const char *restrict src, int64_t n,
-                                                              cell_vector *odd, int dtype) {
-  cell_vector sum = *odd;
+                                                              lanes_u32 *largest, int dtype) {
+  lanes_u32 most = *largest;
   for (int64_t i = 0; i < n; i += CELL_VECTOR) {
     cell_vector x = pack_part(src, i, n, dtype); /* zeros in the padding of the row */
-    sum += x * 0.0f;
+    most = pack_larger(most, x);
     cell_store(dst + i, x);
   }
-  *odd = sum;
+  *largest = most;
 }
 
-static void bwd_load(float *restrict dst, const char *restrict src, int dtype, int64_t n, cell_vector *odd) {
+static void bwd_load(float *restrict dst, const char *restrict src, int dtype, int64_t n, lanes_u32 *largest) {
   switch (dtype) {
-  case PAH_F32: bwd_load_as(dst, src, n, odd, PAH_F32); break;
-  case PAH_F16: bwd_load_as(dst, src, n, odd, PAH_F16); break;
-  default: bwd_load_as(dst, src, n, odd, PAH_BF16);
+  case PAH_F32: bwd_load_as(dst, src, n, largest, PAH_F32); break;
+  case PAH_F16: bwd_load_as(dst, src, n, largest, PAH_F16); break;
+  default: bwd_load_as(dst, src, n, largest, PAH_BF16);
   }
+}
+
+static int bwd_is_odd(lanes_u32 largest) {
+  int odd = 0;
+  for (int i = 0; i < CELL_VECTOR; i++) odd |= largest[i] >= 0x7f800000;
+  return odd;
 }
 
 /* ---- Query rows ------------------------------------------------------------------------------------------ */
@@ -104,12 +110,12 @@ static void bwd_load_rows(const struct bwd *w, struct tile *t, const struct bwd_
     t->odd_rows = bwd_load_pairs(t, r->rows);
     return;
   }
-  cell_vector odd = {0};
+  lanes_u32 largest = {0};
   for (int64_t m = 0; m < r->rows; m++) {
-    bwd_load((float *)t->q + m * TILE_LD, t->ahead[m], a->q.dtype, t->D, &odd);
-    bwd_load((float *)t->dout + m * TILE_LD, t->ahead[TILE_ROWS + m], a->dout.dtype, t->D, &odd);
+    bwd_load((float *)t->q + m * TILE_LD, t->ahead[m], a->q.dtype, t->D, &largest);
+    bwd_load((float *)t->dout + m * TILE_LD, t->ahead[TILE_ROWS + m], a->dout.dtype, t->D, &largest);
   }
-  t->odd_rows = isnan(lanes_sum(odd));
+  t->odd_rows = bwd_is_odd(largest);
 }
 
 static void bwd_store_row(const struct bwd *w, const struct bwd_rows *r, int64_t head, int64_t m, const float *row) {
@@ -140,14 +146,11 @@ static void bwd_clear_rows(const struct bwd *w, int64_t b) {
 /* ---- Keys ------------------------------------------------------------------------------------------------ */
 
 /* Whether any of the rows holds a NaN or an infinity. */
-static int bwd_odd(const char *const *rows, int64_t n, int64_t D, int dtype) {
-  int odd = 0;
-  for (int64_t j = 0; j < n; j++) {
-    float row[TILE_MAX_D];
-    row_load(row, rows[j], dtype, D);
-    odd |= tile_odd(row, D);
-  }
-  return odd;
+static int bwd_odd_keys(const char *const *rows, int64_t n, int64_t D, int dtype) {
+  float row[TILE_MAX_D + CELL_VECTOR];
+  lanes_u32 largest = {0};
+  for (int64_t j = 0; j < n; j++) bwd_load(row, rows[j], dtype, D, &largest);
+  return bwd_is_odd(largest);
 }
 
 /* A tile of keys, transposed and as it is, with dK and dV of 0. */
@@ -157,14 +160,14 @@ static void bwd_load_keys(const struct bwd *w, struct tile *t, int64_t b, int64_
   paged_rows(a, &w->s, &a->k_blocks, b, head, key, keys, t->k_rows);
   paged_rows(a, &w->s, &a->v_blocks, b, head, key, keys, t->v_rows);
   for (int64_t j = keys; j < TILE_KEYS; j++) t->k_rows[j] = t->v_rows[j] = pack_zeros;
-  t->odd_keys = bwd_odd(t->k_rows, keys, t->D, dtype) | bwd_odd(t->v_rows, keys, t->D, dtype);
+  t->odd_keys = bwd_odd_keys(t->k_rows, keys, t->D, dtype) | bwd_odd_keys(t->v_rows, keys, t->D, dtype);
   pack_keys(t->kt, t->k_rows, keys, t->D, dtype, t->pairs);
   pack_keys(t->vt, t->v_rows, keys, t->D, dtype, t->pairs);
-  cell_vector odd = {0};
+  lanes_u32 unused = {0};
   if (t->pairs)
     pack_values(t->k_pairs, TILE_KEYS / 2 * CELL_COLS, t->k_rows, keys, t->D, dtype, 1);
   else
-    for (int64_t j = 0; j < keys; j++) bwd_load(t->k + j * TILE_LD, t->k_rows[j], dtype, t->D, &odd);
+    for (int64_t j = 0; j < keys; j++) bwd_load(t->k + j * TILE_LD, t->k_rows[j], dtype, t->D, &unused);
   for (int64_t j = 0; j < TILE_KEYS; j++) {
     memset(t->dk + j * TILE_LD, 0, (size_t)t->padded * sizeof *t->dk);
     memset(t->dv + j * TILE_LD, 0, (size_t)t->padded * sizeof *t->dv);
