@@ -96,6 +96,9 @@ describe("products of bf16", function()
       it("by " .. way .. " pass the cases of fwd and fwd_fp8", function()
         passes("PAH_ISA=avx512bf16 PAH_BF16=" .. way, "cpu %d%d[0257] fwd", 60)
       end)
+      it("by " .. way .. " pass the cases of bwd", function()
+        passes("PAH_ISA=avx512bf16 PAH_BF16=" .. way, "cpu %d%d%d bwd bf16", 20)
+      end)
     end
   end
 

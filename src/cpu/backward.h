@@ -25,7 +25,9 @@ static int bwd_wait(const int64_t *turn, int64_t number) {
 static int bwd_pair(const struct bwd *w, struct tile *t, const struct tile_mask *mask, const struct tile_pair *at,
                     const struct bwd_rows *r, int64_t head, int64_t *turn, float *dq) {
   int64_t tile = at->key / TILE_KEYS;
-  int odd = tile_step_keys(t, mask, at, w->scale, w->a->softcap, dq);
+  tile_step_scores(t, mask, at);
+  int masked = tile_softmax(t, mask, at, w->scale, w->a->softcap, dq), odd = masked && (t->odd_keys || t->odd_rows);
+  tile_step_keys(t, mask, at, odd);
   if (!bwd_wait(turn, tile)) return 0;
   if (tile == r->first) memset(dq, 0, (size_t)(tile_dq_rows(r->rows) * t->padded) * sizeof *dq);
   tile_step_rows(t, mask, at, odd, dq);
@@ -51,7 +53,6 @@ static void bwd_task(const struct bwd *w, const struct bwd_task *task, int64_t h
     at.row = r->row;
     at.rows = r->rows;
     bwd_load_rows(w, t, r, head);
-    if (!t->pairs) bwd_load_keys_f32(w, t, at.keys);
     t->ahead_rows = 0;
     if (r > first) bwd_look_ahead(w, t, r - 1, head);
     if (!bwd_pair(w, t, &mask, &at, r, head, w->turn + h * w->tiles + (r - w->rows),

@@ -69,22 +69,50 @@ static void pairs_add_rows(const struct tile *t, const struct tile_mask *mask, c
   }
 }
 
-#else /* never called: tiles have no pairs */
-static inline void pairs_scores(const struct tile *t, const struct tile_mask *mask, const struct tile_pair *at,
-                                const uint32_t *a, const uint32_t *panels, float *c) {
-  (void)t, (void)mask, (void)at, (void)a, (void)panels, (void)c;
+/* c += the visible of two rows of b, weighed with the two halves of `weights`. Columns are in panels. */
+static void pairs_add(float *c, int64_t c_panel, const uint32_t *b, int64_t b_panel, uint32_t weights, uint32_t visible,
+                      int64_t padded) {
+  for (int64_t d = 0; d < padded; d += CELL_VECTOR) {
+    float *to = c + d / CELL_COLS * c_panel + d % CELL_COLS;
+    __m512i both = _mm512_loadu_si512(b + d / CELL_COLS * b_panel + d % CELL_COLS);
+    both = _mm512_and_si512(both, _mm512_set1_epi32((int)visible));
+    _mm512_storeu_ps(to,
+                     _mm512_dpbf16_ps(_mm512_loadu_ps(to), (__m512bh)_mm512_set1_epi32((int)weights), (__m512bh)both));
+  }
 }
-static inline void pairs_of_rows(const struct tile *t, int64_t m, int64_t rows, int64_t cols) {
-  (void)t, (void)m, (void)rows, (void)cols;
+
+/* tile_add_odd_keys and tile_add_odd_rows: the same sums in the same order, and what is not visible is 0 on both sides.
+ * So where no NaN gets to, the result has the same bits as without it. */
+static void pairs_add_odd_keys(const struct tile *t, const struct tile_mask *mask, const struct tile_pair *at,
+                               const uint32_t *a, const uint32_t *b, float *c) {
+  for (int64_t m = 0; m < at->rows; m += 2) {
+    int64_t first[2] = {0}, end[2] = {0};
+    for (int64_t i = 0; i < 2 && m + i < at->rows; i++)
+      if (t->lse[m + i] != -INFINITY) tile_keys_at(mask, at, m + i, 1, &first[i], &end[i]);
+    for (int64_t key = 0; key < at->keys; key++) {
+      uint32_t visible =
+          (key >= first[0] && key < end[0] ? 0xffffu : 0) | (key >= first[1] && key < end[1] ? ~0xffffu : 0);
+      if (visible)
+        pairs_add(c + key * TILE_LD, CELL_COLS, b + m / 2 * CELL_COLS, TILE_ROWS / 2 * CELL_COLS,
+                  a[m / 2 * TILE_SCORES + key], visible, t->padded);
+    }
+  }
 }
-static inline void pairs_add_keys(const struct tile *t, const struct tile_mask *mask, const struct tile_pair *at,
-                                  const uint32_t *a, const uint32_t *b, float *c) {
-  (void)t, (void)mask, (void)at, (void)a, (void)b, (void)c;
+
+static void pairs_add_odd_rows(const struct tile *t, const struct tile_mask *mask, const struct tile_pair *at,
+                               float *dq) {
+  for (int64_t m = 0; m < at->rows; m++) {
+    int64_t first, end;
+    tile_keys_at(mask, at, m, 1, &first, &end);
+    if (t->lse[m] == -INFINITY) continue;
+    for (int64_t key = first / 2 * 2; key < end; key += 2) {
+      uint32_t visible = (key >= first ? 0xffffu : 0) | (key + 1 < end ? ~0xffffu : 0);
+      pairs_add(dq + m * CELL_COLS, tile_dq_rows(at->rows) * CELL_COLS, t->k_pairs + key / 2 * CELL_COLS,
+                TILE_KEYS / 2 * CELL_COLS, t->ds_rows[m * TILE_HALF + key / 2], visible, t->padded);
+    }
+  }
 }
-static inline void pairs_add_rows(const struct tile *t, const struct tile_mask *mask, const struct tile_pair *at,
-                                  float *dq) {
-  (void)t, (void)mask, (void)at, (void)dq;
-}
+
 #endif
 
 /* ---- One pair of tiles ----------------------------------------------------------------------------------- */
@@ -105,45 +133,55 @@ static int tile_softmax(struct tile *t, const struct tile_mask *mask, const stru
     for (int64_t n = m; m < t->ahead_rows && n < 2 * TILE_ROWS; n += TILE_ROWS)
       for (int64_t i = 0; i < t->ahead_bytes; i += 64) __builtin_prefetch(t->ahead[n] + i, 0, 2);
     score_backward(t->s + m * TILE_SCORES, t->dp + m * TILE_SCORES, cols, &row);
+#if defined(__AVX512BF16__)
     if (t->pairs && (m % 2 || m + 1 == at->rows)) pairs_of_rows(t, m / 2 * 2, at->rows, cols);
+#endif
   }
   return masked;
 }
 
-/* dK and dV of a pair of tiles, and dS for tile_step_rows; t holds the rows and the keys. Returns whether it has to go
- * by the visible pairs alone. */
-static int tile_step_keys(struct tile *t, const struct tile_mask *mask, const struct tile_pair *at, float scale,
-                          float softcap, const float *dq) {
+/* S and dP of a pair of tiles. */
+static void tile_step_scores(const struct tile *t, const struct tile_mask *mask, const struct tile_pair *at) {
+#if defined(__AVX512BF16__)
   if (t->pairs) {
-    pairs_scores(t, mask, at, t->q, t->kt_pairs, t->s);
-    pairs_scores(t, mask, at, t->dout, t->vt_pairs, t->dp);
-    tile_softmax(t, mask, at, scale, softcap, dq);
-    pairs_add_keys(t, mask, at, t->p_pairs, t->dout_pairs, t->dv);
-    pairs_add_keys(t, mask, at, t->ds_pairs, t->q_pairs, t->dk);
-    return 0;
+    pairs_scores(t, mask, at, t->q, t->kt, t->s);
+    pairs_scores(t, mask, at, t->dout, t->vt, t->dp);
+    return;
   }
-  const float *q = (const float *)t->q, *dout = (const float *)t->dout;
-  tile_scores(t, mask, at, q, (const float *)t->kt, t->s);
-  tile_scores(t, mask, at, dout, (const float *)t->vt, t->dp);
-  int masked = tile_softmax(t, mask, at, scale, softcap, dq);
-  if (masked && (t->odd_keys || t->odd_rows)) {
-    tile_add_odd_keys(t, mask, at);
-    return 1;
-  }
-  tile_add_keys(t, mask, at, t->s, dout, t->dv);
-  tile_add_keys(t, mask, at, t->dp, q, t->dk);
-  return 0;
+#endif
+  tile_scores(t, mask, at, (const float *)t->q, (const float *)t->kt, t->s);
+  tile_scores(t, mask, at, (const float *)t->dout, (const float *)t->vt, t->dp);
 }
 
-/* dQ of the same pair of tiles. */
+/* dK and dV of the same; odd: by the visible pairs alone. */
+static void tile_step_keys(const struct tile *t, const struct tile_mask *mask, const struct tile_pair *at, int odd) {
+#if defined(__AVX512BF16__)
+  if (t->pairs) {
+    void (*add)(const struct tile *, const struct tile_mask *, const struct tile_pair *, const uint32_t *,
+                const uint32_t *, float *) = odd ? pairs_add_odd_keys : pairs_add_keys;
+    add(t, mask, at, t->p_pairs, t->dout_pairs, t->dv);
+    add(t, mask, at, t->ds_pairs, t->q_pairs, t->dk);
+    return;
+  }
+#endif
+  if (odd) {
+    tile_add_odd_keys(t, mask, at);
+    return;
+  }
+  tile_add_keys(t, mask, at, t->s, (const float *)t->dout, t->dv);
+  tile_add_keys(t, mask, at, t->dp, (const float *)t->q, t->dk);
+}
+
+/* dQ of the same. */
 static void tile_step_rows(const struct tile *t, const struct tile_mask *mask, const struct tile_pair *at, int odd,
                            float *dq) {
-  if (t->pairs)
-    pairs_add_rows(t, mask, at, dq);
-  else if (odd)
-    tile_add_odd_rows(t, mask, at, dq);
-  else
-    tile_add_rows(t, mask, at, dq);
+#if defined(__AVX512BF16__)
+  if (t->pairs) {
+    (odd ? pairs_add_odd_rows : pairs_add_rows)(t, mask, at, dq);
+    return;
+  }
+#endif
+  (odd ? tile_add_odd_rows : tile_add_rows)(t, mask, at, dq);
 }
 
 #endif

@@ -7,48 +7,61 @@
 #include "pack.h"
 #include "paged.h"
 
-/* row_load that also tells NaN and infinities: x * 0 is NaN for these and stays in the lanes of *odd. In the same pass,
- * since a second one over the tile costs as much again as the first, 2 % of the whole. */
+/* row_load that also keeps the larger magnitudes, to tell NaN and infinities: in the same pass, since a second one over
+ * the tile costs as much again as the first, 2 % of the whole. */
 static inline __attribute__((always_inline)) void bwd_load_as(float *restrict dst, const char *restrict src, int64_t n,
-                                                              cell_vector *odd, int dtype, int64_t size) {
-  cell_vector sum = *odd;
+                                                              lanes_u32 *largest, int dtype) {
+  lanes_u32 most = *largest;
   for (int64_t i = 0; i < n; i += CELL_VECTOR) {
-    char padded[CELL_VECTOR * 4] = {0};
-    int whole = i + CELL_VECTOR <= n; /* the last lanes by way of a whole vector: nothing behind the row is read */
-    if (!whole) memcpy(padded, src + i * size, (size_t)((n - i) * size));
-    cell_vector x = lanes_load(whole ? src + i * size : padded, dtype);
-    sum += x * 0.0f;
-    cell_store(dst + i, x); /* zeros in the padding of the row */
+    cell_vector x = pack_part(src, i, n, dtype); /* zeros in the padding of the row */
+    most = pack_larger(most, x);
+    cell_store(dst + i, x);
   }
-  *odd = sum;
+  *largest = most;
 }
 
-static void bwd_load(float *restrict dst, const char *restrict src, int dtype, int64_t n, cell_vector *odd) {
+static void bwd_load(float *restrict dst, const char *restrict src, int dtype, int64_t n, lanes_u32 *largest) {
   switch (dtype) {
-  case PAH_F32: bwd_load_as(dst, src, n, odd, PAH_F32, 4); break;
-  case PAH_F16: bwd_load_as(dst, src, n, odd, PAH_F16, 2); break;
-  default: bwd_load_as(dst, src, n, odd, PAH_BF16, 2);
+  case PAH_F32: bwd_load_as(dst, src, n, largest, PAH_F32); break;
+  case PAH_F16: bwd_load_as(dst, src, n, largest, PAH_F16); break;
+  default: bwd_load_as(dst, src, n, largest, PAH_BF16);
   }
+}
+
+static int bwd_is_odd(lanes_u32 largest) {
+  int odd = 0;
+  for (int i = 0; i < CELL_VECTOR; i++) odd |= largest[i] >= 0x7f800000;
+  return odd;
 }
 
 /* ---- Query rows ------------------------------------------------------------------------------------------ */
+
+static inline __attribute__((always_inline)) float bwd_dot_as(const char *a, const char *b, int64_t n, int dtype) {
+  cell_vector sum = {0};
+  for (int64_t i = 0; i < n; i += CELL_VECTOR) sum += pack_part(a, i, n, dtype) * pack_part(b, i, n, dtype);
+  return lanes_sum(sum);
+}
+
+static float bwd_dot(const char *a, const char *b, int64_t n, int dtype) {
+  switch (dtype) {
+  case PAH_F32: return bwd_dot_as(a, b, n, PAH_F32);
+  case PAH_F16: return bwd_dot_as(a, b, n, PAH_F16);
+  default: return bwd_dot_as(a, b, n, PAH_BF16);
+  }
+}
 
 /* delta = rowsum(dout * out), which is what the softmax's gradient subtracts from dP. Called by all threads of one
  * parallel region, which do not wait for each other between sequences. */
 static void bwd_delta(const struct bwd *w, int64_t b) {
   const struct pah_attn *a = w->a;
-  int64_t first, len_q, D = w->s.D;
+  int64_t first, len_q;
   pah_q_range(a, &w->s, b, &first, &len_q);
   float *delta = w->delta + (w->s.ragged ? first : b * len_q) * w->s.H;
 #pragma omp for schedule(static) nowait
   for (int64_t n = 0; n < len_q * w->s.H; n++) {
-    float out[TILE_MAX_D], dout[TILE_MAX_D], lane[8] = {0};
-    int64_t i = n / w->s.H, h = n % w->s.H;
-    row_load(out, paged_q_row(a, &w->s, &a->out, b, h, i), a->out.dtype, D);
-    row_load(dout, paged_q_row(a, &w->s, &a->dout, b, h, i), a->dout.dtype, D);
-    for (int64_t d = 0; d < D; d += 8)
-      for (int l = 0; l < 8; l++) lane[l] += out[d + l] * dout[d + l];
-    delta[n] = ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
+    int64_t h = n / len_q, i = n % len_q; /* the order of the rows in memory, mostly */
+    delta[i * w->s.H + h] =
+        bwd_dot(paged_q_row(a, &w->s, &a->out, b, h, i), paged_q_row(a, &w->s, &a->dout, b, h, i), w->s.D, a->q.dtype);
   }
 }
 
@@ -93,15 +106,16 @@ static void bwd_load_rows(const struct bwd *w, struct tile *t, const struct bwd_
     t->ahead[m] = t->ahead[TILE_ROWS + m] = pack_zeros;
     t->dead_rows = 1;
   }
-  t->pairs = w->pairs && !t->odd_keys;
-  if (t->pairs && !bwd_load_pairs(t, r->rows)) return;
-  t->pairs = 0;
-  cell_vector odd = {0};
-  for (int64_t m = 0; m < r->rows; m++) {
-    bwd_load((float *)t->q + m * TILE_LD, t->ahead[m], a->q.dtype, t->D, &odd);
-    bwd_load((float *)t->dout + m * TILE_LD, t->ahead[TILE_ROWS + m], a->dout.dtype, t->D, &odd);
+  if (t->pairs) {
+    t->odd_rows = bwd_load_pairs(t, r->rows);
+    return;
   }
-  t->odd_rows = isnan(lanes_sum(odd));
+  lanes_u32 largest = {0};
+  for (int64_t m = 0; m < r->rows; m++) {
+    bwd_load((float *)t->q + m * TILE_LD, t->ahead[m], a->q.dtype, t->D, &largest);
+    bwd_load((float *)t->dout + m * TILE_LD, t->ahead[TILE_ROWS + m], a->dout.dtype, t->D, &largest);
+  }
+  t->odd_rows = bwd_is_odd(largest);
 }
 
 static void bwd_store_row(const struct bwd *w, const struct bwd_rows *r, int64_t head, int64_t m, const float *row) {
@@ -132,44 +146,32 @@ static void bwd_clear_rows(const struct bwd *w, int64_t b) {
 /* ---- Keys ------------------------------------------------------------------------------------------------ */
 
 /* Whether any of the rows holds a NaN or an infinity. */
-static int bwd_odd(const char *const *rows, int64_t n, int64_t D, int dtype) {
-  int odd = 0;
-  for (int64_t j = 0; j < n; j++) {
-    float row[TILE_MAX_D];
-    row_load(row, rows[j], dtype, D);
-    odd |= tile_odd(row, D);
-  }
-  return odd;
+static int bwd_odd_keys(const char *const *rows, int64_t n, int64_t D, int dtype) {
+  float row[TILE_MAX_D + CELL_VECTOR];
+  lanes_u32 largest = {0};
+  for (int64_t j = 0; j < n; j++) bwd_load(row, rows[j], dtype, D, &largest);
+  return bwd_is_odd(largest);
 }
 
-/* Finds a tile of keys, clears its dK and dV, and packs it for products of pairs, if the call has them. */
+/* A tile of keys, transposed and as it is, with dK and dV of 0. */
 static void bwd_load_keys(const struct bwd *w, struct tile *t, int64_t b, int64_t head, int64_t key, int64_t keys) {
   const struct pah_attn *a = w->a;
   int dtype = a->k_blocks.dtype;
   paged_rows(a, &w->s, &a->k_blocks, b, head, key, keys, t->k_rows);
   paged_rows(a, &w->s, &a->v_blocks, b, head, key, keys, t->v_rows);
   for (int64_t j = keys; j < TILE_KEYS; j++) t->k_rows[j] = t->v_rows[j] = pack_zeros;
+  t->odd_keys = bwd_odd_keys(t->k_rows, keys, t->D, dtype) | bwd_odd_keys(t->v_rows, keys, t->D, dtype);
+  pack_keys(t->kt, t->k_rows, keys, t->D, dtype, t->pairs);
+  pack_keys(t->vt, t->v_rows, keys, t->D, dtype, t->pairs);
+  lanes_u32 unused = {0};
+  if (t->pairs)
+    pack_values(t->k_pairs, TILE_KEYS / 2 * CELL_COLS, t->k_rows, keys, t->D, dtype, 1);
+  else
+    for (int64_t j = 0; j < keys; j++) bwd_load(t->k + j * TILE_LD, t->k_rows[j], dtype, t->D, &unused);
   for (int64_t j = 0; j < TILE_KEYS; j++) {
     memset(t->dk + j * TILE_LD, 0, (size_t)t->padded * sizeof *t->dk);
     memset(t->dv + j * TILE_LD, 0, (size_t)t->padded * sizeof *t->dv);
   }
-  t->odd_keys = bwd_odd(t->k_rows, keys, t->D, dtype) | bwd_odd(t->v_rows, keys, t->D, dtype);
-  t->has_f32 = 0;
-  if (!w->pairs || t->odd_keys) return;
-  pack_keys(t->kt_pairs, t->k_rows, keys, t->D, dtype, 1);
-  pack_keys(t->vt_pairs, t->v_rows, keys, t->D, dtype, 1);
-  pack_values(t->k_pairs, TILE_KEYS / 2 * CELL_COLS, t->k_rows, keys, t->D, dtype, 1);
-}
-
-/* The same keys in f32, where they are needed: at once, or when rows that go with pairs hold a NaN or an infinity. */
-static void bwd_load_keys_f32(const struct bwd *w, struct tile *t, int64_t keys) {
-  int dtype = w->a->k_blocks.dtype;
-  cell_vector odd = {0};
-  if (t->has_f32) return;
-  t->has_f32 = 1;
-  for (int64_t j = 0; j < keys; j++) bwd_load(t->k + j * TILE_LD, t->k_rows[j], dtype, t->D, &odd);
-  pack_keys(t->kt, t->k_rows, keys, t->D, dtype, 0);
-  pack_keys(t->vt, t->v_rows, keys, t->D, dtype, 0);
 }
 
 /* dK and dV of a tile of keys to their blocks, or to the copies of those that are shared; h is the number of the head

@@ -24,38 +24,36 @@ enum {
   TILE_HALF = TILE_KEYS / 2 + 32 /* of a row of dS in pairs */
 };
 
-/* A thread's scratch. A word is an f32 or a pair of bf16, (2n, 2n + 1); arrays of pairs have no memory where there is
- * no use for them. */
+/* A thread's scratch. A word is an f32 or, if `pairs`, a pair of bf16, (2n, 2n + 1). What is multiplied by its rows is
+ * then there a second time, two rows in a word, in panels of CELL_COLS columns. */
 struct tile {
   int64_t D, padded; /* D, and rounded up to CELL_COLS */
-  /* The query rows. Pairs: the rows once along D, once two rows together, in panels [TILE_ROWS / 2][CELL_COLS]. */
-  uint32_t *q, *dout; /* [TILE_ROWS][TILE_LD] */
-  uint32_t *q_pairs, *dout_pairs;
-  float *lse, *delta; /* [TILE_ROWS] */
-  /* The keys, f32: rows, and transposed in panels [D][CELL_COLS]. */
-  float *k; /* [TILE_KEYS][TILE_LD] */
-  uint32_t *kt, *vt;
-  /* The keys, pairs: two rows together in panels [TILE_KEYS / 2][CELL_COLS]; transposed [D / 2][CELL_COLS]. */
-  uint32_t *k_pairs, *kt_pairs, *vt_pairs;
-  float *s, *dp;                          /* [TILE_ROWS][TILE_SCORES]: scores, then P; dP, then dS without its factor */
-  uint32_t *p_pairs, *ds_pairs, *ds_rows; /* two rows together [TILE_ROWS / 2][TILE_SCORES]; [TILE_ROWS][TILE_HALF] */
-  float *dk, *dv;                         /* [TILE_KEYS][TILE_LD], sums over the query tiles */
-  const char **k_rows, **v_rows;          /* [TILE_KEYS]: where the keys lie */
-  const char **ahead; /* [2 * TILE_ROWS]: rows that the next pair will load, fetched while this one computes */
+  int pairs;
+  uint32_t *q, *dout;             /* [TILE_ROWS][TILE_LD] words */
+  uint32_t *q_pairs, *dout_pairs; /* panels [TILE_ROWS / 2][CELL_COLS] */
+  float *lse, *delta;             /* [TILE_ROWS] */
+  float *k;                       /* [TILE_KEYS][TILE_LD] */
+  uint32_t *k_pairs;              /* panels [TILE_KEYS / 2][CELL_COLS] */
+  uint32_t *kt, *vt;              /* transposed: panels [words of D][CELL_COLS] */
+  float *s, *dp;                  /* [TILE_ROWS][TILE_SCORES]: scores, then P; dP, then dS without its factor */
+  uint32_t *p_pairs, *ds_pairs;   /* two rows in a word: [TILE_ROWS / 2][TILE_SCORES] */
+  uint32_t *ds_rows;              /* [TILE_ROWS][TILE_HALF] */
+  float *dk, *dv;                 /* [TILE_KEYS][TILE_LD], sums over the query tiles */
+  const char **k_rows, **v_rows;  /* [TILE_KEYS]: where the keys lie */
+  const char **ahead;             /* [2 * TILE_ROWS]: rows of q and dout that are loaded next */
   int64_t ahead_rows, ahead_bytes;
-  int pairs;     /* this tile of rows goes by pairs */
-  int has_f32;   /* k, kt and vt are filled */
-  int odd_keys;  /* k or v hold a NaN or an infinity: then never pairs */
+  int odd_keys;  /* k or v hold a NaN or an infinity */
   int odd_rows;  /* q or dout do */
   int dead_rows; /* some row has lse = -inf */
 };
 
-/* Lays the arrays out from `at` (NULL: only counts), those of pairs too if there may be any; returns the floats. */
+/* Lays the arrays out from `at` (NULL: only counts); returns the floats needed. D and pairs are set. */
 static int64_t tile_layout(struct tile *t, int64_t D, int pairs, float *at) {
   t->D = D;
+  t->pairs = pairs;
   t->padded = (D + CELL_COLS - 1) / CELL_COLS * CELL_COLS;
   /* cells read and write whole groups of CELL_ROWS rows: room for one behind the last */
-  int64_t rows = TILE_ROWS + CELL_ROWS, half = pairs ? 2 : 0, panels = TILE_KEYS * D * 4;
+  int64_t rows = TILE_ROWS + CELL_ROWS, half = pairs ? 2 : 0, panels = TILE_KEYS * D * (pairs ? 2 : 4);
   struct {
     void *array;
     int64_t bytes;
@@ -65,12 +63,10 @@ static int64_t tile_layout(struct tile *t, int64_t D, int pairs, float *at) {
                {&t->dout_pairs, TILE_ROWS * t->padded * half},
                {&t->lse, TILE_ROWS * 4},
                {&t->delta, TILE_ROWS * 4},
-               {&t->k, TILE_KEYS * TILE_LD * 4},
+               {&t->k, pairs ? 0 : TILE_KEYS * TILE_LD * 4},
+               {&t->k_pairs, TILE_KEYS * t->padded * half},
                {&t->kt, panels},
                {&t->vt, panels},
-               {&t->k_pairs, TILE_KEYS * t->padded * half},
-               {&t->kt_pairs, TILE_KEYS * D * half},
-               {&t->vt_pairs, TILE_KEYS * D * half},
                {&t->s, rows * TILE_SCORES * 4},
                {&t->dp, rows * TILE_SCORES * 4},
                {&t->p_pairs, TILE_ROWS * TILE_SCORES * half},

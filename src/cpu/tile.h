@@ -1,6 +1,5 @@
-/* cpu/tile.h - what all tiled passes share: which keys and rows of a tile see each other, and the test for
- * values that a product with 0 does not remove. Query rows are counted flat, row = query * group +
- * head in the group. Read next: forward.h, backward_tile.h. */
+/* cpu/tile.h - what all tiled passes share: which keys and rows of a tile see each other. Query rows are counted flat,
+ * row = query * group + head in the group. Read next: forward.h, backward_tile.h. */
 #ifndef PAH_CPU_TILE_H
 #define PAH_CPU_TILE_H
 
@@ -43,15 +42,5 @@ static inline void tile_keys_of(const struct tile_mask *m, int64_t row, int64_t 
 struct tile_pair {
   int64_t row, rows, key, keys;
 };
-
-/* 1 if any of n elements is NaN or infinite: x * 0 is then NaN, and stays in the sum. */
-static int tile_odd(const float *x, int64_t n) {
-  float sum[8] = {0};
-  for (int64_t i = 0; i < n; i += 8) /* n is a multiple of 8, as D is */
-    for (int l = 0; l < 8; l++) sum[l] += x[i + l] * 0.0f;
-  float all = 0;
-  for (int l = 0; l < 8; l++) all += sum[l];
-  return isnan(all);
-}
 
 #endif
