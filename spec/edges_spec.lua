@@ -1,6 +1,7 @@
 -- edges_spec.lua - the edges of the contract one by one, mostly with results known exactly: no keys, no queries, one
 -- token, more splits than keys, huge scores, strided views, and offsets past 2^31 elements and 4 GiB.
 -- What mixes these with everything else is in cases_spec.lua.
+local ffi = require "ffi"
 local cases = require "spec.support.cases"
 local judge = require "spec.support.judge"
 local problems = require "spec.support.problem"
@@ -236,3 +237,41 @@ for _, entry in ipairs(pah.devices()) do
     end)
   end)
 end
+
+-- Where scores lie exactly between two powers of two, both parts of 2^x must take the same side: 0.5 would else be 1.
+describe("probabilities at half steps of the exponent", function()
+  -- Weights 2^(-i/4) of one key against another of score 0, through q k = -i/4 and a scale of ln 2, give or take a bit.
+  local function worst_error(device, dtype)
+    local n, worst = 64, 0
+    local args = {
+      q = pah.zeros({1, 1, 1, 8}, {device = device, dtype = dtype}),
+      k_blocks = pah.zeros({n, 2, 1, 8}, {device = device, dtype = dtype}),
+      v_blocks = pah.zeros({n, 2, 1, 8}, {device = device, dtype = dtype}), block_table = i32({{0}}, device),
+    }
+    args.q:set(1, 1, 1, 1, 1)
+    for i = 1, n do
+      args.k_blocks:set(-(i - 1) / 4, i, 2, 1, 1)
+      args.v_blocks:set(1, i, 2, 1, 1)
+    end
+    for _, bits in ipairs {0, 1, -1} do
+      args.softmax_scale = math.log(2) * (1 + bits * 2 ^ -24)
+      for i = 1, n do
+        args.block_table:set(i - 1, 1, 1)
+        local p = 2 ^ (-(i - 1) / 4)
+        for _, op in ipairs {"fwd", "decode"} do
+          worst = math.max(worst, math.abs(pah[op](args):get(1, 1, 1, 1) / (p / (1 + p)) - 1))
+        end
+      end
+    end
+    return worst
+  end
+
+  for _, isa in ipairs {"generic", "avx2", "avx512", "avx512bf16"} do
+    if ffi.C.pah_isa_usable(isa) == 1 then
+      it("are right in " .. isa, function()
+        assert.is_true(worst_error(pah.device("cpu:" .. isa), "f32") < 1e-5)
+        assert.is_true(worst_error(pah.device("cpu:" .. isa), "bf16") < 1e-2)
+      end)
+    end
+  end
+end)
