@@ -1,5 +1,5 @@
--- cpu_prefill.lua - how far prefill on the cpu is from the peak of multiply-adds: `pah scripts/cpu_prefill.lua`. Peak and
--- kernel are measured in turns by processor time, since the machine's pace changes while they run, and the medians of
+-- cpu_prefill.lua - how far prefill on the cpu is from the peak of multiply-adds: `pah scripts/cpu_prefill.lua`. Peak
+-- and kernel are measured in turns by processor time, since the machine's pace changes while they run, and the medians of
 -- the ratios stand beside what they must reach and what is the goal. PAH_ISA chooses the object, PAH_BF16 the products
 -- of bf16 (doc/cpu.md). The exit code is 1 if a row that was measured misses what it must.
 local C = require("pah.ffi").C
@@ -137,7 +137,8 @@ row("also f32 16 x 128", nil, nil, function()
 end)
 row("also f32 128 on 4096", nil, nil, fraction{sequences = {{128, 4096}}})
 row("also f32 16 on 4096", nil, nil, fraction{sequences = {{16, 4096}}})
-row("also f32 chunked batch", nil, nil, fraction{sequences = {{512, 3000}, {1, 2000}, {256, 256}, {1, 900}, {700, 1500}}})
+local chunks = {{512, 3000}, {1, 2000}, {256, 256}, {1, 900}, {700, 1500}}
+row("also f32 chunked batch", nil, nil, fraction{sequences = chunks})
 
 pah.threads(opt.threads)
 local info, failed = pah.device("cpu"):info(), false
