@@ -1,5 +1,5 @@
 /* cpu/exp2.h - 2^x of a vector, to 2e-7 relative, for the softmax of tiles: thirteen instructions with the scaling, so
- * 16 scores take 6 cycles of the two multiply-add units, where their products with D = 128 take 128.
+ * 16 scores take some 7 cycles of the two multiply-add units, where their products with D = 128 take 128.
  * Read next: forward_softmax.h. */
 #ifndef PAH_CPU_EXP2_H
 #define PAH_CPU_EXP2_H
@@ -38,8 +38,7 @@ static inline __attribute__((always_inline)) cell_vector exp2_lanes(cell_vector 
   const float magic = 12583039.0f; /* 1.5 * 2^23 + 127: adding it leaves n + 127 in the low bits */
   x = exp2_max((cell_vector){0} - 127.0f, x);
   cell_vector shifted = x + magic;
-  /* Not by vreduceps, though it is one instruction less: it takes ties to even, this sum to odd, and half a step apart
-   * the result would be off by two. */
+  /* Not by vreduceps: a tie goes to the even of n + 127 above and of n there, and the result would be off by 2. */
   cell_vector r = x - (shifted - magic);
   cell_vector p = r * 1.3264727e-3f + 9.671513e-3f; /* least relative error, by Remez's exchange */
   p = p * r + 5.5507336e-2f;
