@@ -84,7 +84,7 @@ static int64_t decode_count(const struct decode *w, int threads, int64_t *tiles,
     if (splits > 0) items += key_end - key < splits ? key_end - key : splits;
   }
   *parts = tile_clamp(*tiles / DECODE_MIN_TILES, 1, (int64_t)threads * DECODE_PARTS);
-  return splits > 0 ? items : w->s.B + *parts;
+  return splits > 0 ? items : w->s.B + *parts; /* a cut adds one at most */
 }
 
 static void decode_load_scales(const struct decode *w) {
@@ -143,7 +143,7 @@ static void decode_store(const struct decode *w, int64_t b, int64_t h) {
     memset(o, 0, sizeof o);
   else
     for (int64_t d = 0; d < w->ld; d++) o[d] *= scale / l;
-  decode_from_order(row, o, decode_dtype(&w->s, a->k_blocks.dtype), D);
+  decode_from_order(row, o, decode_dtype(&w->s, a->k_blocks.dtype), w->ld);
   row_store(paged_q_row(a, &w->s, &a->out, b, h, 0), a->out.dtype, row, D);
   *paged_lse(a, &w->s, b, h, 0) = l == 0.0f ? -INFINITY : (m + log2f(l)) * 0.693147181f;
 }
@@ -168,11 +168,20 @@ static void decode_free(struct decode *w) {
   free(w->scratch);
 }
 
+/* What each thread of a team does, or the only one, which is spared the start of a team. */
+static void decode_work(const struct decode *w, int thread) {
+  float *scratch = w->scratch + thread * decode_tile_floats(&w->s, w->ld);
+#pragma omp for schedule(dynamic, 1)
+  for (int64_t n = 0; n < w->items; n++) decode_item_run(w, n, scratch);
+#pragma omp for schedule(static)
+  for (int64_t n = 0; n < w->s.B * w->s.H; n++) decode_store(w, n / w->s.H, n % w->s.H);
+}
+
 static int decode_run(const struct pah_attn *a, int threads) {
   struct decode w = {.a = a, .s = pah_attn_sizes(a)};
   w.ld = decode_row_floats(w.s.D);
   int64_t tiles, parts, items = decode_count(&w, threads, &tiles, &parts);
-  if (items < threads) threads = items > 1 ? (int)items : 1;
+  if (parts < threads) threads = (int)parts; /* too little work to be worth the start of a team */
   if (!decode_alloc(&w, items, threads)) {
     decode_free(&w);
     return pah_fail(PAH_ENOMEM, "decode: no memory for the partial results of %lld pieces", (long long)items);
@@ -180,14 +189,11 @@ static int decode_run(const struct pah_attn *a, int threads) {
   decode_plan(&w, tiles, parts);
   decode_load_scales(&w);
   decode_table_fill(&w.table, a->k_blocks.dtype);
-  int64_t floats = decode_tile_floats(&w.s, w.ld);
+  if (threads == 1)
+    decode_work(&w, 0);
+  else {
 #pragma omp parallel num_threads(threads)
-  {
-    float *scratch = w.scratch + omp_get_thread_num() * floats;
-#pragma omp for schedule(dynamic, 1)
-    for (int64_t n = 0; n < w.items; n++) decode_item_run(&w, n, scratch);
-#pragma omp for schedule(static)
-    for (int64_t n = 0; n < w.s.B * w.s.H; n++) decode_store(&w, n / w.s.H, n % w.s.H);
+    decode_work(&w, omp_get_thread_num());
   }
   decode_free(&w);
   return pah_interrupted ? pah_fail(PAH_EINTERRUPTED, "decode: interrupted") : PAH_OK;

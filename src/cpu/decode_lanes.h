@@ -1,6 +1,6 @@
 /* cpu/decode_lanes.h - a strip of a row of K or V as f32 vectors, in the order that costs least: the elements of a
  * narrow format lie in the vectors as they come out of the words that were loaded, and rows of q and o take the same
- * order (decode_place). bf16: 2 operations for 32 elements where the natural order takes 4. fp8 with VBMI: 13 for 64,
+ * order (decode_reorder). bf16: 2 operations for 32 elements where the natural order takes 4. fp8 with VBMI: 13 for 64,
  * 40 by way of f16; exact for every code. Read next: decode_dot.h. */
 #ifndef PAH_CPU_DECODE_LANES_H
 #define PAH_CPU_DECODE_LANES_H
@@ -28,26 +28,33 @@ static inline int decode_wide(int dtype) {
   return DECODE_TABLES && decode_is_fp8(dtype) ? 4 : 2;
 }
 
-/* Where element e of a row lies in decode's order. */
-static inline int64_t decode_place(int dtype, int64_t e) {
+/* Copies n floats, whole strips, from the order of the row to decode's order, or back. */
+static inline __attribute__((always_inline)) void decode_reorder(float *restrict to, const float *restrict from,
+                                                                 int dtype, int64_t n, int back) {
   if (dtype == PAH_BF16) { /* even elements in the first vector, odd ones in the second */
-    int64_t at = e % (2 * CELL_VECTOR);
-    return e - at + at % 2 * CELL_VECTOR + at / 2;
+    for (int64_t e = 0; e < n; e += 2 * CELL_VECTOR)
+      for (int i = 0; i < CELL_VECTOR; i++)
+        for (int odd = 0; odd < 2; odd++) {
+          int64_t row = e + 2 * i + odd, ours = e + odd * CELL_VECTOR + i;
+          to[back ? row : ours] = from[back ? ours : row];
+        }
+  } else if (DECODE_TABLES && decode_is_fp8(dtype)) { /* of 16 bytes, the lower 8 in the first two vectors */
+    for (int64_t e = 0; e < n; e += 64)
+      for (int i = 0; i < 64; i++) {
+        int64_t row = e + i, ours = e + i % 16 / 8 * 32 + i % 2 * 16 + i / 16 * 4 + i % 8 / 2;
+        to[back ? row : ours] = from[back ? ours : row];
+      }
+  } else {
+    memcpy(to, from, (size_t)n * sizeof *to);
   }
-  if (DECODE_TABLES && decode_is_fp8(dtype)) { /* of 16 bytes, the lower 8 in the first two vectors */
-    int64_t at = e % 64, sixteen = at / 16, byte = at % 16;
-    return e - at + byte / 8 * 32 + byte % 2 * 16 + sixteen * 4 + byte % 8 / 2;
-  }
-  return e;
 }
 
-/* n elements of a row to decode's order and back. */
 static void decode_to_order(float *restrict to, const float *restrict from, int dtype, int64_t n) {
-  for (int64_t e = 0; e < n; e++) to[decode_place(dtype, e)] = from[e];
+  decode_reorder(to, from, dtype, n, 0);
 }
 
 static void decode_from_order(float *restrict to, const float *restrict from, int dtype, int64_t n) {
-  for (int64_t e = 0; e < n; e++) to[e] = from[decode_place(dtype, e)];
+  decode_reorder(to, from, dtype, n, 1);
 }
 
 #if DECODE_TABLES
