@@ -18,19 +18,6 @@ static inline __attribute__((always_inline)) cell_vector exp2_max(cell_vector le
 #endif
 }
 
-/* A product as it is rounded, which no compiler may fuse with the subtraction behind it: fused, what is left of a score
- * equal to the maximum is the maximum's own rounding, and above 2^31 that alone decides between 0 and infinity. */
-static inline __attribute__((always_inline)) cell_vector exp2_rounded(cell_vector product) {
-#if defined(__AVX512F__)
-  __asm__("" : "+v"(product));
-#elif defined(__x86_64__)
-  __asm__("" : "+x"(product));
-#elif defined(__aarch64__)
-  __asm__("" : "+w"(product));
-#endif
-  return product;
-}
-
 /* 2^x for x < 128: 2^n times a polynomial on [-1/2, 1/2] whose value at 0 is exactly 1. Below -126.5 it is 0, since 2^n
  * is made of exponent bits and those of n = -127 are 0; so subnormal numbers, which cost a multiply-add a hundred
  * cycles, never arise. NaN stays NaN. */

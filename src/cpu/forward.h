@@ -5,6 +5,7 @@
 #ifndef PAH_CPU_FORWARD_H
 #define PAH_CPU_FORWARD_H
 
+#include <float.h>
 #include <omp.h>
 #include <unistd.h>
 
@@ -66,14 +67,15 @@ static void fwd_locate(const struct fwd *w, struct fwd_tile *t, int64_t b, int64
   for (int64_t j = keys; j % CELL_COLS; j++) t->k_rows[j] = t->v_rows[j] = pack_zeros;
 }
 
-static void fwd_store(const struct fwd *w, const struct fwd_tile *t, int64_t b, int64_t head, int64_t row,
-                      int64_t rows) {
+static void fwd_store(const struct fwd *w, const struct fwd_tile *t, int64_t b, int64_t head, int64_t row, int64_t rows,
+                      const struct fwd_score *score) {
   const struct pah_attn *a = w->a;
   float scale = paged_descale(&a->v_descale, b, head) * paged_o_scale(a);
   for (int64_t m = 0; m < rows; m++) {
     if (m + FWD_AHEAD < rows) fwd_prefetch_row(w, &a->out, b, head, row + m + FWD_AHEAD);
     int64_t i = (row + m) / w->s.group, h = head * w->s.group + (row + m) % w->s.group;
-    struct softmax_state state = {t->state[m].m * fwd_ln2, lanes_sum(cell_load(t->state[m].lanes))};
+    struct softmax_state state = {t->state[m].m * (score->softcap > 0 ? 1.0f : score->natural),
+                                  lanes_sum(cell_load(t->state[m].lanes))};
     float inverse = softmax_inverse(&state), *o = t->o + m * FWD_LD;
     for (int64_t d = 0; d < t->padded; d += CELL_VECTOR) cell_store(o + d, cell_load(o + d) * (inverse * scale));
     if (inverse == 0.0f) memset(o, 0, (size_t)t->D * sizeof *o); /* also where 0 met a NaN */
@@ -83,9 +85,10 @@ static void fwd_store(const struct fwd *w, const struct fwd_tile *t, int64_t b, 
 }
 
 static struct fwd_score fwd_score_of(const struct fwd *w, float scale) {
-  float size = fabsf(scale), cap = w->a->softcap;
-  if (size == 0) size = 1; /* it is in q */
-  return (struct fwd_score){cap > 0 ? fwd_log2e : size * fwd_log2e, size, cap, w->pairs};
+  float natural = fabsf(scale), cap = w->a->softcap;
+  if (natural == 0) natural = 1; /* it is in q */
+  float base2 = cap > 0 ? fwd_log2e : natural * fwd_log2e, lag = FWD_LAG / base2;
+  return (struct fwd_score){base2, isinf(lag) ? FLT_MAX : lag, natural, cap, w->pairs};
 }
 
 static void fwd_task(const struct fwd *w, int64_t b, int64_t head, int64_t row, float *scratch) {
@@ -120,7 +123,7 @@ static void fwd_task(const struct fwd *w, int64_t b, int64_t head, int64_t row, 
       fwd_values(&t, &mask, &at);
     at = next;
   }
-  fwd_store(w, &t, b, head, row, rows);
+  fwd_store(w, &t, b, head, row, rows, &score);
 }
 
 /* Whether all of q, K and V are exact in bf16; f16 has more bits and would lose them. */

@@ -11,11 +11,11 @@
 
 /* How far, as a power of 2, a score may exceed the maximum. */
 enum { FWD_LAG = 8 };
-static const float fwd_log2e = 1.44269504f, fwd_ln2 = 0.693147181f;
+static const float fwd_log2e = 1.44269504f;
 
 /* What is the same for all rows of a task. The scale is positive. */
 struct fwd_score {
-  float scale;            /* from q k to a score in base 2 */
+  float scale, lag;       /* from q k to a score in base 2; FWD_LAG the other way */
   float natural, softcap; /* softcap > 0: from q k to a natural score, and where it is capped; scale is log2(e) then */
   int pairs;              /* probabilities are written as bf16 */
 };
@@ -23,7 +23,7 @@ struct fwd_score {
 /* The running state of a row, two vectors of it: start with {{0}, -inf}. */
 struct fwd_state {
   float lanes[CELL_VECTOR]; /* sums of 2^(score - m), a line of their own */
-  float m;                  /* what is subtracted from scores in base 2 */
+  float m; /* what is subtracted from q k (or capped scores), before the scale: the largest becomes 0 */
   float unused[CELL_VECTOR - 1];
 };
 
@@ -60,9 +60,9 @@ static __attribute__((noinline)) void fwd_raise(struct fwd_state *state, cell_ve
   float top = -INFINITY;
   for (int i = 0; i < CELL_VECTOR; i++) top = largest[i] > top ? largest[i] : top;
   float old = state->m;
-  state->m = top * scale;
+  state->m = top;
   if (old == -INFINITY) return; /* nothing but zeros so far */
-  cell_vector alpha = exp2_lanes((cell_vector){0} + (old - state->m));
+  cell_vector alpha = exp2_lanes((cell_vector){0} + (old - state->m) * scale);
   cell_store(state->lanes, cell_load(state->lanes) * alpha);
   for (int64_t d = 0; d < padded; d += CELL_VECTOR) cell_store(o + d, cell_load(o + d) * alpha);
 }
@@ -75,15 +75,17 @@ static inline void fwd_softmax_row(struct fwd_state *state, float *s, int64_t lo
   if (first > low || end < high) fwd_mask(s, low, high, first, end);
   cell_vector largest = cell_load(s + low);
   for (int64_t c = low + CELL_VECTOR; c < high; c += CELL_VECTOR) largest = exp2_max(cell_load(s + c), largest);
-  if (fwd_any_above(largest * score->scale, state->m + FWD_LAG)) fwd_raise(state, largest, score->scale, o, padded);
-  /* While every score was -inf or NaN there is nothing to subtract; 2^-inf is 0 and NaN stays NaN. */
+  if (fwd_any_above(largest, state->m + score->lag)) fwd_raise(state, largest, score->scale, o, padded);
+  /* While every score was -inf or NaN there is nothing to subtract; 2^-inf is 0 and NaN stays NaN. The subtraction
+   * comes before the scale: a multiply-add of unrounded s * scale and a rounded maximum is wrong by as much as that was
+   * rounded, and scores may be 1e30. */
   float m = state->m == -INFINITY ? 0.0f : state->m, scale = score->scale;
   cell_vector sum = cell_load(state->lanes);
 #if defined(__AVX512BF16__)
   if (score->pairs) {
     for (int64_t c = low; c < high; c += 2 * CELL_VECTOR) { /* what is written never passes what is still to be read */
-      cell_vector x = exp2_lanes(exp2_rounded(cell_load(s + c) * scale) - m);
-      cell_vector y = exp2_lanes(exp2_rounded(cell_load(s + c + CELL_VECTOR) * scale) - m);
+      cell_vector x = exp2_lanes((cell_load(s + c) - m) * scale);
+      cell_vector y = exp2_lanes((cell_load(s + c + CELL_VECTOR) - m) * scale);
       sum += x + y;
       _mm512_storeu_si512(s + c / 2, (__m512i)_mm512_cvtne2ps_pbh((__m512)y, (__m512)x));
     }
@@ -92,7 +94,7 @@ static inline void fwd_softmax_row(struct fwd_state *state, float *s, int64_t lo
   }
 #endif
   for (int64_t c = low; c < high; c += CELL_VECTOR) {
-    cell_vector p = exp2_lanes(exp2_rounded(cell_load(s + c) * scale) - m);
+    cell_vector p = exp2_lanes((cell_load(s + c) - m) * scale);
     cell_store(s + c, p);
     sum += p;
   }
