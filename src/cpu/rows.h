@@ -17,14 +17,20 @@ static void row_store_f16(uint16_t *restrict dst, const float *restrict src, int
   for (; i < n; i++) dst[i] = pah_f32_to_f16(src[i]);
 }
 
+/* By vectors of our own: at -O2 gcc 12 leaves the loop scalar, which took 3 % of a backward pass with D = 64. */
 static void row_store_bf16(uint16_t *restrict dst, const float *restrict src, int64_t n) {
-  for (int64_t i = 0; i < n; i++) {
-    uint32_t bits;
-    memcpy(&bits, src + i, 4);
-    uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-    uint32_t quiet = bits >> 16 | 0x40;
-    dst[i] = (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? quiet : rounded); /* a NaN must not round to infinity */
+  int64_t i = 0;
+  for (; i + CELL_VECTOR <= n; i += CELL_VECTOR) {
+    lanes_u32 bits = (lanes_u32)cell_load(src + i), nan = (lanes_u32)((bits & 0x7fffffff) > 0x7f800000);
+    lanes_u32 rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16, quiet = bits >> 16 | 0x40;
+    bits = (rounded & ~nan) | (quiet & nan); /* a NaN must not round to infinity */
+#if defined(__AVX512F__)
+    _mm256_storeu_si256((__m256i *)(dst + i), _mm512_cvtepi32_epi16((__m512i)bits));
+#else
+    *(lanes_u16 *)(dst + i) = __builtin_convertvector(bits, lanes_u16);
+#endif
   }
+  for (; i < n; i++) dst[i] = pah_f32_to_bf16(src[i]);
 }
 
 /* dst[i] = element i of src; `dtype` and `size` are constants where this is called. */
