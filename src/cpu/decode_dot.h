@@ -71,9 +71,11 @@ static inline __attribute__((always_inline)) void decode_dot_cell(const float *q
 #pragma GCC unroll 16
     for (int j = 0; j < tokens; j += step) {
       cell_vector key[DECODE_KEYS];
-      decode_fetch_lines(fetch, decode_lines(step * strip * size));
 #pragma GCC unroll 8
-      for (int i = 0; i < step; i++) decode_strip(k[j + i] + d * size, dtype, table, key + i * wide);
+      for (int i = 0; i < step; i++) {
+        decode_fetch_lines(fetch, decode_lines(strip * size));
+        decode_strip(k[j + i] + d * size, dtype, table, key + i * wide);
+      }
 #pragma GCC unroll 4
       for (int w = 0; w < wide; w++)
 #pragma GCC unroll 4

@@ -31,10 +31,9 @@ static inline __attribute__((always_inline)) cell_vector decode_exp2(cell_vector
   return (cell_vector)_mm512_maskz_scalef_ps(large, (__m512)p, (__m512)n);
 #else
   /* p is in [0.7, 1.5]: n goes to its exponent. A NaN is larger than no number, and n is then NaN too. */
-  decode_mask power = (decode_mask)shifted << 23, tiny = x < -126.0f, number = x == x;
-  cell_vector y = (cell_vector)((decode_mask)p + power);
-  y = (cell_vector)((decode_mask)y & ~tiny);
-  return (cell_vector)(((decode_mask)y & number) | ((decode_mask)x & ~number));
+  lanes_u32 y = (lanes_u32)p + ((lanes_u32)shifted << 23);
+  lanes_u32 tiny = (lanes_u32)(x < -126.0f), number = (lanes_u32)(x == x);
+  return (cell_vector)((y & ~tiny & number) | ((lanes_u32)x & ~number));
 #endif
 }
 
