@@ -18,6 +18,7 @@ static const struct pah_layout table[] = {
     FIELD(pah_device_info, sms),
     FIELD(pah_device_info, bytes),
     FIELD(pah_device_info, cache_bytes),
+    FIELD(pah_device_info, clock_hz),
     FIELD(pah_device_info, host_memory),
     WHOLE(pah_memory),
     FIELD(pah_memory, bytes),
