@@ -89,7 +89,8 @@ describe("decode on the cpu", function()
         local k = pah.zeros({2, 1, 1, D}, cpu)
         k[{2, 1, 1, d}] = -math.huge
         local _, lse = pah.decode{
-          q = pah.ones({1, 1, D}, cpu):to("bf16"), k_blocks = k:to("bf16"), v_blocks = pah.ones({2, 1, 1, D}, cpu):to("bf16"),
+          q = pah.ones({1, 1, D}, cpu):to("bf16"), k_blocks = k:to("bf16"),
+          v_blocks = pah.ones({2, 1, 1, D}, cpu):to("bf16"),
           block_table = pah.arange(2, {dtype = "i32", device = "cpu"}):view(1, 2),
         }
         assert.equal(0, lse:item())
