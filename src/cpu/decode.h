@@ -143,7 +143,9 @@ static void decode_store(const struct decode *w, int64_t b, int64_t h) {
     memset(o, 0, sizeof o);
   else
     for (int64_t d = 0; d < w->ld; d++) o[d] *= scale / l;
-  decode_from_order(row, o, decode_dtype(&w->s, a->k_blocks.dtype), w->ld);
+  int dtype = decode_dtype(&w->s, a->k_blocks.dtype);
+  decode_from_order(row, o, dtype, w->ld);
+  if (decode_direct(&w->s, a->k_blocks.dtype)) decode_join_tail(row, D, w->ld, decode_wide(dtype) * CELL_VECTOR);
   row_store(paged_q_row(a, &w->s, &a->out, b, h, 0), a->out.dtype, row, D);
   *paged_lse(a, &w->s, b, h, 0) = l == 0.0f ? -INFINITY : (m + log2f(l)) * 0.693147181f;
 }
@@ -179,7 +181,7 @@ static void decode_work(const struct decode *w, int thread) {
 
 static int decode_run(const struct pah_attn *a, int threads) {
   struct decode w = {.a = a, .s = pah_attn_sizes(a)};
-  w.ld = decode_row_floats(w.s.D);
+  w.ld = decode_row_floats(w.s.D, decode_dtype(&w.s, a->k_blocks.dtype));
   int64_t tiles, parts, items = decode_count(&w, threads, &tiles, &parts);
   if (parts < threads) threads = (int)parts; /* too little work to be worth the start of a team */
   if (!decode_alloc(&w, items, threads)) {

@@ -57,24 +57,31 @@ static inline __attribute__((always_inline)) cell_vector decode_add_lanes(const 
 
 /* ---- K ------------------------------------------------------------------------------------------------------ */
 
+/* Where a strip of q or o from d on lies in a row of K or V: the last one ends where the row ends. `D` is at least a
+ * strip. */
+static inline int64_t decode_at(int64_t d, int64_t D, int64_t strip) {
+  return d + strip <= D ? d : D - strip;
+}
+
 /* p[h][j] = q[h] k[j] for DECODE_SUMS pairs. Each vector of K serves all heads, each of q as many tokens as have
  * registers. */
-static inline __attribute__((always_inline)) void decode_dot_cell(const float *q, int64_t ld, int heads,
+static inline __attribute__((always_inline)) void decode_dot_cell(const float *q, int64_t D, int heads,
                                                                   const char *const *k, float *p, int dtype,
                                                                   const struct decode_table *table,
                                                                   struct decode_fetch *fetch) {
   const int tokens = DECODE_SUMS / heads, wide = decode_wide(dtype);
   const int step = DECODE_KEYS / wide < tokens ? DECODE_KEYS / wide : tokens;
-  const int64_t size = decode_size(dtype), strip = wide * CELL_VECTOR;
+  const int64_t size = decode_size(dtype), strip = wide * CELL_VECTOR, ld = decode_row_floats(D, dtype);
   cell_vector sum[DECODE_SUMS] = {{0}};
   for (int64_t d = 0; d < ld; d += strip) {
+    const int64_t at = decode_at(d, D, strip) * size;
 #pragma GCC unroll 16
     for (int j = 0; j < tokens; j += step) {
       cell_vector key[DECODE_KEYS];
 #pragma GCC unroll 8
       for (int i = 0; i < step; i++) {
         decode_fetch_lines(fetch, decode_lines(strip * size));
-        decode_strip(k[j + i] + d * size, dtype, table, key + i * wide);
+        decode_strip(k[j + i] + at, dtype, table, key + i * wide);
       }
 #pragma GCC unroll 4
       for (int w = 0; w < wide; w++)
@@ -98,90 +105,95 @@ static inline int64_t decode_step(int64_t group) {
   return group % 4 == 0 ? DECODE_SUMS / 4 : group % 2 == 0 ? DECODE_SUMS / 2 : DECODE_SUMS;
 }
 
-/* The scores of all heads of a group with decode_step(group) tokens. */
-static inline __attribute__((always_inline)) void decode_dot(const float *q, int64_t ld, int64_t group,
+/* The scores of all heads of a group with decode_step(group) tokens. The first pass over the rows prefetches. */
+static inline __attribute__((always_inline)) void decode_dot(const float *q, int64_t D, int64_t group,
                                                              const char *const *k, float *p, int dtype,
                                                              const struct decode_table *table,
                                                              struct decode_fetch *fetch) {
-  const int64_t step = decode_step(group);
+  const int64_t step = decode_step(group), ld = decode_row_floats(D, dtype);
+  struct decode_fetch none = {0};
   int64_t h = 0;
-  for (; h + 4 <= group; h += 4)
+  for (; h + 4 <= group; h += 4, fetch = &none)
     for (int64_t j = 0; j < step; j += DECODE_SUMS / 4)
-      decode_dot_cell(q + h * ld, ld, 4, k + j, p + h * DECODE_TOKENS + j, dtype, table, fetch);
-  for (; h + 2 <= group; h += 2)
+      decode_dot_cell(q + h * ld, D, 4, k + j, p + h * DECODE_TOKENS + j, dtype, table, fetch);
+  for (; h + 2 <= group; h += 2, fetch = &none)
     for (int64_t j = 0; j < step; j += DECODE_SUMS / 2)
-      decode_dot_cell(q + h * ld, ld, 2, k + j, p + h * DECODE_TOKENS + j, dtype, table, fetch);
-  for (; h < group; h++) decode_dot_cell(q + h * ld, ld, 1, k, p + h * DECODE_TOKENS, dtype, table, fetch);
+      decode_dot_cell(q + h * ld, D, 2, k + j, p + h * DECODE_TOKENS + j, dtype, table, fetch);
+  for (; h < group; h++) decode_dot_cell(q + h * ld, D, 1, k, p + h * DECODE_TOKENS, dtype, table, fetch);
 }
 
 /* ---- V ------------------------------------------------------------------------------------------------------ */
 
-/* o[h] += sum over tokens of p[h][j] v[j] for `heads` heads and `wide` vectors of D. */
+/* o[h] += sum over tokens of p[h][j] v[j] for `heads` heads and `wide` vectors of D from `at` on. */
 static inline __attribute__((always_inline)) void
-decode_weigh_cell(const float *p, int64_t tokens, const char *const *v, int64_t at, int64_t ld, int heads, int wide,
+decode_weigh_cell(const float *p, int64_t tokens, const char *const *v, int64_t at, int64_t D, int heads, int wide,
                   float *o, int dtype, const struct decode_table *table, struct decode_fetch *fetch) {
-  const int64_t size = decode_size(dtype);
+  const int64_t size = decode_size(dtype), ld = decode_row_floats(D, dtype);
   const int strip = decode_wide(dtype), sums = heads * wide;
   cell_vector sum[DECODE_SUMS];
 #pragma GCC unroll 16
-  for (int i = 0; i < sums; i++) sum[i] = cell_load(o + i / wide * ld + i % wide * CELL_VECTOR);
+  for (int i = 0; i < sums; i++) sum[i] = cell_load(o + i / wide * ld + at + i % wide * CELL_VECTOR);
   for (int64_t j = 0; j < tokens; j++) {
     cell_vector value[8];
     decode_fetch_lines(fetch, decode_lines(wide * CELL_VECTOR * size));
 #pragma GCC unroll 4
-    for (int w = 0; w < wide; w += strip) decode_strip(v[j] + (at + w * CELL_VECTOR) * size, dtype, table, value + w);
+    for (int w = 0; w < wide; w += strip)
+      decode_strip(v[j] + decode_at(at + w * CELL_VECTOR, D, strip * CELL_VECTOR) * size, dtype, table, value + w);
 #pragma GCC unroll 16
     for (int i = 0; i < sums; i++) sum[i] += value[i % wide] * p[i / wide * DECODE_TOKENS + j];
   }
 #pragma GCC unroll 16
-  for (int i = 0; i < sums; i++) cell_store(o + i / wide * ld + i % wide * CELL_VECTOR, sum[i]);
+  for (int i = 0; i < sums; i++) cell_store(o + i / wide * ld + at + i % wide * CELL_VECTOR, sum[i]);
 }
 
 /* o of some heads over all of D: as many vectors at a time as there are sums, then what is left. */
 static inline __attribute__((always_inline)) void
-decode_weigh_heads(const float *p, int64_t tokens, const char *const *v, int64_t ld, int heads, float *o, int dtype,
+decode_weigh_heads(const float *p, int64_t tokens, const char *const *v, int64_t D, int heads, float *o, int dtype,
                    const struct decode_table *table, struct decode_fetch *fetch) {
+  const int64_t ld = decode_row_floats(D, dtype);
   const int wide = DECODE_SUMS / heads < 8 ? DECODE_SUMS / heads : 8;
   int64_t at = 0;
   for (; at + wide * CELL_VECTOR <= ld; at += wide * CELL_VECTOR)
-    decode_weigh_cell(p, tokens, v, at, ld, heads, wide, o + at, dtype, table, fetch);
+    decode_weigh_cell(p, tokens, v, at, D, heads, wide, o, dtype, table, fetch);
   for (; wide > 4 && at + 4 * CELL_VECTOR <= ld; at += 4 * CELL_VECTOR)
-    decode_weigh_cell(p, tokens, v, at, ld, heads, 4, o + at, dtype, table, fetch);
+    decode_weigh_cell(p, tokens, v, at, D, heads, 4, o, dtype, table, fetch);
   if (decode_wide(dtype) == 4) return; /* rows are then a multiple of four vectors */
   for (; wide > 2 && at < ld; at += 2 * CELL_VECTOR)
-    decode_weigh_cell(p, tokens, v, at, ld, heads, 2, o + at, dtype, table, fetch);
+    decode_weigh_cell(p, tokens, v, at, D, heads, 2, o, dtype, table, fetch);
 }
 
 static inline __attribute__((always_inline)) void decode_weigh(const float *p, int64_t tokens, const char *const *v,
-                                                               int64_t ld, int64_t group, float *o, int dtype,
+                                                               int64_t D, int64_t group, float *o, int dtype,
                                                                const struct decode_table *table,
                                                                struct decode_fetch *fetch) {
+  const int64_t ld = decode_row_floats(D, dtype);
+  struct decode_fetch none = {0};
   int64_t h = 0;
-  for (; h + 4 <= group; h += 4)
-    decode_weigh_heads(p + h * DECODE_TOKENS, tokens, v, ld, 4, o + h * ld, dtype, table, fetch);
-  for (; h + 2 <= group; h += 2)
-    decode_weigh_heads(p + h * DECODE_TOKENS, tokens, v, ld, 2, o + h * ld, dtype, table, fetch);
-  for (; h < group; h++) decode_weigh_heads(p + h * DECODE_TOKENS, tokens, v, ld, 1, o + h * ld, dtype, table, fetch);
+  for (; h + 4 <= group; h += 4, fetch = &none)
+    decode_weigh_heads(p + h * DECODE_TOKENS, tokens, v, D, 4, o + h * ld, dtype, table, fetch);
+  for (; h + 2 <= group; h += 2, fetch = &none)
+    decode_weigh_heads(p + h * DECODE_TOKENS, tokens, v, D, 2, o + h * ld, dtype, table, fetch);
+  for (; h < group; h++) decode_weigh_heads(p + h * DECODE_TOKENS, tokens, v, D, 1, o + h * ld, dtype, table, fetch);
 }
 
 /* ---- One pair per dtype ------------------------------------------------------------------------------------- */
 
-/* ld floats, a multiple of a strip, are read of every row. */
+/* Rows of K and V have D elements, a strip at least; rows of q and o are decode_row_floats(D, dtype) apart. */
 struct decode_kernel {
-  void (*dot)(const float *q, int64_t ld, int64_t group, const char *const *k, float *p,
+  void (*dot)(const float *q, int64_t D, int64_t group, const char *const *k, float *p,
               const struct decode_table *table, struct decode_fetch *fetch);
-  void (*weigh)(const float *p, int64_t tokens, const char *const *v, int64_t ld, int64_t group, float *o,
+  void (*weigh)(const float *p, int64_t tokens, const char *const *v, int64_t D, int64_t group, float *o,
                 const struct decode_table *table, struct decode_fetch *fetch);
 };
 
 #define DECODE_KERNEL(name, dtype)                                                                                     \
-  static void decode_dot_##name(const float *q, int64_t ld, int64_t group, const char *const *k, float *p,             \
+  static void decode_dot_##name(const float *q, int64_t D, int64_t group, const char *const *k, float *p,              \
                                 const struct decode_table *table, struct decode_fetch *fetch) {                        \
-    decode_dot(q, ld, group, k, p, dtype, table, fetch);                                                               \
+    decode_dot(q, D, group, k, p, dtype, table, fetch);                                                                \
   }                                                                                                                    \
-  static void decode_weigh_##name(const float *p, int64_t tokens, const char *const *v, int64_t ld, int64_t group,     \
+  static void decode_weigh_##name(const float *p, int64_t tokens, const char *const *v, int64_t D, int64_t group,      \
                                   float *o, const struct decode_table *table, struct decode_fetch *fetch) {            \
-    decode_weigh(p, tokens, v, ld, group, o, dtype, table, fetch);                                                     \
+    decode_weigh(p, tokens, v, D, group, o, dtype, table, fetch);                                                      \
   }
 DECODE_KERNEL(f32, PAH_F32)
 DECODE_KERNEL(f16, PAH_F16)

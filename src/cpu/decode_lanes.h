@@ -28,6 +28,12 @@ static inline int decode_wide(int dtype) {
   return DECODE_TABLES && decode_is_fp8(dtype) ? 4 : 2;
 }
 
+/* D rounded up to whole strips. */
+static inline int64_t decode_row_floats(int64_t D, int dtype) {
+  const int64_t strip = decode_wide(dtype) * CELL_VECTOR;
+  return (D + strip - 1) / strip * strip;
+}
+
 /* Copies n floats, whole strips, from the order of the row to decode's order, or back. */
 static inline __attribute__((always_inline)) void decode_reorder(float *restrict to, const float *restrict from,
                                                                  int dtype, int64_t n, int back) {

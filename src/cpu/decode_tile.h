@@ -6,59 +6,87 @@
 #define PAH_CPU_DECODE_TILE_H
 
 #include "decode_dot.h"
+#include "decode_group.h"
 #include "decode_softmax.h"
 #include "paged.h"
 #include "rows.h"
 #include "tile.h"
 
-enum { DECODE_MAX_D = 256 };
+/* DECODE_DIRECT: heads of a group up to which a row is decoded anew for every four. */
+enum { DECODE_MAX_D = 256, DECODE_DIRECT = 8 };
 
 struct decode_tile {
   const struct pah_attn *a;
   const struct pah_attn_sizes *s;
   int64_t b, ld, tokens, next; /* tokens of this tile and of the one after */
-  int dtype, direct;           /* of the rows that the kernels take; whether these are the cache's own */
+  int64_t D;                   /* elements of a row as the kernels take it */
+  int dtype, direct;           /* of that row; whether it is the cache's own */
   const struct decode_table *table;
-  float *q;                   /* [H][ld] in decode's order */
+  float *q;                   /* [H][ld] in decode's order, or as decode_group.h has it */
   float *o;                   /* [H][ld], unnormalised */
   struct decode_state *state; /* [H] */
   const float *scale;         /* [Hkv]: from q k to a score in units of log2(e) */
   float *p;                   /* [H][DECODE_TOKENS]: q k, then probabilities */
   float *rows;                /* [DECODE_TOKENS][ld]: K or V of one head in f32 */
+  float *panels;              /* K of one head, transposed */
   const char *k_now[DECODE_TOKENS], *v_now[DECODE_TOKENS], *k_next[DECODE_TOKENS], *v_next[DECODE_TOKENS];
 };
 
-/* As what the kernels take the rows of a cache: as they lie in memory, or, when more than one pass will be made over
- * them or D is no whole number of strips, as f32. */
-static int decode_dtype(const struct pah_attn_sizes *s, int dtype) {
-  int whole = s->D % (decode_wide(dtype) * CELL_VECTOR) == 0;
-  return whole && (s->group <= 4 || dtype == PAH_F32) ? dtype : PAH_F32;
+/* Whether the kernels take the rows of the cache as they lie in memory. They are converted to f32 first where they are
+ * shorter than a strip, or where so many heads share them that this costs less than decoding them for every four; K is
+ * then transposed as well (decode_group.h). */
+static int decode_direct(const struct pah_attn_sizes *s, int dtype) {
+  return s->D >= decode_wide(dtype) * CELL_VECTOR && s->group <= DECODE_DIRECT;
 }
 
-/* D rounded up to whole strips. */
-static int64_t decode_row_floats(int64_t D) {
-  const int64_t strip = 2 * CELL_VECTOR;
-  return (D + strip - 1) / strip * strip;
+static int decode_dtype(const struct pah_attn_sizes *s, int dtype) {
+  return decode_direct(s, dtype) ? dtype : PAH_F32;
+}
+
+/* Where D is no multiple of a strip, the last strip of a row of K or V begins early, within the one before. q's strips
+ * lie one after the other: what is in two strips is in both by half, so that the products add up (0 in one of them
+ * would make NaN of an infinity in K). o has it twice. */
+static void decode_split_tail(float *row, int64_t D, int64_t ld, int64_t strip) {
+  memmove(row + ld - strip, row + D - strip, (size_t)strip * sizeof *row);
+  for (int64_t i = 0; i < ld - D; i++) row[D - strip + i] *= 0.5f, row[ld - strip + i] *= 0.5f;
+}
+
+static void decode_join_tail(float *row, int64_t D, int64_t ld, int64_t strip) {
+  memmove(row + D - strip, row + ld - strip, (size_t)strip * sizeof *row);
+}
+
+/* Floats of q of all heads, [H][ld] or as decode_group.h has it. */
+static int64_t decode_q_floats(const struct pah_attn_sizes *s, int64_t ld) {
+  return s->group > DECODE_DIRECT ? s->Hkv * decode_group_floats(s->group, ld) : s->H * ld;
 }
 
 static int64_t decode_tile_floats(const struct pah_attn_sizes *s, int64_t ld) {
-  return s->H * (DECODE_TOKENS + ld) + DECODE_TOKENS * ld;
+  return s->H * DECODE_TOKENS + decode_q_floats(s, ld) + 2 * DECODE_TOKENS * ld;
 }
 
 static void decode_tile_layout(struct decode_tile *t, float *scratch) {
   t->p = scratch;
   t->q = t->p + t->s->H * DECODE_TOKENS;
-  t->rows = t->q + t->s->H * t->ld;
+  t->rows = t->q + decode_q_floats(t->s, t->ld);
+  t->panels = t->rows + DECODE_TOKENS * t->ld;
+  memset(t->q, 0, (size_t)decode_q_floats(t->s, t->ld) * sizeof(float));
   memset(t->rows, 0, (size_t)(DECODE_TOKENS * t->ld) * sizeof(float)); /* behind D it stays 0 */
   t->dtype = decode_dtype(t->s, t->a->k_blocks.dtype);
-  t->direct = t->dtype == t->a->k_blocks.dtype && t->s->D == t->ld;
+  t->direct = decode_direct(t->s, t->a->k_blocks.dtype);
+  t->D = t->direct ? t->s->D : t->ld;
 }
 
 /* The rows of q of t's sequence, in the order in which the kernels have K. */
 static void decode_load_q(const struct decode_tile *t) {
+  int64_t group = t->s->group;
   for (int64_t h = 0; h < t->s->H; h++) {
     float row[DECODE_MAX_D] = {0};
     row_load(row, paged_q_row(t->a, t->s, &t->a->q, t->b, h, 0), t->a->q.dtype, t->s->D);
+    if (group > DECODE_DIRECT) {
+      decode_group_load_q(t->q + h / group * decode_group_floats(group, t->s->D), t->s->D, h % group, row);
+      continue;
+    }
+    if (t->direct) decode_split_tail(row, t->D, t->ld, decode_wide(t->dtype) * CELL_VECTOR);
     decode_to_order(t->q + h * t->ld, row, t->dtype, t->ld);
   }
 }
@@ -93,11 +121,17 @@ static struct decode_fetch decode_fetch(const struct decode_tile *t, const struc
   return f;
 }
 
-/* Rows of a head from `row`, in t->dtype. */
-static void decode_rows(const struct decode_tile *t, const struct pah_tensor *cache, int64_t head,
-                        const char *const *row, int64_t tokens, const char **rows) {
+/* Rows of a head from `row`, as they lie in the cache. */
+static void decode_head_rows(const struct pah_tensor *cache, int64_t head, const char *const *row, int64_t tokens,
+                             const char **rows) {
   int64_t offset = head * cache->stride[2] * decode_size(cache->dtype);
   for (int64_t j = 0; j < tokens; j++) rows[j] = row[j] + offset;
+}
+
+/* The same in t->dtype. */
+static void decode_rows(const struct decode_tile *t, const struct pah_tensor *cache, int64_t head,
+                        const char *const *row, int64_t tokens, const char **rows) {
+  decode_head_rows(cache, head, row, tokens, rows);
   if (t->direct) return;
   for (int64_t j = 0; j < tokens; j++) {
     row_load(t->rows + j * t->ld, rows[j], cache->dtype, t->s->D);
@@ -105,18 +139,32 @@ static void decode_rows(const struct decode_tile *t, const struct pah_tensor *ca
   }
 }
 
-/* p of every head: the probabilities of the tile, relative to the maximum. */
-static void decode_scores(struct decode_tile *t) {
+/* q k into p, of every head. */
+static void decode_products(struct decode_tile *t) {
   const struct pah_tensor *cache = &t->a->k_blocks;
   struct decode_fetch fetch = decode_fetch(t, &t->a->v_blocks, t->v_now, t->tokens);
   int64_t group = t->s->group, step = decode_step(group);
+  const char *k[DECODE_TOKENS];
+  if (group > DECODE_DIRECT) {
+    for (int64_t head = 0; head < t->s->Hkv; head++) {
+      decode_head_rows(cache, head, t->k_now, DECODE_TOKENS, k);
+      decode_group_dot(t->q + head * decode_group_floats(group, t->s->D), t->s->D, group, k, cache->dtype, t->panels,
+                       t->p + head * group * DECODE_TOKENS, &fetch);
+    }
+    return;
+  }
   for (int64_t j = 0; j < t->tokens; j += step)
     for (int64_t head = 0; head < t->s->Hkv; head++) {
-      const char *k[DECODE_SUMS];
       decode_rows(t, cache, head, t->k_now + j, step, k);
-      decode_kernels[t->dtype].dot(t->q + head * group * t->ld, t->ld, group, k,
-                                   t->p + head * group * DECODE_TOKENS + j, t->table, &fetch);
+      decode_kernels[t->dtype].dot(t->q + head * group * t->ld, t->D, group, k, t->p + head * group * DECODE_TOKENS + j,
+                                   t->table, &fetch);
     }
+}
+
+/* p of every head: the probabilities of the tile, relative to the maximum. */
+static void decode_scores(struct decode_tile *t) {
+  int64_t group = t->s->group;
+  decode_products(t);
   for (int64_t h = 0; h < t->s->H; h++) {
     float *o = t->o + h * t->ld;
     float alpha = decode_softmax(t->state + h, t->p + h * DECODE_TOKENS, t->tokens, t->scale[h / group], t->a->softcap);
@@ -131,7 +179,7 @@ static void decode_values(struct decode_tile *t) {
   for (int64_t head = 0; head < t->s->Hkv; head++) {
     const char *v[DECODE_TOKENS];
     decode_rows(t, &t->a->v_blocks, head, t->v_now, t->tokens, v);
-    decode_kernels[t->dtype].weigh(t->p + head * group * DECODE_TOKENS, t->tokens, v, t->ld, group,
+    decode_kernels[t->dtype].weigh(t->p + head * group * DECODE_TOKENS, t->tokens, v, t->D, group,
                                    t->o + head * group * t->ld, t->table, &fetch);
   }
 }
