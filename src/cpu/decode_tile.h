@@ -110,13 +110,18 @@ static void decode_scores(struct decode_tile *t) {
   const struct pah_tensor *cache = &t->a->k_blocks;
   struct decode_fetch fetch = decode_fetch(t, &t->a->v_blocks, t->v_now, t->tokens);
   int64_t group = t->s->group, step = decode_step(group);
-  for (int64_t j = 0; j < t->tokens; j += step)
+  int64_t stride = cache->stride[2] * decode_size(cache->dtype);
+  for (int64_t j = 0; j < t->tokens; j += step) {
+    const char *k[DECODE_SUMS];
+    if (t->direct) memcpy(k, t->k_now + j, (size_t)step * sizeof *k);
     for (int64_t head = 0; head < t->s->Hkv; head++) {
-      const char *k[DECODE_SUMS];
-      decode_rows(t, cache, head, t->k_now + j, step, k);
+      if (!t->direct) decode_rows(t, cache, head, t->k_now + j, step, k);
       decode_kernels[t->dtype].dot(t->q + head * group * t->ld, t->ld, group, k,
                                    t->p + head * group * DECODE_TOKENS + j, t->table, &fetch);
+      if (t->direct)
+        for (int64_t i = 0; i < step; i++) k[i] += stride;
     }
+  }
   for (int64_t h = 0; h < t->s->H; h++) {
     float *o = t->o + h * t->ld;
     float alpha = decode_softmax(t->state + h, t->p + h * DECODE_TOKENS, t->tokens, t->scale[h / group], t->a->softcap);
