@@ -144,6 +144,7 @@ static void decode_products(struct decode_tile *t) {
   const struct pah_tensor *cache = &t->a->k_blocks;
   struct decode_fetch fetch = decode_fetch(t, &t->a->v_blocks, t->v_now, t->tokens);
   int64_t group = t->s->group, step = decode_step(group);
+  int64_t stride = cache->stride[2] * decode_size(cache->dtype);
   const char *k[DECODE_TOKENS];
   if (group > DECODE_DIRECT) {
     for (int64_t head = 0; head < t->s->Hkv; head++) {
@@ -153,12 +154,16 @@ static void decode_products(struct decode_tile *t) {
     }
     return;
   }
-  for (int64_t j = 0; j < t->tokens; j += step)
+  for (int64_t j = 0; j < t->tokens; j += step) {
+    if (t->direct) memcpy(k, t->k_now + j, (size_t)step * sizeof *k);
     for (int64_t head = 0; head < t->s->Hkv; head++) {
-      decode_rows(t, cache, head, t->k_now + j, step, k);
+      if (!t->direct) decode_rows(t, cache, head, t->k_now + j, step, k);
       decode_kernels[t->dtype].dot(t->q + head * group * t->ld, t->D, group, k, t->p + head * group * DECODE_TOKENS + j,
                                    t->table, &fetch);
+      if (t->direct)
+        for (int64_t i = 0; i < step; i++) k[i] += stride;
     }
+  }
 }
 
 /* p of every head: the probabilities of the tile, relative to the maximum. */
