@@ -13,6 +13,10 @@ local M = {}
 --- did and may do otherwise in the next run, `processors` that of a difference in processors that were at work.
 M.assumed = {run = 0.01, round = 0.03, runs = 0.005, prior = 0.01, prior_df = 2, disturbed = 0.5, processors = 0.6}
 
+--- Where half the interval is above `half`, other programs have held up the calls by whole slices of time: such
+--- differences are not normal ones, and a few pairs agree by luck. Then only the interval of `confidence` tells.
+M.rough = {half = 0.1, confidence = 0.999}
+
 --- How likely an effect of the size `detectable` is found.
 M.power = 0.8
 
@@ -133,8 +137,12 @@ function M.result(difference, squared, df, opts)
   local half = stats.student(df, (1 + confidence) / 2) * error
   local r = {ratio = math.exp(difference), low = math.exp(difference - half), high = math.exp(difference + half),
     half = half, error = error, df = df, confidence = confidence}
-  r.detectable = math.exp(math.max(half, math.log(1 + threshold)) + stats.student(df, M.power) * error) - 1
-  r.verdict = M.verdict(r.ratio, r.low, r.high, threshold)
+  local least = half -- the difference that is called one
+  if half > math.log(1 + M.rough.half) then
+    least = math.max(half, stats.student(df, (1 + M.rough.confidence) / 2) * error)
+  end
+  r.detectable = math.exp(math.max(least, math.log(1 + threshold)) + stats.student(df, M.power) * error) - 1
+  r.verdict = M.verdict(r.ratio, math.exp(difference - least), math.exp(difference + least), threshold)
   return r
 end
 
