@@ -201,6 +201,8 @@ int main(int argc, char **argv) {
   } else {
     status = (int)lua_tointeger(L, -1);
   }
-  lua_close(L);
+  struct sigaction action;
+  if (!sigaction(SIGINT, NULL, &action) && action.sa_handler == on_sigint) signal(SIGINT, SIG_DFL);
+  lua_close(L); /* a hook set meanwhile would raise where nothing catches it */
   return status;
 }
