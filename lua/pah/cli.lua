@@ -57,18 +57,7 @@ local function print_json(value)
   return 0
 end
 
--- Prints rows (lists of strings) as columns; the last column is not padded.
-local function print_columns(rows)
-  local widths = {}
-  for _, row in ipairs(rows) do
-    for i, cell in ipairs(row) do widths[i] = math.max(widths[i] or 0, #cell) end
-  end
-  for _, row in ipairs(rows) do
-    local cells = {}
-    for i, cell in ipairs(row) do cells[i] = i < #row and cell .. (" "):rep(widths[i] - #cell) or cell end
-    print((table.concat(cells, "  "):gsub("%s+$", "")))
-  end
-end
+local function print_columns(rows) io.write(require("pah.columns").plain(rows)) end
 
 -- ---- Commands -------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 -- columns.lua - rows of text as columns for people, as Markdown or as CSV. Read next: experiment.lua.
-local M = {}
+local pad = require("pah.safe_text").pad
+local width_of = require("pah.safe_text").width
 
--- Characters, not bytes: continuation bytes of UTF-8 do not count.
-local function width_of(text) return #text:gsub("[\128-\191]", "") end
+local M = {}
 
 --- Lines of the rows (lists of strings, the first of headings), columns padded. right[i]: column i stands to the right.
 function M.plain(rows, right)
@@ -13,8 +13,7 @@ function M.plain(rows, right)
   for n, row in ipairs(rows) do
     local cells = {}
     for i, cell in ipairs(row) do
-      local pad = (" "):rep(widths[i] - width_of(cell))
-      cells[i] = right and right[i] and pad .. cell or cell .. pad
+      cells[i] = pad(cell, widths[i], right and right[i])
     end
     lines[n] = table.concat(cells, "  "):gsub("%s+$", "")
   end
