@@ -6,6 +6,7 @@ local host = require "pah.host"
 pah = require "pah"
 local interpreter = require "pah.interpreter"
 local options = require "pah.options"
+local readable = require("pah.whole_file").readable
 
 local commands, order = {}, {}
 
@@ -33,12 +34,6 @@ local function list_examples()
   end
   table.sort(list, function(a, b) return a.name < b.name end)
   return list
-end
-
-local function readable(path)
-  local file = io.open(path)
-  if file then file:close() end
-  return file ~= nil
 end
 
 -- The path that NAME of `pah run NAME` means: a file, else an installed example; nil and the nearest example's name.

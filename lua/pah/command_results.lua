@@ -15,23 +15,12 @@ local function text(value)
   return type(value) == "number" and schema.encode(value):gsub('"', "") or tostring(value)
 end
 
--- Names that any run's rows have in a field, sorted.
-local function names_of(runs, field)
-  local seen, names = {}, {}
-  for _, run in ipairs(runs) do
-    for _, row in ipairs(run.rows) do
-      for name in pairs(row[field]) do
-        if not seen[name] then names[#names + 1] = name end
-        seen[name] = true
-      end
-    end
-  end
-  table.sort(names)
-  return names
-end
-
 local function csv(runs)
-  local axes, values = names_of(runs, "axes"), names_of(runs, "values")
+  local all = {}
+  for _, run in ipairs(runs) do
+    for _, row in ipairs(run.rows) do all[#all + 1] = row end
+  end
+  local axes, values = results_table.names(all, "axes"), results_table.names(all, "values")
   local head = {}
   for _, list in ipairs {fixed, axes, of_result, values, {"error"}} do
     for _, name in ipairs(list) do head[#head + 1] = name end

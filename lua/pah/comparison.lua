@@ -4,6 +4,7 @@
 local errors = require "pah.errors"
 local results = require "pah.results"
 local stats = require "pah.stats"
+local readable = require("pah.whole_file").readable
 local text = require "pah.comparison_text"
 local versus = require "pah.versus"
 
@@ -50,21 +51,15 @@ local function choose(file, path, which)
     "has more than one", which, list_of_ids(runs))
 end
 
-local function exists(path)
-  local file = io.open(path)
-  if file then file:close() end
-  return file ~= nil
-end
-
 --- The runs (a list, with the reader's notes) that "FILE" (its last), "FILE#RUN" (an id, or its beginning or end) or
 --- "FILE#all" names.
 function M.load(name)
   local path, which = name, nil
-  if not exists(name) then
+  if not readable(name) then
     path, which = name:match "^(.*)#([^#]*)$"
     if not path then path, which = name, nil end
   end
-  if not exists(path) then errors.raisef("compare: %s: no such file", path) end
+  if not readable(path) then errors.raisef("compare: %s: no such file", path) end
   local file = results.read(path)
   local runs = choose(file, path, which)
   for _, run in ipairs(runs) do

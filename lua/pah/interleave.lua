@@ -6,18 +6,13 @@ local errors = require "pah.errors"
 local host = require "pah.host"
 local json = require "pah.json"
 local stats = require "pah.stats"
+local readable = require("pah.whole_file").readable
 
 local C = binding.C
 
 local M = {}
 
 -- ---- What is to be run ----------------------------------------------------------------------------------------------
-
-local function readable(path)
-  local file = io.open(path)
-  if file then file:close() end
-  return file ~= nil
-end
 
 --- The words of one side: "FILE", or "NAME=value ... FILE words ..." when no file has that whole name. Returns a table
 --- with path, words and environment (a list of NAME=value); raises if there is no such file.

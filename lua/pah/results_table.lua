@@ -59,11 +59,11 @@ local function first_of(group, get)
   end
 end
 
--- Names of the values that any row has, sorted.
-local function value_names(rows)
+--- Names that stand in a field of any row, "axes" or "values", sorted.
+function M.names(rows, field)
   local seen, names = {}, {}
   for _, row in ipairs(rows) do
-    for name in pairs(row.values) do
+    for name in pairs(row[field]) do
       if not seen[name] then
         seen[name] = true
         names[#names + 1] = name
@@ -76,7 +76,7 @@ end
 
 --- Rows of cells, the first of headings, and which columns hold numbers; axes as in the header of a run.
 function M.cells(rows, axes)
-  local groups, names, used, failed = grouped(rows), value_names(rows), {}, false
+  local groups, names, used, failed = grouped(rows), M.names(rows, "values"), {}, false
   for _, column in ipairs(columns) do
     for _, group in ipairs(groups) do
       if over_rounds(group, column[2]) then

@@ -1,4 +1,5 @@
--- whole_file.lua - writes a file in one step: beside it first, then renamed, so that no reader sees half of one.
+-- whole_file.lua - whether a file can be read; writes one in one step: beside it first, then renamed, so that no reader
+-- sees half of one.
 -- Promises: a failure leaves what was there and is an error that names the file; devices and links are written to,
 -- never replaced.
 local errors = require "pah.errors"
@@ -13,6 +14,13 @@ local function write(path, content)
   local closed, late = file:close()
   if not ok or not closed then return nil, failure or late end
   return true
+end
+
+--- Whether there is something at path that can be opened for reading.
+function M.readable(path)
+  local file = path and io.open(path)
+  if file then file:close() end
+  return file ~= nil
 end
 
 -- What a path is that must not be replaced by a rename: a folder, a device, a link.
