@@ -8,11 +8,7 @@ local function flat(text)
   return table.concat(words, " ")
 end
 
-local function refused(message, ...)
-  local ok, why = pcall(pah.batch, ...)
-  assert.is_false(ok, "is not refused")
-  assert.is_truthy(tostring(why):find(message, 1, true), tostring(why))
-end
+local function refused(message, ...) require "spec.support.refused"(message, pah.batch, ...) end
 
 describe("pah.batch", function()
   it("reads the grammar", function()

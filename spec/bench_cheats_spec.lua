@@ -1,11 +1,6 @@
 -- bench_cheats_spec.lua - pah.bench_attention on ragged queries, fwd_fp8, fp8 caches and backward: what is right is
 -- measured and leaves the arguments as they were; a kernel that cheats in each way is caught. Decode and padded
--- queries: bench_spec.lua.
-local function refused(message, f, ...)
-  local ok, why = pcall(f, ...)
-  assert.is_false(ok, "is not refused")
-  assert.is_truthy(tostring(why):find(message, 1, true), tostring(why))
-end
+local refused = require "spec.support.refused"
 
 local quick = {min_time = 0, max_time = 0.1, max_samples = 4, min_samples = 3, warmup = 0, limits = false}
 

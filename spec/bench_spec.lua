@@ -2,11 +2,7 @@
 -- kernel for every defence. No time is asserted but that of a loop against the same clock.
 local C = require("pah.ffi").C
 
-local function refused(message, f, ...)
-  local ok, why = pcall(f, ...)
-  assert.is_false(ok, "is not refused")
-  assert.is_truthy(tostring(why):find(message, 1, true), tostring(why))
-end
+local refused = require "spec.support.refused"
 
 local quick = {min_time = 0, max_time = 0.2, max_samples = 10, warmup = 0.05, limits = false}
 

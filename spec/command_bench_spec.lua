@@ -28,11 +28,7 @@ end)
 
 local small = " --heads 2 --kv-heads 1 --head-dim 64 "
 
-local function refused(message, f, ...)
-  local ok, why = pcall(f, ...)
-  assert.is_false(ok, "is not refused")
-  assert.is_truthy(tostring(why):find(message, 1, true), tostring(why))
-end
+local refused = require "spec.support.refused"
 
 describe("the standard table", function()
   for _, name in ipairs {"cpu", "cuda", "sim:sm_90a"} do

@@ -1,10 +1,5 @@
 -- device_spec.lua - pah.device, pah.devices, pah.threads and pah.clock: one object per name, figures that make sense,
--- and a device that is not usable says why.
-local function refused(part, f, ...)
-  local ok, why = pcall(f, ...)
-  assert.is_false(ok, part)
-  assert.is_truthy(tostring(why):find(part, 1, true), tostring(why))
-end
+local refused = require "spec.support.refused"
 
 describe("devices", function()
   it("are one object for one name", function()

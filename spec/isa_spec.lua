@@ -10,11 +10,7 @@ local function output(command)
   return text
 end
 
-local function refused(part, ...)
-  local ok, why = pcall(...)
-  assert.is_false(ok, part)
-  assert.is_truthy(tostring(why):find(part, 1, true), tostring(why))
-end
+local refused = require "spec.support.refused"
 
 -- The parent of the shell is this program.
 local program = output("readlink /proc/$PPID/exe"):gsub("%s+$", "")

@@ -1,5 +1,6 @@
 -- plot_spec.lua - pah.plot: what is chosen without options, what is said of what is left out, the pictures in the
 -- terminal (golden), files by gnuplot, names that could break out. Rows: spec/support/results.lua.
+local child = require "spec.support.child"
 local choice = require "pah.plot_choice"
 local data = require "pah.plot_data"
 local gnuplot = require "pah.gnuplot"
@@ -11,18 +12,8 @@ local safe = require "pah.safe_text"
 local terminal = require "pah.picture_text"
 local units = require "pah.units"
 
-local folder = os.tmpname()
-os.remove(folder)
-assert(os.execute("mkdir " .. folder) == 0)
+local folder, read = child.folder(), child.contents
 teardown(function() os.execute("rm -r " .. safe.shell(folder)) end)
-
-local function read(path)
-  local file = io.open(path, "rb")
-  if not file then return nil end
-  local text = file:read "*a"
-  file:close()
-  return text
-end
 
 local function drawn(options, width)
   return terminal.draw(plot.picture(options), {width = width or 80, colour = false})

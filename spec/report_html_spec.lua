@@ -1,5 +1,6 @@
 -- report_html_spec.lua - pah.report: what stands on the page, that it is well formed and needs nothing else, that its
 -- colours are declared for light and dark and can be told apart, and what Chromium makes of it at a phone's width.
+local child = require "spec.support.child"
 local findings = require "pah.report_findings"
 local gnuplot = require "pah.gnuplot"
 local host = require "pah.host"
@@ -7,18 +8,8 @@ local results = require "spec.support.results"
 local safe = require "pah.safe_text"
 local theme = require "pah.picture_theme"
 
-local folder = os.tmpname()
-os.remove(folder)
-assert(os.execute("mkdir " .. folder) == 0)
+local folder, read = child.folder(), child.contents
 teardown(function() os.execute("rm -r " .. safe.shell(folder)) end)
-
-local function read(path)
-  local file = io.open(path, "rb")
-  if not file then return nil end
-  local text = file:read "*a"
-  file:close()
-  return text
-end
 
 local function page_of(source)
   local path = folder .. "/page.html"

@@ -7,17 +7,9 @@ local folder = child.folder()
 local formats = {"jsonl"}
 if require("pah.sqlite").usable() then formats[2] = "db" end
 
-local function refused(message, f, ...)
-  local ok, why = pcall(f, ...)
-  assert.is_false(ok, "is not refused")
-  assert.is_truthy(tostring(why):find(message, 1, true), tostring(why))
-end
+local refused = require "spec.support.refused"
 
-local count = 0
-local function new_path(format)
-  count = count + 1
-  return ("%s/%d.%s"):format(folder, count, format)
-end
+local new_path = child.paths(folder)
 
 local axes = {{name = "size", values = {16, 32, 0.1}}, {name = "dtype", values = {"f32", "bf16"}}}
 

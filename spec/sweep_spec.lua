@@ -7,17 +7,9 @@ local folder = child.folder()
 local formats = {"jsonl"}
 if require("pah.sqlite").usable() then formats[2] = "db" end
 
-local function refused(message, f, ...)
-  local ok, why = pcall(f, ...)
-  assert.is_false(ok, "is not refused")
-  assert.is_truthy(tostring(why):find(message, 1, true), tostring(why))
-end
+local refused = require "spec.support.refused"
 
-local count = 0
-local function new_path(format)
-  count = count + 1
-  return ("%s/%d.%s"):format(folder, count, format)
-end
+local new_path = child.paths(folder)
 
 -- A sweep that says nothing; the order of its points is in `log`.
 local function sweep(opts, log)
@@ -150,8 +142,9 @@ describe("pah.sweep", function()
       assert.is_falsy(rows[3].error:find "sweep.lua:", rows[3].error)
       assert.same({"error", "ok"}, {rows[3].status, rows[5].status})
       assert.same(keys(rows), keys(sweep {run = run, store = path}))
-      refused("a=2 b=", sweep, {run = run, on_error = "stop", store = new_path(format)})
-      local stopped = pah.results.read(("%s/%d.%s"):format(folder, count, format)).runs[1].rows
+      local other = new_path(format)
+      refused("a=2 b=", sweep, {run = run, on_error = "stop", store = other})
+      local stopped = pah.results.read(other).runs[1].rows
       assert.equal("error", stopped[#stopped].status)
     end
   end)

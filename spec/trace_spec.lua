@@ -5,11 +5,7 @@ local data = (os.getenv "PAH_SHARED_DATA" or "../shared/data") .. "/flashinfer_t
 
 local function i32(list) return pah.tensor(list, {dtype = "i32"}) end
 
-local function refused(part, f, ...)
-  local ok, why = pcall(f, ...)
-  assert.is_false(ok, part)
-  assert.is_truthy(tostring(why):find(part, 1, true), tostring(why))
-end
+local refused = require "spec.support.refused"
 
 local root = os.tmpname()
 os.remove(root)

@@ -15,18 +15,32 @@ function M.folder()
   return folder
 end
 
+--- A function(format) that gives a new path in the folder each time, "FOLDER/1.FORMAT" first.
+function M.paths(folder)
+  local count = 0
+  return function(format)
+    count = count + 1
+    return ("%s/%d.%s"):format(folder, count, format)
+  end
+end
+
 function M.write(path, text)
   local file = assert(io.open(path, "wb"))
   file:write(text)
   file:close()
 end
 
-function M.read(path)
-  local file = assert(io.open(path, "rb"))
+--- What a file holds, or nil.
+function M.contents(path)
+  local file = io.open(path, "rb")
+  if not file then return nil end
   local text = file:read "*a"
   file:close()
   return text
 end
+
+--- What a file holds that must be there.
+function M.read(path) return (assert(M.contents(path), path .. " is not there")) end
 
 --- Runs `pah WORDS` by the shell in a folder; `before` stands before the program: "timeout 1", "ulimit -f 1;". Returns
 --- stdout, stderr and the exit code (128 + n for signal n).
