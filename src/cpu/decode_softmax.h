@@ -1,53 +1,16 @@
 /* cpu/decode_softmax.h - the online softmax of decode, over the DECODE_TOKENS scores of a head at a time and in powers
  * of two: the score's scale holds log2(e). The maximum is lazy (as in FlashAttention 4): it stays behind by up to
  * DECODE_SLACK, so that p reaches 2^10 at most, which costs f32 nothing, and most tiles neither look for their maximum
- * nor rescale the output. The sum stays a vector until the end. About 40 operations for 32 scores, where the softmax of
- * prefill (softmax.h), which has more rows at a time to hide behind, took as long as the products. */
+ * nor rescale the output. The sum stays a vector until the end. About 40 operations for 32 scores. */
 #ifndef PAH_CPU_DECODE_SOFTMAX_H
 #define PAH_CPU_DECODE_SOFTMAX_H
 
-#include "lanes.h"
+#include "exp2.h"
 #include "score.h"
 
 enum { DECODE_TOKENS = 32 };
 
 #define DECODE_SLACK 10.0f
-
-typedef int32_t decode_mask __attribute__((vector_size(CELL_VECTOR * 4)));
-
-/* 2^x to 1e-7 relative: 2^n times a polynomial on [-1/2, 1/2] (minimax, degree 6). NaN stays NaN; 0 below 2^-126, as
- * products with subnormal numbers take a hundred times as long. */
-static inline __attribute__((always_inline)) cell_vector decode_exp2(cell_vector x) {
-  const cell_vector magic = (cell_vector){0} + 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
-  cell_vector shifted = x + magic, n = shifted - magic, r = x - n;
-  cell_vector p = r * 1.5594677825e-4f + 1.3406643411e-3f;
-  p = p * r + 9.6176927909e-3f;
-  p = p * r + 5.5503103882e-2f;
-  p = p * r + 2.4022652209e-1f;
-  p = p * r + 6.9314724207e-1f;
-  p = p * r + 1.0f;
-#if defined(__AVX512F__)
-  __mmask16 large = _mm512_cmp_ps_mask((__m512)x, _mm512_set1_ps(-126.0f), _CMP_NLT_UQ);
-  return (cell_vector)_mm512_maskz_scalef_ps(large, (__m512)p, (__m512)n);
-#else
-  /* p is in [0.7, 1.5]: n goes to its exponent. A NaN is larger than no number, and n is then NaN too. */
-  lanes_u32 y = (lanes_u32)p + ((lanes_u32)shifted << 23);
-  lanes_u32 tiny = (lanes_u32)(x < -126.0f), number = (lanes_u32)(x == x);
-  return (cell_vector)((y & ~tiny & number) | ((lanes_u32)x & ~number));
-#endif
-}
-
-/* Whether a lane of a is above that of b. */
-static inline __attribute__((always_inline)) int decode_any_above(cell_vector a, cell_vector b) {
-#if defined(__AVX512F__)
-  return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ) != 0;
-#elif defined(__AVX__)
-  return _mm256_movemask_ps(_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_GT_OQ)) != 0;
-#else
-  decode_mask above = a > b;
-  return (above[0] | above[1] | above[2] | above[3]) != 0;
-#endif
-}
 
 /* The running state of a head: start with m = -inf and sums of 0. Scores are in units of log2(e) here. */
 struct decode_state {
@@ -87,7 +50,7 @@ static inline __attribute__((always_inline)) float decode_softmax(struct decode_
 #pragma GCC unroll 8
   for (int v = 0; v < VECTORS; v++) {
     s[v] = cell_load(p + v * CELL_VECTOR) * scale;
-    above |= decode_any_above(s[v], limit);
+    above |= lanes_any_above(s[v], limit);
   }
   if (above) {
 #pragma GCC unroll 8
@@ -102,7 +65,7 @@ static inline __attribute__((always_inline)) float decode_softmax(struct decode_
   cell_vector sum = cell_load(state->sum);
 #pragma GCC unroll 8
   for (int v = 0; v < VECTORS; v++) {
-    cell_vector x = decode_exp2(s[v] - m);
+    cell_vector x = exp2_lanes(s[v] - m);
     cell_store(p + v * CELL_VECTOR, x);
     sum += x;
   }

@@ -27,16 +27,6 @@ struct fwd_state {
   float unused[CELL_VECTOR - 1];
 };
 
-static inline int fwd_any_above(cell_vector x, float limit) {
-#if defined(__AVX512F__)
-  return _mm512_cmp_ps_mask((__m512)x, _mm512_set1_ps(limit), _CMP_GT_OQ) != 0;
-#elif defined(__AVX__)
-  return _mm256_movemask_ps(_mm256_cmp_ps((__m256)x, _mm256_set1_ps(limit), _CMP_GT_OQ)) != 0;
-#else
-  return (x[0] > limit) | (x[1] > limit) | (x[2] > limit) | (x[3] > limit);
-#endif
-}
-
 /* Columns outside [first, end) become -inf, whatever they held, so that a NaN behind the mask goes no further. */
 static inline void fwd_mask(float *s, int64_t low, int64_t high, int64_t first, int64_t end) {
   for (int64_t c = low; c < high; c += CELL_VECTOR) {
@@ -75,7 +65,8 @@ static inline void fwd_softmax_row(struct fwd_state *state, float *s, int64_t lo
   if (first > low || end < high) fwd_mask(s, low, high, first, end);
   cell_vector largest = cell_load(s + low);
   for (int64_t c = low + CELL_VECTOR; c < high; c += CELL_VECTOR) largest = exp2_max(cell_load(s + c), largest);
-  if (fwd_any_above(largest, state->m + score->lag)) fwd_raise(state, largest, score->scale, o, padded);
+  if (lanes_any_above(largest, (cell_vector){0} + (state->m + score->lag)))
+    fwd_raise(state, largest, score->scale, o, padded);
   /* While every score was -inf or NaN there is nothing to subtract; 2^-inf is 0 and NaN stays NaN. The subtraction
    * comes before the scale: a multiply-add of unrounded s * scale and a rounded maximum is wrong by as much as that was
    * rounded, and scores may be 1e30. */

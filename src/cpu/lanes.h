@@ -98,6 +98,17 @@ static inline __attribute__((always_inline)) cell_vector lanes_load(const void *
   }
 }
 
+/* Whether a lane of a is above that of b. */
+static inline __attribute__((always_inline)) int lanes_any_above(cell_vector a, cell_vector b) {
+#if defined(__AVX512F__)
+  return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ) != 0;
+#elif defined(__AVX__)
+  return _mm256_movemask_ps(_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_GT_OQ)) != 0;
+#else
+  return (a[0] > b[0]) | (a[1] > b[1]) | (a[2] > b[2]) | (a[3] > b[3]);
+#endif
+}
+
 /* Sum of all lanes, by halves. */
 static inline __attribute__((always_inline)) float lanes_sum(cell_vector v) {
 #if defined(__AVX512F__)

@@ -22,15 +22,6 @@ static inline float *paged_lse(const struct pah_attn *a, const struct pah_attn_s
   return (float *)a->lse.data + b * at.batch + h * at.head + (first + i) * at.row;
 }
 
-/* Bytes from the start of a cache to token `token` of sequence b, KV head 0. */
-static inline int64_t paged_offset(const struct pah_attn *a, const struct pah_attn_sizes *s,
-                                   const struct pah_tensor *cache, int64_t b, int64_t token) {
-  const struct pah_tensor *table = &a->block_table;
-  int64_t logical = token / s->block_size, slot = token % s->block_size;
-  int64_t block = ((const int32_t *)table->data)[b * table->stride[0] + logical * table->stride[1]];
-  return (block * cache->stride[0] + slot * cache->stride[1]) * pah_dtype_size(cache->dtype);
-}
-
 /* Addresses of `count` tokens of KV head `head` from `token` on, with one division for all of them: one for each took
  * a sixtieth of the time of prefill. */
 static inline void paged_rows(const struct pah_attn *a, const struct pah_attn_sizes *s, const struct pah_tensor *cache,

@@ -1,5 +1,5 @@
 /* cpu/score.h - exp and tanh of one f32, without branches, so that compilers turn a loop of them into vectors; libm's
- * expf would cost thirty times as much. Read next: softmax.h, backward_score.h (rows of scores). */
+ * expf would cost thirty times as much. Rows of scores take exp2.h. */
 #ifndef PAH_CPU_SCORE_H
 #define PAH_CPU_SCORE_H
 
