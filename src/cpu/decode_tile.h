@@ -95,17 +95,9 @@ static void decode_load_q(const struct decode_tile *t) {
  * repeat the last: its scores are computed again, into columns that are masked. */
 static int64_t decode_locate(const struct decode_tile *t, int64_t key, int64_t key_end, const char **k,
                              const char **v) {
-  const struct pah_tensor *kc = &t->a->k_blocks, *vc = &t->a->v_blocks, *table = &t->a->block_table;
-  const int32_t *blocks = (const int32_t *)table->data + t->b * table->stride[0];
-  int64_t k_size = decode_size(kc->dtype), v_size = decode_size(vc->dtype);
   int64_t n = tile_clamp(key_end - key, 0, DECODE_TOKENS);
-  int64_t logical = key / t->s->block_size, slot = key % t->s->block_size;
-  for (int64_t j = 0; j < n; j++) {
-    int64_t block = blocks[logical * table->stride[1]];
-    k[j] = (const char *)kc->data + (block * kc->stride[0] + slot * kc->stride[1]) * k_size;
-    v[j] = (const char *)vc->data + (block * vc->stride[0] + slot * vc->stride[1]) * v_size;
-    if (++slot == t->s->block_size) slot = 0, logical++;
-  }
+  paged_rows(t->a, t->s, &t->a->k_blocks, t->b, 0, key, n, k);
+  paged_rows(t->a, t->s, &t->a->v_blocks, t->b, 0, key, n, v);
   for (int64_t j = n; n && j < DECODE_TOKENS; j++) k[j] = k[n - 1], v[j] = v[n - 1];
   return n;
 }
