@@ -4,6 +4,7 @@
 -- which is the limit and leaves nothing of the call's data in the caches. Exit code 1 if a fraction falls short.
 local C = require("pah.ffi").C
 local timer = require "pah.timer"
+local median = require("pah.stats").median
 
 local opt = pah.options{
   definition = {"FlashInfer-Trace definition (.json)"},
@@ -14,12 +15,6 @@ local opt = pah.options{
 }
 
 if not opt.definition or not opt.workloads then error("--definition and --workloads are needed", 0) end
-
-local function median(list)
-  local sorted = {unpack(list)}
-  table.sort(sorted)
-  return sorted[math.ceil(#sorted / 2)]
-end
 
 local definition = pah.trace.definition(opt.definition)
 local cpu = pah.device("cpu"):info()

@@ -2,7 +2,9 @@
 -- forward and backward are measured in turns, since the machine's pace changes while they run; what is printed are
 -- medians of the ratios of a round, by processor time, beside what they must reach and what they should. The exit code
 -- is 1 if one is below its must. PAH_ISA chooses the instruction set.
-local C = require("pah.ffi").C
+local processor = dofile((arg[0]:match "^(.*/)" or "") .. "processor_time.lua")
+local median = require("pah.stats").median
+local time = processor.time
 
 local opt = pah.options{
   rounds = {"measurements of each", 9},
@@ -19,33 +21,6 @@ local ROWS = {
   {name = "f32 D=64", dtype = "f32", D = 64, must = 0.70, goal = 0.80},
   {name = "bf16 D=64", dtype = "bf16", D = 64, must = 0.58, goal = 0.70},
 }
-
-local function median(list)
-  table.sort(list)
-  local n = #list
-  return n % 2 == 1 and list[(n + 1) / 2] or (list[n / 2] + list[n / 2 + 1]) / 2
-end
-
--- Processor and wall seconds of one call.
-local function time(call)
-  local cpu, wall = C.pah_cpu_clock(), pah.clock()
-  call()
-  return C.pah_cpu_clock() - cpu, pah.clock() - wall
-end
-
--- The most flops per processor second: multiply-adds, or vdpbf16ps where it is faster and the dtype allows it; for bf16
--- those that PAH_BF16 asks for.
-local function peak_of(dtype)
-  local best, wanted, ways = 0, os.getenv "PAH_BF16", {}
-  if dtype ~= "bf16" or wanted ~= "dots" then ways[#ways + 1] = C.pah_measure_fma_flops end
-  if dtype == "bf16" and wanted ~= "fma" then ways[#ways + 1] = C.pah_measure_dots_flops end
-  for _, measure in ipairs(ways) do
-    local value
-    local cpu, wall = time(function() value = measure(0.1) end)
-    best = math.max(best, value * wall / cpu)
-  end
-  return best
-end
 
 local function problem(row, n)
   local blocks = math.ceil(n / 16)
@@ -83,7 +58,7 @@ local function measure(row)
   local flops = 4 * (opt.tokens * (opt.tokens + 1) / 2) * H * row.D
   local fractions, ratios, rates, peaks = {}, {}, {}, {}
   for i = 1, opt.rounds do
-    local peak = peak_of(row.dtype)
+    local peak = processor.peak(row.dtype, 0.1)
     local forward = time(function() pah.fwd(p) end)
     local backward = time(function() pah.bwd(gradient) end)
     rates[i], peaks[i] = 2.5 * flops / backward / 1e9, peak / 1e9

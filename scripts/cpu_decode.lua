@@ -5,6 +5,7 @@
 local C = require("pah.ffi").C
 local ffi = require "ffi"
 local timer = require "pah.timer"
+local median = require("pah.stats").median
 
 local opt = pah.options{
   rows = {"only rows whose names this Lua pattern finds", ""},
@@ -86,11 +87,6 @@ local function problem(s)
 end
 
 -- ---- Measuring and printing ---------------------------------------------------------------------------------------
-
-local function median(list)
-  table.sort(list)
-  return list[math.ceil(#list / 2)]
-end
 
 local function wall(call)
   local start = C.pah_clock()

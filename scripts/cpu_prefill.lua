@@ -2,7 +2,9 @@
 -- and kernel are measured in turns by processor time, since the machine's pace changes while they run, and the medians
 -- of the ratios stand beside what they must reach and what is the goal. PAH_ISA chooses the object, PAH_BF16 the
 -- products of bf16 (doc/cpu.md). The exit code is 1 if a row that was measured misses what it must.
-local C = require("pah.ffi").C
+local processor = dofile((arg[0]:match "^(.*/)" or "") .. "processor_time.lua")
+local median = require("pah.stats").median
+local time = processor.time
 
 local opt = pah.options{
   rows = {"Lua pattern of the rows to measure", "."},
@@ -10,29 +12,7 @@ local opt = pah.options{
   threads = {"threads of all rows but the one that compares two with one", 1},
 }
 
-local function median(list)
-  table.sort(list)
-  return list[math.ceil(#list / 2)]
-end
-
--- Processor and wall seconds of one call.
-local function time(call)
-  local cpu, wall = C.pah_cpu_clock(), pah.clock()
-  call()
-  return C.pah_cpu_clock() - cpu, pah.clock() - wall
-end
-
--- The faster way for a dtype, in flops per processor second. With PAH_BF16 the one that it names.
-local function peak(dtype)
-  local function measure(f)
-    local rate
-    local cpu, wall = time(function() rate = f(0.05) end)
-    return rate * wall / cpu
-  end
-  local way = dtype ~= "f32" and dtype ~= "f16" and (os.getenv "PAH_BF16" or "") or "fma"
-  local fma = way ~= "dots" and measure(C.pah_measure_fma_flops) or 0
-  return way == "fma" and fma or math.max(fma, measure(C.pah_measure_dots_flops))
-end
+local function peak(dtype) return processor.peak(dtype, 0.05) end
 
 -- Sequences of {len_q, len_k} pairs, equal or ragged, over a shuffled table of blocks of 16.
 local function problem(o)

@@ -2,6 +2,7 @@
 -- the same inputs for every naive kernel, refusals, memory accounting, how far the naive kernels are from the limits.
 -- Writes a JSON line for each result to OUTPUT and a short table to stdout; exit code 1 if something is wrong.
 local json = require "pah.json"
+local median = require("pah.stats").median
 
 local opt = pah.options{
   output = {"file of the results, a JSON line each; written to at its end", "gpu-check.jsonl"},
@@ -167,11 +168,6 @@ local function accounts()
 end
 
 -- ---- Measuring -------------------------------------------------------------------------------------------------
-
-local function median(list)
-  table.sort(list)
-  return list[math.ceil(#list / 2)]
-end
 
 -- Median seconds of a call, by the GPU's clock: groups of calls back to back between two events.
 local function time(call, seconds)

@@ -3,6 +3,9 @@
 -- what they must reach, and the exit code is 1 if one does not.
 local C = require("pah.ffi").C
 local timer = require "pah.timer"
+local processor = dofile((arg[0]:match "^(.*/)" or "") .. "processor_time.lua")
+local median = require("pah.stats").median
+local time = processor.time
 
 local opt = pah.options{
   rounds = {"measurements of each", 5},
@@ -11,18 +14,6 @@ local opt = pah.options{
 }
 
 local H, Hkv, D = 32, 8, 128
-
-local function median(list)
-  table.sort(list)
-  return list[math.ceil(#list / 2)]
-end
-
--- Processor and wall seconds of one call.
-local function time(call)
-  local cpu, wall = C.pah_cpu_clock(), pah.clock()
-  call()
-  return C.pah_cpu_clock() - cpu, pah.clock() - wall
-end
 
 local function prefill_problem(n)
   local blocks = math.ceil(n / 16)
@@ -48,9 +39,7 @@ local function prefill_and_backward()
   gradient.dq, gradient.dk_blocks, gradient.dv_blocks = pah.bwd(gradient)
   local fraction, rate, ratio, peaks, backwards = {}, {}, {}, {}, {}
   for i = 1, opt.rounds do
-    local peak
-    local peak_cpu, peak_wall = time(function() peak = C.pah_measure_fma_flops(0.3) end)
-    peak = peak * peak_wall / peak_cpu -- per processor second, as the kernels are
+    local peak = processor.peak("f32", 0.3)
     local cpu = time(function() pah.fwd(p) end)
     local backward = time(function() pah.bwd(gradient) end)
     peaks[i], fraction[i], rate[i] = peak / 1e9, flops / cpu / peak, flops / cpu / 1e9

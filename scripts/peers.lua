@@ -7,6 +7,7 @@ package.path = folder .. "/?.lua;" .. package.path
 local ffi = require "ffi"
 local C = require("pah.ffi").C
 local timer = require "pah.timer"
+local median = require("pah.stats").median
 
 local opt = pah.options{
   ggml = {"folder of libggml-base.so and libggml-cpu.so", ""},
@@ -19,12 +20,6 @@ local opt = pah.options{
 local H, Hkv, D, BLOCK = 32, 8, 128, 16
 local peers = {}
 local failed = false
-
-local function median(list)
-  local sorted = {unpack(list)}
-  table.sort(sorted)
-  return sorted[math.ceil(#sorted / 2)]
-end
 
 ffi.cdef "int poll(void *fds, unsigned long count, int milliseconds);"
 

@@ -1,0 +1,29 @@
+-- processor_time.lua - what the scripts that set cpu kernels against their limit share: the processor time of a call,
+-- and the peak of multiply-adds by it. Two threads then count as two, and a program beside costs nothing.
+local C = require("pah.ffi").C
+
+local M = {}
+
+--- Processor and wall seconds of one call.
+function M.time(call)
+  local cpu, wall = C.pah_cpu_clock(), pah.clock()
+  call()
+  return C.pah_cpu_clock() - cpu, pah.clock() - wall
+end
+
+--- The most flops per processor second on operands of a dtype, measured for `seconds`: f32 multiply-adds, or for bf16
+--- and fp8 vdpbf16ps where it is faster; with PAH_BF16 the way that it names.
+function M.peak(dtype, seconds)
+  local best, wanted, ways = 0, os.getenv "PAH_BF16", {}
+  local pairs_ = dtype ~= "f32" and dtype ~= "f16"
+  if not pairs_ or wanted ~= "dots" then ways[#ways + 1] = C.pah_measure_fma_flops end
+  if pairs_ and wanted ~= "fma" then ways[#ways + 1] = C.pah_measure_dots_flops end
+  for _, measure in ipairs(ways) do
+    local rate
+    local cpu, wall = M.time(function() rate = measure(seconds) end)
+    best = math.max(best, rate * wall / cpu)
+  end
+  return best
+end
+
+return M
