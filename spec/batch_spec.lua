@@ -1,6 +1,6 @@
 -- batch_spec.lua - pah.batch: vLLM's batch grammar to requests and tensors, back to text, and errors that point at what
 -- is wrong.
-local batch_spec = require "pah.batch_spec"
+local batch_spec = require "pah.batch"
 
 local function flat(text)
   local words = {}

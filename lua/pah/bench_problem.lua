@@ -1,8 +1,8 @@
 -- bench_problem.lua - the arguments of an attention call for a batch: random tensors and a shuffled pool, as
 -- `pah bench` measures them. Promises: the same batch and sizes give the same bits; what does not fit is refused before
--- it is allocated. Read next: batch_spec.lua, command_bench.lua.
+-- it is allocated. Read next: batch.lua, command_bench.lua.
 local attention = require "pah.attention"
-local batch_spec = require "pah.batch_spec"
+local batches = require "pah.batch"
 local errors = require "pah.errors"
 
 local M = {}
@@ -46,7 +46,7 @@ end
 --- head_dim, block_size, device. An fp8 dtype is that of the cache in decode (q is bf16), of q and cache in fwd_fp8.
 --- All but decode are causal; q is ragged where its lengths differ.
 function M.arguments(op, batch, o)
-  if type(batch) == "string" then batch = batch_spec.batch(batch, {device = o.device}) end
+  if type(batch) == "string" then batch = batches.batch(batch, {device = o.device}) end
   if op == "decode" and batch.max_q > 1 then
     errors.raisef("bench: op is decode, but batch %s has a sequence with %d new tokens, must be 1", batch.text,
       batch.max_q)

@@ -1,7 +1,7 @@
 -- command_bench.lua - the command `pah bench`: with no script, a standard table of calls measured on this device, each
 -- beside its limit; or batches in vLLM's grammar. The measuring is pah.bench_attention at the points of a pah.sweep.
 -- Read next: bench_table.lua, bench_problem.lua, cli.lua.
-local batch_spec = require "pah.batch_spec"
+local batches = require "pah.batch"
 local bench_problem = require "pah.bench_problem"
 local bench_table = require "pah.bench_table"
 local columns = require "pah.columns"
@@ -39,7 +39,7 @@ local function or_default(list, default) return #list > 0 and list or {default} 
 local function points_of_batches(opt)
   local points = {}
   for _, text in ipairs(opt.batch) do
-    local batch = batch_spec.batch(text, {device = "cpu"})
+    local batch = batches.batch(text, {device = "cpu"})
     for _, op in ipairs(or_default(opt.op, bench_problem.op_of(batch))) do
       for _, dtype in ipairs(or_default(opt.dtype, op == "fwd_fp8" and "fp8_e4m3" or "bf16")) do
         for _, block_size in ipairs(or_default(opt.block_size, 16)) do

@@ -10,7 +10,7 @@ M.version = require("pah.host").version
 for _, name in ipairs {
   "ffi", "device", "tensor", "random", "compare", "npy", "safetensors", "json", "attention", "reference",
   "block_table", "cache", "trace", "module", "tensor_map", "options", "work", "bench", "attention_bench",
-  "sqlite", "results", "axes", "sweep", "experiment", "plot", "report_html", "comparison", "batch_spec",
+  "sqlite", "results", "axes", "sweep", "experiment", "plot", "report_html", "comparison", "batch",
 } do
   if package.searchpath("pah." .. name, package.path) then
     for key, value in pairs(require("pah." .. name).exports or {}) do

@@ -1,4 +1,4 @@
--- batch_spec.lua - pah.batch: a batch of requests from a few letters, in vLLM's grammar: "2q2k_32q1s1k" is two prompts
+-- batch.lua - pah.batch: a batch of requests from a few letters, in vLLM's grammar: "2q2k_32q1s1k" is two prompts
 -- of 2048 tokens and 32 sequences of 1024 that get one token more. Promises: what is wrong is named with its place, and
 -- the text of a batch makes the same batch again. Read next: block_table.lua, bench_problem.lua.
 local devices = require "pah.device"
