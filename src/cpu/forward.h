@@ -8,7 +8,6 @@
 
 #include <float.h>
 #include <omp.h>
-#include <unistd.h>
 
 #include "../error.h"
 #include "scratch.h"
@@ -21,8 +20,7 @@
 struct fwd {
   const struct pah_attn *a;
   struct pah_attn_sizes s;
-  int pairs;    /* products of bf16 pairs instead of f32 */
-  int64_t rows; /* of a tile */
+  int pairs; /* products of bf16 pairs instead of f32 */
   struct fwd_streams streams;
   int64_t scratch_floats;
   float *scratch; /* [threads][scratch_floats] */
@@ -126,9 +124,9 @@ static void fwd_row_bytes(const struct fwd *w, const struct fwd_stream *stream, 
 static void fwd_task(const struct fwd *w, const struct fwd_stream *stream, int64_t i, float *scratch) {
   const struct pah_attn *a = w->a;
   const struct fwd_streams *all = &w->streams;
-  int64_t b = stream->b, head = stream->head, row_end = stream->rows - i * w->rows;
+  int64_t b = stream->b, head = stream->head, row_end = stream->rows - i * stream->tile_rows;
   if (row_end <= 0) return;
-  int64_t row = row_end > w->rows ? row_end - w->rows : 0, rows = row_end - row, key, key_end;
+  int64_t row = tile_clamp(row_end - stream->tile_rows, 0, row_end), rows = row_end - row, key, key_end;
   struct fwd_tile t = {.pairs = w->pairs, .words = w->pairs ? w->s.D / 2 : w->s.D};
   fwd_layout(&t, w->s.D, (char *)scratch);
   fwd_row_bytes(w, stream, &t);
@@ -168,15 +166,9 @@ static int fwd_fits_bf16(const struct pah_attn *a) {
   return 1;
 }
 
-/* Rows of a tile: more of them share a packed tile of keys, as long as Q, O and S fit the second-level cache beside it.
- * With 2 MiB, 480 instead of 240 took prefill from 0.78 to 0.81 of the peak; a small problem is cut finer, to keep all
- * threads at work to the end. Read once: in a virtual machine the question leaves it, which takes a while. */
+/* Rows of a tile at most: a small problem is cut finer, to keep all threads at work to the end. */
 static int64_t fwd_tile_rows(const struct fwd *w, int64_t longest, int threads) {
-  static long cache;
-#ifdef _SC_LEVEL2_CACHE_SIZE
-  if (!cache) cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
-#endif
-  int64_t rows = cache >= 2 << 20 ? FWD_ROWS : FWD_ROWS / 2, all = longest * w->s.group;
+  int64_t rows = FWD_ROWS, all = longest * w->s.group;
   while (rows > FWD_MIN_ROWS && w->s.B * w->s.Hkv * ((all + rows - 1) / rows) < 4 * threads) rows /= 2;
   return rows;
 }
@@ -209,13 +201,12 @@ static int forward_run(const struct pah_attn *a, int threads) {
     pah_q_range(a, &w.s, b, &first, &count);
     longest = count > longest ? count : longest;
   }
-  w.rows = fwd_tile_rows(&w, longest, threads);
   struct fwd_tile t;
   int64_t scratch = (fwd_layout(&t, w.s.D, NULL) + 31) / 16 * 16, keys = w.pairs ? FWD_KEYS : FWD_KEYS / 2;
   int64_t budget = tile_clamp((int64_t)threads * FWD_WAVE_THREAD, FWD_WAVE, INT64_MAX);
   w.streams = (struct fwd_streams){.a = a, .s = &w.s, .pairs = w.pairs, .keys = keys};
   w.streams.k_words = FWD_KEYS / 2 * w.s.D, w.streams.v_words = FWD_DEPTH * t.padded;
-  int there = fwd_streams_init(&w.streams, w.rows, budget);
+  int there = fwd_streams_init(&w.streams, fwd_tile_rows(&w, longest, threads), budget);
   int64_t tasks = w.streams.count * w.streams.tiles;
   if (tasks < threads) threads = (int)tasks;
   w.scratch_floats = scratch;

@@ -14,11 +14,12 @@ enum { FWD_WAVE = 24 << 20, FWD_WAVE_THREAD = 8 << 20 };
 
 struct fwd_stream {
   int64_t b, head;
-  int64_t rows, tiles; /* of queries, flat; tiles of them */
-  int64_t key, end;    /* what any of them sees */
-  int64_t key_tiles;   /* of panels; 0: every tile of rows packs what it sees */
-  uint32_t *panels;    /* [key_tiles] of K's and V's, in the arena of its wave */
-  uint8_t *odd;        /* [key_tiles]: V holds a NaN or an infinity */
+  int64_t rows; /* of queries, flat */
+  int64_t tiles, tile_rows;
+  int64_t key, end;  /* what any of them sees */
+  int64_t key_tiles; /* of panels; 0: every tile of rows packs what it sees */
+  uint32_t *panels;  /* [key_tiles] of K's and V's, in the arena of its wave */
+  uint8_t *odd;      /* [key_tiles]: V holds a NaN or an infinity */
 };
 
 /* What all streams have in common. */
@@ -43,7 +44,9 @@ static void fwd_stream_init(const struct fwd_streams *all, struct fwd_stream *at
   struct tile_mask mask = tile_mask(all->a, len_q, pah_len_k(all->a, all->s, at->b), all->s->group);
   at->rows = len_q * all->s->group;
   at->tiles = (at->rows + tile_rows - 1) / tile_rows;
-  if (at->rows) tile_keys_of(&mask, 0, at->rows, &at->key, &at->end);
+  if (!at->tiles) return;
+  at->tile_rows = ((at->rows + at->tiles - 1) / at->tiles + CELL_ROWS - 1) / CELL_ROWS * CELL_ROWS; /* all alike */
+  tile_keys_of(&mask, 0, at->rows, &at->key, &at->end);
   int64_t key_tiles = at->end > at->key ? (at->end - at->key + all->keys - 1) / all->keys : 0;
   if (at->tiles > 1 && key_tiles * (all->k_words + all->v_words) * 4 <= budget) at->key_tiles = key_tiles;
 }

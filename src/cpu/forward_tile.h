@@ -11,11 +11,11 @@
 
 /* At most; forward.h chooses. Rows of Q, O and S lie a constant 17 lines apart, for every D up to 256: an odd number of
  * lines spreads columns over all sets of the caches, and only what is used takes room in them. At D = 128 240 rows take
- * 120 KiB of each of Q, O and S and 128 of panels, half a MiB. With 128 keys a panel of V takes 16 KiB of L1, as with
- * 256 in pairs of bf16; 256 keys in f32 were 2 % slower. FWD_ROWS and halves of it down to FWD_MIN_ROWS are multiples
- * of every CELL_ROWS, FWD_DEPTH of every CELL_COLS. FWD_DEPTH: words of a column of V's panels, as many as keys or
- * half. */
-enum { FWD_ROWS = 480, FWD_MIN_ROWS = 60, FWD_KEYS = 256, FWD_DEPTH = FWD_KEYS / 2, FWD_LD = 256 + 16 };
+ * 120 KiB of each of Q, O and S and 128 of panels, half a MiB; 360 and 480 were no faster. With 128 keys a panel of V
+ * takes 16 KiB of L1, as with 256 in pairs of bf16; 256 keys in f32 were 2 % slower. FWD_ROWS and halves of it down to
+ * FWD_MIN_ROWS are multiples of every CELL_ROWS, FWD_DEPTH of every CELL_COLS. FWD_DEPTH: words of a column of V's
+ * panels, as many as keys or half. */
+enum { FWD_ROWS = 240, FWD_MIN_ROWS = 60, FWD_KEYS = 256, FWD_DEPTH = FWD_KEYS / 2, FWD_LD = 256 + 16 };
 
 /* A thread's scratch. A word is an f32 or, if `pairs`, two bf16. Arrays of rows have CELL_ROWS more than are used. */
 struct fwd_tile {
