@@ -2,6 +2,7 @@
 -- Promises: takes whatever holds results (a file, runs, a run, rows, results of pah.bench); counted results have no
 -- time. Read next: plot_choice.lua.
 local errors = require "pah.errors"
+local stats = require "pah.stats"
 
 local M = {}
 
@@ -125,11 +126,6 @@ end
 
 -- ---- Points -------------------------------------------------------------------------------------------------------
 
-local function median(list)
-  table.sort(list)
-  return (list[math.floor((#list + 1) / 2)] + list[math.ceil((#list + 1) / 2)]) / 2
-end
-
 -- Order of the values of an axis: that of the header, then numbers by size, then words by first appearance.
 local function add_value(axis, value)
   if value == nil or axis.at[value] then return end
@@ -224,7 +220,7 @@ function M.points(runs, metric, where)
       end
     end
   end
-  for _, point in ipairs(points) do point.v, point.all = median(point.all), nil end
+  for _, point in ipairs(points) do point.v, point.all = stats.median(point.all), nil end
   return points, failed
 end
 
