@@ -90,6 +90,16 @@ describe("the arguments of a batch", function()
       "f32")
     refused("op is bwd, which has no dtype fp8_e4m3", arguments, "bwd", "q3", "fp8_e4m3")
     refused("GiB", arguments, "decode", "1024q1s1024k", "f32")
+    local function check(op, o)
+      bench_problem.check(op, "q1s9", {dtype = o.dtype or "bf16", block_size = o.block_size or 16, heads = o.heads or 4,
+        kv_heads = 2, head_dim = o.head_dim or 64})
+    end
+    refused("block_size is 0, must be at least 1", check, "fwd", {block_size = 0})
+    for _, op in ipairs {"decode", "fwd", "fwd_fp8", "bwd"} do
+      check(op, {dtype = op == "fwd_fp8" and "fp8_e4m3"})
+      refused("head_dim is 7, must be", check, op, {head_dim = 7})
+      refused("has 3 heads, must have a multiple of the 2", check, op, {heads = 3})
+    end
   end)
 end)
 
@@ -110,8 +120,16 @@ describe("pah bench", function()
     wrong("--heads many", '--heads: "many" is not a whole number')
     wrong("extra", '"extra" is one word too many')
     wrong("--device tpu", "tpu")
+    wrong("--device 'a\27[31mb\nc'", '"a [31mb c"')
     wrong("--device cpu --batch q1 --heads 3 --kv-heads 2", "--heads is 3, must be a multiple of --kv-heads, 2")
     wrong("--device cpu --batch q1 --head-dim 0", "--head-dim is 0, must be at least 1")
+    wrong("--device cpu --head-dim 7", "--head-dim is 7, must be a multiple of 8 from 8 to 256 (op=")
+    wrong("--device cpu --block-size 0", "--block-size is 0, must be at least 1")
+    wrong("--device cpu --batch q4 --block-size 16,-3", "--block-size is -3, must be at least 1")
+    wrong("--device cpu --batch q1s9,q4 --op decode", "--op is decode, but batch q4 has a sequence with 4 new tokens, "
+      .. "must be 1 (op=decode batch=q4 ")
+    wrong("--device cpu --batch q4 --dtype fp8_e4m3", "--op is fwd, which has no dtype fp8_e4m3; decode and fwd_fp8 "
+      .. "have (op=fwd batch=q4 dtype=fp8_e4m3 ")
   end)
 
   it("counts batches on sim, prints a table and stores the rows", function()
@@ -134,14 +152,14 @@ describe("pah bench", function()
 
   it("gives JSON, and a row with its error beside the others", function()
     if not sim_usable then return pending "sim is not usable" end
-    local out, err, code = bench("--device sim --json --quiet --op decode --batch 2q1s20,q4" .. small)
+    local out, err, code = bench("--device sim --json --quiet --op decode --batch 2q1s20,8192q1s1024k" .. small)
     assert.equal(1, code)
     assert.equal("", err)
     local rows = json.decode(out).rows
     assert.equal(2, #rows)
     assert.equal("ok", rows[1].status)
     assert.equal("error", rows[2].status)
-    assert.is_truthy(rows[2].error:find("batch q4 has a sequence with 4 new tokens", 1, true))
+    assert.is_truthy(rows[2].error:find("batch 8192q1s1024k needs 2048.0 GiB", 1, true), rows[2].error)
   end)
 
   it("measures on the cpu beside limits of the same run #slow", function()
