@@ -196,7 +196,8 @@ local function matches(axes, where)
 end
 
 --- Points of the runs that have the metric: {axes=, v=, low=, high=, rows={row, ...}, run=}. Rounds of one point are
---- one: the median of theirs, from the lowest low to the highest high. Also returns how many rows failed.
+--- one: the median of theirs, from the lowest low to the highest high. They stand in the order of the runs and of the
+--- grid, not in that of measuring. Also returns how many rows failed.
 function M.points(runs, metric, where)
   local points, known_keys, failed = {}, {}, 0
   local names = #runs > 1 and M.run_names(runs) or {}
@@ -210,7 +211,7 @@ function M.points(runs, metric, where)
           local key = i .. " " .. key_of(axes)
           local point = known_keys[key]
           if not point then
-            point = {axes = axes, all = {}, low = low, high = high, rows = {}, run = run}
+            point = {axes = axes, all = {}, low = low, high = high, rows = {}, run = run, place = {i, row.index}}
             known_keys[key] = point
             points[#points + 1] = point
           end
@@ -220,6 +221,10 @@ function M.points(runs, metric, where)
       end
     end
   end
+  table.sort(points, function(a, b)
+    if a.place[1] ~= b.place[1] then return a.place[1] < b.place[1] end
+    return a.place[2] < b.place[2]
+  end)
   for _, point in ipairs(points) do point.v, point.all = stats.median(point.all), nil end
   return points, failed
 end
