@@ -2,6 +2,7 @@
 -- that they say, rows are printed, stored and given as JSON, and what is wrong is said with its place.
 local bench_problem = require "pah.bench_problem"
 local bench_table = require "pah.bench_table"
+local child = require "spec.support.child"
 local host = require "pah.host"
 local json = require "pah.json"
 
@@ -10,17 +11,16 @@ local base = os.tmpname()
 local sim_usable = false
 for _, d in ipairs(pah.devices()) do sim_usable = sim_usable or d.name == "sim" and d.usable end
 
--- Runs "pah bench WORDS"; returns stdout, stderr and the exit code.
-local function bench(words)
-  local status = os.execute(("env -u PAH_DEVICE '%s' bench %s >%s.out 2>%s.err"):format(host.exe, words, base, base))
+-- Runs "pah WORDS" with the last of them quoted; returns stdout, stderr and the exit code.
+local function run(words, last)
+  local status = os.execute(("env -u PAH_DEVICE '%s' %s %s >%s.out 2>%s.err"):format(host.exe, words,
+    last and child.quoted(last) or "", base, base))
   local texts = {}
-  for i, name in ipairs {".out", ".err"} do
-    local file = assert(io.open(base .. name))
-    texts[i] = file:read "*a"
-    file:close()
-  end
+  for i, name in ipairs {".out", ".err"} do texts[i] = child.contents(base .. name) end
   return texts[1], texts[2], math.floor(status / 256)
 end
+
+local function bench(words) return run("bench " .. words) end
 
 teardown(function()
   for _, ending in ipairs {"", ".out", ".err", ".jsonl", ".db"} do os.remove(base .. ending) end
@@ -160,6 +160,27 @@ describe("pah bench", function()
     assert.equal("ok", rows[1].status)
     assert.equal("error", rows[2].status)
     assert.is_truthy(rows[2].error:find("batch 8192q1s1024k needs 2048.0 GiB", 1, true), rows[2].error)
+  end)
+
+  it("looks at the limits again after rows that took long, and says what moved", function()
+    local script = ([[
+      local limits, calls = require "pah.limits", 0
+      limits.long, limits.floor = %s, function() end
+      limits.collect = function()
+        calls = calls + 1
+        return {threads = 1, read_bytes_per_second = calls * 1e9, shuffled_read_bytes_per_second = 1e9, caches = {},
+          fma_flops_per_second = {f32 = 1e9}}
+      end
+      os.exit(require("pah.command_bench").run{device = "cpu", batch = {"q1s9"}, op = {}, dtype = {}, block_size = {},
+        heads = 2, kv_heads = 1, head_dim = 64, quick = true, filter = "", json = %s})]])
+    local moved = "limits moved by more than 10 % while the rows were measured: reads of memory from 1.00 GB/s to "
+      .. "2.00 GB/s"
+    local out, err, code = run("-e", script:format("0", "false"))
+    assert.equal(0, code, err)
+    assert.is_truthy(out:find("\nnote: " .. moved .. "\n", 1, true), out)
+    assert.is_nil((run("-e", script:format("1e9", "false"))):find("limits moved", 1, true))
+    local t = json.decode((run("-e", script:format("0", "true"))))
+    assert.same({1e9, 2e9}, {t.limits.read_bytes_per_second, t.limits_after.read_bytes_per_second})
   end)
 
   it("measures on the cpu beside limits of the same run #slow", function()
