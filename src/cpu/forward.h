@@ -215,7 +215,7 @@ static int forward_run(const struct pah_attn *a, int threads) {
 #pragma omp parallel num_threads(threads)
     fwd_work(&w, budget, omp_get_thread_num());
   }
-  free(w.scratch);
+  scratch_free(w.scratch);
   fwd_streams_free(&w.streams);
   if (!there || (tasks && !w.scratch))
     return pah_fail(PAH_ENOMEM, "fwd: no memory for the scratch of %d threads", threads);

@@ -93,7 +93,7 @@ static int fwd_streams_init(struct fwd_streams *all, int64_t tile_rows, int64_t 
 
 static void fwd_streams_free(struct fwd_streams *all) {
   free(all->stream);
-  free(all->arena);
+  scratch_free(all->arena);
   free(all->odd);
 }
 
