@@ -1,8 +1,7 @@
 /* cpu/forward_panels.h - the streams of a forward pass, one for each sequence and KV head, and their K and V packed
- * into panels once for all tiles of rows, where there are several. Packing them anew for each tile of 480 rows took 3.5
- * % of the time of prefill. Streams are taken in waves whose panels together stay small: malloc keeps what is below 32
- * MiB from call to call, and new pages are dear on a virtual machine. Read next: pack.h (how panels are laid out),
- * forward.h (who takes the waves). */
+ * into panels once for all tiles of rows, where there are several: packing them for each tile of 480 rows took 5 % of
+ * the time of prefill. Streams are taken in waves whose panels together stay small, so that scratch.h can keep their
+ * memory from call to call. Read next: pack.h (how panels are laid out), forward.h (who takes the waves). */
 #ifndef PAH_CPU_FORWARD_PANELS_H
 #define PAH_CPU_FORWARD_PANELS_H
 
