@@ -87,6 +87,55 @@ describe("pah compare --interleave", function()
     end
   end)
 
+  -- Two points, and a file with the beginning and end of every call, by a clock that is the same in all processes.
+  local logging = [[
+local C = require("pah.ffi").C
+local log = {}
+local function call()
+  local from = C.pah_clock()
+  while C.pah_clock() < from + 5e-4 do end
+  log[#log + 1] = ("%.9f %.9f"):format(from, C.pah_clock())
+end
+for point = 1, 2 do pah.bench(call, {name = "point " .. point, device = "cpu", warmup = 0.05}) end
+local file = io.open(arg[1] .. arg[2], "a")
+file:write(table.concat(log, "\n"), "\n")
+file:close()
+]]
+
+  -- What such scripts, A and B, have logged in so many pairs: a list of {side, from, to} in the order of time.
+  local function logged(pairs_, seed)
+    local path = folder .. "/calls."
+    write("logging.lua", logging)
+    local function side(name)
+      os.remove(path .. name)
+      return interleave.parse(("%s/logging.lua %s %s"):format(folder, path, name))
+    end
+    local points = interleave.measure(side "A", side "B", {pairs = pairs_, time = 0.02 * pairs_, seed = seed})
+    assert.equal(2, #points)
+    local calls = {}
+    for _, name in ipairs {"A", "B"} do
+      for line in io.lines(path .. name) do
+        local from, to = line:match "^(%S+) (%S+)$"
+        calls[#calls + 1] = {name, tonumber(from), tonumber(to)}
+      end
+    end
+    table.sort(calls, function(a, b) return a[2] < b[2] end)
+    return calls
+  end
+
+  it("never runs both at once, neither in turns nor between the points", function()
+    local calls, changes = logged(2, 1), 0
+    for i = 2, #calls do
+      local before, this = calls[i - 1], calls[i]
+      if before[1] ~= this[1] then
+        changes = changes + 1
+        assert.is_true(before[3] <= this[2], ("%s until %.6f, %s from %.6f"):format(before[1], before[3], this[1],
+          this[2]))
+      end
+    end
+    assert.is_true(changes >= 2 * 2 * 3, tostring(changes)) -- warm-up and turns of two points in two pairs
+  end)
+
   it("begins equally often with either", function()
     local side = interleave.parse(folder .. "/table.lua")
     assert.equal(folder .. "/table.lua", side.path)

@@ -89,7 +89,6 @@ local function take_turns(children, sides, events, o, first)
       answers[which][turn] = ask(children[which], sides[which], {seconds = share / count, calls = calls})
     end
   end
-  for which = 1, 2 do children[which]:send(json.encode{finish = true}) end
   return answers, calls
 end
 
@@ -115,7 +114,9 @@ local function run_pair(sides, o, points, first)
     local answers, calls = take_turns(children, sides, events, o, first)
     points[n].calls = calls
     table.insert(points[n].pairs, answers)
-    for which = 1, 2 do events[which] = next_event(children[which], sides[which]) end
+    -- One after the other, as they were started: what a script does until its next turn (another warm-up, work of its
+    -- own) must not meet the other's, whose threads would want the same processors.
+    for _, which in ipairs(order) do events[which] = ask(children[which], sides[which], {finish = true}) end
   end
   for which = 1, 2 do
     if events[which].event == "bench" then

@@ -51,7 +51,7 @@ end
 -- In the place of bench.take: tells what is to be measured, then answers one slice after the other.
 local function take(fn, o, time, calls, flush)
   local samples, wall, cpu = {}, {}, {}
-  o.limits = false -- measured in each process they would take longer than the turns
+  o.limits, o.back_to_back = false, false -- measured in each process they would take longer than the turns
   tell{event = "bench", name = o.name, calls = calls, device = o.device.name, cold = o.cold and true or false,
     bytes = o.bytes or nil, flops = o.flops or nil, threads = C.pah_get_threads()}
   while true do
