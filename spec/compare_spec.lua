@@ -239,6 +239,26 @@ describe("pah.compare", function()
     assert.equal("undecided", pah.compare(a[1], b[1], {threshold = 0.3}).all.verdict)
   end)
 
+  it("says why what looks sure is not, where other programs held up the calls", function()
+    local function rounds(name, median, factors)
+      local list = {}
+      for i, factor in ipairs(factors) do list[i] = result(median * factor, i, {name = name}) end
+      return list
+    end
+    local wild, calm = {1, 1.5, 0.8, 1.3, 0.9}, {1, 1.001, 1.002, 0.999, 0.998}
+    local c = pah.compare(rounds("x", 1e-3, wild), rounds("x", 1.9e-3, wild))
+    assert.is_true(c.all.low > 1 and c.all.rough)
+    assert.equal("undecided", c.all.verdict)
+    local line = "rough (1): x: half the interval is above 10 %, as when other programs hold up the calls"
+    has(tostring(c), line)
+    has(c:markdown(), line)
+    local a, b = rounds("x", 1e-3, wild), rounds("x", 1.9e-3, wild)
+    for i, r in ipairs(rounds("y", 1e-3, calm)) do a[5 + i], b[5 + i] = r, r end
+    c = pah.compare(a, b)
+    has(tostring(c), "rough (2): all; x: ")
+    assert.is_nil(tostring(pah.compare(rounds("y", 1e-3, calm), rounds("y", 2e-3, calm))):find "rough")
+  end)
+
   it("names what is wrong with its arguments", function()
     for message, call in pairs {
       ["a is a number, must be"] = function() pah.compare(1, 2) end,

@@ -73,6 +73,12 @@ describe("pah compare --interleave", function()
     assert.is_true(c.all.low < 0.5 and 0.5 < c.all.high or math.abs(c.all.ratio - 0.5) < 0.02)
   end)
 
+  it("tells beforehand what it will find, which is nothing below the threshold", function()
+    local _, err = compare "--interleave returns.lua returns.lua --pairs 4 --time 0.2 --threshold 9%"
+    local percent = tonumber(err:match "4 pairs will find a slow%-down of about ([%d.]+) %%")
+    assert.is_true(percent and percent >= 9, err)
+  end)
+
   it("reports scripts that fail, or do not measure the same", function()
     for words, message in pairs {
       ["fails.lua a.lua"] = "fails.lua failed: ",

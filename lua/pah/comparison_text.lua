@@ -1,6 +1,8 @@
 -- comparison_text.lua - a comparison as a table for people and as Markdown for pull requests.
 -- Promises: the verdict stands last and in words, with the smallest difference that could have been found.
 -- Read next: comparison.lua, command_compare.lua.
+local versus = require "pah.versus"
+
 local M = {}
 
 local units = {{1, "s"}, {1e-3, "ms"}, {1e-6, "us"}, {1e-9, "ns"}}
@@ -64,12 +66,24 @@ end
 
 -- ---- What else is to be said ----------------------------------------------------------------------------------------
 
-local function add_keys(lines, what, keys)
+local function add_keys(lines, what, keys, why)
   if #keys == 0 then return end
   local shown = {}
   for i = 1, math.min(#keys, 8) do shown[i] = keys[i] ~= "" and keys[i] or "(the point)" end
-  lines[#lines + 1] = ("%s (%d): %s%s"):format(what, #keys, table.concat(shown, "; "),
-    #keys > 8 and ("; %d more"):format(#keys - 8) or "")
+  lines[#lines + 1] = ("%s (%d): %s%s%s"):format(what, #keys, table.concat(shown, "; "),
+    #keys > 8 and ("; %d more"):format(#keys - 8) or "", why or "")
+end
+
+-- Why a verdict may be "undecided" beside an interval without 1.
+local function add_rough(lines, c)
+  local keys = {}
+  if c.all.rough and #c.points > 1 then keys[1] = "all" end
+  for _, point in ipairs(c.points) do
+    if point.rough then keys[#keys + 1] = point.key end
+  end
+  add_keys(lines, "rough", keys, (": half the interval is above %g %%, as when other programs hold up the calls; "
+    .. "faster, slower and same need the interval of %g %% here"):format(100 * versus.rough.half,
+    100 * versus.rough.confidence))
 end
 
 local function short(text) return #text == 64 and text:match "^%x+$" and text:sub(1, 12) or text end
@@ -100,6 +114,7 @@ function M.remarks(c)
   if single and c.all.error > 0 then
     lines[#lines + 1] = "a single round: how much rounds differ is assumed, not measured (doc/comparing.md)"
   end
+  add_rough(lines, c)
   for _, point in ipairs(c.points) do
     local a, b = point.processors_a, point.processors_b
     if a and b and math.max(a / b, b / a) > 1.1 then
