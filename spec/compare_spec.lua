@@ -117,9 +117,12 @@ describe("pah compare of files", function()
   end)
 
   it("tells what is not compared, and what differs beside the times", function()
-    store("left.jsonl", {1e-3, 2e-3, {error = "no memory\nstack"}}, {git = "aaaa"})
-    store("right.db", {1e-3, {error = "wrong shape"}, 3e-3, 4e-3}, {git = "bbbb",
-      header = {host = {name = "two", cpu = "some", threads = 4}, env = {OMP_NUM_THREADS = "4"}},
+    store("left.jsonl", {1e-3, 2e-3, {error = "no memory\nstack"}}, {header = {pah = {git = "aaaa", dirty = false},
+      options = {sizes = {1, 2}, same = {3}}, files = {["k.cu"] = ("ab"):rep(32), ["same.cu"] = "x"}}})
+    store("right.db", {1e-3, {error = "wrong shape"}, 3e-3, 4e-3}, {
+      header = {host = {name = "two", cpu = "some", threads = 4}, env = {OMP_NUM_THREADS = "4"},
+        pah = {git = "bbbb", dirty = true},
+        options = {sizes = {1, 3}, same = {3}}, files = {["k.cu"] = ("cd"):rep(32), ["same.cu"] = "x"}},
       result = {threads = 4, bytes = 100}})
     local out, _, code = compare "left.jsonl right.db --threshold 20%"
     has(out, "only in B (1): n=4")
@@ -129,6 +132,10 @@ describe("pah compare of files", function()
     has(out, "other conditions: host.threads: A 2, B 4")
     has(out, "other conditions: env.OMP_NUM_THREADS: A unknown, B 4")
     has(out, "differs: pah.git: A aaaa, B bbbb")
+    has(out, "differs: pah.dirty: A false, B true")
+    has(out, "differs: options.sizes: A [1,2], B [1,3]")
+    has(out, "differs: files.k.cu: A abababababab, B cdcdcdcdcdcd")
+    assert.is_nil(out:find("options.same", 1, true) or out:find("same.cu", 1, true))
     has(out, "not the same work: n=1: threads: 2 and 4")
     has(out, "not the same work: n=1: bytes: nil and 100")
     assert.is_nil(out:find("stack", 1, true))

@@ -141,6 +141,9 @@ describe("a results file", function()
       change("axes", {axes[1], axes[2], {name = "x", values = {1}}}, "axis x is new")
       change("axes", {{name = "size", values = {16}}, axes[2]}, "axis size was [16,32,0.1] and is [16]")
       change("script_sha256", "ff", "the script has changed")
+      local stored = pah.results.read(path).runs[1].header.pah
+      stored.program_sha256 = "ff"
+      change("pah", stored, "the program pah has changed")
       local other = header()
       other.name = "another"
       local store, had = pah.results.resume(path, other)
@@ -338,6 +341,36 @@ describe("an SQLite file", function()
 end)
 
 describe("the state of the source tree", function()
+  it("is part of what rows depend on", function()
+    assert(os.execute(("mkdir -p %s/tree/bin"):format(folder)) == 0)
+    child.write(folder .. "/tree/bin/git", ([[#!/bin/sh
+case "$*" in
+*rev-parse*) echo c0ffee ;;
+*status*) sed 's/.*/ M x/' %s/tree/changes ;;
+*diff*) cat %s/tree/changes ;;
+esac
+]]):format(folder, folder))
+    assert(os.execute(("chmod +x %s/tree/bin/git"):format(folder)) == 0)
+    child.write(folder .. "/tree.lua", [[
+      local store = pah.results.resume(arg[1], {name = "tree"})
+      store:close()
+      print(store.run, store.header.pah.dirty, store.header.pah.diff)]])
+    local function resume(changes, file)
+      child.write(folder .. "/tree/changes", changes)
+      return child.run(folder, "tree.lua " .. file, ("PATH=%s/tree/bin:$PATH"):format(folder))
+    end
+    local first, err = resume("one change\n", "tree.jsonl")
+    assert.is_truthy(first:find "true\t%x+\n$", err)
+    assert.equal(first, (resume("one change\n", "tree.jsonl")))
+    local _, why, code = resume("another\n", "tree.jsonl")
+    assert.equal(1, code)
+    assert.is_truthy(why:find("what is changed in pah's source tree since its commit has changed", 1, true), why)
+    _, why, code = resume("", "tree.jsonl")
+    assert.equal(1, code, why)
+    assert.equal("false\tnil\n", (resume("", "clean.jsonl")):match "\t(.*)$")
+    assert.equal("false\tnil\n", (resume("", "clean.jsonl")):match "\t(.*)$")
+  end)
+
   it("is asked for without taking git's lock, which a killed run would leave behind", function()
     assert(os.execute(("mkdir %s/bin"):format(folder)) == 0)
     child.write(folder .. "/bin/git", ('#!/bin/sh\necho "$@" >>%s/git.log\necho M x\n'):format(folder))
@@ -348,8 +381,10 @@ describe("the state of the source tree", function()
       print(store.header.pah.git, store.header.pah.dirty)]])
     local out, err = child.run(folder, "git.lua", ("PATH=%s/bin:$PATH"):format(folder))
     assert.equal("M x\ttrue\n", out, err)
-    local asked = child.read(folder .. "/git.log"):match "[^\n]*status[^\n]*"
-    assert.is_truthy(asked:find("--no-optional-locks", 1, true), asked)
+    for _, word in ipairs {"status", "diff"} do
+      local asked = child.read(folder .. "/git.log"):match("[^\n]*" .. word .. "[^\n]*")
+      assert.is_truthy(asked:find("--no-optional-locks", 1, true), asked)
+    end
   end)
 end)
 

@@ -2,7 +2,9 @@
 -- Promises: nothing is left out without a word: points of one side only, errors, machines and inputs that differ.
 -- The statistics are versus.lua's, the text comparison_text.lua's. Definitions: doc/comparing.md.
 local errors = require "pah.errors"
+local field = require("pah.run_header").field
 local results = require "pah.results"
+local schema = require "pah.results_schema"
 local stats = require "pah.stats"
 local readable = require("pah.whole_file").readable
 local text = require "pah.comparison_text"
@@ -154,19 +156,13 @@ end
 local told = {
   {"device", true}, {"host.name", true}, {"host.cpu", true}, {"host.isa", true}, {"host.threads", true},
   {"host.governor", true}, {"host.huge_pages", true}, {"gpu.name", true}, {"gpu.driver", true}, {"seed", true},
-  {"host.kernel"}, {"pah.version"}, {"pah.git"}, {"pah.dirty"}, {"pah.program_sha256"}, {"luajit"}, {"compiler"},
-  {"script"}, {"script_sha256"},
+  {"host.kernel"}, {"pah.version"}, {"pah.git"}, {"pah.dirty"}, {"pah.diff"}, {"pah.program_sha256"}, {"luajit"},
+  {"compiler"}, {"script"}, {"script_sha256"},
 }
-
-local function field(header, name)
-  local outer, inner = name:match "^([%w_]+)%.([%w_]+)$"
-  if not outer then return header[name] end
-  return type(header[outer]) == "table" and header[outer][inner] or nil
-end
 
 local function flat(prefix, values, into)
   for key, value in pairs(type(values) == "table" and values or {}) do
-    into[prefix .. key] = type(value) == "table" and "a table" or tostring(value)
+    into[prefix .. key] = type(value) == "table" and schema.encode(value) or tostring(value)
   end
 end
 
@@ -178,7 +174,7 @@ local function differences_of_headers(a, b)
       a = x ~= nil and tostring(x) or "unknown", b = y ~= nil and tostring(y) or "unknown"}
   end
   for _, entry in ipairs(told) do add(entry[1], field(a, entry[1]), field(b, entry[1]), entry[2]) end
-  for _, name in ipairs {"env", "options"} do
+  for _, name in ipairs {"env", "options", "files"} do
     local x, y, names = {}, {}, {}
     flat(name .. ".", a[name], x)
     flat(name .. ".", b[name], y)

@@ -37,30 +37,37 @@ local function output(command)
   return text:match "^(.-)\n*ok\n$"
 end
 
---- SHA-256 of a file as hexadecimal digits, or nil.
-function M.sha256(path)
-  local text = contents(path)
-  if not text then return nil end
+local function hash_of(text)
   local hex = ffi.new "char[65]"
   C.pah_sha256(text, #text, hex)
   return ffi.string(hex)
 end
 
+--- SHA-256 of a file as hexadecimal digits, or nil.
+function M.sha256(path)
+  local text = contents(path)
+  return text and hash_of(text)
+end
+
 local function quoted(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
 
--- Commit of the source tree that the Lua files come from, and whether it has changes; nil where they are installed.
+-- Commit of the source tree that the Lua files come from, whether it has changes, and their hash; nil where the files
+-- are installed.
 local function git_state()
   local folder = output("cd " .. quoted(host.datadir) .. "/lua && pwd -P")
   local git = folder and "git -C " .. quoted(folder) .. " "
   local commit = git and output(git .. "ls-files --error-unmatch pah/init.lua >&2 && " .. git .. "rev-parse HEAD")
   if not commit then return nil end
-  -- Without the lock that status takes of the index: a run that is killed then must not leave it behind.
-  return commit, output(git .. "--no-optional-locks status --porcelain --untracked-files=no") ~= ""
+  -- Without the lock that both take of the index: a run that is killed then must not leave it behind.
+  git = git .. "--no-optional-locks "
+  local dirty = output(git .. "status --porcelain --untracked-files=no") ~= ""
+  local changes = dirty and output(git .. "diff --no-ext-diff --no-textconv --no-color --binary HEAD")
+  return commit, dirty, changes and hash_of(changes) or nil
 end
 
 local function program()
-  local commit, dirty = git_state()
-  return {version = host.version, git = commit, dirty = dirty, program_sha256 = M.sha256(host.exe)}
+  local commit, dirty, diff = git_state()
+  return {version = host.version, git = commit, dirty = dirty, diff = diff, program_sha256 = M.sha256(host.exe)}
 end
 
 local function count_nodes()
@@ -158,16 +165,17 @@ local function text(value)
 end
 
 -- Fields that rows depend on: a row measured with another value of one would be of another experiment.
-local decisive = {"script_sha256", "device", "seed", "options", "files", "pah.version", "pah.git", "pah.program_sha256",
-  "host.cpu", "host.isa", "host.threads", "gpu.name", "gpu.driver"}
+local decisive = {"script_sha256", "device", "seed", "options", "files", "pah.version", "pah.git", "pah.diff",
+  "pah.program_sha256", "host.cpu", "host.isa", "host.threads", "gpu.name", "gpu.driver"}
 
 local spoken = {script_sha256 = "the script", ["pah.git"] = "the commit of pah",
-  ["pah.program_sha256"] = "the program pah"}
+  ["pah.diff"] = "what is changed in pah's source tree since its commit", ["pah.program_sha256"] = "the program pah"}
 
-local function field(header, name)
-  local outer, inner = name:match "^(%w+)%.(%w+)$"
+--- What a header has of "outer.inner" or "name"; nil if it has not.
+function M.field(header, name)
+  local outer, inner = name:match "^([%w_]+)%.([%w_]+)$"
   if not outer then return header[name] end
-  return header[outer] and header[outer][inner]
+  if type(header[outer]) == "table" then return header[outer][inner] end
 end
 
 local function axis_differences(old, new, list)
@@ -193,7 +201,7 @@ function M.differences(old, new)
   local list = {}
   axis_differences(old.axes, new.axes, list)
   for _, name in ipairs(decisive) do
-    local was, is = field(old, name), field(new, name)
+    local was, is = M.field(old, name), M.field(new, name)
     if text(was) ~= text(is) then
       local hash = spoken[name]
       list[#list + 1] = hash and hash .. " has changed" or ("%s was %s and is %s"):format(name, text(was), text(is))
