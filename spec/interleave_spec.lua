@@ -36,6 +36,15 @@ describe("pah compare --interleave", function()
     write("nothing.lua", "print(1)\n")
     write("quits.lua", "os.exit(7)\n")
     write("more.lua", waiting(500, {"x", "y", "w"}))
+    write("grows.lua", ([[
+local path = "%s/grown"
+local grown = io.open(path)
+local count = grown and #grown:read "*a" or 0
+local file = io.open(path, "a")
+file:write "."
+file:close()
+for i = 1, count < 2 and 1 or 2 do pah.bench(function() end, {name = "p" .. i, device = "cpu", warmup = 0.01}) end
+]]):format(folder))
   end)
 
   local quick = " --pairs 3 --time 0.3 --quiet "
@@ -73,6 +82,71 @@ describe("pah compare --interleave", function()
     assert.is_true(c.all.low < 0.5 and 0.5 < c.all.high or math.abs(c.all.ratio - 0.5) < 0.02)
   end)
 
+  it("stores each side under the conditions of its own process, and points of one name apart", function()
+    write("twice.lua", "for _ = 1, 2 do pah.bench(function() end, {name = 'n', device = 'cpu', warmup = 0.01}) end\n")
+    local out, err = compare("--interleave 'PAH_ISA=generic OMP_NUM_THREADS=1 twice.lua' twice.lua -o own.jsonl" .. quick)
+    has(out, "n #2")
+    local runs = pah.results.read(folder .. "/own.jsonl").runs
+    assert.equal(2, #runs, err)
+    assert.same({"generic", "generic", "1"}, {runs[1].header.host.isa, runs[1].header.env.PAH_ISA,
+      runs[1].header.env.OMP_NUM_THREADS})
+    assert.equal(1, runs[1].header.host.threads)
+    local info = pah.device("cpu"):info()
+    assert.equal(info.isa, runs[2].header.host.isa)
+    assert.is_nil(runs[2].header.env.PAH_ISA)
+    assert.equal("cpu", runs[2].header.device)
+    for _, run in ipairs(runs) do
+      assert.equal(6, #run.rows)
+      assert.same({{name = "name", values = {"n", "n #2"}}}, run.header.axes)
+      for i, row in ipairs(run.rows) do
+        assert.same({1 + (i - 1) % 2, math.ceil(i / 2), i % 2 == 1 and "name=n" or "name=n #2"},
+          {row.index, row.round, row.key})
+      end
+    end
+  end)
+
+  it("refuses a bad file or metric before it measures anything", function()
+    write("marks.lua", ("io.open('%s/mark', 'w'):close()\nreturn function() end\n"):format(folder))
+    write("words.db", "some text\n")
+    for words, message in pairs {
+      ["-o x.txt"] = "must end in .db, .sqlite or .jsonl",
+      ["-o gone/x.jsonl"] = "No such file",
+      ["-o words.db"] = "is no SQLite database",
+      ["--metric back_to_back"] = "metric is back_to_back, which turns do not have; must be median, mean, min, q1, q3, "
+        .. "cpu, wall",
+      ["--metric speed"] = "metric is speed, which turns do not have",
+    } do
+      local out, err, code = compare("--interleave marks.lua marks.lua " .. words .. quick)
+      has(err, message)
+      assert.same({"", 2}, {out, code})
+      assert.is_nil(io.open(folder .. "/mark"), words)
+    end
+    compare("--interleave marks.lua marks.lua" .. quick)
+    assert(io.open(folder .. "/mark")):close() -- as it does once it is run
+    compare("--interleave nothing.lua nothing.lua -o fresh.jsonl" .. quick)
+    assert.is_nil(io.open(folder .. "/fresh.jsonl"))
+  end)
+
+  it("stores a pair when it has ended", function()
+    write("pair.lua", ([[
+local path, count = "%s/pair.count", 0
+local file = io.open(path)
+if file then
+  count = file:read "*n"
+  file:close()
+end
+file = io.open(path, "w")
+file:write(count + 1)
+file:close()
+if count == 4 then error "no third pair" end
+return function() end
+]]):format(folder))
+    local _, err, code = compare("--interleave pair.lua pair.lua -o pairs.jsonl" .. quick)
+    has(err, "no third pair")
+    assert.equal(2, code)
+    for _, run in ipairs(pah.results.read(folder .. "/pairs.jsonl").runs) do assert.equal(2, #run.rows) end
+  end)
+
   it("tells beforehand what it will find, which is nothing below the threshold", function()
     local _, err = compare "--interleave returns.lua returns.lua --pairs 4 --time 0.2 --threshold 9%"
     local percent = tonumber(err:match "4 pairs will find a slow%-down of about ([%d.]+) %%")
@@ -85,6 +159,7 @@ describe("pah compare --interleave", function()
       ["nothing.lua nothing.lua"] = "measured nothing",
       ["quits.lua a.lua"] = "quits.lua ended before it was measured (exit code 7)",
       ["a.lua more.lua"] = 'more.lua measures more than a.lua: "w"',
+      ["grows.lua grows.lua"] = "1 points were measured in one pair of processes and 2 in another",
     } do
       local out, err, code = compare("--interleave " .. words .. quick)
       has(err, message)

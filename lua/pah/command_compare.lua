@@ -49,12 +49,14 @@ local function interleaved(opt, o)
   local metric = comparison.metric_of_answer(o.metric)
   local a, b = interleave.parse(opt[1]), interleave.parse(opt[2])
   local started = require("pah.results_schema").now()
+  local store = opt.out ~= "" and require "pah.interleave_store"(opt.out, a, b, started, opt.pairs)
   local points = interleave.measure(a, b, {pairs = opt.pairs, time = opt.time, seed = opt.seed ~= 0 and opt.seed
-    or os.time(), after = function(points, pair, seconds)
+    or os.time(), conditions = store ~= false, after = function(points, pair, seconds)
+      if store then store:add(points, pair) end
       local _, all = judge(points, metric, o, comparison, versus, interleave)
       progress(opt, o, versus, all, pair, seconds)
     end})
-  if opt.out ~= "" then require("pah.interleave_store")(opt.out, points, a, b, started) end
+  if store then store:close() end
   local results, all = judge(points, metric, o, comparison, versus, interleave)
   for i, point in ipairs(points) do
     local r, medians = results[i], {{}, {}}

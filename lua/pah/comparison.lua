@@ -23,11 +23,12 @@ local of_samples = {
 --- The names of the metrics, in the order in which they are told.
 M.metrics = {"median", "mean", "min", "q1", "q3", "cpu", "wall", "back_to_back"}
 
---- The metric of the samples of an answer of interleave.lua: a function.
+--- The metric of the samples of an answer of interleave.lua: a function. Raises on what turns do not have.
 function M.metric_of_answer(metric)
   if of_samples[metric] then return function(answer) return of_samples[metric](answer.samples) end end
-  if metric == "back_to_back" then errors.raise "compare: metric is back_to_back, which turns do not have" end
-  return function(answer) return stats.median(answer[metric]) end
+  if metric == "cpu" or metric == "wall" then return function(answer) return stats.median(answer[metric]) end end
+  errors.raisef("compare: metric is %s, which turns do not have; must be %s", metric,
+    (table.concat(M.metrics, ", "):gsub(", back_to_back", "")))
 end
 
 -- ---- Runs -----------------------------------------------------------------------------------------------------------

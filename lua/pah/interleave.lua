@@ -92,6 +92,17 @@ local function take_turns(children, sides, events, o, first)
   return answers, calls
 end
 
+-- A name that no point of this pair has yet: "x", then "x #2", ...
+local function unused(name, used)
+  local key, count = name, 1
+  while used[key] do
+    count = count + 1
+    key = ("%s #%d"):format(name, count)
+  end
+  used[key] = true
+  return key
+end
+
 -- All points of one pair of processes. points[i] gathers name, about and the answers of every pair.
 local function run_pair(sides, o, points, first)
   local children = {}
@@ -101,12 +112,16 @@ local function run_pair(sides, o, points, first)
     children[which] = start(sides[which])
     events[which] = next_event(children[which], sides[which])
   end
-  local n = 0
+  local n, used = 0, {}
   while events[1].event == "bench" and events[2].event == "bench" do
     n = n + 1
     local name = events[1].name
     if name ~= events[2].name then name = name .. " | " .. events[2].name end
+    name = unused(name, used)
     points[n] = points[n] or {key = name, about = {events[1], events[2]}, pairs = {}}
+    if o.conditions and n == 1 and #points[1].pairs == 0 then
+      for which = 1, 2 do events[which].conditions = ask(children[which], sides[which], {conditions = true}) end
+    end
     if points[n].key ~= name then
       errors.raisef('compare: point %d was "%s" and is "%s" in another process: a script must measure the same each '
         .. "time", n, points[n].key, name)
@@ -148,16 +163,17 @@ function M.difference(answers, metric)
 end
 
 --- Measures two sides (of M.parse) by turns. o: pairs (of processes), time (seconds of turns of one point, over all
---- pairs), seed (of who begins), after (called with the points after every pair). Returns a list of points {key, calls,
---- about = {a, b}, pairs = {{answers of A, answers of B}, ...}}; an answer has the lists samples, wall and cpu.
+--- pairs), seed (of who begins), after (called with the points after every pair), conditions (true: the first point's
+--- about[1] and about[2] get `conditions`, as of run_header). Returns a list of points {key, calls, about = {a, b}, pairs
+--- = {{answers of A, answers of B}, ...}}; an answer has the lists samples, wall and cpu.
 function M.measure(a, b, o)
   local sides, points, flip, first = {a, b}, {}, coin(o.seed), nil
   for pair = 1, o.pairs do
     first = pair % 2 == 1 and flip() or 1 - first -- drawn for every other pair, so that both begin equally often
-    local from = C.pah_clock()
+    local from, before = C.pah_clock(), #points
     local n = run_pair(sides, o, points, first)
-    if n ~= #points then
-      errors.raisef("compare: %d points were measured in one pair of processes and %d in another", n, #points)
+    if pair > 1 and n ~= before then
+      errors.raisef("compare: %d points were measured in one pair of processes and %d in another", before, n)
     end
     if o.after then o.after(points, pair, C.pah_clock() - from) end
   end

@@ -76,6 +76,9 @@ function M.read(path)
   return runs, notes
 end
 
+--- Nothing has to be installed for it.
+function M.check() end
+
 local Store = {}
 Store.__index = Store
 

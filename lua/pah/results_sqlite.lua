@@ -94,6 +94,9 @@ function M.read(path)
   return runs, notes
 end
 
+--- Raises if SQLite is not installed.
+M.check = sqlite.library
+
 -- ---- Writing ----------------------------------------------------------------------------------------------------
 
 local function insert(db, name, values, count)

@@ -6,6 +6,7 @@ local devices = require "pah.device"
 local ffi = require "ffi"
 local host = require "pah.host"
 local schema = require "pah.results_schema"
+local shell = require("pah.safe_text").shell
 
 local C = binding.C
 
@@ -49,13 +50,11 @@ function M.sha256(path)
   return text and hash_of(text)
 end
 
-local function quoted(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
-
 -- Commit of the source tree that the Lua files come from, whether it has changes, and their hash; nil where the files
 -- are installed.
 local function git_state()
-  local folder = output("cd " .. quoted(host.datadir) .. "/lua && pwd -P")
-  local git = folder and "git -C " .. quoted(folder) .. " "
+  local folder = output("cd " .. shell(host.datadir) .. "/lua && pwd -P")
+  local git = folder and "git -C " .. shell(folder) .. " "
   local commit = git and output(git .. "ls-files --error-unmatch pah/init.lua >&2 && " .. git .. "rev-parse HEAD")
   if not commit then return nil end
   -- Without the lock that both take of the index: a run that is killed then must not leave it behind.
@@ -135,25 +134,32 @@ local function new_id()
   return os.date "!%Y%m%dT%H%M%S-" .. hex
 end
 
---- A header with everything that `fields` has not. One that has a run id is complete already.
+--- What times depend on in this process: device (its name), host, gpu, env, as fields of a header.
+function M.conditions(device)
+  return {device = device.name, host = machine(), gpu = gpu(device), env = environment()}
+end
+
+--- A header with everything that `fields` has not. One that has a run id is complete already. With device, host and env
+--- it is that of another process, whose device is left alone.
 function M.complete(fields)
   if fields.run then return fields end
   local header = {}
   for key, value in pairs(fields) do header[key] = value end
-  local device = devices.get(fields.device)
   local path = fields.script or script()
   local argv = {}
   for i = 0, #host.argv do argv[i + 1] = host.argv[i] end
   local found = {
     schema = schema.version, run = new_id(), name = path and path:match "([^/]+)$":gsub("%.lua$", "") or "run",
     started = schema.now(), argv = argv, script = path, script_sha256 = path and M.sha256(path), axes = {},
-    pah = program(), luajit = jit.version, compiler = host.compiler, host = machine(), gpu = gpu(device),
-    env = environment(),
+    pah = program(), luajit = jit.version, compiler = host.compiler,
   }
+  if not (fields.device and fields.host and fields.env) then
+    for key, value in pairs(M.conditions(devices.get(fields.device))) do found[key] = value end
+    header.device = nil -- by its whole name
+  end
   for key, value in pairs(found) do
     if header[key] == nil then header[key] = value end
   end
-  header.device = device.name
   return header
 end
 

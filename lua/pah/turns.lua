@@ -6,6 +6,7 @@ local binding = require "pah.ffi"
 local host = require "pah.host"
 local interpreter = require "pah.interpreter"
 local json = require "pah.json"
+local run_header = require "pah.run_header"
 
 local C = binding.C
 
@@ -57,16 +58,20 @@ local function take(fn, o, time, calls, flush)
   while true do
     local message = asked()
     if message.finish then break end
-    calls = message.calls
-    collectgarbage()
-    collectgarbage "stop"
-    local ok, answer = pcall(slice, fn, o, time, calls, flush, message.seconds)
-    collectgarbage "restart"
-    if not ok then error(answer, 0) end
-    append(samples, answer.samples)
-    append(wall, answer.wall)
-    append(cpu, answer.cpu)
-    tell(answer)
+    if message.conditions then
+      tell(run_header.conditions(o.device))
+    else
+      calls = message.calls
+      collectgarbage()
+      collectgarbage "stop"
+      local ok, answer = pcall(slice, fn, o, time, calls, flush, message.seconds)
+      collectgarbage "restart"
+      if not ok then error(answer, 0) end
+      append(samples, answer.samples)
+      append(wall, answer.wall)
+      append(cpu, answer.cpu)
+      tell(answer)
+    end
   end
   if #samples == 0 then leave() end
   return {seconds = samples, wall = wall, cpu = cpu, faults = {}, hz = {}, throttled = 0, why = "precise",
