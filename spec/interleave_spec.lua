@@ -84,7 +84,8 @@ for i = 1, count < 2 and 1 or 2 do pah.bench(function() end, {name = "p" .. i, d
 
   it("stores each side under the conditions of its own process, and points of one name apart", function()
     write("twice.lua", "for _ = 1, 2 do pah.bench(function() end, {name = 'n', device = 'cpu', warmup = 0.01}) end\n")
-    local out, err = compare("--interleave 'PAH_ISA=generic OMP_NUM_THREADS=1 twice.lua' twice.lua -o own.jsonl" .. quick)
+    local out, err = compare("--interleave 'PAH_ISA=generic OMP_NUM_THREADS=1 twice.lua' twice.lua -o own.jsonl"
+      .. quick)
     has(out, "n #2")
     local runs = pah.results.read(folder .. "/own.jsonl").runs
     assert.equal(2, #runs, err)

@@ -19,11 +19,12 @@ local rows = {
   {index = 1, round = 1, axes = {size = 16, dtype = "f32"}, seconds = 0.1, measured_at = "2026-11-25T20:40:05Z",
     result = {median = 1 / 3, low = 0.3, high = 0.4, n = 3, samples = {1 / 3, 5e-324, 1.7976931348623157e308},
       notes = {"a", "b"}, cold = false, work = {pairs = 10}, bytes_per_second = 2 ^ 60},
-    values = {err = 1e-9, ok = true, text = 'quote " and \\ and \n and \1 and \xc3\xa9', big = 2 ^ 53, minus = -0.5}},
+    values = {err = 1e-9, ok = true, text = 'quote " and \\ and \n and \1 and \xc3\xa9', big = 2 ^ 53, minus = -0.5,
+      even = 2 ^ 53 + 2, most = 2 ^ 63, least = -2 ^ 63, beyond = 2 ^ 64 + 4096}},
   {index = 2, round = 2, axes = {size = 16, dtype = "bf16"}, error = "line 1\nline 2",
     measured_at = "2026-11-25T20:40:06Z"},
   {index = 6, round = 1, axes = {size = 0.1, dtype = "bf16"}, measured_at = "2026-11-25T20:40:07Z",
-    values = {none = 0 / 0, plus = math.huge, minus = -math.huge}},
+    values = {none = 0 / 0, plus = math.huge, minus = -math.huge, zero = -0.0}},
 }
 
 local function fill(path)
@@ -57,6 +58,8 @@ describe("a results file", function()
       assert.is_nil(run.rows[2].result)
       local v = run.rows[3].values
       assert.is_true(v.none ~= v.none and v.plus == math.huge and v.minus == -math.huge)
+      assert.equal(-math.huge, 1 / v.zero)
+      for name, value in pairs(run.rows[1].values) do assert.equal(type(rows[1].values[name]), type(value), name) end
       local h = run.header
       assert.same({schema.version, id, "spec", "cpu", 7}, {h.schema, h.run, h.name, h.device, h.seed})
       assert.same({batch = 3}, h.options)
@@ -274,6 +277,71 @@ describe("JSON lines", function()
     assert.equal(2, #file.runs[1].rows) -- the second of two rows of a point is not counted either
     assert.equal(2, #file.notes)
     assert.is_truthy(file.notes[1]:find "line 3 is left out" and file.notes[2]:find "no header names its run, other")
+  end)
+end)
+
+describe("lines that are JSON but no rows", function()
+  it("are left out with a note, and harm nothing else", function()
+    local path = new_path "jsonl"
+    local id = fill(path)
+    local odd = {
+      {'{"schema":1}', "a header without the id of its run"},
+      {'{"schema":1,"run":7}', "a header without the id of its run"},
+      {'{"schema":"x","run":"y"}', "no header names its run, y"},
+      {'{"schema":1,"run":"y","axes":7}', "axes is no list"},
+      {'{"schema":1,"run":"y","axes":[{"name":"a"}]}', "an axis has no name or values"},
+      {'{"schema":1,"run":"y","started":5}', "started is no string"},
+      {'{"schema":1,"run":"y","host":5}', "host is no table"},
+      {'{"schema":1,"run":"ID"}', "has begun already"},
+      {'{"run":"ID"}', "index is nil, must be a whole number from 1"},
+      {'{"run":"ID","index":"1","round":1}', "index is 1, must be a whole number from 1"},
+      {'{"run":"ID","index":9,"round":0}', "round is 0, must be"},
+      {'{"run":"ID","index":9,"axes":5}', "axes is 5, must be a table"},
+      {'{"run":"ID","index":9,"axes":{"a":[]}}', "axes.a is a table, must be a number, string or boolean"},
+      {'{"run":"ID","index":9,"key":5}', "key is 5, must be a string"},
+      {'{"run":"ID","index":9,"error":{}}', "must be a string"},
+      {'{"run":"ID","index":9,"result":{"samples":[1,"x"]}}', "result.samples is"},
+      {'{"run":["x"],"index":9}', "no header names its run, table"},
+      {"[1,2]", "no header names its run, nil"}, {"7", "it is no object"}, {"null", "it is no object"},
+    }
+    local lines = {}
+    for i, line in ipairs(odd) do lines[i] = line[1]:gsub("ID", id) end
+    child.write(path, child.read(path) .. table.concat(lines, "\n") .. "\n" -- and one that has all that is needed
+      .. ('{"run":"%s","index":5,"more":[1],"axes":{"size":32,"dtype":"f32"}}\n'):format(id))
+    local file = pah.results.read(path)
+    assert.equal(1, #file.runs)
+    assert.equal(#odd, #file.notes)
+    for i, line in ipairs(odd) do
+      assert.is_truthy(file.notes[i]:find(("^line %d is left out: "):format(4 + i)), file.notes[i])
+      assert.is_truthy(file.notes[i]:find(line[2], 1, true), file.notes[i])
+    end
+    local last = file.runs[1].rows[4]
+    assert.same({5, 1, "ok", "size=32 dtype=f32", {1}}, {last.index, last.round, last.status, last.key, last.more})
+    assert.is_nil(last.measured_at)
+    assert.equal(4, #file.runs[1].rows)
+    for _, words in ipairs {"results %s", "results --format csv %s", "compare %s %s --quiet"} do
+      local out, err, code = child.run(folder, (words:gsub("%%s", path)))
+      assert.is_truthy(code == 0 or words:find "compare", out .. err)
+      assert.is_falsy(err:find("attempt to", 1, true), err)
+    end
+  end)
+
+  it("are left out of an SQLite file too", function()
+    if #formats == 1 then return pending "SQLite is not installed" end
+    local path = new_path "db"
+    fill(path)
+    pah.results.open(path, {name = "second"}):close()
+    local db = require("pah.sqlite").open(path, "write")
+    db:run "UPDATE rows SET axes = '5' WHERE point = 1"
+    db:run "UPDATE rows SET samples = x'00', result = NULL WHERE point = 6"
+    db:run "UPDATE runs SET header = '{\"axes\":[]}' WHERE name = 'second'"
+    db:close()
+    local file = pah.results.read(path)
+    assert.same({2, 6}, {file.runs[1].rows[1].index, file.runs[1].rows[2].index})
+    assert.equal(1, #file.runs)
+    assert.equal(2, #file.notes)
+    assert.is_truthy(file.notes[1]:find("axes is 5, must be a table", 1, true), file.notes[1])
+    assert.is_truthy(file.notes[2]:find("a header without the id of its run", 1, true), file.notes[2])
   end)
 end)
 

@@ -106,8 +106,6 @@ end
 local function points_of(runs, metric)
   local points = {order = {}}
   for i, run in ipairs(runs) do
-    local last = {} -- a row that was stored twice counts once
-    for _, row in ipairs(run.rows) do last[row.index .. " " .. row.round] = row end
     for _, row in ipairs(run.rows) do
       local point = points[row.key]
       if not point then
@@ -115,9 +113,7 @@ local function points_of(runs, metric)
         points[row.key], points.order[#points.order + 1] = point, row.key
       end
       local r = row.result
-      if last[row.index .. " " .. row.round] ~= row then
-        point.twice = true
-      elseif row.status == "error" then
+      if row.status == "error" then
         point.errors[#point.errors + 1] = tostring(row.error or "no message"):match "^[^\n]*"
       elseif r then
         point.result = r
@@ -266,7 +262,6 @@ local function pair_up(c, a, b)
     elseif y and x.result and y.result then
       c.unmeasured[#c.unmeasured + 1] = key
     end
-    if x.twice or y and y.twice then c.notes[#c.notes + 1] = key .. ": rows stored twice, the last ones count" end
   end
   for _, key in ipairs(b.order) do
     if not a[key] then c.only_b[#c.only_b + 1] = key end

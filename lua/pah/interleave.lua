@@ -163,9 +163,9 @@ function M.difference(answers, metric)
 end
 
 --- Measures two sides (of M.parse) by turns. o: pairs (of processes), time (seconds of turns of one point, over all
---- pairs), seed (of who begins), after (called with the points after every pair), conditions (true: the first point's
---- about[1] and about[2] get `conditions`, as of run_header). Returns a list of points {key, calls, about = {a, b}, pairs
---- = {{answers of A, answers of B}, ...}}; an answer has the lists samples, wall and cpu.
+--- pairs), seed (of who begins), after (called with the points after every pair), conditions (true: of the first point
+--- about[1] and about[2] get `conditions`, as of run_header). Returns a list of points {key, calls, about = {a, b},
+--- pairs = {{answers of A, answers of B}, ...}}; an answer has the lists samples, wall and cpu.
 function M.measure(a, b, o)
   local sides, points, flip, first = {a, b}, {}, coin(o.seed), nil
   for pair = 1, o.pairs do
