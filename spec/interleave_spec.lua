@@ -183,12 +183,13 @@ return function() end
 
   -- Two points, and a file with the beginning and end of every call, by a clock that is the same in all processes.
   local logging = [[
-local C = require("pah.ffi").C
+local C, ffi = require("pah.ffi").C, require "ffi"
+ffi.cdef "int getpid(void);"
 local log = {}
 local function call()
   local from = C.pah_clock()
   while C.pah_clock() < from + 5e-4 do end
-  log[#log + 1] = ("%.9f %.9f"):format(from, C.pah_clock())
+  log[#log + 1] = ("%.9f %.9f %d"):format(from, C.pah_clock(), ffi.C.getpid())
 end
 for point = 1, 2 do pah.bench(call, {name = "point " .. point, device = "cpu", warmup = 0.05}) end
 local file = io.open(arg[1] .. arg[2], "a")
@@ -196,7 +197,7 @@ file:write(table.concat(log, "\n"), "\n")
 file:close()
 ]]
 
-  -- What such scripts, A and B, have logged in so many pairs: a list of {side, from, to} in the order of time.
+  -- What such scripts, A and B, have logged in so many pairs: {side, from, to, process} in the order of time.
   local function logged(pairs_, seed)
     local path = folder .. "/calls."
     write("logging.lua", logging)
@@ -209,8 +210,8 @@ file:close()
     local calls = {}
     for _, name in ipairs {"A", "B"} do
       for line in io.lines(path .. name) do
-        local from, to = line:match "^(%S+) (%S+)$"
-        calls[#calls + 1] = {name, tonumber(from), tonumber(to)}
+        local from, to, process = line:match "^(%S+) (%S+) (%S+)$"
+        calls[#calls + 1] = {name, tonumber(from), tonumber(to), process}
       end
     end
     table.sort(calls, function(a, b) return a[2] < b[2] end)
@@ -230,7 +231,37 @@ file:close()
     assert.is_true(changes >= 2 * 2 * 3, tostring(changes)) -- warm-up and turns of two points in two pairs
   end)
 
-  it("begins equally often with either", function()
+  it("begins equally often with either, and takes turns in the order A B B A", function()
+    local calls, pairs_ = logged(4, 5), {}
+    for _, call in ipairs(calls) do -- of each pair the sides in the order of their calls, each once while it lasts
+      local pair = pairs_[#pairs_]
+      if not pair or not pair.processes[call[4]] and pair.count == 2 then
+        pair = {processes = {}, count = 0, order = ""}
+        pairs_[#pairs_ + 1] = pair
+      end
+      if not pair.processes[call[4]] then pair.processes[call[4]], pair.count = true, pair.count + 1 end
+      if pair.order:sub(-1) ~= call[1] then pair.order = pair.order .. call[1] end
+    end
+    assert.equal(4, #pairs_)
+    for i, first in ipairs(interleave.beginners(4, 5)) do -- warm-ups, two turns, and again
+      assert.equal(first == 1 and "ABABABABA" or "BABABABAB", pairs_[i].order)
+    end
+    local firsts, first_of_all = 0, 0
+    for seed = 1, 400 do
+      local list = interleave.beginners(21, seed)
+      assert.equal(21, #list)
+      for i = 2, 20, 2 do
+        assert.equal(3, list[i - 1] + list[i])
+        firsts = firsts + list[i - 1] - 1
+      end
+      first_of_all = first_of_all + list[1] - 1
+      assert.same(list, interleave.beginners(21, seed))
+    end
+    assert.is_true(math.abs(firsts - 2000) < 150, tostring(firsts))
+    assert.is_true(math.abs(first_of_all - 200) < 50, tostring(first_of_all))
+  end)
+
+  it("takes a script's environment and words, and a table of what it measures", function()
     local side = interleave.parse(folder .. "/table.lua")
     assert.equal(folder .. "/table.lua", side.path)
     local parsed = interleave.parse("A=1 B_2=x " .. folder .. "/table.lua --option 3")

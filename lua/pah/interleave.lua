@@ -68,13 +68,17 @@ local function ask(child, side, message)
   return next_event(child, side)
 end
 
--- Numbers 0 and 1 that depend on the seed alone (Lehmer's generator).
-local function coin(seed)
-  local state = seed % 2147483646 + 1
-  return function()
+--- Which side, 1 or 2, begins in each of so many pairs: drawn for every other pair (by Lehmer's generator, from the
+--- seed alone) and turned round in the next, so that both begin equally often.
+function M.beginners(count, seed)
+  local state, list = seed % 2147483646 + 1, {}
+  local function draw()
     state = state * 16807 % 2147483647
-    return state > 1073741823 and 1 or 0
+    return state > 1073741823 and 2 or 1
   end
+  for _ = 1, 3 do draw() end -- the first numbers of small seeds are all small
+  for pair = 1, count do list[pair] = pair % 2 == 1 and draw() or 3 - list[pair - 1] end
+  return list
 end
 
 -- Turns of one point: lists of answers, a and b, of the same length. `first`: which begins.
@@ -84,7 +88,7 @@ local function take_turns(children, sides, events, o, first)
   local count = math.max(2, math.floor(share / 0.05 / 2) * 2)
   local answers = {{}, {}}
   for turn = 1, count do
-    local order = (turn + first) % 2 == 1 and {1, 2} or {2, 1}
+    local order = (turn + first) % 2 == 0 and {1, 2} or {2, 1}
     for _, which in ipairs(order) do
       answers[which][turn] = ask(children[which], sides[which], {seconds = share / count, calls = calls})
     end
@@ -167,9 +171,8 @@ end
 --- about[1] and about[2] get `conditions`, as of run_header). Returns a list of points {key, calls, about = {a, b},
 --- pairs = {{answers of A, answers of B}, ...}}; an answer has the lists samples, wall and cpu.
 function M.measure(a, b, o)
-  local sides, points, flip, first = {a, b}, {}, coin(o.seed), nil
-  for pair = 1, o.pairs do
-    first = pair % 2 == 1 and flip() or 1 - first -- drawn for every other pair, so that both begin equally often
+  local sides, points = {a, b}, {}
+  for pair, first in ipairs(M.beginners(o.pairs, o.seed)) do
     local from, before = C.pah_clock(), #points
     local n = run_pair(sides, o, points, first)
     if pair > 1 and n ~= before then
