@@ -154,11 +154,15 @@ local function last_run(path, name)
 end
 
 --- Goes on with the last run of header.name in a results file: returns the store and the rows that it has. If there is
---- none, begins one. Raises if anything that its rows depend on has changed, or if another process is at it.
-function M.resume(path, header)
+--- none, begins one, whose header begins(header) may add to first. Raises if anything that its rows depend on has
+--- changed, or if another process is at it.
+function M.resume(path, header, begins)
   header = schema.plain(run_header.complete(header or {}), "header")
   local run = last_run(path, header.name)
-  if not run then return M.open(path, header), {} end
+  if not run then
+    if begins then begins(header) end
+    return M.open(path, header), {}
+  end
   local changed = run_header.differences(run.header, header)
   if #changed > 0 then
     errors.raisef("results: run %s in %s cannot be gone on with: %s; begin a new run (fresh) or name another file",
