@@ -44,11 +44,11 @@ describe("pah.experiment", function()
     local out, err, code = run ""
     assert.equal(0, code, err)
     assert.same({
-      "block_size  dtype   time      95 %  GB/s  GFLOP/s  of limit  batch  max_error",
-      "        16  f32    16 ms  +-11.1 %     2     3000    50.0 %      2         16",
-      "        16  bf16   16 ms  +-11.1 %     2     3000    50.0 %      2         16",
-      "        32  f32    32 ms  +-11.1 %     2     3000    50.0 %      2         32",
-      "        32  bf16   32 ms  +-11.1 %     2     3000    50.0 %      2         32",
+      "block_size  dtype      time      95 %  GB/s  GFLOP/s  of limit  batch  max_error",
+      "        16  f32    16.00 ms  +-11.1 %     2     3000    50.0 %      2         16",
+      "        16  bf16   16.00 ms  +-11.1 %     2     3000    50.0 %      2         16",
+      "        32  f32    32.00 ms  +-11.1 %     2     3000    50.0 %      2         32",
+      "        32  bf16   32.00 ms  +-11.1 %     2     3000    50.0 %      2         32",
     }, lines_of(out))
     assert.equal("", err)
   end)
@@ -109,7 +109,7 @@ describe("pah.experiment", function()
     assert.is_truthy(err:find("2 rows of run ", 1, true), err)
     out, err = run("--out=" .. file .. " --dtype f32", "LOG=1")
     assert.is_falsy(out:find "setup", out .. err)
-    assert.is_truthy(out:find "32 ms")
+    assert.is_truthy(out:find "32.00 ms")
     out, err, code = run("-o " .. file .. " --dtype f32 --batch 3")
     assert.equal(1, code)
     assert.is_truthy(err:find('options was {"batch":2,"factor":0.5} and is {"batch":3,"factor":0.5}', 1, true), err)
@@ -210,7 +210,7 @@ describe("pah results", function()
     assert.equal(0, code, err)
     assert.is_truthy(out:find "^e, run %S+: 4 rows on cpu, " and out:find "\n +32  f32 ", out)
     out = child.run(folder, "results --format md " .. file)
-    assert.is_truthy(out:find("\n| 32 | f32 | 32 ms |", 1, true), out)
+    assert.is_truthy(out:find("\n| 32 | f32 | 32.00 ms |", 1, true), out)
     local lines = lines_of((child.run(folder, "results --format csv " .. file)))
     assert.equal(5, #lines)
     assert.equal(1, (lines[1]:find("run,name,device,index,round,key,status,measured_at,seconds,block_size,dtype,me")))

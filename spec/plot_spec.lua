@@ -27,8 +27,8 @@ describe("units", function()
   it("fit, and have four digits", function()
     assert.same({"1.235 ms", "12.30 us", "999.9 ns", "1.000 s"}, {units.text("s", 1.2346e-3), units.text("s", 1.23e-5),
       units.text("s", 9.999e-7), units.text("s", 1)})
-    assert.same({"27.71 GB/s", "1.500 TFLOP/s", "12.3 %", "2.000 MiB"}, {units.text("B/s", 27.71e9),
-      units.text("FLOP/s", 1.5e12), units.text("%", 0.1234, 3), units.text("B", 2 ^ 21)})
+    assert.same({"27.71 GB/s", "1.500 TFLOP/s", "12.3 %", "2 MiB", "7.813 KiB"}, {units.text("B/s", 27.71e9),
+      units.text("FLOP/s", 1.5e12), units.text("%", 0.1234, 3), units.text("B", 2 ^ 21), units.text("B", 8000)})
     assert.same({"1024", "8k", "32k", "1M", "10000", "true", "0.5"}, {units.axis_value(1024), units.axis_value(8192),
       units.axis_value(32768), units.axis_value(2 ^ 20), units.axis_value(10000), units.axis_value(true),
       units.axis_value(0.5)})
