@@ -84,7 +84,7 @@ describe("pah compare of files", function()
     local out, _, code = compare "a.jsonl much.db --markdown"
     has(out, "**B is slower: 1.3")
     has(out, "| n=1 | 1.002 ms |")
-    has(out, "|---|--:|")
+    has(out, "| --- | ---: |")
     has(out, "**slower** |")
     assert.equal(1, code)
     out, _, code = compare "a.jsonl much.db --json"
@@ -242,7 +242,13 @@ describe("pah.compare", function()
     assert.equal(5, c.points[1].rounds_a)
     assert.equal(1, c:code())
     has(tostring(c), "B is slower")
-    has(c:markdown(), "| x |")
+    has(c:markdown(), "\n| x | 1.00")
+    has(c:markdown(), "| **slower** |\n")
+    local nasty = "a|b_c <i>\27[2J\né"
+    local n = pah.compare(result(1e-3, 1, {name = nasty}), result(2e-3, 1, {name = nasty, bytes = 1}))
+    assert.is_nil((tostring(n) .. n:markdown()):find "\27")
+    has(n:markdown(), "| a\\|b\\_c \\<i> [2J é |")
+    has(n:markdown(), "- not the same work: a\\|b\\_c \\<i> [2J é: bytes: nil and 1")
     assert.equal("undecided", pah.compare(a[1], b[1], {threshold = 0.3}).all.verdict)
   end)
 

@@ -6,6 +6,8 @@ local devices = require "pah.device"
 local ffi = require "ffi"
 local host = require "pah.host"
 local schema = require "pah.results_schema"
+local contents = require("pah.whole_file").read
+local said = require("pah.shell").output
 local shell = require("pah.safe_text").shell
 
 local C = binding.C
@@ -16,14 +18,6 @@ local M = {}
 M.known = {}
 for _, name in ipairs(schema.header_order) do M.known[name] = true end
 
-local function contents(path, bytes)
-  local file = io.open(path, "rb")
-  if not file then return nil end
-  local text = file:read(bytes or "*a")
-  file:close()
-  return text
-end
-
 local function first_line(path)
   local text = contents(path, 4096)
   return text and text:match "^%s*([^\n]-)%s*\n" or text
@@ -31,11 +25,7 @@ end
 
 -- What a command prints, without its last newlines; nil if it fails.
 local function output(command)
-  local pipe = io.popen(("{ %s; } 2>/dev/null && echo && echo ok"):format(command))
-  if not pipe then return nil end
-  local text = pipe:read "*a"
-  pipe:close()
-  return text:match "^(.-)\n*ok\n$"
+  return said(("{ %s; } 2>/dev/null && echo && echo ok"):format(command)):match "^(.-)\n*ok\n$"
 end
 
 local function hash_of(text)
