@@ -286,8 +286,8 @@ end
 --- Compares b with a: names of results files (see M.load), rows of pah.sweep, or results of pah.bench (several of one
 --- name are rounds). Options: metric ("median"), threshold (0.02: what counts as the same), each (95 % for each point
 --- alone), any (code() is 1 if any point is slower). Returns a table that prints for people: points (key, a, b, ratio,
---- low, high, detectable, verdict, notes), all (the same of their geometric mean), only_a, only_b, errors_a, errors_b,
---- differs, notes; code(), markdown().
+--- low, high, rough, detectable, verdict, notes), all (the same of their geometric mean), only_a, only_b, errors_a,
+--- errors_b, differs, notes; code(), markdown().
 function M.compare(a, b, opts)
   local o = M.options(opts)
   local runs_a, runs_b = runs_of("a", a), runs_of("b", b)

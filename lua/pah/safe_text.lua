@@ -1,5 +1,5 @@
 -- safe_text.lua - names from results made harmless for where they are written: a terminal, HTML, Markdown, a script of
--- gnuplot or the shell. Promises: what comes out is valid UTF-8 on one line; no name can end its own quotes, tag or line.
+-- gnuplot or the shell. Promises: what comes out is valid UTF-8 on one line; no name can end its quotes, tag or line.
 local M = {}
 
 -- The length of the valid UTF-8 sequence of text at i, or nil.
