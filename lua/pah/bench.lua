@@ -288,7 +288,7 @@ local function measure(fn, o)
   r.threads, r.pinned = C.pah_get_threads(), o.pin
   add_host_state(r)
   add_clock(r, taken)
-  if o.device.name:match "^cuda" and not (o.cold or o.setup or o.after) then
+  if o.device.name:match "^cuda" and o.back_to_back ~= false and not (o.cold or o.setup or o.after) then
     r.back_to_back = time(fn, math.max(1, math.min(1000, math.ceil(0.1 / math.max(r.median, 1e-7)))))
   end
   rate(r, o)

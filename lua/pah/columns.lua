@@ -34,9 +34,9 @@ end
 function M.markdown(rows, right)
   local lines, rule = {}, {}
   for i = 1, #rows[1] do rule[i] = right and right[i] and "---:" or "---" end
-  for n, row in ipairs(harmless(rows)) do
+  for n, row in ipairs(rows) do
     local cells = {}
-    for i, cell in ipairs(row) do cells[i] = cell:gsub("[|\\]", "\\%0") end
+    for i, cell in ipairs(row) do cells[i] = safe.markdown(cell) end
     lines[n] = "| " .. table.concat(cells, " | ") .. " |"
   end
   table.insert(lines, 2, "| " .. table.concat(rule, " | ") .. " |")
