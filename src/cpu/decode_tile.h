@@ -109,8 +109,7 @@ static struct decode_fetch decode_fetch(const struct decode_tile *t, const struc
   struct decode_fetch f = {.row = row, .tokens = tokens, .stride = cache->stride[2] * size, .heads = t->s->Hkv};
   f.bytes = t->s->D * size;
   if (together) f.bytes *= f.heads, f.heads = 1;
-  f.half = (tokens + 1) / 2;
-  if (tokens) decode_fetch_start(&f);
+  decode_fetch_begin(&f, t->s->block_size);
   return f;
 }
 
