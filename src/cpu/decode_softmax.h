@@ -38,14 +38,14 @@ static inline __attribute__((always_inline)) void decode_mask_scores(float *p, i
 /* The next `tokens` scores of a head, q k in p, to probabilities relative to m. Returns what the output so far has to
  * be multiplied by (1: nothing). */
 static inline __attribute__((always_inline)) float decode_softmax(struct decode_state *state, float *p, int64_t tokens,
-                                                                  float scale, float softcap) {
+                                                                  float scale, float softcap, float slack) {
   enum { VECTORS = DECODE_TOKENS / CELL_VECTOR };
   if (tokens < DECODE_TOKENS || softcap > 0) {
     decode_mask_scores(p, tokens, scale, softcap);
     scale = 1.0f;
   }
   float alpha = 1.0f, m = state->m;
-  cell_vector s[VECTORS], limit = (cell_vector){0} + (m + DECODE_SLACK);
+  cell_vector s[VECTORS], limit = (cell_vector){0} + (m + slack);
   int above = 0;
 #pragma GCC unroll 8
   for (int v = 0; v < VECTORS; v++) {

@@ -7,6 +7,7 @@
 
 #include "decode_dot.h"
 #include "decode_group.h"
+#include "decode_half.h"
 #include "decode_softmax.h"
 #include "paged.h"
 #include "rows.h"
@@ -29,6 +30,7 @@ struct decode_tile {
   float *p;                   /* [H][DECODE_TOKENS]: q k, then probabilities */
   float *rows;                /* [DECODE_TOKENS][ld]: K or V of one head in f32 */
   float *panels;              /* K of one head, transposed */
+  struct decode_half half;    /* of an fp8 cache, where the processor multiplies f16 */
   const char *k_now[DECODE_TOKENS], *v_now[DECODE_TOKENS], *k_next[DECODE_TOKENS], *v_next[DECODE_TOKENS];
 };
 
@@ -61,7 +63,7 @@ static int64_t decode_q_floats(const struct pah_attn_sizes *s, int64_t ld) {
 }
 
 static int64_t decode_tile_floats(const struct pah_attn_sizes *s, int64_t ld) {
-  return s->H * DECODE_TOKENS + decode_q_floats(s, ld) + 2 * DECODE_TOKENS * ld;
+  return s->H * DECODE_TOKENS + decode_q_floats(s, ld) + 2 * DECODE_TOKENS * ld + decode_half_floats(s->H, s->Hkv, ld);
 }
 
 static void decode_tile_layout(struct decode_tile *t, float *scratch) {
@@ -74,10 +76,13 @@ static void decode_tile_layout(struct decode_tile *t, float *scratch) {
   t->dtype = decode_dtype(t->s, t->a->k_blocks.dtype);
   t->direct = decode_direct(t->s, t->a->k_blocks.dtype);
   t->D = t->direct ? t->s->D : t->ld;
+  t->half.q = NULL;
+  if (decode_half_takes(t->dtype, t->direct))
+    decode_half_layout(&t->half, t->s->H, t->s->Hkv, t->ld, t->panels + DECODE_TOKENS * t->ld);
 }
 
 /* The rows of q of t's sequence, in the order in which the kernels have K. */
-static void decode_load_q(const struct decode_tile *t) {
+static void decode_load_q(struct decode_tile *t) {
   int64_t group = t->s->group;
   for (int64_t h = 0; h < t->s->H; h++) {
     float row[DECODE_MAX_D] = {0};
@@ -88,6 +93,7 @@ static void decode_load_q(const struct decode_tile *t) {
     }
     if (t->direct) decode_split_tail(row, t->D, t->ld, decode_wide(t->dtype) * CELL_VECTOR);
     decode_to_order(t->q + h * t->ld, row, t->dtype, t->ld);
+    if (t->half.q) decode_half_load_q(&t->half, h, h / group, t->q + h * t->ld, t->ld, t->scale[h / group], t->dtype);
   }
 }
 
@@ -131,6 +137,21 @@ static void decode_rows(const struct decode_tile *t, const struct pah_tensor *ca
   }
 }
 
+/* The same by f16 (decode_half.h), or as far as that will not do by f32, head by head: nothing is gained by the order
+ * of tokens, since prefetch has its own. */
+static void decode_products_half(struct decode_tile *t) {
+  struct decode_fetch fetch = decode_fetch(t, &t->a->v_blocks, t->v_now, t->tokens);
+  int64_t group = t->s->group, step = decode_step(group);
+  for (int64_t head = 0; head < t->s->Hkv; head++) {
+    float *p = t->p + head * group * DECODE_TOKENS, *q = t->q + head * group * t->ld;
+    const char *k[DECODE_TOKENS];
+    decode_head_rows(&t->a->k_blocks, head, t->k_now, DECODE_TOKENS, k);
+    if (decode_half_dot(&t->half, head, t->D, group, k, t->tokens, p, t->dtype, &fetch)) continue;
+    for (int64_t j = 0; j < t->tokens; j += step)
+      decode_kernels[t->dtype].dot(q, t->D, group, k + j, p + j, t->table, &fetch);
+  }
+}
+
 /* q k into p, of every head. */
 static void decode_products(struct decode_tile *t) {
   const struct pah_tensor *cache = &t->a->k_blocks;
@@ -161,10 +182,15 @@ static void decode_products(struct decode_tile *t) {
 /* p of every head: the probabilities of the tile, relative to the maximum. */
 static void decode_scores(struct decode_tile *t) {
   int64_t group = t->s->group;
-  decode_products(t);
+  float slack = t->half.q ? DECODE_HALF_SLACK : DECODE_SLACK;
+  if (t->half.q)
+    decode_products_half(t);
+  else
+    decode_products(t);
   for (int64_t h = 0; h < t->s->H; h++) {
     float *o = t->o + h * t->ld;
-    float alpha = decode_softmax(t->state + h, t->p + h * DECODE_TOKENS, t->tokens, t->scale[h / group], t->a->softcap);
+    float alpha =
+        decode_softmax(t->state + h, t->p + h * DECODE_TOKENS, t->tokens, t->scale[h / group], t->a->softcap, slack);
     if (alpha != 1.0f)
       for (int64_t d = 0; d < t->ld; d++) o[d] *= alpha;
   }
@@ -176,8 +202,9 @@ static void decode_values(struct decode_tile *t) {
   for (int64_t head = 0; head < t->s->Hkv; head++) {
     const char *v[DECODE_TOKENS];
     decode_rows(t, &t->a->v_blocks, head, t->v_now, t->tokens, v);
-    decode_kernels[t->dtype].weigh(t->p + head * group * DECODE_TOKENS, t->tokens, v, t->D, group,
-                                   t->o + head * group * t->ld, t->table, &fetch);
+    float *p = t->p + head * group * DECODE_TOKENS, *o = t->o + head * group * t->ld;
+    if (!decode_half_weigh(&t->half, head, p, t->tokens, v, t->D, group, o, t->dtype, t->table, &fetch))
+      decode_kernels[t->dtype].weigh(p, t->tokens, v, t->D, group, o, t->table, &fetch);
   }
 }
 
