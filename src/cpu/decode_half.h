@@ -18,26 +18,33 @@ enum { DECODE_HALF = 0 };
 
 /* The f16 side of a sequence. */
 struct decode_half {
-  uint16_t *q;    /* [H][ld]: rows of q times a power of two each, in decode's order; NULL where f16 is not used */
+  uint16_t *q;    /* [H][ld]: rows of q times a power of two each, in decode's order; NULL where scores go by f32 */
   float *inverse; /* [H]: from the sum of f16 back to q k */
-  float *on;      /* [Hkv]: 1 while the heads of this KV head go by f16, else 0 */
+  float *on;      /* [Hkv]: 1 while the heads of this KV head go by f16, else 0; NULL where nothing does */
 };
 
-/* Whether a cache of `dtype` may go by f16. */
-static inline int decode_half_takes(int dtype, int direct) {
-  return DECODE_HALF && direct && decode_is_fp8(dtype);
-}
+/* The rows of a tile of K or V, of one KV head. */
+struct decode_half_rows {
+  const char *const *row; /* of KV head 0 */
+  int64_t offset;         /* bytes from there to the KV head */
+  int64_t tokens, D;
+};
 
 static inline int64_t decode_half_floats(int64_t H, int64_t Hkv, int64_t ld) {
-  return DECODE_HALF ? H * ld / 2 + H + 16 + Hkv : 0;
+  return DECODE_HALF ? H * ld / 2 + H + CELL_VECTOR + Hkv : 0;
 }
 
-static void decode_half_layout(struct decode_half *half, int64_t H, int64_t Hkv, int64_t ld, float *scratch) {
-  half->q = (uint16_t *)scratch;
+/* What goes by f16: of an fp8 cache both products where q is bf16, of which f16 holds every bit. With q in f16 only
+ * that of V: sums of f16 have a larger error than scores that are rounded to f16. With q in f32 neither. */
+static void decode_half_layout(struct decode_half *half, int64_t H, int64_t Hkv, int64_t ld, int dtype, int q_dtype,
+                               float *scratch) {
+  *half = (struct decode_half){0};
+  if (!DECODE_HALF || !decode_is_fp8(dtype) || q_dtype == PAH_F32) return;
   half->inverse = scratch + H * ld / 2;
-  half->on = half->inverse + H + 16; /* a whole vector of `inverse` is read */
+  half->on = half->inverse + H + CELL_VECTOR; /* a whole vector of `inverse` is read */
+  if (q_dtype == PAH_BF16) half->q = (uint16_t *)scratch;
   for (int64_t head = 0; head < Hkv; head++) half->on[head] = 1;
-  memset(half->inverse, 0, (size_t)(H + 16) * sizeof(float));
+  memset(half->inverse, 0, (size_t)(H + CELL_VECTOR) * sizeof(float));
 }
 
 #if defined(__AVX512FP16__) && defined(__GFNI__)
@@ -61,14 +68,14 @@ static inline __attribute__((always_inline)) void decode_half_strip(__m512i code
   to[1] = (__m512h)_mm512_unpackhi_epi8(low, high);
 }
 
-/* e4m3's NaN comes out as 480, so the codes are watched: the largest of twice the code, which drops the sign, in 2
- * operations for 64. An e5m2 that is none, or too large, shows as an infinity or NaN in the sums. */
-static inline __attribute__((always_inline)) __m512i decode_half_most(__m512i most, __m512i code) {
-  return _mm512_max_epu8(most, _mm512_add_epi8(code, code));
+/* e4m3's NaN comes out as 480, so the codes are watched, in 2 operations for 64: adding 1 to a code changes bit 7 only
+ * if it is one of both NaN. An e5m2 that is infinite, NaN or too large shows in the sums, which are then not finite. */
+static inline __attribute__((always_inline)) __m512i decode_half_watch(__m512i odd, __m512i code) {
+  return _mm512_ternarylogic_epi32(odd, code, _mm512_add_epi8(code, _mm512_set1_epi8(1)), 0xf6); /* odd | (b ^ c) */
 }
 
-static inline __attribute__((always_inline)) int decode_half_any_nan(__m512i most) {
-  return _mm512_cmpeq_epu8_mask(most, _mm512_set1_epi8((char)0xfe)) != 0;
+static inline __attribute__((always_inline)) int decode_half_saw_nan(__m512i odd) {
+  return _mm512_movepi8_mask(odd) != 0;
 }
 
 /* ---- q ------------------------------------------------------------------------------------------------------ */
@@ -79,14 +86,13 @@ static inline __attribute__((always_inline)) int decode_half_any_nan(__m512i mos
  * below 2^-12 by the last condition, however small K is. */
 static void decode_half_load_q(struct decode_half *half, int64_t h, int64_t head, const float *row, int64_t ld,
                                float scale, int dtype) {
-  float largest = 0;
-  int wrong = 0, exponent;
-  for (int64_t d = 0; d < ld; d++) {
-    float x = fabsf(row[d]);
-    wrong |= !(x <= 0x1p60f);
-    largest = x > largest ? x : largest;
-  }
-  wrong |= largest != 0 && largest < 0x1p-60f;
+  __m512i most = _mm512_setzero_si512(); /* of the bits without sign, which order numbers, and NaN above them */
+  for (int64_t d = 0; d < ld; d += CELL_VECTOR)
+    most = _mm512_max_epi32(most, _mm512_and_si512((__m512i)cell_load(row + d), _mm512_set1_epi32(0x7fffffff)));
+  int bits = _mm512_reduce_max_epi32(most), exponent;
+  float largest;
+  memcpy(&largest, &bits, sizeof largest);
+  int wrong = largest != 0 && !(largest >= 0x1p-60f && largest <= 0x1p60f);
   frexpf(wrong ? 0 : largest, &exponent);
   float factor = ldexpf(1, (dtype == PAH_FP8_E4M3 ? 7 : -1) - exponent);
   half->inverse[h] = ldexpf(1, exponent + 1); /* the same for e4m3, whose K is 2^-8 of itself */
@@ -122,26 +128,26 @@ static inline __attribute__((always_inline)) __m512 decode_half_add_lanes(const 
                        _mm512_cvtph_ps(_mm512_extracti64x4_epi64(sums, 1)));
 }
 
-/* p[h][j] = q[h] k[j] for DECODE_SUMS pairs, as decode_dot_cell. A lane adds up D / 32 products in f16. `most` follows
- * the codes of e4m3; returns whether a sum is infinite or NaN. */
-static inline __attribute__((always_inline)) int decode_half_dot_cell(const uint16_t *q, __m512 inverse, int64_t D,
-                                                                      int heads, const char *const *k, float *p,
-                                                                      int dtype, __m512i *most,
+/* p[h][j] = q[h] k[j] for DECODE_SUMS pairs from token j on, as decode_dot_cell. A lane adds up D / 32 products in f16.
+ * `nan` watches the codes of e4m3; returns whether a sum is infinite or NaN. */
+static inline __attribute__((always_inline)) int decode_half_dot_cell(const uint16_t *q, __m512 inverse, int heads,
+                                                                      struct decode_half_rows k, int64_t j, float *p,
+                                                                      int dtype, __m512i *nan,
                                                                       struct decode_fetch *fetch) {
   enum { STEP = 4 };
   const int tokens = DECODE_SUMS / heads;
-  const int64_t ld = decode_row_floats(D, dtype);
+  const int64_t ld = decode_row_floats(k.D, dtype);
   __m512h sum[DECODE_SUMS] = {{0}};
   for (int64_t d = 0; d < ld; d += 64) {
-    const int64_t at = decode_at(d, D, 64);
-#pragma GCC unroll 16
-    for (int j = 0; j < tokens; j += STEP) {
+    const int64_t at = k.offset + decode_at(d, k.D, 64);
+#pragma GCC unroll 4
+    for (int n = 0; n < tokens; n += STEP) {
       __m512h key[2 * STEP];
 #pragma GCC unroll 4
       for (int i = 0; i < STEP; i++) {
-        __m512i code = _mm512_loadu_si512(k[j + i] + at);
+        __m512i code = _mm512_loadu_si512(k.row[j + n + i] + at);
         decode_fetch_lines(fetch, 1);
-        if (dtype == PAH_FP8_E4M3) *most = decode_half_most(*most, code);
+        if (dtype == PAH_FP8_E4M3) *nan = decode_half_watch(*nan, code);
         decode_half_strip(code, dtype, key + 2 * i);
       }
 #pragma GCC unroll 2
@@ -151,7 +157,7 @@ static inline __attribute__((always_inline)) int decode_half_dot_cell(const uint
           __m512h query = _mm512_loadu_ph(q + h * ld + d + w * 32);
 #pragma GCC unroll 4
           for (int i = 0; i < STEP; i++)
-            sum[h * tokens + j + i] = _mm512_fmadd_ph(query, key[2 * i + w], sum[h * tokens + j + i]);
+            sum[h * tokens + n + i] = _mm512_fmadd_ph(query, key[2 * i + w], sum[h * tokens + n + i]);
         }
     }
   }
@@ -159,49 +165,49 @@ static inline __attribute__((always_inline)) int decode_half_dot_cell(const uint
   __m512 all = _mm512_mul_ps(decode_half_add_lanes(sum), inverse);
   _mm512_storeu_ps(total, all);
 #pragma GCC unroll 4
-  for (int h = 0; h < heads; h++) memcpy(p + h * DECODE_TOKENS, total + h * tokens, (size_t)tokens * sizeof *p);
+  for (int h = 0; h < heads; h++) memcpy(p + h * DECODE_TOKENS + j, total + h * tokens, (size_t)tokens * sizeof *p);
   return _mm512_fpclass_ps_mask(all, 0x99); /* NaN of both kinds, infinity of both signs */
 }
 
 static inline __attribute__((always_inline)) int decode_half_dot_heads(const uint16_t *q, const float *inverse,
-                                                                       int64_t D, int heads, const char *const *k,
-                                                                       int64_t tokens, float *p, int dtype,
-                                                                       struct decode_fetch *fetch) {
+                                                                       int heads, struct decode_half_rows k, float *p,
+                                                                       int dtype, struct decode_fetch *fetch) {
   const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-  const __m512i pair = _mm512_srli_epi32(lane, heads == 4 ? 2 : heads == 2 ? 3 : 4); /* head of a lane */
-  __m512 each = _mm512_permutexvar_ps(pair, _mm512_loadu_ps(inverse));
-  __m512i most = _mm512_setzero_si512();
+  const __m512i head = _mm512_srli_epi32(lane, heads == 4 ? 2 : heads == 2 ? 3 : 4);
+  __m512 each = _mm512_permutexvar_ps(head, _mm512_loadu_ps(inverse));
+  __m512i nan = _mm512_setzero_si512();
   int odd = 0;
-  for (int64_t j = 0; j < tokens; j += DECODE_SUMS / heads)
-    odd |= decode_half_dot_cell(q, each, D, heads, k + j, p + j, dtype, &most, fetch);
-  return odd | (dtype == PAH_FP8_E4M3 && decode_half_any_nan(most));
+  for (int64_t j = 0; j < k.tokens; j += DECODE_SUMS / heads)
+    odd |= decode_half_dot_cell(q, each, heads, k, j, p, dtype, &nan, fetch);
+  return odd | (dtype == PAH_FP8_E4M3 && decode_half_saw_nan(nan));
 }
 
-/* The scores of all heads of a group with `tokens` rows of K, of which there are DECODE_TOKENS. */
-static inline __attribute__((always_inline)) int decode_half_dot_as(const uint16_t *q, const float *inverse, int64_t D,
-                                                                    int64_t group, const char *const *k, int64_t tokens,
-                                                                    float *p, int dtype, struct decode_fetch *fetch) {
-  const int64_t ld = decode_row_floats(D, dtype);
+static inline __attribute__((always_inline)) int decode_half_dot_group(const uint16_t *q, const float *inverse,
+                                                                       int64_t group, struct decode_half_rows k,
+                                                                       float *p, int dtype,
+                                                                       struct decode_fetch *fetch) {
+  const int64_t ld = decode_row_floats(k.D, dtype);
   struct decode_fetch none = {0};
   int64_t h = 0;
   int odd = 0;
   for (; h + 4 <= group; h += 4, fetch = &none)
-    odd |= decode_half_dot_heads(q + h * ld, inverse + h, D, 4, k, tokens, p + h * DECODE_TOKENS, dtype, fetch);
+    odd |= decode_half_dot_heads(q + h * ld, inverse + h, 4, k, p + h * DECODE_TOKENS, dtype, fetch);
   for (; h + 2 <= group; h += 2, fetch = &none)
-    odd |= decode_half_dot_heads(q + h * ld, inverse + h, D, 2, k, tokens, p + h * DECODE_TOKENS, dtype, fetch);
+    odd |= decode_half_dot_heads(q + h * ld, inverse + h, 2, k, p + h * DECODE_TOKENS, dtype, fetch);
   for (; h < group; h++)
-    odd |= decode_half_dot_heads(q + h * ld, inverse + h, D, 1, k, tokens, p + h * DECODE_TOKENS, dtype, fetch);
+    odd |= decode_half_dot_heads(q + h * ld, inverse + h, 1, k, p + h * DECODE_TOKENS, dtype, fetch);
   return odd;
 }
 
-/* Whether it was done: else the f32 way has to, from now on for all of this KV head. */
-static int decode_half_dot(struct decode_half *half, int64_t head, int64_t D, int64_t group, const char *const *k,
-                           int64_t tokens, float *p, int dtype, struct decode_fetch *fetch) {
+/* q k into p, of all heads that share KV head `head`; k has DECODE_TOKENS rows. Returns 0 where the f32 way has to do
+ * it, from now on for all of this KV head. */
+static int decode_half_dot(struct decode_half *half, int64_t head, int64_t group, struct decode_half_rows k, float *p,
+                           int dtype, struct decode_fetch *fetch) {
   if (half->on[head] == 0) return 0;
-  const uint16_t *q = half->q + head * group * decode_row_floats(D, dtype);
+  const uint16_t *q = half->q + head * group * decode_row_floats(k.D, dtype);
   const float *inverse = half->inverse + head * group;
-  int odd = dtype == PAH_FP8_E4M3 ? decode_half_dot_as(q, inverse, D, group, k, tokens, p, PAH_FP8_E4M3, fetch)
-                                  : decode_half_dot_as(q, inverse, D, group, k, tokens, p, PAH_FP8_E5M2, fetch);
+  int odd = dtype == PAH_FP8_E4M3 ? decode_half_dot_group(q, inverse, group, k, p, PAH_FP8_E4M3, fetch)
+                                  : decode_half_dot_group(q, inverse, group, k, p, PAH_FP8_E5M2, fetch);
   half->on[head] = !odd;
   return !odd;
 }
@@ -228,37 +234,38 @@ static inline __attribute__((always_inline)) void decode_half_pairs(const float 
 }
 
 /* The same by f32, where f16 will not do. */
-static __attribute__((noinline)) void decode_half_weigh_exact(const float *p, int64_t tokens, const char *const *v,
-                                                              int64_t at, int64_t D, int64_t heads, int64_t strips,
-                                                              float *o, int dtype, const struct decode_table *table) {
-  const int64_t ld = decode_row_floats(D, dtype);
+static __attribute__((noinline)) void decode_half_weigh_exact(const float *p, struct decode_half_rows v, int64_t at,
+                                                              int64_t heads, int64_t strips, float *o, int dtype,
+                                                              const struct decode_table *table) {
+  const int64_t ld = decode_row_floats(v.D, dtype);
+  const char *row[DECODE_TOKENS];
   struct decode_fetch none = {0};
+  for (int64_t j = 0; j < v.tokens; j++) row[j] = v.row[j] + v.offset;
   for (int64_t h = 0; h < heads; h++, p += DECODE_TOKENS, o += ld)
     for (int64_t n = at; n < at + strips * 64; n += 64) {
       if (dtype == PAH_FP8_E4M3)
-        decode_weigh_cell(p, tokens, v, n, D, 1, 4, o, PAH_FP8_E4M3, table, &none);
+        decode_weigh_cell(p, v.tokens, row, n, v.D, 1, 4, o, PAH_FP8_E4M3, table, &none);
       else
-        decode_weigh_cell(p, tokens, v, n, D, 1, 4, o, PAH_FP8_E5M2, table, &none);
+        decode_weigh_cell(p, v.tokens, row, n, v.D, 1, 4, o, PAH_FP8_E5M2, table, &none);
     }
 }
 
 /* o[h] += sum over tokens of p[h][j] v[j] for `heads` heads and `strips` of 64 elements from `at` on: the tile's sum in
  * f16, then to o. Returns 1 and leaves o if that will not do. */
-static inline __attribute__((always_inline)) int decode_half_weigh_cell(const uint32_t *pair, int64_t tokens,
-                                                                        const char *const *v, int64_t at, int64_t D,
-                                                                        int heads, int strips, float *o, int dtype,
-                                                                        struct decode_fetch *fetch) {
-  const int64_t ld = decode_row_floats(D, dtype);
+static inline __attribute__((always_inline)) int decode_half_weigh_cell(const uint32_t *pair, struct decode_half_rows v,
+                                                                        int64_t at, int heads, int strips, float *o,
+                                                                        int dtype, struct decode_fetch *fetch) {
+  const int64_t ld = decode_row_floats(v.D, dtype);
   const int wide = 2 * strips, sums = heads * wide;
-  __m512h sum[DECODE_SUMS] = {{0}}, odd = {0};
-  __m512i most = _mm512_setzero_si512();
-  for (int64_t j = 0; j < tokens; j++) {
+  __m512h sum[DECODE_SUMS] = {{0}}, odd[4] = {{0}};
+  __m512i nan = _mm512_setzero_si512();
+  for (int64_t j = 0; j < v.tokens; j++) {
     __m512h value[4];
     decode_fetch_lines(fetch, strips);
 #pragma GCC unroll 2
     for (int n = 0; n < strips; n++) {
-      __m512i code = _mm512_loadu_si512(v[j] + decode_at(at + n * 64, D, 64));
-      if (dtype == PAH_FP8_E4M3) most = decode_half_most(most, code);
+      __m512i code = _mm512_loadu_si512(v.row[j] + v.offset + decode_at(at + n * 64, v.D, 64));
+      if (dtype == PAH_FP8_E4M3) nan = decode_half_watch(nan, code);
       decode_half_strip(code, dtype, value + 2 * n);
     }
 #pragma GCC unroll 16
@@ -268,8 +275,10 @@ static inline __attribute__((always_inline)) int decode_half_weigh_cell(const ui
     }
   }
 #pragma GCC unroll 16
-  for (int i = 0; i < sums; i++) odd = _mm512_fmadd_ph(sum[i], _mm512_setzero_ph(), odd); /* NaN of what is not finite */
-  if (_mm512_fpclass_ph_mask(odd, 0x81) || (dtype == PAH_FP8_E4M3 && decode_half_any_nan(most))) return 1;
+  for (int i = 0; i < sums; i++) /* NaN of what is not finite */
+    odd[i % 4] = _mm512_fmadd_ph(sum[i], _mm512_setzero_ph(), odd[i % 4]);
+  odd[0] = (odd[0] + odd[1]) + (odd[2] + odd[3]);
+  if (_mm512_fpclass_ph_mask(odd[0], 0x81) || (dtype == PAH_FP8_E4M3 && decode_half_saw_nan(nan))) return 1;
   const float back = dtype == PAH_FP8_E4M3 ? 1.0f : 1 / decode_half_scale(dtype);
 #pragma GCC unroll 16
   for (int i = 0; i < sums; i++) {
@@ -282,51 +291,49 @@ static inline __attribute__((always_inline)) int decode_half_weigh_cell(const ui
   return 0;
 }
 
-static inline __attribute__((always_inline)) int decode_half_weigh_heads(const float *p, int64_t tokens,
-                                                                         const char *const *v, int64_t D, int heads,
-                                                                         float *o, int dtype,
+static inline __attribute__((always_inline)) int decode_half_weigh_heads(const float *p, struct decode_half_rows v,
+                                                                         int heads, float *o, int dtype,
                                                                          const struct decode_table *table,
                                                                          struct decode_fetch *fetch) {
-  const int64_t ld = decode_row_floats(D, dtype);
+  const int64_t ld = decode_row_floats(v.D, dtype);
   uint32_t pair[4 * DECODE_TOKENS];
   int odd = 0;
 #pragma GCC unroll 4
   for (int i = 0; i < heads; i++) decode_half_pairs(p + i * DECODE_TOKENS, dtype, pair + i * DECODE_TOKENS);
   for (int64_t at = 0; at < ld; at += 128) {
     const int strips = at + 128 <= ld ? 2 : 1;
-    int one = strips == 2 ? decode_half_weigh_cell(pair, tokens, v, at, D, heads, 2, o, dtype, fetch)
-                          : decode_half_weigh_cell(pair, tokens, v, at, D, heads, 1, o, dtype, fetch);
-    if (one) decode_half_weigh_exact(p, tokens, v, at, D, heads, strips, o, dtype, table);
+    int one = strips == 2 ? decode_half_weigh_cell(pair, v, at, heads, 2, o, dtype, fetch)
+                          : decode_half_weigh_cell(pair, v, at, heads, 1, o, dtype, fetch);
+    if (one) decode_half_weigh_exact(p, v, at, heads, strips, o, dtype, table);
     odd |= one;
   }
   return odd;
 }
 
-static inline __attribute__((always_inline)) int decode_half_weigh_as(const float *p, int64_t tokens,
-                                                                      const char *const *v, int64_t D, int64_t group,
-                                                                      float *o, int dtype,
-                                                                      const struct decode_table *table,
-                                                                      struct decode_fetch *fetch) {
-  const int64_t ld = decode_row_floats(D, dtype);
+static inline __attribute__((always_inline)) int decode_half_weigh_group(const float *p, struct decode_half_rows v,
+                                                                         int64_t group, float *o, int dtype,
+                                                                         const struct decode_table *table,
+                                                                         struct decode_fetch *fetch) {
+  const int64_t ld = decode_row_floats(v.D, dtype);
   struct decode_fetch none = {0};
   int64_t h = 0;
   int odd = 0;
   for (; h + 4 <= group; h += 4, fetch = &none)
-    odd |= decode_half_weigh_heads(p + h * DECODE_TOKENS, tokens, v, D, 4, o + h * ld, dtype, table, fetch);
+    odd |= decode_half_weigh_heads(p + h * DECODE_TOKENS, v, 4, o + h * ld, dtype, table, fetch);
   for (; h + 2 <= group; h += 2, fetch = &none)
-    odd |= decode_half_weigh_heads(p + h * DECODE_TOKENS, tokens, v, D, 2, o + h * ld, dtype, table, fetch);
-  for (; h < group; h++)
-    odd |= decode_half_weigh_heads(p + h * DECODE_TOKENS, tokens, v, D, 1, o + h * ld, dtype, table, fetch);
+    odd |= decode_half_weigh_heads(p + h * DECODE_TOKENS, v, 2, o + h * ld, dtype, table, fetch);
+  for (; h < group; h++) odd |= decode_half_weigh_heads(p + h * DECODE_TOKENS, v, 1, o + h * ld, dtype, table, fetch);
   return odd;
 }
 
-/* Whether it was done, by f16 or in part by f32; 0 where the f32 way has to, as from now on if f16 did not do. */
-static int decode_half_weigh(struct decode_half *half, int64_t head, const float *p, int64_t tokens,
-                             const char *const *v, int64_t D, int64_t group, float *o, int dtype,
-                             const struct decode_table *table, struct decode_fetch *fetch) {
-  if (!half->q || half->on[head] == 0) return 0;
-  int odd = dtype == PAH_FP8_E4M3 ? decode_half_weigh_as(p, tokens, v, D, group, o, PAH_FP8_E4M3, table, fetch)
-                                  : decode_half_weigh_as(p, tokens, v, D, group, o, PAH_FP8_E5M2, table, fetch);
+/* o += p v of all heads that share KV head `head`. Returns 0 where the f32 way has to do it; what f16 could not do here
+ * was done in f32, and all of this KV head will be from now on. */
+static int decode_half_weigh(struct decode_half *half, int64_t head, int64_t group, const float *p,
+                             struct decode_half_rows v, float *o, int dtype, const struct decode_table *table,
+                             struct decode_fetch *fetch) {
+  if (half->on[head] == 0) return 0;
+  int odd = dtype == PAH_FP8_E4M3 ? decode_half_weigh_group(p, v, group, o, PAH_FP8_E4M3, table, fetch)
+                                  : decode_half_weigh_group(p, v, group, o, PAH_FP8_E5M2, table, fetch);
   half->on[head] = !odd;
   return 1;
 }
@@ -337,17 +344,16 @@ static void decode_half_load_q(struct decode_half *half, int64_t h, int64_t head
   (void)half, (void)h, (void)head, (void)row, (void)ld, (void)scale, (void)dtype;
 }
 
-static int decode_half_dot(struct decode_half *half, int64_t head, int64_t D, int64_t group, const char *const *k,
-                           int64_t tokens, float *p, int dtype, struct decode_fetch *fetch) {
-  (void)half, (void)head, (void)D, (void)group, (void)k, (void)tokens, (void)p, (void)dtype, (void)fetch;
+static int decode_half_dot(struct decode_half *half, int64_t head, int64_t group, struct decode_half_rows k, float *p,
+                           int dtype, struct decode_fetch *fetch) {
+  (void)half, (void)head, (void)group, (void)k, (void)p, (void)dtype, (void)fetch;
   return 0;
 }
 
-static int decode_half_weigh(struct decode_half *half, int64_t head, const float *p, int64_t tokens,
-                             const char *const *v, int64_t D, int64_t group, float *o, int dtype,
-                             const struct decode_table *table, struct decode_fetch *fetch) {
-  (void)half, (void)head, (void)p, (void)tokens, (void)v, (void)D, (void)group, (void)o, (void)dtype, (void)fetch;
-  (void)table;
+static int decode_half_weigh(struct decode_half *half, int64_t head, int64_t group, const float *p,
+                             struct decode_half_rows v, float *o, int dtype, const struct decode_table *table,
+                             struct decode_fetch *fetch) {
+  (void)half, (void)head, (void)group, (void)p, (void)v, (void)o, (void)dtype, (void)table, (void)fetch;
   return 0;
 }
 #endif

@@ -76,9 +76,7 @@ static void decode_tile_layout(struct decode_tile *t, float *scratch) {
   t->dtype = decode_dtype(t->s, t->a->k_blocks.dtype);
   t->direct = decode_direct(t->s, t->a->k_blocks.dtype);
   t->D = t->direct ? t->s->D : t->ld;
-  t->half.q = NULL;
-  if (decode_half_takes(t->dtype, t->direct))
-    decode_half_layout(&t->half, t->s->H, t->s->Hkv, t->ld, t->panels + DECODE_TOKENS * t->ld);
+  decode_half_layout(&t->half, t->s->H, t->s->Hkv, t->ld, t->dtype, t->a->q.dtype, t->panels + DECODE_TOKENS * t->ld);
 }
 
 /* The rows of q of t's sequence, in the order in which the kernels have K. */
@@ -137,18 +135,25 @@ static void decode_rows(const struct decode_tile *t, const struct pah_tensor *ca
   }
 }
 
-/* The same by f16 (decode_half.h), or as far as that will not do by f32, head by head: nothing is gained by the order
- * of tokens, since prefetch has its own. */
+/* Rows of K or V of a tile for decode_half.h. */
+static struct decode_half_rows decode_half_tile(const struct decode_tile *t, const struct pah_tensor *cache,
+                                                int64_t head, const char *const *row) {
+  return (struct decode_half_rows){row, head * cache->stride[2], t->tokens, t->D}; /* fp8: elements are bytes */
+}
+
+/* q k into p by f16, head by head, or as far as that will not do by f32. */
 static void decode_products_half(struct decode_tile *t) {
+  const struct pah_tensor *cache = &t->a->k_blocks;
   struct decode_fetch fetch = decode_fetch(t, &t->a->v_blocks, t->v_now, t->tokens);
   int64_t group = t->s->group, step = decode_step(group);
   for (int64_t head = 0; head < t->s->Hkv; head++) {
-    float *p = t->p + head * group * DECODE_TOKENS, *q = t->q + head * group * t->ld;
+    float *p = t->p + head * group * DECODE_TOKENS;
     const char *k[DECODE_TOKENS];
-    decode_head_rows(&t->a->k_blocks, head, t->k_now, DECODE_TOKENS, k);
-    if (decode_half_dot(&t->half, head, t->D, group, k, t->tokens, p, t->dtype, &fetch)) continue;
+    if (decode_half_dot(&t->half, head, group, decode_half_tile(t, cache, head, t->k_now), p, t->dtype, &fetch))
+      continue;
+    decode_head_rows(cache, head, t->k_now, DECODE_TOKENS, k);
     for (int64_t j = 0; j < t->tokens; j += step)
-      decode_kernels[t->dtype].dot(q, t->D, group, k + j, p + j, t->table, &fetch);
+      decode_kernels[t->dtype].dot(t->q + head * group * t->ld, t->D, group, k + j, p + j, t->table, &fetch);
   }
 }
 
@@ -182,7 +187,7 @@ static void decode_products(struct decode_tile *t) {
 /* p of every head: the probabilities of the tile, relative to the maximum. */
 static void decode_scores(struct decode_tile *t) {
   int64_t group = t->s->group;
-  float slack = t->half.q ? DECODE_HALF_SLACK : DECODE_SLACK;
+  float slack = t->half.on ? DECODE_HALF_SLACK : DECODE_SLACK;
   if (t->half.q)
     decode_products_half(t);
   else
@@ -197,14 +202,18 @@ static void decode_scores(struct decode_tile *t) {
 }
 
 static void decode_values(struct decode_tile *t) {
+  const struct pah_tensor *cache = &t->a->v_blocks;
   struct decode_fetch fetch = decode_fetch(t, &t->a->k_blocks, t->k_next, t->next);
   int64_t group = t->s->group;
   for (int64_t head = 0; head < t->s->Hkv; head++) {
+    const float *p = t->p + head * group * DECODE_TOKENS;
+    float *o = t->o + head * group * t->ld;
     const char *v[DECODE_TOKENS];
-    decode_rows(t, &t->a->v_blocks, head, t->v_now, t->tokens, v);
-    float *p = t->p + head * group * DECODE_TOKENS, *o = t->o + head * group * t->ld;
-    if (!decode_half_weigh(&t->half, head, p, t->tokens, v, t->D, group, o, t->dtype, t->table, &fetch))
-      decode_kernels[t->dtype].weigh(p, t->tokens, v, t->D, group, o, t->table, &fetch);
+    if (t->half.on && decode_half_weigh(&t->half, head, group, p, decode_half_tile(t, cache, head, t->v_now), o,
+                                        t->dtype, t->table, &fetch))
+      continue;
+    decode_rows(t, cache, head, t->v_now, t->tokens, v);
+    decode_kernels[t->dtype].weigh(p, t->tokens, v, t->D, group, o, t->table, &fetch);
   }
 }
 
