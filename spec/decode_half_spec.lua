@@ -13,7 +13,8 @@ describe("decode by f16", function()
     local blocks = math.ceil(len / 16)
     local function pool(seed, mean, scale)
       local x = pah.randn({blocks, 16, hkv, D}, {device = "cpu", seed = seed, scale = scale or 1})
-      for i = 0, mean and x:numel() - 1 or -1 do x:data()[i] = x:data()[i] + mean end
+      local data = ffi.cast("float *", x:data())
+      for i = 0, mean and x:numel() - 1 or -1 do data[i] = data[i] + mean end
       return x:to(s.dtype)
     end
     return {

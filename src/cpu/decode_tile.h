@@ -141,19 +141,33 @@ static struct decode_half_rows decode_half_tile(const struct decode_tile *t, con
   return (struct decode_half_rows){row, head * cache->stride[2], t->tokens, t->D}; /* fp8: elements are bytes */
 }
 
-/* q k into p by f16, head by head, or as far as that will not do by f32. */
-static void decode_products_half(struct decode_tile *t) {
+/* p of the heads of a KV head from q k to probabilities, relative to the maximum. */
+static void decode_probabilities(const struct decode_tile *t, int64_t head) {
+  int64_t group = t->s->group;
+  float slack = t->half.on ? DECODE_HALF_SLACK : DECODE_SLACK, softcap = t->a->softcap;
+  for (int64_t h = head * group; h < (head + 1) * group; h++) {
+    float *o = t->o + h * t->ld;
+    float alpha = decode_softmax(t->state + h, t->p + h * DECODE_TOKENS, t->tokens, t->scale[head], softcap, slack);
+    if (alpha != 1.0f)
+      for (int64_t d = 0; d < t->ld; d++) o[d] *= alpha;
+  }
+}
+
+/* q k by f16, or as far as that will not do by f32. The probabilities of a KV head follow at once: their long chains
+ * overlap with the next head's products, and the line buffers stay busy. */
+static void decode_scores_half(struct decode_tile *t) {
   const struct pah_tensor *cache = &t->a->k_blocks;
   struct decode_fetch fetch = decode_fetch(t, &t->a->v_blocks, t->v_now, t->tokens);
   int64_t group = t->s->group, step = decode_step(group);
   for (int64_t head = 0; head < t->s->Hkv; head++) {
     float *p = t->p + head * group * DECODE_TOKENS;
     const char *k[DECODE_TOKENS];
-    if (decode_half_dot(&t->half, head, group, decode_half_tile(t, cache, head, t->k_now), p, t->dtype, &fetch))
-      continue;
-    decode_head_rows(cache, head, t->k_now, DECODE_TOKENS, k);
-    for (int64_t j = 0; j < t->tokens; j += step)
-      decode_kernels[t->dtype].dot(t->q + head * group * t->ld, t->D, group, k + j, p + j, t->table, &fetch);
+    if (!decode_half_dot(&t->half, head, group, decode_half_tile(t, cache, head, t->k_now), p, t->dtype, &fetch)) {
+      decode_head_rows(cache, head, t->k_now, DECODE_TOKENS, k);
+      for (int64_t j = 0; j < t->tokens; j += step)
+        decode_kernels[t->dtype].dot(t->q + head * group * t->ld, t->D, group, k + j, p + j, t->table, &fetch);
+    }
+    decode_probabilities(t, head);
   }
 }
 
@@ -186,19 +200,12 @@ static void decode_products(struct decode_tile *t) {
 
 /* p of every head: the probabilities of the tile, relative to the maximum. */
 static void decode_scores(struct decode_tile *t) {
-  int64_t group = t->s->group;
-  float slack = t->half.on ? DECODE_HALF_SLACK : DECODE_SLACK;
-  if (t->half.q)
-    decode_products_half(t);
-  else
-    decode_products(t);
-  for (int64_t h = 0; h < t->s->H; h++) {
-    float *o = t->o + h * t->ld;
-    float alpha =
-        decode_softmax(t->state + h, t->p + h * DECODE_TOKENS, t->tokens, t->scale[h / group], t->a->softcap, slack);
-    if (alpha != 1.0f)
-      for (int64_t d = 0; d < t->ld; d++) o[d] *= alpha;
+  if (t->half.q) {
+    decode_scores_half(t);
+    return;
   }
+  decode_products(t);
+  for (int64_t head = 0; head < t->s->Hkv; head++) decode_probabilities(t, head);
 }
 
 static void decode_values(struct decode_tile *t) {
