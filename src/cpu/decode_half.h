@@ -169,6 +169,63 @@ static inline __attribute__((always_inline)) int decode_half_dot_cell(const uint
   return _mm512_fpclass_ps_mask(all, 0x99); /* NaN of both kinds, infinity of both signs */
 }
 
+/* The last level in f32: `word` holds two lanes of f16 for each of 16 sums, `order` which of them. */
+static inline __attribute__((always_inline)) __m512 decode_half_last(__m512h word, __m512i order) {
+  __m512i sums = _mm512_permutexvar_epi16(order, (__m512i)word);
+  return _mm512_add_ps(_mm512_cvtph_ps(_mm512_castsi512_si256(sums)),
+                       _mm512_cvtph_ps(_mm512_extracti64x4_epi64(sums, 1)));
+}
+
+/* Four heads and eight tokens from j on: two tokens share a vector, 32 elements of each, so that a vector of sums serves
+ * two scores and the tree has half the inputs: 10 operations a token for it and for joining the rows, in place of 14. */
+static inline __attribute__((always_inline)) int decode_half_dot_four(const uint16_t *q, __m512 inverse,
+                                                                      struct decode_half_rows k, int64_t j, float *p,
+                                                                      int dtype, __m512i *nan,
+                                                                      struct decode_fetch *fetch) {
+  const __m512i order = _mm512_set_epi16(31, 23, 15, 7, 29, 21, 13, 5, 27, 19, 11, 3, 25, 17, 9, 1, 30, 22, 14, 6, 28,
+                                         20, 12, 4, 26, 18, 10, 2, 24, 16, 8, 0); /* by tokens and heads to the reverse */
+  const int64_t ld = decode_row_floats(k.D, dtype);
+  __m512h sum[16] = {{0}}; /* [pair of tokens][head] */
+  for (int64_t d = 0; d < ld; d += 64) {
+    const int64_t at = k.offset + decode_at(d, k.D, 64);
+#pragma GCC unroll 2
+    for (int part = 0; part < 2; part++) {
+      __m512h key[8];
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; i++) {
+        const __m256i *one = (const __m256i *)(k.row[j + 2 * i] + at), *two = (const __m256i *)(k.row[j + 2 * i + 1] + at);
+        __m512i code = _mm512_castsi256_si512(_mm256_loadu_si256(one + part));
+        code = _mm512_inserti64x4(code, _mm256_loadu_si256(two + part), 1);
+        decode_fetch_lines(fetch, 1);
+        if (dtype == PAH_FP8_E4M3) *nan = decode_half_watch(*nan, code);
+        decode_half_strip(code, dtype, key + 2 * i);
+      }
+#pragma GCC unroll 2
+      for (int w = 0; w < 2; w++)
+#pragma GCC unroll 4
+        for (int h = 0; h < 4; h++) {
+          const uint16_t *from = q + h * ld + d + w * 32 + part * 16;
+          __m512h query = (__m512h)_mm512_broadcast_f64x4(_mm256_loadu_pd((const double *)from));
+#pragma GCC unroll 4
+          for (int i = 0; i < 4; i++) sum[i * 4 + h] = _mm512_fmadd_ph(query, key[2 * i + w], sum[i * 4 + h]);
+        }
+    }
+  }
+  int odd = 0;
+#pragma GCC unroll 2
+  for (int n = 0; n < 2; n++) { /* four tokens: lanes of 128 bits are tokens, their elements heads */
+    __m512h pair = DECODE_HALF_JOIN(decode_half_quads(sum + 8 * n), decode_half_quads(sum + 8 * n + 4), 0x88, 0xdd);
+    __m512 all = _mm512_mul_ps(decode_half_last(pair, order), inverse);
+    odd |= _mm512_fpclass_ps_mask(all, 0x99); /* NaN of both kinds, infinity of both signs */
+    float *to = p + j + 4 * n;
+    _mm_storeu_ps(to, _mm512_castps512_ps128(all));
+    _mm_storeu_ps(to + DECODE_TOKENS, _mm512_extractf32x4_ps(all, 1));
+    _mm_storeu_ps(to + 2 * DECODE_TOKENS, _mm512_extractf32x4_ps(all, 2));
+    _mm_storeu_ps(to + 3 * DECODE_TOKENS, _mm512_extractf32x4_ps(all, 3));
+  }
+  return odd;
+}
+
 static inline __attribute__((always_inline)) int decode_half_dot_heads(const uint16_t *q, const float *inverse,
                                                                        int heads, struct decode_half_rows k, float *p,
                                                                        int dtype, struct decode_fetch *fetch) {
@@ -177,7 +234,9 @@ static inline __attribute__((always_inline)) int decode_half_dot_heads(const uin
   __m512 each = _mm512_permutexvar_ps(head, _mm512_loadu_ps(inverse));
   __m512i nan = _mm512_setzero_si512();
   int odd = 0;
-  for (int64_t j = 0; j < k.tokens; j += DECODE_SUMS / heads)
+  for (int64_t j = 0; heads == 4 && j < k.tokens; j += 8)
+    odd |= decode_half_dot_four(q, each, k, j, p, dtype, &nan, fetch);
+  for (int64_t j = 0; heads < 4 && j < k.tokens; j += DECODE_SUMS / heads)
     odd |= decode_half_dot_cell(q, each, heads, k, j, p, dtype, &nan, fetch);
   return odd | (dtype == PAH_FP8_E4M3 && decode_half_saw_nan(nan));
 }
