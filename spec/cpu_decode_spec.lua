@@ -114,8 +114,8 @@ describe("decode on the cpu", function()
             local head = math.ceil(h / group)
             p.q, p.k_blocks, p.v_blocks = q:narrow(2, h, 1), k:narrow(3, head, 1), v:narrow(3, head, 1)
             local one, one_lse = pah.decode(p)
-            -- f16 sums up to 8 heads (decode_half.h), f32 more
-            local exact = dtype == "bf16" or group <= 8 or out.device:info().isa ~= "avx512fp16"
+            -- by f16 (decode_half.h) the order of a sum shows, and more than 8 heads go by f32
+            local exact = dtype == "bf16" or out.device:info().isa ~= "avx512fp16"
             assert.near(one_lse:item(), lse:view(2 * group)[h], exact and 2e-6 or 1e-3)
             local got, want = out[1][h]:totable(), one:view(D):totable()
             local least = exact and 4e-6 or 1e-3
