@@ -38,8 +38,8 @@ describe("decode by f16", function()
     local out, lse = run(p, half)
     local want, want_lse = run(p, single)
     for _, pair in ipairs {{out, want}, {lse, want_lse}} do
-      local got, n = judge.values(pair[1])
-      local expected, _, keep = judge.values(pair[2])
+      local got, n, keep_got = judge.values(pair[1])
+      local expected, _, keep_expected = judge.values(pair[2])
       local largest = 1e-30
       for i = 0, n - 1 do
         if math.abs(expected[i]) < math.huge then largest = math.max(largest, math.abs(expected[i])) end
@@ -47,8 +47,9 @@ describe("decode by f16", function()
       for i = 0, n - 1 do
         local x, y = got[i], expected[i]
         local alike = x == y or (x ~= x and y ~= y) or math.abs(x - y) <= tolerance * largest
-        assert.is_true(alike, ("element %d is %g, f32 gives %g"):format(i, x, y), keep)
+        assert.is_true(alike, ("element %d is %g, f32 gives %g"):format(i, x, y))
       end
+      assert.same({n, n}, {keep_got:numel(), keep_expected:numel()}) -- and both are alive until here
     end
     return out, lse
   end
@@ -101,10 +102,11 @@ describe("decode by f16", function()
             local p = problem{dtype = dtype}
             put(p[name], token, 1, (token * 37) % 128, code)
             local out, lse = same(p, 8e-3)
-            local values, n = judge.values(out)
+            local values, n, keep = judge.values(out)
             for i = 0, n - 1 do -- the other KV head has heads 0 to 3
               if i < 4 * 128 or token >= 75 then assert.is_true(math.abs(values[i]) < math.huge) end
             end
+            assert.equal(n, keep:numel())
             if name == "v_blocks" then assert.is_true(math.abs(lse:view(8)[8]) < 100) end
           end
         end
