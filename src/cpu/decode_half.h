@@ -121,9 +121,13 @@ static inline __attribute__((always_inline)) int decode_half_weigh_cell(const ui
                                                                         int dtype, struct decode_fetch *fetch) {
   const int64_t ld = decode_row_floats(v.D, dtype);
   const int wide = 2 * strips, sums = heads * wide;
-  __m512h sum[DECODE_SUMS] = {{0}}, odd[4] = {{0}};
+  __m512h sum[DECODE_SUMS] = {{0}}, first[DECODE_SUMS] = {{0}}, odd[4] = {{0}};
   __m512i nan = _mm512_setzero_si512();
   for (int64_t j = 0; j < v.tokens; j++) {
+    if (j == DECODE_TOKENS / 2) { /* half the tokens, half the size of what later ones are rounded to */
+#pragma GCC unroll 16
+      for (int i = 0; i < sums; i++) first[i] = sum[i], sum[i] = _mm512_setzero_ph();
+    }
     __m512h value[4];
     decode_fetch_lines(fetch, strips);
 #pragma GCC unroll 2
@@ -138,6 +142,8 @@ static inline __attribute__((always_inline)) int decode_half_weigh_cell(const ui
       sum[i] = _mm512_fmadd_ph(value[i % wide], weight, sum[i]);
     }
   }
+#pragma GCC unroll 16
+  for (int i = 0; i < sums; i++) sum[i] += first[i];
 #pragma GCC unroll 16
   for (int i = 0; i < sums; i++) /* NaN of what is not finite */
     odd[i % 4] = _mm512_fmadd_ph(sum[i], _mm512_setzero_ph(), odd[i % 4]);
