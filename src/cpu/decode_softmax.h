@@ -1,7 +1,8 @@
 /* cpu/decode_softmax.h - the online softmax of decode, over the DECODE_TOKENS scores of a head at a time and in powers
  * of two: the score's scale holds log2(e). The maximum is lazy (as in FlashAttention 4): it stays behind by up to
- * DECODE_SLACK, so that p reaches 2^10 at most, which costs f32 nothing, and most tiles neither look for their maximum
- * nor rescale the output. The sum stays a vector until the end. About 40 operations for 32 scores. */
+ * DECODE_SLACK (`slack`; decode_half.h has a smaller one), so that p reaches 2^10 at most, which costs f32 nothing, and
+ * most tiles neither look for their maximum nor rescale the output. The sum stays a vector until the end. About 40
+ * operations for 32 scores. */
 #ifndef PAH_CPU_DECODE_SOFTMAX_H
 #define PAH_CPU_DECODE_SOFTMAX_H
 
