@@ -114,9 +114,12 @@ describe("decode on the cpu", function()
             local head = math.ceil(h / group)
             p.q, p.k_blocks, p.v_blocks = q:narrow(2, h, 1), k:narrow(3, head, 1), v:narrow(3, head, 1)
             local one, one_lse = pah.decode(p)
-            assert.near(one_lse:item(), lse:view(2 * group)[h], 2e-6)
+            -- by f16 (decode_half.h) the order of a sum shows, and more than 8 heads go by f32
+            local exact = dtype == "bf16" or out.device:info().isa ~= "avx512fp16"
+            assert.near(one_lse:item(), lse:view(2 * group)[h], exact and 2e-6 or 1e-3)
             local got, want = out[1][h]:totable(), one:view(D):totable()
-            for d = 1, D do assert.near(want[d], got[d], 4e-6 + math.abs(want[d]) / 120) end -- out is bf16
+            local least = exact and 4e-6 or 1e-3
+            for d = 1, D do assert.near(want[d], got[d], least + math.abs(want[d]) / 120) end -- out is bf16
           end
         end
       end

@@ -15,6 +15,13 @@
 #define DECODE_TABLES 0
 #endif
 
+/* Whether e4m3 takes the order of e5m2, in which decode_half.h has both. */
+#if defined(__AVX512FP16__)
+enum { DECODE_ONE_ORDER = 1 };
+#else
+enum { DECODE_ONE_ORDER = 0 };
+#endif
+
 static inline int64_t decode_size(int dtype) {
   return dtype == PAH_F32 ? 4 : dtype == PAH_F16 || dtype == PAH_BF16 ? 2 : 1;
 }
@@ -47,7 +54,7 @@ static inline __attribute__((always_inline)) void decode_reorder(float *restrict
   } else if (DECODE_TABLES && decode_is_fp8(dtype)) { /* of 16 bytes, the lower 8 in the first two vectors */
     for (int64_t e = 0; e < n; e += 64)
       for (int i = 0; i < 64; i++) { /* e4m3: even and odd elements apart; e5m2: the row's halves apart */
-        int at = dtype == PAH_FP8_E4M3 ? i % 2 * 16 + i / 16 * 4 + i % 8 / 2 : i / 16 * 8 + i % 8;
+        int at = dtype == PAH_FP8_E4M3 && !DECODE_ONE_ORDER ? i % 2 * 16 + i / 16 * 4 + i % 8 / 2 : i / 16 * 8 + i % 8;
         int64_t row = e + i, ours = e + i % 16 / 8 * 32 + at;
         to[back ? row : ours] = from[back ? ours : row];
       }
@@ -94,6 +101,13 @@ static inline __attribute__((always_inline)) void decode_strip_e4m3(const void *
   high = _mm512_mask_permutexvar_epi8(high, half, code, _mm512_loadu_si512(table->high + 64));
   high = _mm512_ternarylogic_epi32(high, code, _mm512_set1_epi8((char)0x80), 0xf8); /* high | (code & sign) */
   __m512i first = _mm512_unpacklo_epi8(low, high), second = _mm512_unpackhi_epi8(low, high);
+  if (DECODE_ONE_ORDER) {
+    to[0] = (cell_vector)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(first)), 16);
+    to[1] = (cell_vector)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(first, 1)), 16);
+    to[2] = (cell_vector)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(second)), 16);
+    to[3] = (cell_vector)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(second, 1)), 16);
+    return;
+  }
   to[0] = (cell_vector)_mm512_slli_epi32(first, 16);
   to[1] = (cell_vector)_mm512_and_si512(first, upper);
   to[2] = (cell_vector)_mm512_slli_epi32(second, 16);

@@ -1,7 +1,8 @@
 /* cpu/decode_softmax.h - the online softmax of decode, over the DECODE_TOKENS scores of a head at a time and in powers
  * of two: the score's scale holds log2(e). The maximum is lazy (as in FlashAttention 4): it stays behind by up to
- * DECODE_SLACK, so that p reaches 2^10 at most, which costs f32 nothing, and most tiles neither look for their maximum
- * nor rescale the output. The sum stays a vector until the end. About 40 operations for 32 scores. */
+ * DECODE_SLACK (`slack`; decode_half.h has a smaller one), so that p reaches 2^10 at most, which costs f32 nothing, and
+ * most tiles neither look for their maximum nor rescale the output. The sum stays a vector until the end. About 40
+ * operations for 32 scores. */
 #ifndef PAH_CPU_DECODE_SOFTMAX_H
 #define PAH_CPU_DECODE_SOFTMAX_H
 
@@ -38,14 +39,14 @@ static inline __attribute__((always_inline)) void decode_mask_scores(float *p, i
 /* The next `tokens` scores of a head, q k in p, to probabilities relative to m. Returns what the output so far has to
  * be multiplied by (1: nothing). */
 static inline __attribute__((always_inline)) float decode_softmax(struct decode_state *state, float *p, int64_t tokens,
-                                                                  float scale, float softcap) {
+                                                                  float scale, float softcap, float slack) {
   enum { VECTORS = DECODE_TOKENS / CELL_VECTOR };
   if (tokens < DECODE_TOKENS || softcap > 0) {
     decode_mask_scores(p, tokens, scale, softcap);
     scale = 1.0f;
   }
   float alpha = 1.0f, m = state->m;
-  cell_vector s[VECTORS], limit = (cell_vector){0} + (m + DECODE_SLACK);
+  cell_vector s[VECTORS], limit = (cell_vector){0} + (m + slack);
   int above = 0;
 #pragma GCC unroll 8
   for (int v = 0; v < VECTORS; v++) {

@@ -7,6 +7,7 @@
 
 #include "decode_dot.h"
 #include "decode_group.h"
+#include "decode_half.h"
 #include "decode_softmax.h"
 #include "paged.h"
 #include "rows.h"
@@ -29,6 +30,7 @@ struct decode_tile {
   float *p;                   /* [H][DECODE_TOKENS]: q k, then probabilities */
   float *rows;                /* [DECODE_TOKENS][ld]: K or V of one head in f32 */
   float *panels;              /* K of one head, transposed */
+  struct decode_half half;    /* of an fp8 cache, where the processor multiplies f16 */
   const char *k_now[DECODE_TOKENS], *v_now[DECODE_TOKENS], *k_next[DECODE_TOKENS], *v_next[DECODE_TOKENS];
 };
 
@@ -61,7 +63,7 @@ static int64_t decode_q_floats(const struct pah_attn_sizes *s, int64_t ld) {
 }
 
 static int64_t decode_tile_floats(const struct pah_attn_sizes *s, int64_t ld) {
-  return s->H * DECODE_TOKENS + decode_q_floats(s, ld) + 2 * DECODE_TOKENS * ld;
+  return s->H * DECODE_TOKENS + decode_q_floats(s, ld) + 2 * DECODE_TOKENS * ld + decode_half_floats(s->H, s->Hkv, ld);
 }
 
 static void decode_tile_layout(struct decode_tile *t, float *scratch) {
@@ -74,10 +76,11 @@ static void decode_tile_layout(struct decode_tile *t, float *scratch) {
   t->dtype = decode_dtype(t->s, t->a->k_blocks.dtype);
   t->direct = decode_direct(t->s, t->a->k_blocks.dtype);
   t->D = t->direct ? t->s->D : t->ld;
+  decode_half_layout(&t->half, t->s->H, t->s->Hkv, t->ld, t->dtype, t->a->q.dtype, t->panels + DECODE_TOKENS * t->ld);
 }
 
 /* The rows of q of t's sequence, in the order in which the kernels have K. */
-static void decode_load_q(const struct decode_tile *t) {
+static void decode_load_q(struct decode_tile *t) {
   int64_t group = t->s->group;
   for (int64_t h = 0; h < t->s->H; h++) {
     float row[DECODE_MAX_D] = {0};
@@ -88,6 +91,7 @@ static void decode_load_q(const struct decode_tile *t) {
     }
     if (t->direct) decode_split_tail(row, t->D, t->ld, decode_wide(t->dtype) * CELL_VECTOR);
     decode_to_order(t->q + h * t->ld, row, t->dtype, t->ld);
+    if (t->half.q) decode_half_load_q(&t->half, h, h / group, t->q + h * t->ld, t->ld, t->scale[h / group], t->dtype);
   }
 }
 
@@ -131,6 +135,40 @@ static void decode_rows(const struct decode_tile *t, const struct pah_tensor *ca
   }
 }
 
+/* Rows of K or V of a tile for decode_half.h. */
+static struct decode_half_rows decode_half_tile(const struct decode_tile *t, const struct pah_tensor *cache,
+                                                int64_t head, const char *const *row) {
+  return (struct decode_half_rows){row, head * cache->stride[2], t->tokens, t->D}; /* fp8: elements are bytes */
+}
+
+/* p of the heads of a KV head from q k to probabilities, relative to the maximum. */
+static void decode_probabilities(const struct decode_tile *t, int64_t head) {
+  int64_t group = t->s->group;
+  float slack = t->half.on ? DECODE_HALF_SLACK : DECODE_SLACK, softcap = t->a->softcap;
+  for (int64_t h = head * group; h < (head + 1) * group; h++) {
+    float *o = t->o + h * t->ld;
+    float alpha = decode_softmax(t->state + h, t->p + h * DECODE_TOKENS, t->tokens, t->scale[head], softcap, slack);
+    if (alpha != 1.0f)
+      for (int64_t d = 0; d < t->ld; d++) o[d] *= alpha;
+  }
+}
+
+/* q k by f16, or as far as that will not do by f32. */
+static void decode_scores_half(struct decode_tile *t) {
+  const struct pah_tensor *cache = &t->a->k_blocks;
+  struct decode_fetch fetch = decode_fetch(t, &t->a->v_blocks, t->v_now, t->tokens);
+  int64_t group = t->s->group, step = decode_step(group);
+  for (int64_t head = 0; head < t->s->Hkv; head++) {
+    float *p = t->p + head * group * DECODE_TOKENS;
+    const char *k[DECODE_TOKENS];
+    if (!decode_half_dot(&t->half, head, group, decode_half_tile(t, cache, head, t->k_now), p, t->dtype, &fetch)) {
+      decode_head_rows(cache, head, t->k_now, DECODE_TOKENS, k);
+      for (int64_t j = 0; j < t->tokens; j += step)
+        decode_kernels[t->dtype].dot(t->q + head * group * t->ld, t->D, group, k + j, p + j, t->table, &fetch);
+    }
+  }
+}
+
 /* q k into p, of every head. */
 static void decode_scores(struct decode_tile *t) {
   const struct pah_tensor *cache = &t->a->k_blocks;
@@ -138,6 +176,10 @@ static void decode_scores(struct decode_tile *t) {
   int64_t group = t->s->group, step = decode_step(group);
   int64_t stride = cache->stride[2] * decode_size(cache->dtype);
   const char *k[DECODE_TOKENS];
+  if (t->half.q) {
+    decode_scores_half(t);
+    return;
+  }
   if (group > DECODE_DIRECT) {
     for (int64_t head = 0; head < t->s->Hkv; head++) {
       decode_head_rows(cache, head, t->k_now, DECODE_TOKENS, k);
@@ -158,27 +200,22 @@ static void decode_scores(struct decode_tile *t) {
   }
 }
 
-/* p of the heads of one group: from q k to probabilities relative to the maximum. */
-static void decode_softmax_group(struct decode_tile *t, int64_t head) {
-  for (int64_t h = head * t->s->group; h < (head + 1) * t->s->group; h++) {
-    float *o = t->o + h * t->ld;
-    float alpha = decode_softmax(t->state + h, t->p + h * DECODE_TOKENS, t->tokens, t->scale[head], t->a->softcap);
-    if (alpha != 1.0f)
-      for (int64_t d = 0; d < t->ld; d++) o[d] *= alpha;
-  }
-}
-
-/* The softmax of a group right before its values: of all heads at once it was time in which nothing was prefetched,
+/* The softmax of a KV head right before its values: of all heads at once it was time in which nothing was prefetched,
  * 0.01 of linear bandwidth. */
 static void decode_values(struct decode_tile *t) {
+  const struct pah_tensor *cache = &t->a->v_blocks;
   struct decode_fetch fetch = decode_fetch(t, &t->a->k_blocks, t->k_next, t->next);
   int64_t group = t->s->group;
   for (int64_t head = 0; head < t->s->Hkv; head++) {
+    const float *p = t->p + head * group * DECODE_TOKENS;
+    float *o = t->o + head * group * t->ld;
     const char *v[DECODE_TOKENS];
-    decode_softmax_group(t, head);
-    decode_rows(t, &t->a->v_blocks, head, t->v_now, t->tokens, v);
-    decode_kernels[t->dtype].weigh(t->p + head * group * DECODE_TOKENS, t->tokens, v, t->D, group,
-                                   t->o + head * group * t->ld, t->table, &fetch);
+    decode_probabilities(t, head);
+    if (t->half.on && decode_half_weigh(&t->half, head, group, p, decode_half_tile(t, cache, head, t->v_now), o,
+                                        t->dtype, t->table, &fetch))
+      continue;
+    decode_rows(t, cache, head, t->v_now, t->tokens, v);
+    decode_kernels[t->dtype].weigh(p, t->tokens, v, t->D, group, o, t->table, &fetch);
   }
 }
 

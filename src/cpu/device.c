@@ -2,6 +2,9 @@
  * The device's name ("cpu:avx2") or PAH_ISA picks one; otherwise the best that processor and system (xgetbv) support.
  * Read next: isa.h, then forward.h. */
 #define _GNU_SOURCE
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +41,14 @@ static int has_avx512(void) {
 static int has_avx512bf16(void) {
   return has_avx512() && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bf16");
 }
+
+#if defined(PAH_HAVE_FP16_ISA)
+/* By cpuid, since clang 14 knows no name for it; the system saves the registers if it does for AVX-512. */
+static int has_avx512fp16(void) {
+  unsigned a, b, c, d;
+  return has_avx512bf16() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 23 & 1) && (c >> 8 & 1); /* and GFNI */
+}
+#endif
 #endif
 
 /* Worst first. The generic object has what every processor of the architecture has: SSE2, on aarch64 NEON. */
@@ -50,6 +61,9 @@ static const struct {
     {&pah_cpu_avx2, has_avx2},
     {&pah_cpu_avx512, has_avx512},
     {&pah_cpu_avx512bf16, has_avx512bf16},
+#endif
+#if defined(PAH_HAVE_FP16_ISA)
+    {&pah_cpu_avx512fp16, has_avx512fp16},
 #endif
 };
 enum { ISA_COUNT = sizeof isas / sizeof *isas };

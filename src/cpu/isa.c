@@ -1,5 +1,5 @@
-/* cpu/isa.c - one object per instruction set: compiled with -DPAH_ISA=generic, avx2, avx512 or avx512bf16 and
- * the flags to match. Read next: forward.h, decode.h, backward.h. */
+/* cpu/isa.c - one object per instruction set: compiled with -DPAH_ISA=generic, avx2, avx512, avx512bf16 or
+ * avx512fp16 and the flags to match. Read next: forward.h, decode.h, backward.h. */
 #include "isa.h"
 
 #include "append.h"

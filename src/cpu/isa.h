@@ -26,5 +26,6 @@ extern const struct pah_cpu_isa pah_cpu_generic;
 extern const struct pah_cpu_isa pah_cpu_avx2;
 extern const struct pah_cpu_isa pah_cpu_avx512;
 extern const struct pah_cpu_isa pah_cpu_avx512bf16; /* and VBMI and BF16: Zen 4, Sapphire Rapids */
+extern const struct pah_cpu_isa pah_cpu_avx512fp16; /* and FP16 and GFNI: Sapphire Rapids */
 
 #endif
