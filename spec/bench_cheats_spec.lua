@@ -209,14 +209,65 @@ describe("pah.bench_attention catches a backward", function()
     cheats("an element of dv_blocks (sequence", function(args) args.dv_blocks:zero() end)
   end)
 
+  -- Spoils head g of what no key of a sequence of 50 is in: blocks that no table names, or the last slots of others.
+  local function spoil_unused(args, name, g, tail)
+    local used = {}
+    for _, row in ipairs(args.block_table:totable()) do
+      for j, id in ipairs(row) do used[id] = j end
+    end
+    for id = 0, 39 do
+      local block = args[name]:narrow(1, id + 1, 1):narrow(3, g, 1)
+      if not tail and not used[id] then block:fill(1e-6) end
+      if tail and used[id] == 4 then block:narrow(2, 16, 1):fill(1e-6) end
+    end
+  end
+
   it("that writes gradients of blocks that no sequence uses", function()
-    cheats("which no sequence uses) differs", function(args)
+    for g = 1, 2 do
+      cheats("which no sequence uses) differs", function(args) spoil_unused(args, "dk_blocks", g) end)
+      cheats("which no sequence uses) differs", function(args) spoil_unused(args, "dv_blocks", g) end)
+    end
+    cheats("which no sequence uses) differs", function(args) -- the last one alone
       local used, free = {}, nil
       for _, row in ipairs(args.block_table:totable()) do
         for _, id in ipairs(row) do used[id] = true end
       end
-      for id = 0, 39 do free = free or not used[id] and id + 1 end
-      args.dk_blocks:narrow(1, free, 1):fill(1e-6)
+      for id = 0, 39 do free = used[id] and free or id end
+      args.dv_blocks:narrow(1, free + 1, 1):fill(9)
     end)
   end)
+
+  it("that writes gradients of slots behind the last key", function()
+    for name, g in pairs {dk_blocks = 2, dv_blocks = 1} do
+      cheats("from slot 2 on, which no sequence uses) differs", function(args) spoil_unused(args, name, g, true) end)
+    end
+  end)
+end)
+
+-- Masks with which a query sees keys that those behind it do not, or the other way round.
+describe("pah.bench_attention looks at the first queries with", function()
+  for _, case in ipairs {
+    {"a window to both sides", {causal = false, window = {16, 16}}},
+    {"a window to the left, nothing masked to the right", {causal = false, window = {8, -1}}},
+    {"a window to the right", {causal = false, window = {-1, 8}}},
+    {"top-left and more queries than keys", {causal = "top-left"}, 20},
+    {"top-left, a window and more queries than keys", {causal = "top-left", window = {8, 0}}, 20},
+    {"more queries than keys", {causal = true}, 20},
+  } do
+    it(case[1], function()
+      local args = problem("fwd", "2q100s100", case[2])
+      if case[3] then
+        args.seqused_k:fill(case[3])
+        args.block_table = args.block_table:narrow(2, 1, 2):contiguous()
+      end
+      assert.is_true(pah.bench_attention("fwd", args, with {}).verified)
+      for _, from in ipairs {1, 97} do
+        refused("differs from the float64 oracle by", pah.bench_attention, "fwd", args, with {name = "cheat",
+          run = function(own)
+            pah.fwd(own)
+            own.lse:narrow(3, from, 4):fill(3)
+          end})
+      end
+    end)
+  end
 end)

@@ -2,6 +2,7 @@
 -- that they say, rows are printed, stored and given as JSON, and what is wrong is said with its place.
 local bench_problem = require "pah.bench_problem"
 local bench_table = require "pah.bench_table"
+local child = require "spec.support.child"
 local host = require "pah.host"
 local json = require "pah.json"
 
@@ -10,17 +11,16 @@ local base = os.tmpname()
 local sim_usable = false
 for _, d in ipairs(pah.devices()) do sim_usable = sim_usable or d.name == "sim" and d.usable end
 
--- Runs "pah bench WORDS"; returns stdout, stderr and the exit code.
-local function bench(words)
-  local status = os.execute(("env -u PAH_DEVICE '%s' bench %s >%s.out 2>%s.err"):format(host.exe, words, base, base))
+-- Runs "pah WORDS" with the last of them quoted; returns stdout, stderr and the exit code.
+local function run(words, last)
+  local status = os.execute(("env -u PAH_DEVICE '%s' %s %s >%s.out 2>%s.err"):format(host.exe, words,
+    last and child.quoted(last) or "", base, base))
   local texts = {}
-  for i, name in ipairs {".out", ".err"} do
-    local file = assert(io.open(base .. name))
-    texts[i] = file:read "*a"
-    file:close()
-  end
+  for i, name in ipairs {".out", ".err"} do texts[i] = child.contents(base .. name) end
   return texts[1], texts[2], math.floor(status / 256)
 end
+
+local function bench(words) return run("bench " .. words) end
 
 teardown(function()
   for _, ending in ipairs {"", ".out", ".err", ".jsonl", ".db"} do os.remove(base .. ending) end
@@ -90,6 +90,16 @@ describe("the arguments of a batch", function()
       "f32")
     refused("op is bwd, which has no dtype fp8_e4m3", arguments, "bwd", "q3", "fp8_e4m3")
     refused("GiB", arguments, "decode", "1024q1s1024k", "f32")
+    local function check(op, o)
+      bench_problem.check(op, "q1s9", {dtype = o.dtype or "bf16", block_size = o.block_size or 16, heads = o.heads or 4,
+        kv_heads = 2, head_dim = o.head_dim or 64})
+    end
+    refused("block_size is 0, must be at least 1", check, "fwd", {block_size = 0})
+    for _, op in ipairs {"decode", "fwd", "fwd_fp8", "bwd"} do
+      check(op, {dtype = op == "fwd_fp8" and "fp8_e4m3"})
+      refused("head_dim is 7, must be", check, op, {head_dim = 7})
+      refused("has 3 heads, must have a multiple of the 2", check, op, {heads = 3})
+    end
   end)
 end)
 
@@ -110,8 +120,16 @@ describe("pah bench", function()
     wrong("--heads many", '--heads: "many" is not a whole number')
     wrong("extra", '"extra" is one word too many')
     wrong("--device tpu", "tpu")
+    wrong("--device 'a\27[31mb\nc'", '"a [31mb c"')
     wrong("--device cpu --batch q1 --heads 3 --kv-heads 2", "--heads is 3, must be a multiple of --kv-heads, 2")
     wrong("--device cpu --batch q1 --head-dim 0", "--head-dim is 0, must be at least 1")
+    wrong("--device cpu --head-dim 7", "--head-dim is 7, must be a multiple of 8 from 8 to 256 (op=")
+    wrong("--device cpu --block-size 0", "--block-size is 0, must be at least 1")
+    wrong("--device cpu --batch q4 --block-size 16,-3", "--block-size is -3, must be at least 1")
+    wrong("--device cpu --batch q1s9,q4 --op decode", "--op is decode, but batch q4 has a sequence with 4 new tokens, "
+      .. "must be 1 (op=decode batch=q4 ")
+    wrong("--device cpu --batch q4 --dtype fp8_e4m3", "--op is fwd, which has no dtype fp8_e4m3; decode and fwd_fp8 "
+      .. "have (op=fwd batch=q4 dtype=fp8_e4m3 ")
   end)
 
   it("counts batches on sim, prints a table and stores the rows", function()
@@ -134,14 +152,35 @@ describe("pah bench", function()
 
   it("gives JSON, and a row with its error beside the others", function()
     if not sim_usable then return pending "sim is not usable" end
-    local out, err, code = bench("--device sim --json --quiet --op decode --batch 2q1s20,q4" .. small)
+    local out, err, code = bench("--device sim --json --quiet --op decode --batch 2q1s20,8192q1s1024k" .. small)
     assert.equal(1, code)
     assert.equal("", err)
     local rows = json.decode(out).rows
     assert.equal(2, #rows)
     assert.equal("ok", rows[1].status)
     assert.equal("error", rows[2].status)
-    assert.is_truthy(rows[2].error:find("batch q4 has a sequence with 4 new tokens", 1, true))
+    assert.is_truthy(rows[2].error:find("batch 8192q1s1024k needs 2048.0 GiB", 1, true), rows[2].error)
+  end)
+
+  it("looks at the limits again after rows that took long, and says what moved", function()
+    local script = ([[
+      local limits, calls = require "pah.limits", 0
+      limits.long, limits.floor = %s, function() end
+      limits.collect = function()
+        calls = calls + 1
+        return {threads = 1, read_bytes_per_second = calls * 1e9, shuffled_read_bytes_per_second = 1e9, caches = {},
+          fma_flops_per_second = {f32 = 1e9}}
+      end
+      os.exit(require("pah.command_bench").run{device = "cpu", batch = {"q1s9"}, op = {}, dtype = {}, block_size = {},
+        heads = 2, kv_heads = 1, head_dim = 64, quick = true, filter = "", json = %s})]])
+    local moved = "limits moved by more than 10 % while the rows were measured: reads of memory from 1.00 GB/s to "
+      .. "2.00 GB/s"
+    local out, err, code = run("-e", script:format("0", "false"))
+    assert.equal(0, code, err)
+    assert.is_truthy(out:find("\nnote: " .. moved .. "\n", 1, true), out)
+    assert.is_nil((run("-e", script:format("1e9", "false"))):find("limits moved", 1, true))
+    local t = json.decode((run("-e", script:format("0", "true"))))
+    assert.same({1e9, 2e9}, {t.limits.read_bytes_per_second, t.limits_after.read_bytes_per_second})
   end)
 
   it("measures on the cpu beside limits of the same run #slow", function()

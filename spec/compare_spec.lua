@@ -84,7 +84,7 @@ describe("pah compare of files", function()
     local out, _, code = compare "a.jsonl much.db --markdown"
     has(out, "**B is slower: 1.3")
     has(out, "| n=1 | 1.002 ms |")
-    has(out, "|---|--:|")
+    has(out, "| --- | ---: |")
     has(out, "**slower** |")
     assert.equal(1, code)
     out, _, code = compare "a.jsonl much.db --json"
@@ -117,9 +117,12 @@ describe("pah compare of files", function()
   end)
 
   it("tells what is not compared, and what differs beside the times", function()
-    store("left.jsonl", {1e-3, 2e-3, {error = "no memory\nstack"}}, {git = "aaaa"})
-    store("right.db", {1e-3, {error = "wrong shape"}, 3e-3, 4e-3}, {git = "bbbb",
-      header = {host = {name = "two", cpu = "some", threads = 4}, env = {OMP_NUM_THREADS = "4"}},
+    store("left.jsonl", {1e-3, 2e-3, {error = "no memory\nstack"}}, {header = {pah = {git = "aaaa", dirty = false},
+      options = {sizes = {1, 2}, same = {3}}, files = {["k.cu"] = ("ab"):rep(32), ["same.cu"] = "x"}}})
+    store("right.db", {1e-3, {error = "wrong shape"}, 3e-3, 4e-3}, {
+      header = {host = {name = "two", cpu = "some", threads = 4}, env = {OMP_NUM_THREADS = "4"},
+        pah = {git = "bbbb", dirty = true},
+        options = {sizes = {1, 3}, same = {3}}, files = {["k.cu"] = ("cd"):rep(32), ["same.cu"] = "x"}},
       result = {threads = 4, bytes = 100}})
     local out, _, code = compare "left.jsonl right.db --threshold 20%"
     has(out, "only in B (1): n=4")
@@ -129,6 +132,10 @@ describe("pah compare of files", function()
     has(out, "other conditions: host.threads: A 2, B 4")
     has(out, "other conditions: env.OMP_NUM_THREADS: A unknown, B 4")
     has(out, "differs: pah.git: A aaaa, B bbbb")
+    has(out, "differs: pah.dirty: A false, B true")
+    has(out, "differs: options.sizes: A [1,2], B [1,3]")
+    has(out, "differs: files.k.cu: A abababababab, B cdcdcdcdcdcd")
+    assert.is_nil(out:find("options.same", 1, true) or out:find("same.cu", 1, true))
     has(out, "not the same work: n=1: threads: 2 and 4")
     has(out, "not the same work: n=1: bytes: nil and 100")
     assert.is_nil(out:find("stack", 1, true))
@@ -235,8 +242,34 @@ describe("pah.compare", function()
     assert.equal(5, c.points[1].rounds_a)
     assert.equal(1, c:code())
     has(tostring(c), "B is slower")
-    has(c:markdown(), "| x |")
+    has(c:markdown(), "\n| x | 1.00")
+    has(c:markdown(), "| **slower** |\n")
+    local nasty = "a|b_c <i>\27[2J\né"
+    local n = pah.compare(result(1e-3, 1, {name = nasty}), result(2e-3, 1, {name = nasty, bytes = 1}))
+    assert.is_nil((tostring(n) .. n:markdown()):find "\27")
+    has(n:markdown(), "| a\\|b\\_c \\<i> [2J é |")
+    has(n:markdown(), "- not the same work: a\\|b\\_c \\<i> [2J é: bytes: nil and 1")
     assert.equal("undecided", pah.compare(a[1], b[1], {threshold = 0.3}).all.verdict)
+  end)
+
+  it("says why what looks sure is not, where other programs held up the calls", function()
+    local function rounds(name, median, factors)
+      local list = {}
+      for i, factor in ipairs(factors) do list[i] = result(median * factor, i, {name = name}) end
+      return list
+    end
+    local wild, calm = {1, 1.5, 0.8, 1.3, 0.9}, {1, 1.001, 1.002, 0.999, 0.998}
+    local c = pah.compare(rounds("x", 1e-3, wild), rounds("x", 1.9e-3, wild))
+    assert.is_true(c.all.low > 1 and c.all.rough)
+    assert.equal("undecided", c.all.verdict)
+    local line = "rough (1): x: half the interval is above 10 %, as when other programs hold up the calls"
+    has(tostring(c), line)
+    has(c:markdown(), line)
+    local a, b = rounds("x", 1e-3, wild), rounds("x", 1.9e-3, wild)
+    for i, r in ipairs(rounds("y", 1e-3, calm)) do a[5 + i], b[5 + i] = r, r end
+    c = pah.compare(a, b)
+    has(tostring(c), "rough (2): all; x: ")
+    assert.is_nil(tostring(pah.compare(rounds("y", 1e-3, calm), rounds("y", 2e-3, calm))):find "rough")
   end)
 
   it("names what is wrong with its arguments", function()

@@ -44,11 +44,11 @@ describe("pah.experiment", function()
     local out, err, code = run ""
     assert.equal(0, code, err)
     assert.same({
-      "block_size  dtype   time      95 %  GB/s  GFLOP/s  of limit  batch  max_error",
-      "        16  f32    16 ms  +-11.1 %     2     3000    50.0 %      2         16",
-      "        16  bf16   16 ms  +-11.1 %     2     3000    50.0 %      2         16",
-      "        32  f32    32 ms  +-11.1 %     2     3000    50.0 %      2         32",
-      "        32  bf16   32 ms  +-11.1 %     2     3000    50.0 %      2         32",
+      "block_size  dtype      time      95 %  GB/s  GFLOP/s  of limit  batch  max_error",
+      "        16  f32    16.00 ms  +-11.1 %     2     3000    50.0 %      2         16",
+      "        16  bf16   16.00 ms  +-11.1 %     2     3000    50.0 %      2         16",
+      "        32  f32    32.00 ms  +-11.1 %     2     3000    50.0 %      2         32",
+      "        32  bf16   32.00 ms  +-11.1 %     2     3000    50.0 %      2         32",
     }, lines_of(out))
     assert.equal("", err)
   end)
@@ -80,7 +80,7 @@ describe("pah.experiment", function()
     assert.is_truthy(out:find("usage: pah e.lua [options]\nan experiment that measures nothing.\n", 1, true), out)
     for _, text in ipairs {"--block-size TEXT  tokens of a block; axis: 1,2 or 1:8 or 1:9+2 or 1:64*2 [16,32]",
       "axis of f32,bf16,f16 [f32,bf16]", "--batch N ", "--factor NUMBER ", "--fresh ", "--rounds N ", "--seed N ",
-      "--quiet ", "--list ", "--limits ", "--out TEXT "} do
+      "--quiet ", "--list ", "--limits ", "-o, --out TEXT "} do
       assert.is_truthy(out:find(text, 1, true), text .. out)
     end
   end)
@@ -109,7 +109,7 @@ describe("pah.experiment", function()
     assert.is_truthy(err:find("2 rows of run ", 1, true), err)
     out, err = run("--out=" .. file .. " --dtype f32", "LOG=1")
     assert.is_falsy(out:find "setup", out .. err)
-    assert.is_truthy(out:find "32 ms")
+    assert.is_truthy(out:find "32.00 ms")
     out, err, code = run("-o " .. file .. " --dtype f32 --batch 3")
     assert.equal(1, code)
     assert.is_truthy(err:find('options was {"batch":2,"factor":0.5} and is {"batch":3,"factor":0.5}', 1, true), err)
@@ -128,6 +128,29 @@ describe("pah.experiment", function()
     assert.equal(64, #runs[2].header.script_sha256)
     local values = runs[2].rows[1].values
     assert.equal(runs[2].rows[1].axes.block_size * 1.5, values.max_error)
+  end)
+
+  it("measures limits when a run begins, and not when one is gone on with", function()
+    child.write(folder .. "/limits.lua", [[
+      require("pah.limits").collect = function() print "collected" return {here = 1} end
+      pah.experiment{name = "l", axes = {a = {1}}, run = function() end, report = function() end}]])
+    local function limits(words)
+      local out, err, code = child.run(folder, "limits.lua --limits " .. words)
+      assert.equal(0, code, err)
+      return out
+    end
+    for _, ending in ipairs {"jsonl", format} do
+      local file = "limits." .. ending
+      assert.equal("collected\n", limits("-o " .. file))
+      assert.equal("", limits("-o " .. file))
+      assert.equal("collected\n", limits("--fresh -o " .. file))
+      assert.equal("", limits("--rounds 2 -o " .. file))
+      local runs = pah.results.read(folder .. "/" .. file).runs
+      assert.equal(2, #runs)
+      for _, this in ipairs(runs) do assert.same({here = 1}, this.header.limits) end
+      os.remove(folder .. "/" .. file)
+    end
+    assert.equal("collected\n", limits "")
   end)
 
   it("is an error if all of its rows are, and if its setup is", function()
@@ -171,6 +194,8 @@ describe("pah.experiment", function()
     refused("experiment: run is a number, must be a function", {name = "x", axes = {a = {1}}, run = 1})
     refused('unknown option "ckeck", did you mean "check"?', {name = "x", axes = {a = {1}}, run = nothing, ckeck = 1})
     refused("the axis seed is also the name of a flag", {name = "x", axes = {seed = {1}}, run = nothing})
+    refused("-o of the option old is also that of a flag of every experiment, the flag out",
+      {name = "x", axes = {a = {1}}, options = {old = {"", "", short = "o"}}, run = nothing})
     refused("the axis a is also the name of", {name = "x", axes = {a = {1}}, options = {a = {"", 1}}, run = nothing})
   end)
 end)
@@ -185,7 +210,7 @@ describe("pah results", function()
     assert.equal(0, code, err)
     assert.is_truthy(out:find "^e, run %S+: 4 rows on cpu, " and out:find "\n +32  f32 ", out)
     out = child.run(folder, "results --format md " .. file)
-    assert.is_truthy(out:find("\n| 32 | f32 | 32 ms |", 1, true), out)
+    assert.is_truthy(out:find("\n| 32 | f32 | 32.00 ms |", 1, true), out)
     local lines = lines_of((child.run(folder, "results --format csv " .. file)))
     assert.equal(5, #lines)
     assert.equal(1, (lines[1]:find("run,name,device,index,round,key,status,measured_at,seconds,block_size,dtype,me")))

@@ -1,7 +1,8 @@
 -- gpu_clock_spec.lua - clocks of a GPU around samples: the rate, what is throttled, and what pah.bench does with such
 -- samples, on a device made up for it. Over the test driver: driver/cuda_cases.lua.
+local fake_timer = require "spec.support.fake_timer"
 local gpu_clock = require "pah.gpu_clock"
-local timer = require "pah.timer"
+local retried = require "spec.support.retried"
 
 describe("gpu_clock", function()
   before_each(gpu_clock.forget)
@@ -27,54 +28,62 @@ describe("gpu_clock", function()
   end)
 
   it("pauses longer after more throttled samples, and never beyond the time left", function()
-    local start = pah.clock()
-    gpu_clock.pause(1, 10)
-    assert.is_true(pah.clock() - start >= 0.05)
-    start = pah.clock()
-    gpu_clock.pause(10, -1)
-    gpu_clock.pause(10, 0)
-    assert.is_true(pah.clock() - start < 0.4)
+    local function seconds(...)
+      local start = pah.clock()
+      gpu_clock.pause(...)
+      return pah.clock() - start
+    end
+    assert.is_true(seconds(1, 10) >= 0.05)
+    assert.is_true(seconds(3, 10) >= 0.15)
+    assert.is_true(seconds(10, 0.1) >= 0.1)
+    retried(function() assert.is_true(seconds(10, 0.1) < 0.4) end) -- half a second if there were time
+    retried(function() assert.is_true(seconds(10, -1) + seconds(10, 0) < 0.4) end)
   end)
 end)
-
--- pah.bench with a timer whose samples are `seconds` long, at clocks that clock(n) gives for the n-th sample.
-local function bench(clock, options)
-  local cpu, of, count = pah.device "cpu", timer.of, 0
-  timer.of = function()
-    return function(fn, calls)
-      if fn ~= options.fn then return 1e-6, 1e-6, 0, 0 end
-      count = count + 1
-      for _ = 1, calls do fn() end
-      return 1e-3, 1e-3, 1e-3, 0, clock(count)
-    end
-  end
-  local ok, r = pcall(pah.bench, options.fn, {device = cpu, limits = false, warmup = 0, min_time = 0, min_samples = 5,
-    setup = function() end, max_time = options.max_time or 5})
-  timer.of = of
-  if not ok then error(r, 0) end
-  return r
-end
 
 describe("pah.bench", function()
   before_each(gpu_clock.forget)
   teardown(gpu_clock.forget)
 
+  -- Samples of a millisecond at clocks that clock(n) gives.
+  local function bench(clock, options)
+    return fake_timer.bench(function(n) return 1e-3, clock(n) end, options)
+  end
+
   it("throws samples at a throttled clock away and says so", function()
-    local r = bench(function(n) return n % 4 == 0 and 1e9 or 1.9e9 end, {fn = function() end})
+    local r = bench(function(n) return n % 4 == 0 and 1e9 or 1.9e9 end, {min_samples = 5, max_time = 60})
     assert.is_true(r.throttled >= 1)
+    assert.equal(5, r.n)
     assert.equal(r.n, #r.samples)
+    assert.equal(r.n, #r.clocks)
+    for _, hz in ipairs(r.clocks) do assert.equal(1.9e9, hz) end
     assert.is_truthy(table.concat(r.notes, "\n"):find("less than 75 % of the highest clock seen, 1900 MHz; thrown away",
       1, true))
   end)
 
+  it("forgets all of one that was thrown away last", function()
+    local n = 0
+    local function time()
+      n = n + 1
+      return 1e-3, n > 3 and 1 or 1e-3, n > 3 and 1 or 1e-3, n > 3 and 9 or 0, n > 3 and 1e9 or 1.9e9
+    end
+    local taken = require("pah.bench").take(function() end, {device = pah.device "cpu", min_samples = 5, min_time = 0,
+      max_samples = 100, max_time = 0.2, precision = 0}, time, 1)
+    assert.equal("max_time", taken.why)
+    assert.is_true(taken.throttled >= 1)
+    for _, name in ipairs {"seconds", "wall", "cpu", "faults", "hz"} do assert.equal(3, #taken[name], name) end
+  end)
+
   it("keeps them when its time is over, and ends", function()
-    local r = bench(function(n) return n <= 3 and 1.9e9 or 1e9 end, {fn = function() end, max_time = 0.3})
+    local r = bench(function(n) return n <= 1 and 1.9e9 or 1e9 end, {min_samples = 5, max_time = 0.2})
     assert.equal("max_time", r.stopped)
-    assert.is_true(r.n >= 3)
+    assert.equal(3, r.n)
+    assert.equal(1e9, r.clock_hz)
+    assert.is_truthy(table.concat(r.notes, "\n"):find("some were kept, as time was over", 1, true))
   end)
 
   it("has none of it where there is no clock", function()
-    local r = bench(function() return nil end, {fn = function() end})
+    local r = bench(function() return nil end, {min_samples = 5})
     assert.is_nil(r.clock_hz)
     assert.is_nil(table.concat(r.notes, "\n"):find("clock seen", 1, true))
   end)

@@ -76,7 +76,7 @@ end)
 describe("encode", function()
   it("is the inverse of decode", function()
     for _, text in ipairs {'{"a":[1,2,{"b":null}],"c":"\\u0001\\"","d":0.1,"e":1e+300,"f":-3}', "[]", "true",
-      "0.30000000000000004"} do
+      "0.30000000000000004", "[0,-0.0]"} do
       assert.equal(text, encode(decode(text)))
     end
   end)

@@ -42,6 +42,16 @@ describe("options", function()
     assert.same({1, 2, 3}, parse("--lengths", "1,2,3").lengths)
   end)
 
+  it("are read by their short names, and by those only that they have", function()
+    local spec = {out = {"file", nil}, count = {"n", 1, short = "n"}}
+    assert.equal(3, options.parse(spec, {"-n", "3"}).count)
+    local opt, why = options.parse(spec, {"-o", "x"})
+    assert.is_nil(opt)
+    assert.is_truthy(why:find('unknown option "-o"', 1, true), why)
+    spec.out.short = "o"
+    assert.equal("x", options.parse(spec, {"-o", "x"}).out)
+  end)
+
   it("take dashes for underscores", function()
     assert.equal(128, parse("--head-dim", "128").head_dim)
     assert.equal(128, parse("--head_dim=128").head_dim)

@@ -27,8 +27,8 @@ describe("units", function()
   it("fit, and have four digits", function()
     assert.same({"1.235 ms", "12.30 us", "999.9 ns", "1.000 s"}, {units.text("s", 1.2346e-3), units.text("s", 1.23e-5),
       units.text("s", 9.999e-7), units.text("s", 1)})
-    assert.same({"27.71 GB/s", "1.500 TFLOP/s", "12.3 %", "2.000 MiB"}, {units.text("B/s", 27.71e9),
-      units.text("FLOP/s", 1.5e12), units.text("%", 0.1234, 3), units.text("B", 2 ^ 21)})
+    assert.same({"27.71 GB/s", "1.500 TFLOP/s", "12.3 %", "2 MiB", "7.813 KiB"}, {units.text("B/s", 27.71e9),
+      units.text("FLOP/s", 1.5e12), units.text("%", 0.1234, 3), units.text("B", 2 ^ 21), units.text("B", 8000)})
     assert.same({"1024", "8k", "32k", "1M", "10000", "true", "0.5"}, {units.axis_value(1024), units.axis_value(8192),
       units.axis_value(32768), units.axis_value(2 ^ 20), units.axis_value(10000), units.axis_value(true),
       units.axis_value(0.5)})
@@ -202,6 +202,17 @@ describe("the picture in the terminal", function()
   end)
 end)
 
+describe("the order of points", function()
+  it("is that of the grid, whatever was measured first", function()
+    local run, turned = results.run(), results.run()
+    local rows = turned.rows
+    for i = 1, math.floor(#rows / 2) do rows[i], rows[#rows + 1 - i] = rows[#rows + 1 - i], rows[i] end
+    for _, kind in ipairs {"bars", "curve", "roofline", "heat"} do
+      assert.equal(drawn{run, kind = kind}, drawn{turned, kind = kind})
+    end
+  end)
+end)
+
 describe("wrong use of pah.plot", function()
   local run = results.run()
   for what, case in pairs {
@@ -214,7 +225,14 @@ describe("wrong use of pah.plot", function()
     ["a second axis"] = {{run, kind = "heat", x = "dtype", y = "dtyp"}, 'y is "dtyp", must be an axis'},
     ["an option"] = {{run, knid = "heat"}, 'unknown option "knid", did you mean "kind"'},
     ["an ending"] = {{run, out = "x.gif"}, 'out is "x.gif", must end in .svg, .png or .pdf'},
-    ["a width"] = {{run, width = 3}, "width is 3, must be a number from 20 to 10000"},
+    ["a width"] = {{run, width = 3}, "width is 3, must be a number from 40 to 240"},
+    ["a width of a terminal"] = {{run, width = 760}, "width is 760, must be a number from 40 to 240"},
+    ["a width of a file"] = {{run, out = "x.svg", width = 80}, "width is 80, must be a number from 320 to 10000"},
+    ["an axis that no picture of the kind needs"] = {{run, kind = "roofline", x = "blocksize"},
+      'x is "blocksize", must be an axis of the results'},
+    ["an axis of another kind"] = {{run, kind = "curve", y = "dtype"}, 'y is "dtype", but only a heat map has one'},
+    ["an axis to choose by"] = {{run, where = {dtyp = "bf16"}}, 'where is "dtyp", must be an axis'},
+    ["a value to choose by"] = {{run, where = {dtype = "f64"}}, "no row has what `where` asks for"},
     ["no results"] = {{kind = "heat"}, "results are missing"},
     ["results that are a number"] = {{7}, "results are a number, must be a path"},
     ["no rows"] = {{{runs = {}}}, "there is nothing to draw"},

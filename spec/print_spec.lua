@@ -70,10 +70,10 @@ describe("a tensor prints", function()
   end)
 
   it("its ends when it is large, and views like any other", function()
-    prints("[   0    1    2 ... 1997 1998 1999]\n[i32 cpu 2000, 7.8 KiB]", pah.arange(2000, {dtype = "i32"}))
+    prints("[   0    1    2 ... 1997 1998 1999]\n[i32 cpu 2000, 7.813 KiB]", pah.arange(2000, {dtype = "i32"}))
     local row = " [0. 0. 0. ... 0. 0. 0.]\n"
     prints("[" .. row:sub(2) .. row:rep(2) .. " ...\n" .. row:rep(2) .. row:sub(1, -2)
-      .. "]\n[f32 cpu 40x50, 7.8 KiB]", pah.zeros {40, 50})
+      .. "]\n[f32 cpu 40x50, 7.813 KiB]", pah.zeros {40, 50})
     prints("[[0. 2.]\n [1. 3.]]\n[f32 cpu 2x2, 16 B]", pah.arange(4):view(2, 2):transpose(1, 2))
   end)
 end)

@@ -307,6 +307,14 @@ describe("the command report", function()
     assert.truthy(err:find("apt install gnuplot-nox", 1, true))
     assert.is_nil(read(folder .. "/x.html"))
   end)
+
+  it("needs no gnuplot where there is nothing to draw", function()
+    local store = pah.results.open(folder .. "/failed.jsonl", {name = "all failed"})
+    store:add{index = 1, round = 1, key = "n=1", axes = {n = 1}, status = "error", error = "no luck"}
+    store:close()
+    assert.equal(0, (says("report failed.jsonl -o failed.html", "PATH=/nowhere")))
+    assert.truthy(plain(read(folder .. "/failed.html"), "no luck"))
+  end)
 end)
 
 describe("the report in Chromium", function()

@@ -1,37 +1,12 @@
--- results_spec.lua - results files: the same content in both formats, two writers, unfinished lines, full disks, files
--- that are none. Sweeps that are killed stand in sweep_spec.lua.
+-- results_spec.lua - results files: the same content in both formats, two writers, full disks, files that are none,
+-- what a resume refuses. Unfinished and odd lines, and SQLite: results_formats_spec.lua; killed sweeps: sweep_spec.lua.
 local child = require "spec.support.child"
 local schema = require "pah.results_schema"
-
-local folder = child.folder()
-local formats = {"jsonl"}
-if require("pah.sqlite").usable() then formats[2] = "db" end
-
+local made = require "spec.support.results_file"
 local refused = require "spec.support.refused"
 
-local new_path = child.paths(folder)
-
-local axes = {{name = "size", values = {16, 32, 0.1}}, {name = "dtype", values = {"f32", "bf16"}}}
-
-local function header() return {name = "spec", axes = axes, seed = 7, options = {batch = 3}} end
-
-local rows = {
-  {index = 1, round = 1, axes = {size = 16, dtype = "f32"}, seconds = 0.1, measured_at = "2026-11-25T20:40:05Z",
-    result = {median = 1 / 3, low = 0.3, high = 0.4, n = 3, samples = {1 / 3, 5e-324, 1.7976931348623157e308},
-      notes = {"a", "b"}, cold = false, work = {pairs = 10}, bytes_per_second = 2 ^ 60},
-    values = {err = 1e-9, ok = true, text = 'quote " and \\ and \n and \1 and \xc3\xa9', big = 2 ^ 53, minus = -0.5}},
-  {index = 2, round = 2, axes = {size = 16, dtype = "bf16"}, error = "line 1\nline 2",
-    measured_at = "2026-11-25T20:40:06Z"},
-  {index = 6, round = 1, axes = {size = 0.1, dtype = "bf16"}, measured_at = "2026-11-25T20:40:07Z",
-    values = {none = 0 / 0, plus = math.huge, minus = -math.huge}},
-}
-
-local function fill(path)
-  local store = pah.results.open(path, header())
-  for _, row in ipairs(rows) do store:add(row) end
-  store:close()
-  return store.run
-end
+local folder, formats, new_path = made.folder, made.formats, made.new_path
+local axes, header, rows, fill = made.axes, made.header, made.rows, made.fill
 
 describe("a results file", function()
   local content = {}
@@ -57,6 +32,8 @@ describe("a results file", function()
       assert.is_nil(run.rows[2].result)
       local v = run.rows[3].values
       assert.is_true(v.none ~= v.none and v.plus == math.huge and v.minus == -math.huge)
+      assert.equal(-math.huge, 1 / v.zero)
+      for name, value in pairs(run.rows[1].values) do assert.equal(type(rows[1].values[name]), type(value), name) end
       local h = run.header
       assert.same({schema.version, id, "spec", "cpu", 7}, {h.schema, h.run, h.name, h.device, h.seed})
       assert.same({batch = 3}, h.options)
@@ -141,6 +118,9 @@ describe("a results file", function()
       change("axes", {axes[1], axes[2], {name = "x", values = {1}}}, "axis x is new")
       change("axes", {{name = "size", values = {16}}, axes[2]}, "axis size was [16,32,0.1] and is [16]")
       change("script_sha256", "ff", "the script has changed")
+      local stored = pah.results.read(path).runs[1].header.pah
+      stored.program_sha256 = "ff"
+      change("pah", stored, "the program pah has changed")
       local other = header()
       other.name = "another"
       local store, had = pah.results.resume(path, other)
@@ -209,135 +189,37 @@ describe("a results file", function()
   end
 end)
 
-describe("JSON lines", function()
-  -- A file of three rows, cut so that its last line lacks `missing` bytes.
-  local function torn(missing)
-    local path = new_path "jsonl"
-    fill(path)
-    local text = child.read(path)
-    child.write(path, text:sub(1, #text - missing))
-    return path, text
-  end
-
-  it("report an unfinished last line, and mend it when they are gone on with", function()
-    for _, missing in ipairs {2, 30, 100} do
-      local path = torn(missing)
-      local file = pah.results.read(path)
-      assert.equal(2, #file.runs[1].rows)
-      assert.is_truthy(file.notes[1]:find("the last line is not finished", 1, true))
-      child.write(folder .. "/mend.lua", [[
-        local axes = {{name = "size", values = {16, 32, 0.1}}, {name = "dtype", values = {"f32", "bf16"}}}
-        local run = pah.results.read(arg[1]).runs[1]
-        local store = pah.results.open(arg[1], {name = "next"})
-        store:close()]])
-      local _, err, code = child.run(folder, "mend.lua " .. path)
-      assert.equal(0, code, err)
-      assert.is_truthy(err:find "%d+ bytes of an unfinished line, left by a killed process, were cut off", err)
-      file = pah.results.read(path)
-      assert.same({}, file.notes)
-      assert.equal(2, #file.runs[1].rows)
-      assert.equal(2, #file.runs)
-    end
-  end)
-
-  it("keep a last row that lacks nothing but its newline", function()
-    local path, text = torn(1)
-    assert.equal(3, #pah.results.read(path).runs[1].rows)
-    pah.results.open(path, {name = "next"}):close()
-    assert.equal(text, child.read(path):sub(1, #text))
-    local file = pah.results.read(path)
-    assert.same({}, file.notes)
-    assert.equal(2, #file.runs)
-  end)
-
-  it("are begun anew over an unfinished header", function()
-    local path = new_path "jsonl"
-    child.write(path, '{"schema":1,"run":"2026')
-    assert.same({}, pah.results.read(path).runs)
-    pah.results.open(path, header()):close()
-    assert.equal(1, #pah.results.read(path).runs)
-  end)
-
-  it("leave out what cannot be read and say so", function()
-    local path = new_path "jsonl"
-    fill(path)
-    local lines = {}
-    for line in io.lines(path) do lines[#lines + 1] = line end
-    lines[3] = lines[3]:sub(1, 40)
-    lines[5] = '{"run":"other","index":1,"round":1}'
-    lines[6] = lines[2]
-    child.write(path, table.concat(lines, "\n") .. "\n")
-    local file = pah.results.read(path)
-    assert.equal(2, #file.runs[1].rows) -- the second of two rows of a point is not counted either
-    assert.equal(2, #file.notes)
-    assert.is_truthy(file.notes[1]:find "line 3 is left out" and file.notes[2]:find "no header names its run, other")
-  end)
-end)
-
-describe("an SQLite file", function()
-  if #formats == 1 then return end
-
-  it("is read by SQL", function()
-    local path = new_path "db"
-    fill(path)
-    local db = require("pah.sqlite").open(path, "read")
-    local found = db:run [[SELECT name, key, median, gb_per_second, json_extract(extras, '$.err') FROM results
-      WHERE status = 'ok' AND json_extract(extras, '$.err') IS NOT NULL]]
-    assert.same({{n = 5, "spec", "size=16 dtype=f32", 1 / 3, 2 ^ 60 / 1e9, 1e-9}}, found)
-    assert.same({{n = 2, "format", "pah results"}, {n = 2, "version", schema.version}}, db:run "SELECT * FROM schema")
-    assert.equal("ok", db:run("PRAGMA integrity_check")[1][1])
-    assert.equal(24, db:run("SELECT length(samples) FROM rows WHERE samples IS NOT NULL")[1][1])
-    db:close()
-    refused("is closed", db.run, db, "SELECT 1")
-  end)
-
-  it("is read after a process was killed in the middle of a transaction", function()
-    local path = new_path "db"
-    fill(path)
-    child.write(folder .. "/hot.lua", [[
-      require("ffi").cdef "int raise(int);"
-      local db = require("pah.sqlite").open(arg[1], "write")
-      db:run "PRAGMA cache_size = 1"
-      db:run "BEGIN IMMEDIATE"
-      for i = 1, 200 do db:run("INSERT INTO schema VALUES (?, ?)", {"key " .. i, ("x"):rep(5000)}, 2) end
-      require("ffi").C.raise(9)]])
-    local _, _, code = child.run(folder, "hot.lua " .. path)
-    assert.equal(137, code)
-    assert.is_true(#child.read(path .. "-journal") > 0) -- what the reader has to undo
-    assert.equal(3, #pah.results.read(path).runs[1].rows)
-    local db = require("pah.sqlite").open(path, "read")
-    assert.equal(2, db:run("SELECT count(*) FROM schema")[1][1])
-    db:close()
-  end)
-
-  it("takes a row once", function()
-    local store = pah.results.open(new_path "db", header())
-    store:add(rows[1])
-    refused("UNIQUE constraint failed", store.add, store, rows[1])
-    store:add(rows[2])
-    store:close()
-  end)
-
-  it("says how to get the library", function()
-    child.write(folder .. "/none.lua", [[
-      local load = require("ffi").load
-      require("ffi").load = function(name) return load("no-" .. name) end
-      print(pcall(pah.results.open, "x.db", {}))]])
-    assert.is_truthy(child.run(folder, "none.lua"):find "SQLite is not installed: `apt install libsqlite3%-0`")
-    assert.is_truthy(child.run(folder, "none.lua", "PAH_LIBSQLITE=/nowhere/lib.so"):find "PAH_LIBSQLITE is /nowhere")
-  end)
-
-  it("refuses a database of others", function()
-    local path = new_path "db"
-    local db = require("pah.sqlite").open(path, "create")
-    db:run "CREATE TABLE t (x)"
-    db:close()
-    refused("is an SQLite database, but not one of pah", pah.results.read, path)
-    refused("is an SQLite database, but not one of pah", pah.results.open, path, header())
-  end)
-end)
-
 describe("the state of the source tree", function()
+  it("is part of what rows depend on", function()
+    assert(os.execute(("mkdir -p %s/tree/bin"):format(folder)) == 0)
+    child.write(folder .. "/tree/bin/git", ([[#!/bin/sh
+case "$*" in
+*rev-parse*) echo c0ffee ;;
+*status*) sed 's/.*/ M x/' %s/tree/changes ;;
+*diff*) cat %s/tree/changes ;;
+esac
+]]):format(folder, folder))
+    assert(os.execute(("chmod +x %s/tree/bin/git"):format(folder)) == 0)
+    child.write(folder .. "/tree.lua", [[
+      local store = pah.results.resume(arg[1], {name = "tree"})
+      store:close()
+      print(store.run, store.header.pah.dirty, store.header.pah.diff)]])
+    local function resume(changes, file)
+      child.write(folder .. "/tree/changes", changes)
+      return child.run(folder, "tree.lua " .. file, ("PATH=%s/tree/bin:$PATH"):format(folder))
+    end
+    local first, err = resume("one change\n", "tree.jsonl")
+    assert.is_truthy(first:find "true\t%x+\n$", err)
+    assert.equal(first, (resume("one change\n", "tree.jsonl")))
+    local _, why, code = resume("another\n", "tree.jsonl")
+    assert.equal(1, code)
+    assert.is_truthy(why:find("what is changed in pah's source tree since its commit has changed", 1, true), why)
+    _, why, code = resume("", "tree.jsonl")
+    assert.equal(1, code, why)
+    assert.equal("false\tnil\n", (resume("", "clean.jsonl")):match "\t(.*)$")
+    assert.equal("false\tnil\n", (resume("", "clean.jsonl")):match "\t(.*)$")
+  end)
+
   it("is asked for without taking git's lock, which a killed run would leave behind", function()
     assert(os.execute(("mkdir %s/bin"):format(folder)) == 0)
     child.write(folder .. "/bin/git", ('#!/bin/sh\necho "$@" >>%s/git.log\necho M x\n'):format(folder))
@@ -348,8 +230,10 @@ describe("the state of the source tree", function()
       print(store.header.pah.git, store.header.pah.dirty)]])
     local out, err = child.run(folder, "git.lua", ("PATH=%s/bin:$PATH"):format(folder))
     assert.equal("M x\ttrue\n", out, err)
-    local asked = child.read(folder .. "/git.log"):match "[^\n]*status[^\n]*"
-    assert.is_truthy(asked:find("--no-optional-locks", 1, true), asked)
+    for _, word in ipairs {"status", "diff"} do
+      local asked = child.read(folder .. "/git.log"):match("[^\n]*" .. word .. "[^\n]*")
+      assert.is_truthy(asked:find("--no-optional-locks", 1, true), asked)
+    end
   end)
 end)
 

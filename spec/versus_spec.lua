@@ -173,6 +173,34 @@ describe("a ratio of pairs", function()
     assert.equal("faster", clear.verdict)
   end)
 
+  it("is rough where others disturb, not where many points ask for wide intervals", function()
+    local each = versus.result(0.15, 0.03 ^ 2, 7, {})
+    local of_many = versus.result(0.15, 0.03 ^ 2, 7, {confidence = 1 - 0.05 / 20})
+    assert.is_true(each.half < math.log(1.1) and of_many.half > math.log(1.1) and of_many.low > 1)
+    assert.equal("slower", of_many.verdict)
+    assert.is_false(each.rough or of_many.rough)
+    local rough = versus.result(0.2, 0.05 ^ 2, 7, {})
+    assert.is_true(rough.rough and rough.low > 1)
+    assert.equal("undecided", rough.verdict)
+    assert.is_true(versus.result(0.2, 0.05 ^ 2, 7, {confidence = 1 - 0.05 / 20}).rough)
+  end)
+
+  it("says beforehand what it will find", function()
+    for _, error in ipairs {0, 0.0005, 0.01, 0.03, 0.08} do
+      for _, opts in ipairs {{}, {threshold = 0.1}, {confidence = 0.9975}} do
+        local finds = versus.finds(error, 7, opts)
+        assert.equal(versus.result(0.3, error ^ 2, 7, opts).detectable, finds)
+        assert.is_true(finds >= (opts.threshold or 0.02), ("%g finds %g"):format(error, finds))
+      end
+    end
+    local list = {}
+    for n = 1, 30 do
+      list[n] = n
+      local _, _, df = versus.trimmed(list)
+      assert.equal(math.max(1, df), versus.freedom(n))
+    end
+  end)
+
   it("tells the smallest effect that it finds 8 times in 10", function()
     local normal, sum = generator(21), 0
     for _ = 1, 300 do

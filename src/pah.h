@@ -109,13 +109,13 @@ double pah_clock(void), pah_cpu_clock(void); /* seconds: monotonic; of the proce
 int64_t pah_page_faults(void);               /* pages that this process touched for the first time */
 /* Limits of the cpu per second: f32 multiply-adds, 2 flops each; bf16 products by vdpbf16ps, 0 where there are none. */
 double pah_measure_fma_flops(double seconds), pah_measure_dots_flops(double seconds);
-/* Memory to be read by all threads: a pass reads it once, in order or (block_bytes above 0) by shuffled blocks of that
- * size. flush writes all and reads it: twice the last-level cache makes caches cold. Opaque: src/cpu/measure.c. */
-struct pah_reader;
+/* Memory to be read by all threads: a pass reads it once, in order or (block_bytes above 0) by shuffled blocks; apart:
+ * eight pages of 4 KiB at a time. flush writes and reads it: twice the last-level cache makes caches cold. */
+struct pah_reader; /* src/cpu/measure.c */
 int pah_reader_new(int64_t bytes, int64_t block_bytes, struct pah_reader **reader);
 double pah_reader_pass(struct pah_reader *reader, int64_t passes); /* seconds of all of them */
-void pah_reader_flush(struct pah_reader *reader);
-void pah_reader_free(struct pah_reader *reader);
+void pah_reader_apart(struct pah_reader *reader, int on); /* for the passes to come */
+void pah_reader_flush(struct pah_reader *reader), pah_reader_free(struct pah_reader *reader);
 int pah_pin_threads(int on); /* each thread on a processor of its own; 0: where the system puts them, as before */
 
 /* ---- Buffers and tensors (src/tensor.c) ----------------------------------------------------------------- */

@@ -7,8 +7,10 @@ local errors = require "pah.errors"
 local ffi = require "ffi"
 local gpu_clock = require "pah.gpu_clock"
 local limits = require "pah.limits"
+local read_file = require("pah.whole_file").read
 local stats = require "pah.stats"
 local timer = require "pah.timer"
+local units = require "pah.units"
 
 local C, check = binding.C, binding.check
 
@@ -91,8 +93,9 @@ end
 --- Samples until enough is known; garbage is collected between samples only. turns.lua puts another in its place.
 -- One that a GPU made at a throttled clock is thrown away, after a pause, while there is time (gpu_clock.lua).
 function M.take(fn, o, time, calls, flush)
-  local taken = {seconds = {}, wall = {}, cpu = {}, faults = {}, hz = {}, throttled = 0}
-  local samples, wall, hz = taken.seconds, taken.wall, taken.hz
+  local lists = {seconds = {}, wall = {}, cpu = {}, faults = {}, hz = {}}
+  local samples, wall, hz, taken = lists.seconds, lists.wall, lists.hz, {throttled = 0}
+  for name, list in pairs(lists) do taken[name] = list end
   local start, look, since = C.pah_clock(), o.min_samples, 0
   local why
   collectgarbage()
@@ -102,13 +105,13 @@ function M.take(fn, o, time, calls, flush)
       if o.setup then o.setup() end
       if flush then flush() end
       local n = #samples + 1
-      samples[n], wall[n], taken.cpu[n], taken.faults[n], hz[n] = time(fn, calls)
+      samples[n], wall[n], lists.cpu[n], lists.faults[n], hz[n] = time(fn, calls)
       if o.after then o.after() end
       since = since + wall[n] * calls
       if gpu_clock.throttled(o.device, hz[n]) then
         taken.throttled = taken.throttled + 1
         if C.pah_clock() - start < o.max_time then
-          samples[n] = nil
+          for _, list in pairs(lists) do list[n] = nil end
           n = n - 1
           gpu_clock.pause(taken.throttled, o.max_time - (C.pah_clock() - start))
         else
@@ -120,14 +123,14 @@ function M.take(fn, o, time, calls, flush)
         since = 0
       end
       local now = C.pah_clock() - start
-      if n >= look and now >= o.min_time or n >= o.max_samples then
+      taken.elapsed = now
+      if n >= look and now >= o.min_time or n >= o.max_samples or n >= o.min_samples and now >= o.max_time then
         look = math.ceil(n * 1.2)
         if narrow_enough(samples, o.precision) then why = "precise" end
       end
       if not why and n >= o.max_samples then why = "max_samples" end
       if not why and n >= 3 and now >= o.max_time then why = "max_time" end
     until why
-    hz[#samples + 1] = nil -- of one thrown away
   end)
   collectgarbage "restart"
   if not ok then error(failure, 0) end
@@ -137,15 +140,20 @@ end
 
 -- ---- What came of it ----------------------------------------------------------------------------------------------
 
-local function notes_of(r, o)
+-- elapsed: seconds in which the samples were taken.
+local function notes_of(r, o, elapsed)
   local notes = {}
   local function note(...) notes[#notes + 1] = (...):format(select(2, ...)) end
-  if not r.warmup.compared then
-    note("a warm-up of %d calls in %.1f s does not show whether they are stable", r.warmup.calls, r.warmup.seconds)
+  if not r.warmup.compared then -- nothing was seen to settle; samples that drift say that it had not
+    if math.abs(r.drift) > 0.02 then
+      note("a warm-up of %d calls in %.1f s does not show whether they are stable", r.warmup.calls, r.warmup.seconds)
+    end
   elseif not r.warmup.stable then
     note("not stable after %.1f s of warm-up", r.warmup.seconds)
   end
-  if r.stopped ~= "precise" then
+  if r.stopped ~= "precise" and (r.high - r.low) / 2 <= o.precision * r.median then
+    note("only %d samples in %.1f s, asked for %d", r.n, elapsed, o.min_samples)
+  elseif r.stopped ~= "precise" then
     note("stopped at %s with the interval at +-%.1f %%, asked for +-%.1f %%", r.stopped,
       50 * (r.high - r.low) / r.median, 100 * o.precision)
   end
@@ -216,18 +224,11 @@ local function counted_text(r)
     r.atomics)
 end
 
-local units = {{1, "s"}, {1e-3, "ms"}, {1e-6, "us"}, {1e-9, "ns"}}
-
---- Seconds for people: "1.23 ms".
-function M.seconds_text(seconds)
-  for _, unit in ipairs(units) do
-    if seconds >= unit[1] or unit[2] == "ns" then return ("%.4g %s"):format(seconds / unit[1], unit[2]) end
-  end
-end
+local function seconds_text(seconds) return units.text("s", seconds) end
 
 function Result:__tostring()
   if self.counted then return counted_text(self) end
-  local text = M.seconds_text
+  local text = seconds_text
   local lines = {("%s: %s  [%s, %s] 95 %%, iqr %s, min %s, %d samples%s, %s %s"):format(self.name, text(self.median),
     text(self.low), text(self.high), text(self.iqr), text(self.min), self.n,
     self.calls > 1 and (" of %d calls"):format(self.calls) or "", self.device, self.cold and "cold" or "hot")}
@@ -246,12 +247,7 @@ end
 
 -- ---- pah.bench ----------------------------------------------------------------------------------------------------
 
-local function contents(path)
-  local file = io.open(path)
-  local text = file and file:read "*a" or ""
-  if file then file:close() end
-  return text
-end
+local function contents(path) return read_file(path) or "" end
 
 -- What the system's state has to do with times on the host: huge pages (the setting, and how much of this process's
 -- memory lies in them now), memory that is really there, the governor of the clock.
@@ -292,11 +288,11 @@ local function measure(fn, o)
   r.threads, r.pinned = C.pah_get_threads(), o.pin
   add_host_state(r)
   add_clock(r, taken)
-  if o.device.name:match "^cuda" and not (o.cold or o.setup or o.after) then
+  if o.device.name:match "^cuda" and o.back_to_back ~= false and not (o.cold or o.setup or o.after) then
     r.back_to_back = time(fn, math.max(1, math.min(1000, math.ceil(0.1 / math.max(r.median, 1e-7)))))
   end
   rate(r, o)
-  r.notes = notes_of(r, o)
+  r.notes = notes_of(r, o, taken.elapsed)
   return setmetatable(r, Result)
 end
 

@@ -7,39 +7,35 @@ local work = require "pah.work"
 
 local M = {}
 
-local CHUNK = 4 -- queries of a part
+local PART = 4 -- queries next to each other that are judged
+local FREE = 64 -- blocks next to each other that are compared with 0 at once
 
 -- ---- Queries ----------------------------------------------------------------------------------------------------
 
--- Where parts of `len.q` queries may begin that see the same keys alone as with the others, and how many keys they are
--- then given: a list of {from (0-based), keys}. Keys behind the last that causal queries see are taken away.
-local function chunks_of(args, len, random)
-  local rows = math.min(CHUNK, len.q)
-  local window = args.window or {-1, -1}
-  local starts = {len.q - rows}
-  if len.q > rows then starts[2], starts[3] = 0, random(len.q - rows + 1) end
-  local list = {}
-  for _, from in ipairs(starts) do
-    local keys = len.k
-    if args.causal == "top-left" then
-      keys = from + rows -- bottom-right from here on
-      if keys > len.k then keys = from == 0 and len.k or nil end
-    elseif args.causal then
-      keys = math.max(0, len.k - (len.q - rows - from))
-    elseif (window[1] >= 0 or window[2] >= 0) and from ~= len.q - rows then
-      keys = nil
-    end
-    if keys then list[#list + 1] = {from = from, rows = rows, keys = keys} end
+-- Whether `rows` queries from `from` on see the same keys, or each one key more than that before it: then the oracle is
+-- asked for all at once.
+local function alike(args, len, from, rows)
+  local first, last = work.keys_of(args, len, from)
+  local first_of_last, last_of_last = work.keys_of(args, len, from + rows - 1)
+  return first == first_of_last and last >= first and (last == last_of_last or last_of_last - last == rows - 1)
+end
+
+-- Queries of a sequence that are judged, {first (0-based), how many}: the last, the first, and some between.
+local function parts_of(args, len, random)
+  local rows, list = math.min(PART, len.q), {}
+  for _, from in ipairs(len.q > PART and {len.q - rows, 0, random(len.q - rows + 1)} or {0}) do
+    local together = alike(args, len, from, rows) and rows or 1
+    for i = from, from + rows - 1, together do list[#list + 1] = {i, together} end
   end
   return list
 end
 
--- The blocks of one sequence as a pool of its own, on the cpu, in the order of its table.
+-- The keys or values of one sequence in the order of its table, a block each: [keys, 1, heads, D] on the cpu.
 local function gather(pool, ids)
   local shape = pool.shape
   local small = tensor.new({math.max(1, #ids), shape[2], shape[3], shape[4]}, pool.dtype, pah.device "cpu")
   for i, id in ipairs(ids) do small:narrow(1, i, 1):copy(pool:narrow(1, id + 1, 1)) end
-  return small
+  return small:view({small.shape[1] * shape[2], 1, shape[3], shape[4]})
 end
 
 local function integers(list)
@@ -57,47 +53,58 @@ end
 
 local row_names = {q = true, dout = true}
 
--- The arguments of the oracle for a part of sequence b.
-local function part_args(problem, b, chunk)
+-- What the oracle needs of sequence b whichever the queries are.
+local function sequence_of(problem, b)
   local args, ids = problem.args, {}
-  local block_size = args.k_blocks.shape[2]
-  for j = 1, math.ceil(chunk.keys / block_size) do ids[j] = problem.table[b][j] end
+  for j = 1, math.ceil(problem.lengths[b].k / args.k_blocks.shape[2]) do ids[j] = problem.table[b][j] end
   local one = {k_blocks = gather(args.k_blocks, ids), v_blocks = gather(args.v_blocks, ids)}
-  one.block_table = tensor.new({1, math.max(1, #ids)}, "i32", pah.device "cpu"):zero()
-  for j = 1, #ids do one.block_table:data()[j - 1] = j - 1 end
-  one.seqused_k = integers {chunk.keys}
-  if args.cu_seqlens_q then one.cu_seqlens_q = integers {0, chunk.rows} end
-  for _, name in ipairs {"causal", "window", "softcap", "softmax_scale", "o_scale", "out_dtype"} do
-    one[name] = args[name]
-  end
-  if one.causal == "top-left" and not (chunk.from == 0 and chunk.keys < chunk.rows) then one.causal = true end
+  local keys = one.k_blocks.shape[1]
+  one.block_table = pah.arange(keys, {dtype = "i32", device = "cpu"}):view({1, keys})
+  for _, name in ipairs {"softcap", "softmax_scale", "o_scale", "out_dtype"} do one[name] = args[name] end
   for _, name in ipairs {"q_descale", "k_descale", "v_descale"} do
     local value = args[name]
     if tensor.is_tensor(value) and value:dim() == 2 then value = value:narrow(1, b, 1) end
     one[name] = value
   end
+  return one
+end
+
+-- The arguments of the oracle for a part of sequence b: the keys that its queries see and no others, so that no window
+-- and no length is left to mask, at most keys behind the query.
+local function part_args(problem, sequence, b, from, rows)
+  local args, len, one = problem.args, problem.lengths[b], {}
+  for name, value in pairs(sequence) do one[name] = value end
+  local first, last_of_first = work.keys_of(args, len, from)
+  local _, last = work.keys_of(args, len, from + rows - 1)
+  local count = math.max(0, last - first + 1)
+  for _, name in ipairs {"k_blocks", "v_blocks"} do
+    if count > 0 then one[name] = one[name]:narrow(1, first + 1, count) end
+  end
+  one.block_table = one.block_table:narrow(2, 1, math.max(1, count))
+  one.seqused_k, one.causal = integers {count}, last > last_of_first or nil
+  if args.cu_seqlens_q then one.cu_seqlens_q = integers {0, rows} end
   for name in pairs(row_names) do
-    if args[name] then one[name] = part_of(args[name], problem.offsets, b, chunk.from, chunk.rows):to "cpu" end
+    if args[name] then one[name] = part_of(args[name], problem.offsets, b, from, rows):to "cpu" end
   end
   return one
 end
 
---- Compares rows of `results` (out and lse of a forward, dq backward) with pah.reference: judge(name, got, want, where)
---- is called for each part. problem: of M.problem.
+--- Compares queries of `results` (out and lse of a forward, dq backward) with pah.reference: judge(name, got, want,
+--- where) is called for each. problem: of M.problem.
 function M.rows(problem, results, judge)
   local B = #problem.lengths
   for n = 1, math.min(3, B) do
     local b = n == 1 and 1 or n == 2 and B or problem.random(B) + 1
     local len = problem.lengths[b]
-    for _, chunk in ipairs(len.q > 0 and chunks_of(problem.args, len, problem.random) or {}) do
-      local first, lse = reference.exports.reference[problem.op](part_args(problem, b, chunk))
-      local where = ("sequence %d, queries %d to %d"):format(b, chunk.from, chunk.from + chunk.rows - 1)
-      local function part(t, is_lse)
-        return part_of(t, problem.offsets, b, chunk.from, chunk.rows, is_lse):to("cpu"):to "f64"
-      end
+    local sequence = len.q > 0 and sequence_of(problem, b)
+    for _, part in ipairs(sequence and parts_of(problem.args, len, problem.random) or {}) do
+      local from, rows = unpack(part)
+      local first, lse = reference.exports.reference[problem.op](part_args(problem, sequence, b, from, rows))
+      local where = ("sequence %d, queries %d to %d"):format(b, from, from + rows - 1)
+      local function got(t, is_lse) return part_of(t, problem.offsets, b, from, rows, is_lse):to("cpu"):to "f64" end
       local name = problem.op == "bwd" and "dq" or "out"
-      judge(name, part(results[name]), first, where)
-      if name == "out" then judge("lse", part(results.lse, true), lse, where) end
+      judge(name, got(results[name]), first, where)
+      if name == "out" then judge("lse", got(results.lse, true), lse, where) end
     end
   end
 end
@@ -177,19 +184,34 @@ local function gradients_of(problem, id, slot, g)
   return dk, dv
 end
 
--- A block that no sequence uses, or nil.
-local function unused_block(problem)
-  local used, block_size = {}, problem.args.k_blocks.shape[2]
+-- Parts of the pool that no sequence has a key in, each {first block, blocks, first slot (all 0-based), words}: blocks
+-- that no table names, and slots of a block behind the last key that any sequence has there.
+local function unused_parts(problem)
+  local filled, shape = {}, problem.args.k_blocks.shape
+  local blocks, block_size = shape[1], shape[2]
   for b, len in ipairs(problem.lengths) do
-    for j = 1, math.ceil(len.k / block_size) do used[problem.table[b][j]] = true end
+    for j = 1, math.ceil(len.k / block_size) do
+      local id = problem.table[b][j]
+      filled[id] = math.max(filled[id] or 0, math.min(block_size, len.k - (j - 1) * block_size))
+    end
   end
-  for id = 0, problem.args.k_blocks.shape[1] - 1 do
-    if not used[id] then return id end
+  local list, id = {}, 0
+  while id < blocks do
+    local count = 0
+    while id + count < blocks and not filled[id + count] and count < FREE do count = count + 1 end
+    if count > 0 then
+      list[#list + 1] = {id, count, 0, count == 1 and ("block %d, which no sequence uses"):format(id)
+        or ("blocks %d to %d, which no sequence uses"):format(id, id + count - 1)}
+    elseif filled[id] < block_size then
+      list[#list + 1] = {id, 1, filled[id], ("block %d from slot %d on, which no sequence uses"):format(id, filled[id])}
+    end
+    id = id + math.max(1, count)
   end
+  return list
 end
 
 --- Compares gradients of some keys with the formula: judge(name, got, want, where) for "dk_blocks" and "dv_blocks".
---- Of a block that no sequence uses they must be exactly 0: judge(..., true).
+--- Where no sequence has a key they must be exactly 0: judge(..., true).
 function M.keys(problem, results, judge)
   local block_size, Hkv = problem.args.k_blocks.shape[2], problem.args.k_blocks.shape[3]
   local B = #problem.lengths
@@ -205,11 +227,11 @@ function M.keys(problem, results, judge)
       judge("dv_blocks", pool_row(results.dv_blocks, id, slot, g), dv, where)
     end
   end
-  local free = unused_block(problem)
-  for slot = 0, free and block_size - 1 or -1 do
-    for name, t in pairs {dk_blocks = results.dk_blocks, dv_blocks = results.dv_blocks} do
-      local got = pool_row(t, free, slot, 0)
-      judge(name, got, got:clone():zero(), ("block %d, which no sequence uses"):format(free), true)
+  for _, part in ipairs(unused_parts(problem)) do
+    local id, count, slot, where = unpack(part)
+    for _, name in ipairs {"dk_blocks", "dv_blocks"} do
+      local got = results[name]:narrow(1, id + 1, count):narrow(2, slot + 1, block_size - slot)
+      judge(name, got, got:clone():zero(), where, true)
     end
   end
 end

@@ -4,6 +4,7 @@
 local attention = require "pah.attention"
 local batches = require "pah.batch"
 local errors = require "pah.errors"
+local work = require "pah.work"
 
 local M = {}
 
@@ -42,20 +43,42 @@ local function check_size(batch, bytes, device)
   end
 end
 
+-- The dtype of q beside a cache of o.dtype.
+local function q_dtype_of(op, o) return o.dtype:match "^fp8" and op == "decode" and "bf16" or o.dtype end
+
+-- Raises what the operation itself says of a dtype and sizes that it cannot do: of a call with no sequence.
+local function check_sizes(op, o)
+  local dtype = q_dtype_of(op, o)
+  local function empty(shape, of) return pah.empty(shape, {dtype = of, device = "cpu"}) end
+  local cache = {0, o.block_size, o.kv_heads, o.head_dim}
+  local q = empty({0, o.heads, 1, o.head_dim}, dtype)
+  local args = {q = q, k_blocks = empty(cache, o.dtype), v_blocks = empty(cache, o.dtype),
+    block_table = empty({0, 0}, "i32"), seqused_k = empty({0}, "i32")}
+  if op == "bwd" then args.out, args.dout, args.lse = q, q, empty({0, o.heads, 1}, "f32") end
+  work.work(op, args)
+end
+
+--- Raises, before anything is allocated, what is wrong with a call: see M.arguments.
+function M.check(op, batch, o)
+  if type(batch) == "string" then batch = batches.batch(batch, {device = "cpu"}) end
+  if o.block_size < 1 then errors.raisef("bench: block_size is %d, must be at least 1", o.block_size) end
+  if op == "decode" and batch.max_q > 1 then
+    errors.raisef("bench: op is decode, but batch %s has a sequence with %d new tokens, must be 1", batch.text,
+      batch.max_q)
+  end
+  if o.dtype:match "^fp8" and op ~= "decode" and op ~= "fwd_fp8" then
+    errors.raisef("bench: op is %s, which has no dtype %s; decode and fwd_fp8 have", op, o.dtype)
+  end
+  check_sizes(op, o)
+end
+
 --- Arguments of `op` ("decode", "fwd", "fwd_fp8", "bwd") for a batch (text or pah.batch). o: dtype, heads, kv_heads,
 --- head_dim, block_size, device. An fp8 dtype is that of the cache in decode (q is bf16), of q and cache in fwd_fp8.
 --- All but decode are causal; q is ragged where its lengths differ.
 function M.arguments(op, batch, o)
   if type(batch) == "string" then batch = batches.batch(batch, {device = o.device}) end
-  if op == "decode" and batch.max_q > 1 then
-    errors.raisef("bench: op is decode, but batch %s has a sequence with %d new tokens, must be 1", batch.text,
-      batch.max_q)
-  end
-  local fp8 = o.dtype:match "^fp8" ~= nil
-  if fp8 and op ~= "decode" and op ~= "fwd_fp8" then
-    errors.raisef("bench: op is %s, which has no dtype %s; decode and fwd_fp8 have", op, o.dtype)
-  end
-  local q_dtype = fp8 and op == "decode" and "bf16" or o.dtype
+  M.check(op, batch, o)
+  local q_dtype = q_dtype_of(op, o)
   local blocks = count_blocks(batch, o.block_size)
   local pool = blocks * o.block_size * o.kv_heads * o.head_dim * 2 * sizes[o.dtype]
   local rows = batch.total_q * o.heads * o.head_dim * sizes[q_dtype]

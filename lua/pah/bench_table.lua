@@ -1,6 +1,6 @@
 -- bench_table.lua - the standard table of `pah bench`: which calls are measured on which device, in three lengths, and
 -- the table of results for people. Read next: command_bench.lua, bench_problem.lua.
-local seconds_text = require("pah.bench").seconds_text
+local units = require "pah.units"
 
 local M = {}
 
@@ -8,7 +8,7 @@ local M = {}
 M.axes = {"op", "batch", "dtype", "block_size", "caches"}
 
 -- op, batch, dtype, block_size, caches, in which tables (q: --quick, s: standard, f: --full).
--- Decode of 128 MiB to 1 GiB of K and V, prefill, new tokens behind others, a mixed batch and backward.
+-- Decode of 2 MiB to 1 GiB of K and V (with M.sizes), prefill, new tokens behind others, a mixed batch and backward.
 local timed = {
   {"decode", "32q1s1k", "bf16", 16, "hot", "qsf"}, {"decode", "32q1s1k", "bf16", 16, "cold", "sf"},
   {"decode", "32q1s1k", "bf16", 64, "hot", "sf"}, {"decode", "32q1s1k", "bf16", 1, "hot", "f"},
@@ -63,7 +63,7 @@ local function of_ideal(count, ideal)
 end
 
 local timed_columns = {
-  {"median", function(r) return seconds_text(r.median) end},
+  {"median", function(r) return units.text("s", r.median) end},
   {"95 % interval", function(r) return ("-%.1f +%.1f %%"):format(100 - 100 * r.low / r.median,
     100 * r.high / r.median - 100) end},
   {"GB/s", function(r) return ("%.1f"):format(r.bytes_per_second / 1e9) end},

@@ -1,19 +1,29 @@
 -- columns.lua - rows of text as columns for people, as Markdown or as CSV. Read next: experiment.lua.
-local pad = require("pah.safe_text").pad
-local width_of = require("pah.safe_text").width
+local safe = require "pah.safe_text"
 
 local M = {}
+
+-- The rows with every cell on one line and without what a terminal obeys: names come from files and scripts.
+local function harmless(rows)
+  local copy = {}
+  for n, row in ipairs(rows) do
+    copy[n] = {}
+    for i, cell in ipairs(row) do copy[n][i] = safe.line(cell) end
+  end
+  return copy
+end
 
 --- Lines of the rows (lists of strings, the first of headings), columns padded. right[i]: column i stands to the right.
 function M.plain(rows, right)
   local widths, lines = {}, {}
+  rows = harmless(rows)
   for _, row in ipairs(rows) do
-    for i, cell in ipairs(row) do widths[i] = math.max(widths[i] or 0, width_of(cell)) end
+    for i, cell in ipairs(row) do widths[i] = math.max(widths[i] or 0, safe.width(cell)) end
   end
   for n, row in ipairs(rows) do
     local cells = {}
     for i, cell in ipairs(row) do
-      cells[i] = pad(cell, widths[i], right and right[i])
+      cells[i] = safe.pad(cell, widths[i], right and right[i])
     end
     lines[n] = table.concat(cells, "  "):gsub("%s+$", "")
   end
@@ -26,7 +36,7 @@ function M.markdown(rows, right)
   for i = 1, #rows[1] do rule[i] = right and right[i] and "---:" or "---" end
   for n, row in ipairs(rows) do
     local cells = {}
-    for i, cell in ipairs(row) do cells[i] = cell:gsub("[|\\]", "\\%0"):gsub("\n", " ") end
+    for i, cell in ipairs(row) do cells[i] = safe.markdown(cell) end
     lines[n] = "| " .. table.concat(cells, " | ") .. " |"
   end
   table.insert(lines, 2, "| " .. table.concat(rule, " | ") .. " |")

@@ -7,6 +7,7 @@ local bench_table = require "pah.bench_table"
 local columns = require "pah.columns"
 local devices = require "pah.device"
 local json = require "pah.json"
+local line_of = require("pah.safe_text").line
 local limits = require "pah.limits"
 local schema = require "pah.results_schema"
 local sweep = require "pah.sweep"
@@ -19,7 +20,7 @@ local efforts = {
 }
 
 local function complain(message)
-  io.stderr:write("pah: bench: ", message, "\nhint: `pah help bench` says how it goes\n")
+  io.stderr:write("pah: bench: ", line_of(message), "\nhint: `pah help bench` says how it goes\n")
   return 2
 end
 
@@ -96,6 +97,13 @@ end
 
 -- ---- The run ----------------------------------------------------------------------------------------------------
 
+-- What bench_problem.lua needs to know of a point.
+local function problem_of(point, device, sizes)
+  return point.op, point.batch, {dtype = point.dtype, block_size = point.block_size, device = device,
+    heads = sizes.heads, kv_heads = sizes.kv_heads, head_dim = sizes.head_dim}
+end
+
+-- Rows, the limits of the device before them, those after them if they took long, and what is to be said of these.
 local function measure(points, keys, device, sizes, effort, opt)
   local device_limits
   if not device.name:match "^sim" then device_limits = limits.collect(device) end
@@ -104,15 +112,17 @@ local function measure(points, keys, device, sizes, effort, opt)
     store = opt.out, resume = false, quiet = opt.quiet, limits = device_limits,
     options = {heads = sizes.heads, kv_heads = sizes.kv_heads, head_dim = sizes.head_dim},
     run = function(p)
-      local args = bench_problem.arguments(p.op, p.batch, {dtype = p.dtype, block_size = p.block_size, device = device,
-        heads = sizes.heads, kv_heads = sizes.kv_heads, head_dim = sizes.head_dim})
+      local args = bench_problem.arguments(problem_of(p, device, sizes))
       local o = {name = key_of(p), cold = p.caches == "cold"}
       for name, value in pairs(effort) do o[name] = value end
       return pah.bench_attention(p.op, args, o)
     end,
   }
   bench_problem.forget()
-  return rows, device_limits
+  if not device_limits then return rows end
+  local seconds = 0
+  for _, row in ipairs(rows) do seconds = seconds + row.seconds end
+  return rows, device_limits, limits.again(device, device_limits, seconds)
 end
 
 -- Rows in the order of the points.
@@ -146,14 +156,17 @@ end
 
 local function print_errors(rows)
   for _, row in ipairs(rows) do
-    if row.error then print(("error: %s: %s"):format(row.key, row.error:match "^[^\n]*")) end
+    if row.error then print(line_of(("error: %s: %s"):format(row.key, row.error:match "^[^\n]*"))) end
   end
 end
 
-local function print_notes(rows)
+local function print_notes(rows, moved)
   for _, row in ipairs(rows) do
-    for _, note in ipairs(row.result and row.result.notes or {}) do print(("note: %s: %s"):format(row.key, note)) end
+    for _, note in ipairs(row.result and row.result.notes or {}) do
+      print(line_of(("note: %s: %s"):format(row.key, note)))
+    end
   end
+  if moved then print(line_of("note: " .. moved)) end
 end
 
 -- The sizes asked for, or nil and what is wrong with them.
@@ -168,7 +181,24 @@ local function sizes_of(opt, device)
   if sizes.heads % sizes.kv_heads ~= 0 then
     return nil, ("--heads is %d, must be a multiple of --kv-heads, %d"):format(sizes.heads, sizes.kv_heads)
   end
+  for _, block_size in ipairs(opt.block_size) do
+    if block_size < 1 then return nil, ("--block-size is %d, must be at least 1"):format(block_size) end
+  end
   return sizes
+end
+
+-- Fields that an option gives.
+local options_of = {op = "--op", head_dim = "--head-dim"}
+
+-- What makes one of the points one that no device can do, or nil.
+local function wrong_with(points, device, sizes)
+  for _, point in ipairs(points) do
+    local ok, why = pcall(bench_problem.check, problem_of(point, device, sizes))
+    if not ok then
+      why = why:gsub("^%w+: ([%w_]+) is", function(field) return options_of[field] and options_of[field] .. " is" end)
+      return ("%s (%s)"):format(why, key_of(point))
+    end
+  end
 end
 
 local function run(opt)
@@ -183,18 +213,20 @@ local function run(opt)
   end)
   if not ok then return complain((tostring(points):gsub("^batch: ", "--batch: "))) end
   if #points == 0 then return complain "no call of the table is left by these options" end
-  local rows, found = measure(points, keys, device, sizes, efforts[length], opt)
+  why = wrong_with(points, device, sizes)
+  if why then return complain(why) end
+  local rows, found, after, moved = measure(points, keys, device, sizes, efforts[length], opt)
   local failed = rows.failed
   local header = rows.header
   rows = in_order(rows, points)
   if opt.json then
-    print(json.encode{device = device.name, sizes = sizes, limits = found, rows = schema.plain(rows, "rows"),
-      run = header.run})
+    print(json.encode{device = device.name, sizes = sizes, limits = found, limits_after = after,
+      rows = schema.plain(rows, "rows"), run = header.run})
   else
     heading(device, sizes, found)
     print_lines(bench_table.lines(rows, device))
     print_errors(rows)
-    if not opt.quiet then print_notes(rows) end
+    if not opt.quiet then print_notes(rows, moved) end
   end
   return failed > 0 and 1 or 0
 end

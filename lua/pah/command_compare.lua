@@ -31,15 +31,13 @@ local function judge(points, metric, o, comparison, versus, interleave)
 end
 
 -- On stderr while it goes on: what the pairs so far could find, and what all of them will.
-local function progress(opt, versus, all, pair, seconds)
+local function progress(opt, o, versus, all, pair, seconds)
   if opt.quiet then return end
   local text = ("pair %d of %d, %.0f s to go"):format(pair, opt.pairs, (opt.pairs - pair) * seconds)
   if all and pair >= 3 then
-    local stats = require "pah.stats"
     local expected = all.error * math.sqrt(pair / opt.pairs)
-    local df = math.max(1, opt.pairs - 1 - 2 * (opt.pairs >= 8 and math.floor(opt.pairs / 5) or 0))
     text = text .. ("; %d pairs will find a slow-down of about %.1f %%"):format(opt.pairs,
-      100 * (math.exp((stats.student(df) + stats.student(df, versus.power)) * expected) - 1))
+      100 * versus.finds(expected, versus.freedom(opt.pairs), {threshold = o.threshold}))
   end
   if host.isatty(2) then io.stderr:write("\r\27[K", text, pair == opt.pairs and "\n" or "")
   elseif pair == 3 and pair < opt.pairs then io.stderr:write("pah: ", text, "\n") end
@@ -51,12 +49,14 @@ local function interleaved(opt, o)
   local metric = comparison.metric_of_answer(o.metric)
   local a, b = interleave.parse(opt[1]), interleave.parse(opt[2])
   local started = require("pah.results_schema").now()
+  local store = opt.out ~= "" and require "pah.interleave_store"(opt.out, a, b, started, opt.pairs)
   local points = interleave.measure(a, b, {pairs = opt.pairs, time = opt.time, seed = opt.seed ~= 0 and opt.seed
-    or os.time(), after = function(points, pair, seconds)
+    or os.time(), conditions = store ~= false, after = function(points, pair, seconds)
+      if store then store:add(points, pair) end
       local _, all = judge(points, metric, o, comparison, versus, interleave)
-      progress(opt, versus, all, pair, seconds)
+      progress(opt, o, versus, all, pair, seconds)
     end})
-  if opt.out ~= "" then require("pah.interleave_store")(opt.out, points, a, b, started) end
+  if store then store:close() end
   local results, all = judge(points, metric, o, comparison, versus, interleave)
   for i, point in ipairs(points) do
     local r, medians = results[i], {{}, {}}

@@ -110,7 +110,7 @@ return {
   about = "what a results file holds: runs, their points, times and errors; or copy it to the other format",
   options = {
     format = {"how it is printed", "text", choices = {"text", "md", "csv", "json"}},
-    out = {"copy the runs to this file, .db or .jsonl, instead of printing; also -o", nil, type = "string"},
+    out = {"copy the runs to this file, .db or .jsonl, instead of printing", nil, type = "string", short = "o"},
     run = {"only runs with this name, or with this in their id", nil, type = "string"},
   },
   words = 1,

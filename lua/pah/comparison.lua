@@ -2,7 +2,9 @@
 -- Promises: nothing is left out without a word: points of one side only, errors, machines and inputs that differ.
 -- The statistics are versus.lua's, the text comparison_text.lua's. Definitions: doc/comparing.md.
 local errors = require "pah.errors"
+local field = require("pah.run_header").field
 local results = require "pah.results"
+local schema = require "pah.results_schema"
 local stats = require "pah.stats"
 local readable = require("pah.whole_file").readable
 local text = require "pah.comparison_text"
@@ -21,11 +23,12 @@ local of_samples = {
 --- The names of the metrics, in the order in which they are told.
 M.metrics = {"median", "mean", "min", "q1", "q3", "cpu", "wall", "back_to_back"}
 
---- The metric of the samples of an answer of interleave.lua: a function.
+--- The metric of the samples of an answer of interleave.lua: a function. Raises on what turns do not have.
 function M.metric_of_answer(metric)
   if of_samples[metric] then return function(answer) return of_samples[metric](answer.samples) end end
-  if metric == "back_to_back" then errors.raise "compare: metric is back_to_back, which turns do not have" end
-  return function(answer) return stats.median(answer[metric]) end
+  if metric == "cpu" or metric == "wall" then return function(answer) return stats.median(answer[metric]) end end
+  errors.raisef("compare: metric is %s, which turns do not have; must be %s", metric,
+    (table.concat(M.metrics, ", "):gsub(", back_to_back", "")))
 end
 
 -- ---- Runs -----------------------------------------------------------------------------------------------------------
@@ -103,8 +106,6 @@ end
 local function points_of(runs, metric)
   local points = {order = {}}
   for i, run in ipairs(runs) do
-    local last = {} -- a row that was stored twice counts once
-    for _, row in ipairs(run.rows) do last[row.index .. " " .. row.round] = row end
     for _, row in ipairs(run.rows) do
       local point = points[row.key]
       if not point then
@@ -112,9 +113,7 @@ local function points_of(runs, metric)
         points[row.key], points.order[#points.order + 1] = point, row.key
       end
       local r = row.result
-      if last[row.index .. " " .. row.round] ~= row then
-        point.twice = true
-      elseif row.status == "error" then
+      if row.status == "error" then
         point.errors[#point.errors + 1] = tostring(row.error or "no message"):match "^[^\n]*"
       elseif r then
         point.result = r
@@ -154,19 +153,13 @@ end
 local told = {
   {"device", true}, {"host.name", true}, {"host.cpu", true}, {"host.isa", true}, {"host.threads", true},
   {"host.governor", true}, {"host.huge_pages", true}, {"gpu.name", true}, {"gpu.driver", true}, {"seed", true},
-  {"host.kernel"}, {"pah.version"}, {"pah.git"}, {"pah.dirty"}, {"pah.program_sha256"}, {"luajit"}, {"compiler"},
-  {"script"}, {"script_sha256"},
+  {"host.kernel"}, {"pah.version"}, {"pah.git"}, {"pah.dirty"}, {"pah.diff"}, {"pah.program_sha256"}, {"luajit"},
+  {"compiler"}, {"script"}, {"script_sha256"},
 }
-
-local function field(header, name)
-  local outer, inner = name:match "^([%w_]+)%.([%w_]+)$"
-  if not outer then return header[name] end
-  return type(header[outer]) == "table" and header[outer][inner] or nil
-end
 
 local function flat(prefix, values, into)
   for key, value in pairs(type(values) == "table" and values or {}) do
-    into[prefix .. key] = type(value) == "table" and "a table" or tostring(value)
+    into[prefix .. key] = type(value) == "table" and schema.encode(value) or tostring(value)
   end
 end
 
@@ -178,7 +171,7 @@ local function differences_of_headers(a, b)
       a = x ~= nil and tostring(x) or "unknown", b = y ~= nil and tostring(y) or "unknown"}
   end
   for _, entry in ipairs(told) do add(entry[1], field(a, entry[1]), field(b, entry[1]), entry[2]) end
-  for _, name in ipairs {"env", "options"} do
+  for _, name in ipairs {"env", "options", "files"} do
     local x, y, names = {}, {}, {}
     flat(name .. ".", a[name], x)
     flat(name .. ".", b[name], y)
@@ -269,7 +262,6 @@ local function pair_up(c, a, b)
     elseif y and x.result and y.result then
       c.unmeasured[#c.unmeasured + 1] = key
     end
-    if x.twice or y and y.twice then c.notes[#c.notes + 1] = key .. ": rows stored twice, the last ones count" end
   end
   for _, key in ipairs(b.order) do
     if not a[key] then c.only_b[#c.only_b + 1] = key end
@@ -294,8 +286,8 @@ end
 --- Compares b with a: names of results files (see M.load), rows of pah.sweep, or results of pah.bench (several of one
 --- name are rounds). Options: metric ("median"), threshold (0.02: what counts as the same), each (95 % for each point
 --- alone), any (code() is 1 if any point is slower). Returns a table that prints for people: points (key, a, b, ratio,
---- low, high, detectable, verdict, notes), all (the same of their geometric mean), only_a, only_b, errors_a, errors_b,
---- differs, notes; code(), markdown().
+--- low, high, rough, detectable, verdict, notes), all (the same of their geometric mean), only_a, only_b, errors_a,
+--- errors_b, differs, notes; code(), markdown().
 function M.compare(a, b, opts)
   local o = M.options(opts)
   local runs_a, runs_b = runs_of("a", a), runs_of("b", b)

@@ -1,15 +1,15 @@
 -- comparison_text.lua - a comparison as a table for people and as Markdown for pull requests.
 -- Promises: the verdict stands last and in words, with the smallest difference that could have been found.
 -- Read next: comparison.lua, command_compare.lua.
+local columns = require "pah.columns"
+local safe = require "pah.safe_text"
+local units = require "pah.units"
+local versus = require "pah.versus"
+
 local M = {}
 
-local units = {{1, "s"}, {1e-3, "ms"}, {1e-6, "us"}, {1e-9, "ns"}}
-
 local function seconds(value, counted)
-  if counted then return ("%.6g"):format(value) end
-  for _, unit in ipairs(units) do
-    if value >= unit[1] or unit[2] == "ns" then return ("%.4g %s"):format(value / unit[1], unit[2]) end
-  end
+  return counted and ("%.6g"):format(value) or units.text("s", value)
 end
 
 local function percent(fraction)
@@ -21,10 +21,13 @@ local function number(x) return x >= 1000 and "> 1000" or ("%.3f"):format(x) end
 
 local function interval(r) return ("[%s, %s]"):format(number(r.low), number(r.high)) end
 
+local named_columns = {"point", "A", "B", "B / A", "interval", "finds", "verdict"}
+local to_the_right = {false, true, true, true, true, true, false}
+
 -- ---- Rows -----------------------------------------------------------------------------------------------------------
 
 local function rows_of(c)
-  local rows = {{"point", "A", "B", "B / A", "interval", "finds", "verdict"}}
+  local rows = {named_columns}
   for _, point in ipairs(c.points) do
     rows[#rows + 1] = {point.key ~= "" and point.key or "(the point)", seconds(point.a, point.counted),
       seconds(point.b, point.counted), number(point.ratio), interval(point), percent(point.detectable), point.verdict}
@@ -64,12 +67,24 @@ end
 
 -- ---- What else is to be said ----------------------------------------------------------------------------------------
 
-local function add_keys(lines, what, keys)
+local function add_keys(lines, what, keys, why)
   if #keys == 0 then return end
   local shown = {}
   for i = 1, math.min(#keys, 8) do shown[i] = keys[i] ~= "" and keys[i] or "(the point)" end
-  lines[#lines + 1] = ("%s (%d): %s%s"):format(what, #keys, table.concat(shown, "; "),
-    #keys > 8 and ("; %d more"):format(#keys - 8) or "")
+  lines[#lines + 1] = ("%s (%d): %s%s%s"):format(what, #keys, table.concat(shown, "; "),
+    #keys > 8 and ("; %d more"):format(#keys - 8) or "", why or "")
+end
+
+-- Why a verdict may be "undecided" beside an interval without 1.
+local function add_rough(lines, c)
+  local keys = {}
+  if c.all.rough and #c.points > 1 then keys[1] = "all" end
+  for _, point in ipairs(c.points) do
+    if point.rough then keys[#keys + 1] = point.key end
+  end
+  add_keys(lines, "rough", keys, (": half the interval is above %g %%, as when other programs hold up the calls; "
+    .. "faster, slower and same need the interval of %g %% here"):format(100 * versus.rough.half,
+    100 * versus.rough.confidence))
 end
 
 local function short(text) return #text == 64 and text:match "^%x+$" and text:sub(1, 12) or text end
@@ -100,6 +115,7 @@ function M.remarks(c)
   if single and c.all.error > 0 then
     lines[#lines + 1] = "a single round: how much rounds differ is assumed, not measured (doc/comparing.md)"
   end
+  add_rough(lines, c)
   for _, point in ipairs(c.points) do
     local a, b = point.processors_a, point.processors_b
     if a and b and math.max(a / b, b / a) > 1.1 then
@@ -131,41 +147,24 @@ end
 
 --- For people.
 function M.table(c)
-  local lines = {title(c.a, "A"), title(c.b, "B"), how(c), ""}
-  local rows, widths = rows_of(c), {}
-  for _, row in ipairs(rows) do
-    for i, cell in ipairs(row) do widths[i] = math.max(widths[i] or 0, #cell) end
-  end
-  for _, row in ipairs(rows) do
-    local cells = {}
-    for i, cell in ipairs(row) do
-      local pad = (" "):rep(widths[i] - #cell)
-      cells[i] = (i == 1 or i == #row) and cell .. pad or pad .. cell
-    end
-    lines[#lines + 1] = (table.concat(cells, "  "):gsub("%s+$", ""))
-  end
   local remarks = M.remarks(c)
+  local lines = {safe.line(title(c.a, "A")), safe.line(title(c.b, "B")), how(c), "",
+    (columns.plain(rows_of(c), to_the_right):gsub("\n$", ""))}
   if #remarks > 0 then lines[#lines + 1] = "" end
-  for _, line in ipairs(remarks) do lines[#lines + 1] = line end
+  for _, line in ipairs(remarks) do lines[#lines + 1] = safe.line(line) end
   lines[#lines + 1] = "\n" .. M.sentence(c)
   return table.concat(lines, "\n")
 end
 
-local function escaped(text) return (text:gsub("[|\\`*_<]", "\\%0")) end
-
 --- For a pull request.
 function M.markdown(c)
-  local lines = {("**%s**"):format(M.sentence(c)), ""}
-  for i, row in ipairs(rows_of(c)) do
-    local cells = {}
-    for k, cell in ipairs(row) do cells[k] = escaped(cell) end
-    if i > 1 and (row[7] == "slower" or row[7] == "faster") then cells[7] = "**" .. cells[7] .. "**" end
-    lines[#lines + 1] = "| " .. table.concat(cells, " | ") .. " |"
-    if i == 1 then lines[#lines + 1] = "|---|--:|--:|--:|--:|--:|---|" end
+  local rows = columns.markdown(rows_of(c), to_the_right)
+  for _, verdict in ipairs {"slower", "faster"} do -- stands last in its row
+    rows = rows:gsub("| " .. verdict .. " |\n", "| **" .. verdict .. "** |\n")
   end
-  lines[#lines + 1] = ""
+  local lines = {("**%s**"):format(M.sentence(c)), "", rows}
   for _, line in ipairs {title(c.a, "A"), title(c.b, "B"), how(c), unpack(M.remarks(c))} do
-    lines[#lines + 1] = "- " .. escaped(line)
+    lines[#lines + 1] = "- " .. safe.markdown(line)
   end
   return table.concat(lines, "\n")
 end

@@ -17,13 +17,14 @@ local known = {
 
 -- Flags of every experiment.
 local standard = {
-  out = {"results file, .db or .jsonl, also -o; a run in it that was stopped is gone on with", nil, type = "string"},
+  out = {"results file, .db or .jsonl; a run in it that was stopped is gone on with", nil, type = "string",
+    short = "o"},
   fresh = {"begin a new run in the file", false},
   rounds = {"how often every point is measured", 1},
   seed = {"of the order of the points", 1},
   quiet = {"no progress, no table", false},
   list = {"print the points and measure none", false},
-  limits = {"measure the device's limits first and keep them with the results; takes seconds", false},
+  limits = {"measure the device's limits when a run begins and keep them with it; takes seconds", false},
 }
 
 -- One table for pah.options, of the experiment's options, its axes and the flags of all.
@@ -33,6 +34,11 @@ local function flags_of(spec, axes)
     local plain = name:gsub("-", "_")
     if owner[plain] then errors.raisef("experiment: %s %s is also %s", whose, name, owner[plain]) end
     flags[name], owner[plain] = entry, "the name of " .. whose:gsub("^the ", "")
+    local short = type(entry) == "table" and entry.short
+    if short and owner["-" .. short] then
+      errors.raisef("experiment: -%s of %s %s is also that of %s", short, whose, name, owner["-" .. short])
+    end
+    if short then owner["-" .. short] = whose .. " " .. name end
   end
   for name, entry in pairs(standard) do add(name, entry, "a flag of every experiment, the flag") end
   for name, entry in pairs(spec.options or {}) do add(tostring(name), entry, "the option") end
@@ -97,7 +103,7 @@ function M.experiment(spec)
   local rows = sweep.sweep{
     name = spec.name, axes = axes, where = spec.where, store = opt.out, fresh = opt.fresh,
     rounds = opt.rounds, seed = opt.seed, quiet = opt.quiet, options = stored, files = spec.files,
-    on_error = spec.on_error, limits = opt.limits and require("pah.limits").collect() or nil,
+    on_error = spec.on_error, limits = opt.limits and require("pah.limits").collect or nil,
     setup = function() context = spec.setup and spec.setup(own) end,
     run = function(p, at)
       local values = at.round == 1 and spec.check and spec.check(p, context, own) or nil

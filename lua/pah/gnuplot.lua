@@ -2,16 +2,11 @@
 -- the user can read and that is gone afterwards; nothing of the user's gnuplot settings is read; no name reaches a
 -- shell. Without gnuplot an error that says how to get it. Read next: picture_gnuplot.lua.
 local errors = require "pah.errors"
-local shell = require("pah.safe_text").shell
+local files = require "pah.whole_file"
+local output_of = require("pah.shell").output
+local quoted = require("pah.safe_text").shell
 
 local M = {}
-
-local function output_of(command)
-  local pipe = io.popen(command)
-  local text = pipe and pipe:read "*a" or ""
-  if pipe then pipe:close() end
-  return text
-end
 
 --- Whether there is a gnuplot.
 function M.usable() return output_of "command -v gnuplot 2>/dev/null" ~= "" end
@@ -21,13 +16,6 @@ function M.need(what)
   if not M.usable() then
     errors.raisef("%s: pictures are drawn by gnuplot, which is not installed: apt install gnuplot-nox", what)
   end
-end
-
-local function read(path)
-  local file = io.open(path, "rb")
-  local text = file and file:read "*a"
-  if file then file:close() end
-  return text
 end
 
 -- Terminal of gnuplot for a job. Sizes of type are points, of 96 / 72 pixels but in SVG. PNG has twice the pixels, for
@@ -61,9 +49,9 @@ local function run(folder, jobs, pictures)
   if not file then return why end
   local written = file:write(table.concat(parts))
   if not file:close() or not written then return "the script cannot be written: the disk is full" end
-  local status = os.execute(("cd %s && exec gnuplot -d script >log 2>&1 </dev/null"):format(shell(folder)))
-  for i = 1, #jobs do pictures[i] = read(folder .. "/" .. i) end
-  if status ~= 0 or #pictures < #jobs then return read(folder .. "/log") or "no reason is given" end
+  local status = os.execute(("cd %s && exec gnuplot -d script >log 2>&1 </dev/null"):format(quoted(folder)))
+  for i = 1, #jobs do pictures[i] = files.read(folder .. "/" .. i) end
+  if status ~= 0 or #pictures < #jobs then return files.read(folder .. "/log") or "no reason is given" end
 end
 
 --- Draws jobs {format = "svg", "png" or "pdf", width=, height= (pixels), background=, script=}; returns the list of
@@ -74,7 +62,7 @@ function M.draw(jobs, what)
   if not folder:find "^/" then errors.raisef("%s: no temporary folder: %s", what, folder) end
   local pictures = {}
   local ok, why = pcall(run, folder, jobs, pictures) -- Ctrl-C must not leave the folder behind
-  os.execute("rm -rf " .. shell(folder))
+  os.execute("rm -rf " .. quoted(folder))
   if not ok then error(why, 0) end
   if why then errors.raisef("%s: gnuplot failed: %s", what, (why:gsub("%s+", " "))) end
   return pictures

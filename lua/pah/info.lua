@@ -1,7 +1,9 @@
 -- info.lua - what `pah info` says: the program, its devices, the processor and, when asked, its measured limits.
 local ffi = require "ffi"
 local binding = require "pah.ffi"
+local files = require "pah.whole_file"
 local host = require "pah.host"
+local units = require "pah.units"
 local C = binding.C
 
 local M = {}
@@ -20,10 +22,7 @@ end
 local GENERIC = {x64 = " (SSE2)", arm64 = " (NEON)"}
 
 local function available_bytes()
-  local file = io.open "/proc/meminfo"
-  if not file then return nil end
-  local kib = file:read("*a"):match "MemAvailable:%s*(%d+)"
-  file:close()
+  local kib = (files.read "/proc/meminfo" or ""):match "MemAvailable:%s*(%d+)"
   return kib and tonumber(kib) * 1024
 end
 
@@ -41,11 +40,7 @@ function M.collect(limits)
   }
 end
 
-local function size(bytes)
-  local units, i = {"B", "KiB", "MiB", "GiB", "TiB"}, 1
-  while bytes >= 1024 and i < #units do bytes, i = bytes / 1024, i + 1 end
-  return ("%.4g %s"):format(bytes, units[i])
-end
+local function size(bytes) return units.text("B", bytes) end
 
 local function line(name, format, ...)
   print(("%-18s" .. format):format(name, ...))

@@ -68,13 +68,17 @@ local function ask(child, side, message)
   return next_event(child, side)
 end
 
--- Numbers 0 and 1 that depend on the seed alone (Lehmer's generator).
-local function coin(seed)
-  local state = seed % 2147483646 + 1
-  return function()
+--- Which side, 1 or 2, begins in each of so many pairs: drawn for every other pair (by Lehmer's generator, from the
+--- seed alone) and turned round in the next, so that both begin equally often.
+function M.beginners(count, seed)
+  local state, list = seed % 2147483646 + 1, {}
+  local function draw()
     state = state * 16807 % 2147483647
-    return state > 1073741823 and 1 or 0
+    return state > 1073741823 and 2 or 1
   end
+  for _ = 1, 3 do draw() end -- the first numbers of small seeds are all small
+  for pair = 1, count do list[pair] = pair % 2 == 1 and draw() or 3 - list[pair - 1] end
+  return list
 end
 
 -- Turns of one point: lists of answers, a and b, of the same length. `first`: which begins.
@@ -84,13 +88,23 @@ local function take_turns(children, sides, events, o, first)
   local count = math.max(2, math.floor(share / 0.05 / 2) * 2)
   local answers = {{}, {}}
   for turn = 1, count do
-    local order = (turn + first) % 2 == 1 and {1, 2} or {2, 1}
+    local order = (turn + first) % 2 == 0 and {1, 2} or {2, 1}
     for _, which in ipairs(order) do
       answers[which][turn] = ask(children[which], sides[which], {seconds = share / count, calls = calls})
     end
   end
-  for which = 1, 2 do children[which]:send(json.encode{finish = true}) end
   return answers, calls
+end
+
+-- A name that no point of this pair has yet: "x", then "x #2", ...
+local function unused(name, used)
+  local key, count = name, 1
+  while used[key] do
+    count = count + 1
+    key = ("%s #%d"):format(name, count)
+  end
+  used[key] = true
+  return key
 end
 
 -- All points of one pair of processes. points[i] gathers name, about and the answers of every pair.
@@ -102,12 +116,16 @@ local function run_pair(sides, o, points, first)
     children[which] = start(sides[which])
     events[which] = next_event(children[which], sides[which])
   end
-  local n = 0
+  local n, used = 0, {}
   while events[1].event == "bench" and events[2].event == "bench" do
     n = n + 1
     local name = events[1].name
     if name ~= events[2].name then name = name .. " | " .. events[2].name end
+    name = unused(name, used)
     points[n] = points[n] or {key = name, about = {events[1], events[2]}, pairs = {}}
+    if o.conditions and n == 1 and #points[1].pairs == 0 then
+      for which = 1, 2 do events[which].conditions = ask(children[which], sides[which], {conditions = true}) end
+    end
     if points[n].key ~= name then
       errors.raisef('compare: point %d was "%s" and is "%s" in another process: a script must measure the same each '
         .. "time", n, points[n].key, name)
@@ -115,7 +133,9 @@ local function run_pair(sides, o, points, first)
     local answers, calls = take_turns(children, sides, events, o, first)
     points[n].calls = calls
     table.insert(points[n].pairs, answers)
-    for which = 1, 2 do events[which] = next_event(children[which], sides[which]) end
+    -- One after the other, as they were started: what a script does until its next turn (another warm-up, work of its
+    -- own) must not meet the other's, whose threads would want the same processors.
+    for _, which in ipairs(order) do events[which] = ask(children[which], sides[which], {finish = true}) end
   end
   for which = 1, 2 do
     if events[which].event == "bench" then
@@ -147,16 +167,16 @@ function M.difference(answers, metric)
 end
 
 --- Measures two sides (of M.parse) by turns. o: pairs (of processes), time (seconds of turns of one point, over all
---- pairs), seed (of who begins), after (called with the points after every pair). Returns a list of points {key, calls,
---- about = {a, b}, pairs = {{answers of A, answers of B}, ...}}; an answer has the lists samples, wall and cpu.
+--- pairs), seed (of who begins), after (called with the points after every pair), conditions (true: of the first point
+--- about[1] and about[2] get `conditions`, as of run_header). Returns a list of points {key, calls, about = {a, b},
+--- pairs = {{answers of A, answers of B}, ...}}; an answer has the lists samples, wall and cpu.
 function M.measure(a, b, o)
-  local sides, points, flip, first = {a, b}, {}, coin(o.seed), nil
-  for pair = 1, o.pairs do
-    first = pair % 2 == 1 and flip() or 1 - first -- drawn for every other pair, so that both begin equally often
-    local from = C.pah_clock()
+  local sides, points = {a, b}, {}
+  for pair, first in ipairs(M.beginners(o.pairs, o.seed)) do
+    local from, before = C.pah_clock(), #points
     local n = run_pair(sides, o, points, first)
-    if n ~= #points then
-      errors.raisef("compare: %d points were measured in one pair of processes and %d in another", n, #points)
+    if pair > 1 and n ~= before then
+      errors.raisef("compare: %d points were measured in one pair of processes and %d in another", before, n)
     end
     if o.after then o.after(points, pair, C.pah_clock() - from) end
   end

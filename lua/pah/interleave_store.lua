@@ -1,8 +1,7 @@
 -- interleave_store.lua - the samples of two scripts that took turns, as two runs of a results file.
--- Promises: a row for each point and pair of processes (its round), with all samples in order; `turns` of a result says
--- how many of them each turn took. Read next: interleave.lua, results.lua.
+-- Promises: a row for each point and pair of processes (its round), stored when the pair has ended, with all samples in
+-- order; `turns` of a result says how many of them each turn took. Read next: interleave.lua, results.lua.
 local results = require "pah.results"
-local run_header = require "pah.run_header"
 local stats = require "pah.stats"
 
 local function join(answers, name)
@@ -25,19 +24,37 @@ local function row(point, index, round, which)
   return {index = index, round = round, key = "name=" .. point.key, axes = {name = point.key}, result = r, values = {}}
 end
 
---- Adds a run for each of the sides a and b (of interleave.parse) to the results file at `path`.
-return function(path, points, a, b, started)
-  local names, ids = {}, {}
+local Store = {}
+Store.__index = Store
+
+-- A run for each side, under the conditions of its own process.
+local function begin(self, points)
+  local names, stores = {}, {}
   for i, point in ipairs(points) do names[i] = point.key end
-  for which, side in ipairs {a, b} do
-    local header = run_header.complete{name = side.text, script = side.path, started = started,
-      device = points[1].about[which].device, axes = {{name = "name", values = names}}, rounds = #points[1].pairs}
-    local store = results.open(path, header)
-    ids[which] = store.run
-    for index, point in ipairs(points) do
-      for round = 1, #point.pairs do store:add(row(point, index, round, which)) end
-    end
-    store:close()
+  for which, side in ipairs {self.a, self.b} do
+    local header = {name = side.text, script = side.path, started = self.started, rounds = self.rounds,
+      axes = {{name = "name", values = names}}}
+    for key, value in pairs(points[1].about[which].conditions) do header[key] = value end
+    stores[which] = results.open(self.path, header)
   end
-  return ids
+  return stores
+end
+
+--- Stores what the pair of processes `round` has measured; it is on the disk when this returns.
+function Store:add(points, round)
+  self.stores = self.stores or begin(self, points)
+  for which, store in ipairs(self.stores) do
+    for index, point in ipairs(points) do store:add(row(point, index, round, which)) end
+  end
+end
+
+function Store:close()
+  for _, store in ipairs(self.stores or {}) do store:close() end
+end
+
+--- A store for the sides a and b (of interleave.parse) in the results file at `path`, which is looked at now: what it
+--- is refused for is known before anything is measured. Points need `conditions` of interleave.measure.
+return function(path, a, b, started, rounds)
+  results.check(path)
+  return setmetatable({path = path, a = a, b = b, started = started, rounds = rounds}, Store)
 end

@@ -249,6 +249,7 @@ function encode_value(value, indent, level, seen)
   if value ~= value then return '"NaN"' end -- as FlashInfer-Trace writes them
   if value == math.huge then return '"Infinity"' end
   if value == -math.huge then return '"-Infinity"' end
+  if value == 0 and 1 / value < 0 then return "-0.0" end
   if value % 1 == 0 and math.abs(value) < 2 ^ 53 then return ("%d"):format(value) end
   local short = ("%.15g"):format(value)
   return tonumber(short) == value and short or ("%.17g"):format(value)

@@ -3,14 +3,20 @@
 -- Read next: src/cpu/measure.c, kernels/limits.cu, bench.lua.
 local C = require("pah.ffi").C
 local devices = require "pah.device"
+local json = require "pah.json"
 local timer = require "pah.timer"
+local units = require "pah.units"
 
 local M = {}
 
 --- How far above a limit a result may stand before it is called impossible: a limit is a measurement too.
 M.tolerance = 0.15
 
-local known = {} -- "cpu threads" -> {fma = flops/s, read = {bytes -> bytes/s}}
+--- How far a limit may move during a run before it is worth a note, and seconds of work after which it is looked at.
+M.moves, M.long = 0.1, 20
+
+-- "device threads" -> {fma = {dtype or loop -> flops/s}, read = {bytes -> bytes/s}}
+local known = {}
 
 local function memory_bytes(device)
   if device.name:match "^cuda" then return 2 ^ 30 end
@@ -19,7 +25,7 @@ end
 
 local function of(device)
   local key = device.name .. " " .. C.pah_get_threads()
-  known[key] = known[key] or {read = {}, fma = {}}
+  known[key] = known[key] or {read = {}, fma = {}, loops = {}}
   return known[key]
 end
 
@@ -28,27 +34,40 @@ function M.forget() known = {} end
 
 -- ---- The cpu ------------------------------------------------------------------------------------------------------
 
--- Bytes per second of passes over `bytes`, the best of `tries` times a few passes: a limit is what is possible.
+-- Bytes per second of passes over `bytes`, the best of `tries` times a few passes: a limit is what is possible. Memory
+-- is read a page at a time and eight pages at a time by turns: which is faster depends on the processor.
 local function read_rate(bytes, block_bytes, tries)
   local reader = timer.reader(bytes, block_bytes)
   local passes = math.max(1, math.floor(2 ^ 26 / bytes))
-  local best = 0
+  local best, ways = 0, bytes < 2 ^ 26 and 1 or 2
   C.pah_reader_pass(reader, 1)
-  for _ = 1, tries do best = math.max(best, passes * bytes / C.pah_reader_pass(reader, passes)) end
+  for try = 1, ways * tries do
+    C.pah_reader_apart(reader, ways == 2 and try % 2 or 0)
+    best = math.max(best, passes * bytes / C.pah_reader_pass(reader, passes))
+  end
+  C.pah_reader_apart(reader, 0)
   return best
 end
 
 local cpu = {}
 
+local loops = {f32 = C.pah_measure_fma_flops, dots = C.pah_measure_dots_flops}
+
+-- Flops per second of a loop, measured once: dtypes that are multiplied alike have one peak.
+local function loop(all, name)
+  if not all.loops[name] then
+    local best = 0
+    for _ = 1, 3 do best = math.max(best, loops[name](0.05)) end
+    all.loops[name] = best
+  end
+  return all.loops[name]
+end
+
 -- f32 and f16 are multiplied in f32. bf16, and fp8, which bf16 holds exactly, may also go by vdpbf16ps, where there is
 -- such an instruction and it is faster.
-function cpu.fma(_, dtype)
-  local best = 0
-  for _ = 1, 3 do
-    best = math.max(best, C.pah_measure_fma_flops(0.05))
-    if dtype == "bf16" or dtype:match "^fp8" then best = math.max(best, C.pah_measure_dots_flops(0.05)) end
-  end
-  return best
+function cpu.fma(_, dtype, all)
+  local dots = dtype == "bf16" or dtype:match "^fp8"
+  return dots and math.max(loop(all, "f32"), loop(all, "dots")) or loop(all, "f32")
 end
 
 function cpu.read(_, bytes, block_bytes) return read_rate(bytes, block_bytes, bytes < 2 ^ 26 and 15 or 5) end
@@ -131,7 +150,7 @@ end
 function M.fma(device, dtype)
   local all = of(device)
   dtype = dtype or "f32"
-  if not all.fma[dtype] then all.fma[dtype] = maker(device).fma(device, dtype) end
+  if not all.fma[dtype] then all.fma[dtype] = maker(device).fma(device, dtype, all) end
   return all.fma[dtype]
 end
 
@@ -191,6 +210,37 @@ function M.collect(device)
     size = next_set(device, size)
   end
   return t
+end
+
+-- The limits in a table of M.collect as a list of {words, number}.
+local function listed(t)
+  local list = {{"reads of memory", t.read_bytes_per_second}, {"shuffled reads", t.shuffled_read_bytes_per_second}}
+  for _, dtype in ipairs(json.keys(t.fma_flops_per_second)) do
+    list[#list + 1] = {dtype .. " multiply-adds", t.fma_flops_per_second[dtype], "FLOP/s"}
+  end
+  for _, set in ipairs(t.caches) do
+    list[#list + 1] = {("reads of %s"):format(units.text("B", set.bytes)), set.read_bytes_per_second}
+  end
+  return list
+end
+
+--- After `seconds` of work: measures the limits again, if that was long, and returns them as M.collect does, and a
+--- sentence about those that moved since `before` (of M.collect), or nil if none did.
+function M.again(device, before, seconds)
+  if seconds < M.long then return nil end
+  M.forget()
+  local after = M.collect(device)
+  local old, moved = listed(before), {}
+  for i, new in ipairs(listed(after)) do
+    local was = old[i][2]
+    if math.abs(new[2] / was - 1) > M.moves then
+      local kind = new[3] or "B/s"
+      moved[#moved + 1] = ("%s from %s to %s"):format(new[1], units.text(kind, was, 3), units.text(kind, new[2], 3))
+    end
+  end
+  if #moved == 0 then return after end
+  return after, ("limits moved by more than %d %% while the rows were measured: %s"):format(100 * M.moves,
+    table.concat(moved, ", "))
 end
 
 return M

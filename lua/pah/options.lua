@@ -148,9 +148,8 @@ local function unknown(options, word)
   return ('unknown option "%s"%s'):format(word, errors.hint(word, flags, ";"))
 end
 
---- Reads the list of words `args` by `spec` (see pah.options); -o is --out where there is such an option. Returns the
---- table of values, or nil and a line that says what is wrong. The field `help` of the result is true if --help was
---- among them.
+--- Reads the list of words `args` by `spec` (see pah.options). Returns the table of values, or nil and a line that says
+--- what is wrong. The field `help` of the result is true if --help was among them.
 function M.parse(spec, args)
   local options, opt = {}, {}
   for name, entry in pairs(spec) do
@@ -160,7 +159,6 @@ function M.parse(spec, args)
   local i = 1
   while i <= #args do
     local word = args[i]
-    if word == "-o" and options.out then word = "--out" end
     if word == "--" then
       for j = i + 1, #args do opt[#opt + 1] = args[j] end
       break

@@ -2,6 +2,7 @@
 -- bars and heat maps in blocks. Promises: readable without colour; never wider than asked; no name reaches the terminal
 -- unclean. Read next: picture.lua, text_canvas.lua.
 local canvas = require "pah.text_canvas"
+local output_of = require("pah.shell").output
 local pictures = require "pah.picture"
 local text = require "pah.safe_text"
 
@@ -12,13 +13,6 @@ local series_colours = {"34", "31", "32", "35", "33", "36", "95", "37"}
 local heat_colours = {"48;5;255;38;5;16", "48;5;153;38;5;16", "48;5;117;38;5;16", "48;5;75;38;5;16", "48;5;69;38;5;231",
   "48;5;62;38;5;231", "48;5;25;38;5;231", "48;5;18;38;5;231", "48;5;17;38;5;231"}
 local shades = {" ", "░", "░", "▒", "▒", "▓", "▓", "█", "█"}
-
-local function output_of(command)
-  local pipe = io.popen(command)
-  local said = pipe and pipe:read "*a" or ""
-  if pipe then pipe:close() end
-  return said
-end
 
 --- How to draw: {width=, colour=}. The width is that of the terminal, of $COLUMNS, or 80; colours only on a terminal
 --- and without $NO_COLOR.

@@ -66,17 +66,18 @@ end
 function M.plot(o)
   if type(o) ~= "table" then errors.raisef("plot: is called with a %s, must be a table", type(o)) end
   local format = type(o.out) == "string" and format_of(o.out)
-  local picture = M.picture(o)
-  if o.width and (type(o.width) ~= "number" or o.width < 20 or o.width > 10000) then
-    errors.raisef("plot: width is %s, must be a number from 20 to 10000", tostring(o.width))
+  local least, most = format and 320 or 40, format and 10000 or 240
+  if o.width and (type(o.width) ~= "number" or o.width < least or o.width > most) then
+    errors.raisef("plot: width is %s, must be a number from %d to %d", tostring(o.width), least, most)
   end
+  local picture = M.picture(o)
   if not format then
     local terminal = require "pah.picture_text"
     io.stdout:write(terminal.draw(picture, terminal.settings(o.width)))
     return
   end
   local job = script.job(picture, format, {title = picture.title, theme = theme.light, background = theme.light.surface,
-    width = math.max(320, o.width or 760)})
+    width = o.width or 760})
   files.write(o.out, gnuplot.draw({job}, "plot")[1], "plot")
   return o.out
 end

@@ -206,6 +206,24 @@ local function with_work(points)
   return kept
 end
 
+-- Every axis that is named is one of the results, also where this kind of picture does not need it.
+local function check_names(runs, o)
+  local rows = {}
+  for _, run in ipairs(runs) do
+    for _, row in ipairs(run.rows) do rows[#rows + 1] = row end
+  end
+  local axes = data.axes(runs, rows)
+  if #runs > 1 then axes[#axes + 1] = {name = "run"} end
+  for _, what in ipairs {"x", "y"} do
+    if o[what] then named_axis(what, o[what], axes) end
+  end
+  for _, name in ipairs(o.by or {}) do named_axis("by", name, axes) end
+  for name in pairs(o.where or {}) do named_axis("where", name, axes) end
+  if o.y and o.kind and o.kind ~= "heat" then
+    errors.raisef('plot: y is "%s", but only a heat map has one; this is kind "%s"', text.line(o.y), o.kind)
+  end
+end
+
 --- The plan of a picture of `runs` with options kind, x, y, by (list of axes), metric, where: {kind, metric, x, y, by
 --- (names), points, axes (varying ones), fixed (list of texts), failed, runs}.
 function M.choose(runs, o)
@@ -213,13 +231,15 @@ function M.choose(runs, o)
     errors.raisef('plot: kind is "%s", must be %s%s', text.line(o.kind), table.concat(M.kinds, ", "),
       errors.hint(o.kind, set(M.kinds), ";"))
   end
+  check_names(runs, o)
   local metric = o.metric and given_metric(o.metric, runs) or chosen_metric(runs, o.where)
   if o.kind == "roofline" then metric = data.metric "flops_per_second" end
   if o.kind == "samples" then metric = data.metric "median" end
   local points, failed = data.points(runs, metric.name, o.where)
   if o.kind == "roofline" then points = with_work(points) end
   if #points == 0 then
-    local why = o.kind == "roofline" and "no row has a time, flops and bytes"
+    local why = o.where and #data.points(runs, metric.name) > 0 and "no row has what `where` asks for"
+      or o.kind == "roofline" and "no row has a time, flops and bytes"
       or ("no row has the metric %s"):format(metric.name)
     errors.raisef("plot: there is nothing to draw: %s%s", why, failed > 0 and (", %d failed"):format(failed) or "")
   end

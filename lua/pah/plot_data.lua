@@ -2,6 +2,7 @@
 -- Promises: takes whatever holds results (a file, runs, a run, rows, results of pah.bench); counted results have no
 -- time. Read next: plot_choice.lua.
 local errors = require "pah.errors"
+local stats = require "pah.stats"
 
 local M = {}
 
@@ -125,11 +126,6 @@ end
 
 -- ---- Points -------------------------------------------------------------------------------------------------------
 
-local function median(list)
-  table.sort(list)
-  return (list[math.floor((#list + 1) / 2)] + list[math.ceil((#list + 1) / 2)]) / 2
-end
-
 -- Order of the values of an axis: that of the header, then numbers by size, then words by first appearance.
 local function add_value(axis, value)
   if value == nil or axis.at[value] then return end
@@ -200,7 +196,8 @@ local function matches(axes, where)
 end
 
 --- Points of the runs that have the metric: {axes=, v=, low=, high=, rows={row, ...}, run=}. Rounds of one point are
---- one: the median of theirs, from the lowest low to the highest high. Also returns how many rows failed.
+--- one: the median of theirs, from the lowest low to the highest high. They stand in the order of the runs and of the
+--- grid, not in that of measuring. Also returns how many rows failed.
 function M.points(runs, metric, where)
   local points, known_keys, failed = {}, {}, 0
   local names = #runs > 1 and M.run_names(runs) or {}
@@ -214,7 +211,7 @@ function M.points(runs, metric, where)
           local key = i .. " " .. key_of(axes)
           local point = known_keys[key]
           if not point then
-            point = {axes = axes, all = {}, low = low, high = high, rows = {}, run = run}
+            point = {axes = axes, all = {}, low = low, high = high, rows = {}, run = run, place = {i, row.index}}
             known_keys[key] = point
             points[#points + 1] = point
           end
@@ -224,7 +221,11 @@ function M.points(runs, metric, where)
       end
     end
   end
-  for _, point in ipairs(points) do point.v, point.all = median(point.all), nil end
+  table.sort(points, function(a, b)
+    if a.place[1] ~= b.place[1] then return a.place[1] < b.place[1] end
+    return a.place[2] < b.place[2]
+  end)
+  for _, point in ipairs(points) do point.v, point.all = stats.median(point.all), nil end
   return points, failed
 end
 

@@ -3,6 +3,7 @@
 -- Promises: the body is NumPy's own text for dtypes that NumPy has (spec/print_spec.lua). Read next: tensor.lua.
 local ffi = require "ffi"
 local C = require("pah.ffi").C
+local text_of = require("pah.units").text
 
 local EDGE, LIMIT, WIDTH = 3, 1000, 75 -- items kept at each end; elements printed in full; columns of a line
 local DIGITS = 8 -- most digits after the point
@@ -24,14 +25,6 @@ local function finite(x) return x - x == 0 end
 
 -- A shape as text: 2x3, or scalar.
 local function shape_text(shape) return #shape == 0 and "scalar" or table.concat(shape, "x") end
-
--- Bytes as people read them.
-local function bytes_text(n)
-  local units = {"B", "KiB", "MiB", "GiB", "TiB"}
-  local u = 1
-  while n >= 1024 and u < #units do n, u = n / 1024, u + 1 end
-  return (n % 1 == 0 and "%d %s" or "%.1f %s"):format(n, units[u])
-end
 
 local function is_scientific(numbers, dtype)
   local small, large = math.huge, 0
@@ -177,6 +170,6 @@ return function(M)
       local texts = round[dtype] and float_texts(numbers, dtype) or integer_texts(numbers)
       body = #shape == 0 and texts[1] or layout(shape, texts, elide)
     end
-    return ("%s\n[%s %s %s, %s]"):format(body, dtype, t.device.name, shape_text(shape), bytes_text(t.nbytes))
+    return ("%s\n[%s %s %s, %s]"):format(body, dtype, t.device.name, shape_text(shape), text_of("B", t.nbytes))
   end
 end

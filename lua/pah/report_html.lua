@@ -6,7 +6,6 @@ local errors = require "pah.errors"
 local facts = require "pah.report_facts"
 local files = require "pah.whole_file"
 local findings = require "pah.report_findings"
-local gnuplot = require "pah.gnuplot"
 local host = require "pah.host"
 local pictures = require "pah.report_pictures"
 local safe = require "pah.safe_text"
@@ -184,7 +183,6 @@ function M.report(o)
   if o.title ~= nil and type(o.title) ~= "string" then
     errors.raisef("report: title is a %s, must be a string", type(o.title))
   end
-  gnuplot.need "report"
   local runs, notes = data.runs(source, "report")
   files.write(o.out, M.page(runs, o.title, notes), "report")
   return o.out

@@ -4,6 +4,7 @@
 local data = require "pah.plot_data"
 local findings = require "pah.report_findings"
 local html = require("pah.safe_text").html
+local results_table = require "pah.results_table"
 local units = require "pah.units"
 
 local M = {}
@@ -69,14 +70,7 @@ end
 
 -- What else the function of a point returned: numbers, words, flags.
 local function value_columns(rows, columns)
-  local names, seen = {}, {}
-  for _, row in ipairs(rows) do
-    for name in pairs(row.values or {}) do
-      if not seen[name] then names[#names + 1] = name end
-      seen[name] = true
-    end
-  end
-  table.sort(names)
+  local names = results_table.names(rows, "values")
   for i, name in ipairs(names) do
     if i > MOST_VALUES then break end
     local numeric = false

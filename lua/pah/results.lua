@@ -47,11 +47,17 @@ local function is_folder(path)
   return why and why:find "directory" ~= nil
 end
 
+-- The same, raising if it is a folder.
+local function file_format(path)
+  local format = format_of(path)
+  if is_folder(path) then errors.raisef("results: %s is a folder, must be a file", path) end
+  return format
+end
+
 --- Reads a results file: {path=, format="sqlite"|"jsonl", runs={{id=, header={...}, rows={{...}, ...}}, ...},
 --- notes={...}}. Runs are in order of their start, rows in that of their storing; notes say what could not be read.
 function M.read(path)
-  local format = format_of(path)
-  if is_folder(path) then errors.raisef("results: %s is a folder, must be a file", path) end
+  local format = file_format(path)
   local runs, notes = backends[format].read(path)
   local place = {}
   for i, run in ipairs(runs) do place[run] = i end
@@ -106,11 +112,25 @@ local function guarded(s, f)
   error(why, 0)
 end
 
+--- Raises what M.open would raise for this path, and changes nothing.
+function M.check(path)
+  local format = file_format(path)
+  backends[format].check()
+  local file = io.open(path, "rb")
+  local new = not file
+  if file then file:close() end
+  if first_bytes(path) then M.read(path) end
+  local why
+  file, why = io.open(path, "ab")
+  if not file then errors.raise("results: " .. why) end
+  file:close()
+  if new then os.remove(path) end
+end
+
 --- Begins a run in a results file, which is made if need be: store:add(row), store:close(); store.run is its id,
 --- store.header its header. Fields of the header that are not given are found out (run_header.lua).
 function M.open(path, header)
-  local format = format_of(path)
-  if is_folder(path) then errors.raisef("results: %s is a folder, must be a file", path) end
+  local format = file_format(path)
   errors.check_keys("results.open", header, run_header.known)
   local copied = header and header.run
   header = schema.plain(run_header.complete(header or {}), "header")
@@ -134,11 +154,15 @@ local function last_run(path, name)
 end
 
 --- Goes on with the last run of header.name in a results file: returns the store and the rows that it has. If there is
---- none, begins one. Raises if anything that its rows depend on has changed, or if another process is at it.
-function M.resume(path, header)
+--- none, begins one, whose header begins(header) may add to first. Raises if anything that its rows depend on has
+--- changed, or if another process is at it.
+function M.resume(path, header, begins)
   header = schema.plain(run_header.complete(header or {}), "header")
   local run = last_run(path, header.name)
-  if not run then return M.open(path, header), {} end
+  if not run then
+    if begins then begins(header) end
+    return M.open(path, header), {}
+  end
   local changed = run_header.differences(run.header, header)
   if #changed > 0 then
     errors.raisef("results: run %s in %s cannot be gone on with: %s; begin a new run (fresh) or name another file",

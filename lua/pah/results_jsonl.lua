@@ -38,43 +38,55 @@ local function check_start(path, lines, tail)
   end
 end
 
+-- Takes a decoded line into what was read so far; returns why it is left out, or nil.
+local function take(path, value, into)
+  if type(value) ~= "table" then return "it is no object" end
+  if type(value.schema) == "number" then
+    schema.check_version(path, value.schema)
+    local header, why = schema.read_header(value)
+    if not header then return why end
+    if into.by_id[header.run] then return ("run %s has begun already"):format(header.run) end
+    local run = {id = header.run, header = header, rows = {}}
+    into.runs[#into.runs + 1], into.by_id[run.id], into.seen[run] = run, run, {}
+    return
+  end
+  local run = into.by_id[value.run or 0]
+  if not run then return "no header names its run, " .. tostring(value.run) end
+  value.run = nil
+  local row, why = schema.read_row(value, run.header)
+  if not row then return why end
+  local identity, seen = ("%d %d"):format(row.index, row.round), into.seen[run]
+  if not seen[identity] then run.rows[#run.rows + 1] = row end
+  seen[identity] = true
+end
+
 --- Runs by name and in order, and notes on what could not be read: see results.read.
 function M.read(path)
   local lines, tail = read_lines(path)
   check_start(path, lines, tail)
-  local runs, by_id, notes = {}, {}, {}
+  local into, notes = {runs = {}, by_id = {}, seen = {}}, {}
   local function note(...) notes[#notes + 1] = (...):format(select(2, ...)) end
-  local function take(number, line)
+  local function read(number, line)
     local value, why = schema.decode(line, "line " .. number)
-    if type(value) ~= "table" then
-      note("line %d is left out: %s", number, why or "it is no object")
-    elseif value.schema then
-      schema.check_version(path, value.schema)
-      local run = {id = value.run, header = value, rows = {}, seen = {}}
-      runs[#runs + 1], by_id[value.run] = run, run
-    elseif not by_id[value.run or 0] then
-      note("line %d is left out: no header names its run, %s", number, tostring(value.run))
-    else
-      local run, identity = by_id[value.run], ("%s %s"):format(value.index, value.round)
-      value.run = nil
-      if not run.seen[identity] then run.rows[#run.rows + 1] = value end
-      run.seen[identity] = true
-    end
+    why = why or take(path, value, into)
+    if why then note("line %d is left out: %s", number, why) end
   end
   for number, line in ipairs(lines) do
-    if line ~= "" then take(number, line) end
+    if line ~= "" then read(number, line) end
   end
   if tail ~= "" then
     if schema.decode(tail) then
-      take(#lines + 1, tail)
+      read(#lines + 1, tail)
     else
       note("the last line is not finished and is left out (%d bytes): a process was killed while it wrote it, or is "
         .. "writing", #tail)
     end
   end
-  for _, run in ipairs(runs) do run.seen = nil end
-  return runs, notes
+  return into.runs, notes
 end
+
+--- Nothing has to be installed for it.
+function M.check() end
 
 local Store = {}
 Store.__index = Store

@@ -42,12 +42,14 @@ function M.plain(value, where, depth)
   return copy
 end
 
--- JSON has no NaN and no infinities: json.lua writes them as strings, which here become numbers again.
+-- JSON has no NaN and no infinities: json.lua writes them as strings, which here become numbers again. Whole numbers
+-- beyond 2^53, which json.lua reads as int64, were doubles when they were written and become so again.
 local words = {NaN = 0 / 0, Infinity = math.huge, ["-Infinity"] = -math.huge}
 
 local function restored(value)
   if type(value) == "string" then return words[value] or value end
   if value == json.null then return nil end
+  if type(value) == "cdata" then return tonumber(value) end
   if type(value) ~= "table" then return value end
   local copy = {}
   for key, item in pairs(value) do copy[key] = restored(item) end
@@ -106,11 +108,55 @@ function M.key(axes, point)
   return table.concat(parts, " ")
 end
 
-local function must(ok, row, field, what)
-  if not ok then errors.raisef("results: %s is %s, must be %s", field, tostring(row[field]), what) end
+local function whole(value) return type(value) == "number" and value % 1 == 0 and value >= 1 end
+
+local function is_table(value) return type(value) == "table" end
+
+local function optional(kind) return function(value) return value == nil or type(value) == kind end end
+
+local function list_of(kind, value)
+  if type(value) ~= "table" then return false end
+  for _, item in ipairs(value) do
+    if type(item) ~= kind then return false end
+  end
+  return true
 end
 
-local function whole(value) return type(value) == "number" and value % 1 == 0 and value >= 1 end
+-- Whether a field of a row may be what it is, and in words what it must be.
+local row_checks = {
+  {"index", whole, "a whole number from 1"}, {"round", whole, "a whole number from 1"},
+  {"status", function(value) return value == "ok" or value == "error" end, '"ok" or "error"'},
+  {"error", optional "string", "a string"}, {"key", optional "string", "a string"},
+  {"measured_at", optional "string", "a string"}, {"seconds", optional "number", "a number"},
+  {"axes", is_table, "a table"}, {"values", is_table, "a table"},
+  {"result", optional "table", "a table"},
+}
+
+-- Fills in what a row may lack and raises on what it must not be.
+local function complete(row, header)
+  row.round, row.status = row.round or 1, row.status or row.error and "error" or "ok"
+  row.axes, row.values = row.axes or {}, row.values or {}
+  for _, check in ipairs(row_checks) do
+    local field, allowed, what = unpack(check)
+    if not allowed(row[field]) then
+      errors.raisef("results: %s is %s, must be %s", field, tostring(row[field]), what)
+    end
+  end
+  local samples = row.result and row.result.samples
+  if samples ~= nil and not list_of("number", samples) then
+    errors.raisef("results: result.samples is %s, must be a list of numbers", tostring(samples))
+  end
+  for _, field in ipairs {"axes", "values"} do
+    for name, value in pairs(row[field]) do
+      if not scalar[type(value)] or type(name) ~= "string" then
+        errors.raisef("results: %s.%s is a %s, must be a number, string or boolean", field, tostring(name),
+          type(value))
+      end
+    end
+  end
+  row.key = row.key or M.key(header.axes, row.axes)
+  return row
+end
 
 --- A row as it is stored: checked, plain, with key and time filled in. `run` is the header of its run.
 function M.row(row, header)
@@ -120,24 +166,36 @@ function M.row(row, header)
   errors.check_keys("results: row", row, known)
   local copy = {}
   for key, value in pairs(row) do copy[key] = M.plain(value, key) end
-  copy.round, copy.status = copy.round or 1, copy.status or copy.error and "error" or "ok"
-  copy.axes, copy.values = copy.axes or {}, copy.values or {}
-  must(whole(copy.index), copy, "index", "a whole number from 1")
-  must(whole(copy.round), copy, "round", "a whole number from 1")
-  must(copy.status == "ok" or copy.status == "error", copy, "status", '"ok" or "error"')
-  must(copy.result == nil or type(copy.result) == "table", copy, "result", "a table")
-  for _, field in ipairs {"axes", "values"} do
-    must(type(copy[field]) == "table", copy, field, "a table")
-    for name, value in pairs(copy[field]) do
-      if not scalar[type(value)] or type(name) ~= "string" then
-        errors.raisef("results: %s.%s is a %s, must be a number, string or boolean", field, tostring(name),
-          type(value))
-      end
-    end
-  end
-  copy.key = copy.key or M.key(header.axes, copy.axes)
+  complete(copy, header)
   copy.measured_at = copy.measured_at or M.now()
   return copy
+end
+
+local function message_of(why) return (tostring(why):gsub("^.-results: ", "")) end
+
+--- A row that was read from a file of `header`'s run, or nil and why it is none. Fields that this pah does not know are
+--- left in it.
+function M.read_row(row, header)
+  local ok, value = pcall(complete, row, header)
+  if ok then return value end
+  return nil, message_of(value)
+end
+
+--- A header that was read, or nil and why it is none.
+function M.read_header(header)
+  if type(header.run) ~= "string" then return nil, "a header without the id of its run" end
+  header.axes = header.axes or {}
+  for _, field in ipairs {"pah", "host", "gpu", "env", "options", "files", "limits"} do
+    if not optional "table"(header[field]) then return nil, field .. " is no table" end
+  end
+  for _, field in ipairs {"name", "started", "device", "script", "script_sha256"} do
+    if not optional "string"(header[field]) then return nil, field .. " is no string" end
+  end
+  if not list_of("table", header.axes) then return nil, "axes is no list" end
+  for _, axis in ipairs(header.axes) do
+    if type(axis.name) ~= "string" or type(axis.values) ~= "table" then return nil, "an axis has no name or values" end
+  end
+  return header
 end
 
 --- The time as "2026-11-25T20:40:05Z".

@@ -47,7 +47,7 @@ end
 
 -- ---- Reading ----------------------------------------------------------------------------------------------------
 
-local function read_row(r)
+local function read_row(r, header)
   local function json(text, field)
     if not text then return nil end
     local value, why = schema.decode(text, field)
@@ -56,21 +56,24 @@ local function read_row(r)
   end
   local row = {index = r[1], round = r[2], key = r[3], axes = json(r[4], "axes"), status = r[5], error = r[6],
     measured_at = r[7], seconds = r[8], values = json(r[9], "extras"), result = json(r[10], "result")}
-  if r[11] then row.result.samples = schema.unpack(r[11]) end
-  return row
+  if r[11] and row.result then row.result.samples = schema.unpack(r[11]) end
+  local checked, why = schema.read_row(row, header)
+  if not checked then error(why, 0) end
+  return checked
 end
 
 local function read_run(db, r, notes)
   local header, why = schema.decode(r[2], "header")
-  if not header then
-    notes[#notes + 1] = ("run %s is left out: %s"):format(r[1], why)
+  if type(header) == "table" then header, why = schema.read_header(header) end
+  if type(header) ~= "table" then
+    notes[#notes + 1] = ("run %s is left out: %s"):format(r[1], why or "its header is no object")
     return nil
   end
   local run = {id = r[1], header = header, rows = {}}
   local rows = db:run([[SELECT point, round, key, axes, status, error, measured_at, seconds, extras, result, samples
     FROM rows WHERE run = ? ORDER BY rowid]], {r[1]}, 1)
   for _, row in ipairs(rows) do
-    local ok, value = pcall(read_row, row)
+    local ok, value = pcall(read_row, row, header)
     if ok then
       run.rows[#run.rows + 1] = value
     else
@@ -93,6 +96,9 @@ function M.read(path)
   end):close()
   return runs, notes
 end
+
+--- Raises if SQLite is not installed.
+M.check = sqlite.library
 
 -- ---- Writing ----------------------------------------------------------------------------------------------------
 

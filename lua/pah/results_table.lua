@@ -1,8 +1,8 @@
 -- results_table.lua - rows of a run as a table for people: a line for each point, with its axes, time, rates, fraction
 -- of the limit and what else was returned. Several rounds of a point become one line: the median of their medians.
 -- Read next: experiment.lua, command_results.lua.
-local bench = require "pah.bench"
 local stats = require "pah.stats"
+local units = require "pah.units"
 
 local M = {}
 
@@ -13,7 +13,7 @@ end
 
 -- Columns that a result may have: heading, its value from a result, its text, whether it stands in a machine's table.
 local columns = {
-  {"time", function(r) return r.median end, bench.seconds_text},
+  {"time", function(r) return r.median end, function(v) return units.text("s", v) end},
   {"95 %", function(r)
     return r.median and r.low and math.max(r.high - r.median, r.median - r.low) / r.median
   end, function(v) return ("+-%.1f %%"):format(100 * v) end},
@@ -59,11 +59,11 @@ local function first_of(group, get)
   end
 end
 
---- Names that stand in a field of any row, "axes" or "values", sorted.
+--- Names that stand in a field of any row that has it, "axes" or "values", sorted.
 function M.names(rows, field)
   local seen, names = {}, {}
   for _, row in ipairs(rows) do
-    for name in pairs(row[field]) do
+    for name in pairs(row[field] or {}) do
       if not seen[name] then
         seen[name] = true
         names[#names + 1] = name

@@ -6,6 +6,9 @@ local devices = require "pah.device"
 local ffi = require "ffi"
 local host = require "pah.host"
 local schema = require "pah.results_schema"
+local contents = require("pah.whole_file").read
+local said = require("pah.shell").output
+local shell = require("pah.safe_text").shell
 
 local C = binding.C
 
@@ -15,14 +18,6 @@ local M = {}
 M.known = {}
 for _, name in ipairs(schema.header_order) do M.known[name] = true end
 
-local function contents(path, bytes)
-  local file = io.open(path, "rb")
-  if not file then return nil end
-  local text = file:read(bytes or "*a")
-  file:close()
-  return text
-end
-
 local function first_line(path)
   local text = contents(path, 4096)
   return text and text:match "^%s*([^\n]-)%s*\n" or text
@@ -30,37 +25,38 @@ end
 
 -- What a command prints, without its last newlines; nil if it fails.
 local function output(command)
-  local pipe = io.popen(("{ %s; } 2>/dev/null && echo && echo ok"):format(command))
-  if not pipe then return nil end
-  local text = pipe:read "*a"
-  pipe:close()
-  return text:match "^(.-)\n*ok\n$"
+  return said(("{ %s; } 2>/dev/null && echo && echo ok"):format(command)):match "^(.-)\n*ok\n$"
 end
 
---- SHA-256 of a file as hexadecimal digits, or nil.
-function M.sha256(path)
-  local text = contents(path)
-  if not text then return nil end
+local function hash_of(text)
   local hex = ffi.new "char[65]"
   C.pah_sha256(text, #text, hex)
   return ffi.string(hex)
 end
 
-local function quoted(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
+--- SHA-256 of a file as hexadecimal digits, or nil.
+function M.sha256(path)
+  local text = contents(path)
+  return text and hash_of(text)
+end
 
--- Commit of the source tree that the Lua files come from, and whether it has changes; nil where they are installed.
+-- Commit of the source tree that the Lua files come from, whether it has changes, and their hash; nil where the files
+-- are installed.
 local function git_state()
-  local folder = output("cd " .. quoted(host.datadir) .. "/lua && pwd -P")
-  local git = folder and "git -C " .. quoted(folder) .. " "
+  local folder = output("cd " .. shell(host.datadir) .. "/lua && pwd -P")
+  local git = folder and "git -C " .. shell(folder) .. " "
   local commit = git and output(git .. "ls-files --error-unmatch pah/init.lua >&2 && " .. git .. "rev-parse HEAD")
   if not commit then return nil end
-  -- Without the lock that status takes of the index: a run that is killed then must not leave it behind.
-  return commit, output(git .. "--no-optional-locks status --porcelain --untracked-files=no") ~= ""
+  -- Without the lock that both take of the index: a run that is killed then must not leave it behind.
+  git = git .. "--no-optional-locks "
+  local dirty = output(git .. "status --porcelain --untracked-files=no") ~= ""
+  local changes = dirty and output(git .. "diff --no-ext-diff --no-textconv --no-color --binary HEAD")
+  return commit, dirty, changes and hash_of(changes) or nil
 end
 
 local function program()
-  local commit, dirty = git_state()
-  return {version = host.version, git = commit, dirty = dirty, program_sha256 = M.sha256(host.exe)}
+  local commit, dirty, diff = git_state()
+  return {version = host.version, git = commit, dirty = dirty, diff = diff, program_sha256 = M.sha256(host.exe)}
 end
 
 local function count_nodes()
@@ -128,25 +124,32 @@ local function new_id()
   return os.date "!%Y%m%dT%H%M%S-" .. hex
 end
 
---- A header with everything that `fields` has not. One that has a run id is complete already.
+--- What times depend on in this process: device (its name), host, gpu, env, as fields of a header.
+function M.conditions(device)
+  return {device = device.name, host = machine(), gpu = gpu(device), env = environment()}
+end
+
+--- A header with everything that `fields` has not. One that has a run id is complete already. With device, host and env
+--- it is that of another process, whose device is left alone.
 function M.complete(fields)
   if fields.run then return fields end
   local header = {}
   for key, value in pairs(fields) do header[key] = value end
-  local device = devices.get(fields.device)
   local path = fields.script or script()
   local argv = {}
   for i = 0, #host.argv do argv[i + 1] = host.argv[i] end
   local found = {
     schema = schema.version, run = new_id(), name = path and path:match "([^/]+)$":gsub("%.lua$", "") or "run",
     started = schema.now(), argv = argv, script = path, script_sha256 = path and M.sha256(path), axes = {},
-    pah = program(), luajit = jit.version, compiler = host.compiler, host = machine(), gpu = gpu(device),
-    env = environment(),
+    pah = program(), luajit = jit.version, compiler = host.compiler,
   }
+  if not (fields.device and fields.host and fields.env) then
+    for key, value in pairs(M.conditions(devices.get(fields.device))) do found[key] = value end
+    header.device = nil -- by its whole name
+  end
   for key, value in pairs(found) do
     if header[key] == nil then header[key] = value end
   end
-  header.device = device.name
   return header
 end
 
@@ -158,16 +161,17 @@ local function text(value)
 end
 
 -- Fields that rows depend on: a row measured with another value of one would be of another experiment.
-local decisive = {"script_sha256", "device", "seed", "options", "files", "pah.version", "pah.git", "pah.program_sha256",
-  "host.cpu", "host.isa", "host.threads", "gpu.name", "gpu.driver"}
+local decisive = {"script_sha256", "device", "seed", "options", "files", "pah.version", "pah.git", "pah.diff",
+  "pah.program_sha256", "host.cpu", "host.isa", "host.threads", "gpu.name", "gpu.driver"}
 
 local spoken = {script_sha256 = "the script", ["pah.git"] = "the commit of pah",
-  ["pah.program_sha256"] = "the program pah"}
+  ["pah.diff"] = "what is changed in pah's source tree since its commit", ["pah.program_sha256"] = "the program pah"}
 
-local function field(header, name)
-  local outer, inner = name:match "^(%w+)%.(%w+)$"
+--- What a header has of "outer.inner" or "name"; nil if it has not.
+function M.field(header, name)
+  local outer, inner = name:match "^([%w_]+)%.([%w_]+)$"
   if not outer then return header[name] end
-  return header[outer] and header[outer][inner]
+  if type(header[outer]) == "table" then return header[outer][inner] end
 end
 
 local function axis_differences(old, new, list)
@@ -193,7 +197,7 @@ function M.differences(old, new)
   local list = {}
   axis_differences(old.axes, new.axes, list)
   for _, name in ipairs(decisive) do
-    local was, is = field(old, name), field(new, name)
+    local was, is = M.field(old, name), M.field(new, name)
     if text(was) ~= text(is) then
       local hash = spoken[name]
       list[#list + 1] = hash and hash .. " has changed" or ("%s was %s and is %s"):format(name, text(was), text(is))

@@ -1,5 +1,5 @@
--- safe_text.lua - names from results made harmless for where they are written: a terminal, HTML, a gnuplot script.
--- Promises: what comes out is valid UTF-8 on one line; no name can end its own quotes, tag or line.
+-- safe_text.lua - names from results made harmless for where they are written: a terminal, HTML, Markdown, a script of
+-- gnuplot or the shell. Promises: what comes out is valid UTF-8 on one line; no name can end its quotes, tag or line.
 local M = {}
 
 -- The length of the valid UTF-8 sequence of text at i, or nil.
@@ -60,6 +60,9 @@ local entities = {["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quo
 
 --- For the content of an element or a quoted attribute of HTML.
 function M.html(text) return (M.line(text):gsub("[&<>\"']", entities)) end
+
+--- For a line or a table's cell of Markdown: nothing in it is markup.
+function M.markdown(text) return (M.line(text):gsub("[|\\`*_<]", "\\%0")) end
 
 --- A string of gnuplot, with its quotes. Whatever is no letter or blank is an octal escape (digits too: they would
 --- belong to the one before them), so nothing that gnuplot could obey stands there as itself.

@@ -40,7 +40,8 @@ local copied = ffi.cast("void *", -1) -- SQLITE_TRANSIENT: SQLite copies what it
 
 local library
 
-local function open_library()
+--- The library; raises what is to be done where it is not installed.
+function M.library()
   if library then return library end
   local asked = os.getenv "PAH_LIBSQLITE"
   for _, name in ipairs(asked and asked ~= "" and {asked} or {"libsqlite3.so.0", "libsqlite3.so"}) do
@@ -55,7 +56,7 @@ local function open_library()
 end
 
 --- Whether the library is there.
-function M.usable() return (pcall(open_library)) end
+function M.usable() return (pcall(M.library)) end
 
 local Database = {}
 Database.__index = Database
@@ -90,7 +91,7 @@ end
 
 --- Opens a database: mode is "read", "write" (it must be there; a file that cannot be written is read) or "create".
 function M.open(path, mode)
-  local lib = open_library()
+  local lib = M.library()
   local self = setmetatable({path = path, lib = lib, statements = {}}, Database)
   local flags = mode == "read" and READONLY or mode == "write" and READWRITE or READWRITE + CREATE
   local handle = ffi.new "sqlite3 *[1]"

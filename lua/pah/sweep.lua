@@ -16,7 +16,7 @@ local M = {}
 local known = {
   name = "string", axes = "table", where = "function", run = "function", store = "string", seed = "number",
   rounds = "number", resume = "boolean", fresh = "boolean", on_error = "string", quiet = "boolean", options = "table",
-  files = "table", limits = "table", device = "any", setup = "function",
+  files = "table", limits = "any", device = "any", setup = "function",
 }
 local needed = {"axes", "run"}
 
@@ -45,6 +45,9 @@ local function read_options(opts)
   end
   if o.on_error ~= "row" and o.on_error ~= "stop" then
     errors.raisef('sweep: on_error is "%s", must be "row" or "stop"', o.on_error)
+  end
+  if o.limits ~= nil and type(o.limits) ~= "table" and type(o.limits) ~= "function" then
+    errors.raisef("sweep: limits is a %s, must be a table, or a function that returns one", type(o.limits))
   end
   o.axes = axes_of.list("sweep", o.axes)
   return o
@@ -150,8 +153,8 @@ end
 local function header_of(o)
   local axes = {}
   for i, axis in ipairs(o.axes) do axes[i] = {name = axis.name, values = axis.values} end
-  local header = {name = o.name, axes = axes, seed = o.seed, rounds = o.rounds, options = o.options, limits = o.limits,
-    device = o.device}
+  local header = {name = o.name, axes = axes, seed = o.seed, rounds = o.rounds, options = o.options, device = o.device,
+    limits = type(o.limits) == "table" and o.limits or nil}
   for _, path in ipairs(o.files or {}) do
     local hash = run_header.sha256(path)
     if not hash then errors.raisef("sweep: files: %s cannot be read", tostring(path)) end
@@ -192,16 +195,22 @@ end
 -- table of values with one among them, or nothing); store (results file; without it nothing is kept); rounds (1); seed
 -- (of the order, 1); resume (true: rows that the last run of this name has are not measured again); fresh (a new run);
 -- on_error ("row", or "stop"); quiet; options, files (what else the numbers depend on: a change is refused); limits (of
--- limits.collect, for the header); device; setup (called before the first point, unless all rows are there).
+-- limits.collect, for the header, or a function that returns them, called when a run begins); device; setup (called
+-- before the first point, unless all rows are there).
 function M.sweep(opts)
   local o = read_options(opts)
   local points = axes_of.points("sweep", o.axes, o.where)
-  local header, store, rows = header_of(o), nil, {}
+  local header = header_of(o)
+  local store, rows
   o.name = header.name
-  if o.store and (o.fresh or not o.resume) then
-    store = results.open(o.store, header)
-  elseif o.store then
-    store, rows = results.resume(o.store, header)
+  local function begins(h)
+    if type(o.limits) == "function" then h.limits = schema.plain(o.limits(), "limits") end
+  end
+  if o.store and not o.fresh and o.resume then
+    store, rows = results.resume(o.store, header, begins)
+  else
+    begins(header)
+    store, rows = o.store and results.open(o.store, header), {}
   end
   local bar
   local ok, why = pcall(function()

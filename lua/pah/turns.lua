@@ -6,6 +6,7 @@ local binding = require "pah.ffi"
 local host = require "pah.host"
 local interpreter = require "pah.interpreter"
 local json = require "pah.json"
+local run_header = require "pah.run_header"
 
 local C = binding.C
 
@@ -51,22 +52,26 @@ end
 -- In the place of bench.take: tells what is to be measured, then answers one slice after the other.
 local function take(fn, o, time, calls, flush)
   local samples, wall, cpu = {}, {}, {}
-  o.limits = false -- measured in each process they would take longer than the turns
+  o.limits, o.back_to_back = false, false -- measured in each process they would take longer than the turns
   tell{event = "bench", name = o.name, calls = calls, device = o.device.name, cold = o.cold and true or false,
     bytes = o.bytes or nil, flops = o.flops or nil, threads = C.pah_get_threads()}
   while true do
     local message = asked()
     if message.finish then break end
-    calls = message.calls
-    collectgarbage()
-    collectgarbage "stop"
-    local ok, answer = pcall(slice, fn, o, time, calls, flush, message.seconds)
-    collectgarbage "restart"
-    if not ok then error(answer, 0) end
-    append(samples, answer.samples)
-    append(wall, answer.wall)
-    append(cpu, answer.cpu)
-    tell(answer)
+    if message.conditions then
+      tell(run_header.conditions(o.device))
+    else
+      calls = message.calls
+      collectgarbage()
+      collectgarbage "stop"
+      local ok, answer = pcall(slice, fn, o, time, calls, flush, message.seconds)
+      collectgarbage "restart"
+      if not ok then error(answer, 0) end
+      append(samples, answer.samples)
+      append(wall, answer.wall)
+      append(cpu, answer.cpu)
+      tell(answer)
+    end
   end
   if #samples == 0 then leave() end
   return {seconds = samples, wall = wall, cpu = cpu, faults = {}, hz = {}, throttled = 0, why = "precise",

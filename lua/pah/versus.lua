@@ -13,8 +13,9 @@ local M = {}
 --- did and may do otherwise in the next run, `processors` that of a difference in processors that were at work.
 M.assumed = {run = 0.01, round = 0.03, runs = 0.005, prior = 0.01, prior_df = 2, disturbed = 0.5, processors = 0.6}
 
---- Where half the interval is above `half`, other programs have held up the calls by whole slices of time: such
---- differences are not normal ones, and a few pairs agree by luck. Then only the interval of `confidence` tells.
+--- Where half the interval of 95 % (whatever interval is asked for) is above `half`, other programs have held up the
+--- calls by whole slices of time: such differences are not normal ones, and a few pairs agree by luck. Then only the
+--- interval of `confidence` tells.
 M.rough = {half = 0.1, confidence = 0.999}
 
 --- How likely an effect of the size `detectable` is found.
@@ -22,11 +23,17 @@ M.power = 0.8
 
 -- ---- The centre of some numbers ---------------------------------------------------------------------------------
 
+-- How many of n numbers are cut off at either end.
+local function cut_of(n) return n >= 8 and math.floor(n / 5) or 0 end
+
+--- Degrees of freedom of the trimmed mean of n numbers.
+function M.freedom(n) return math.max(1, n - 2 * cut_of(n) - 1) end
+
 --- The trimmed mean of a list, its squared standard error and degrees of freedom (Yuen: from the Winsorised variance).
 --- A fifth of the numbers is cut off at either end, none of fewer than 8.
 function M.trimmed(list)
   local n, sorted = #list, stats.sorted(list)
-  local cut = n >= 8 and math.floor(n / 5) or 0
+  local cut = cut_of(n)
   local left, sum, kept = n - 2 * cut, 0, {}
   for i = 1, n do
     kept[i] = sorted[math.min(math.max(i, cut + 1), n - cut)]
@@ -128,21 +135,41 @@ function M.verdict(ratio, low, high, threshold)
   return "undecided"
 end
 
---- The result for a difference of logarithms with its squared standard error and degrees of freedom: ratio, low, high,
---- half (half the interval, of the logarithm), error, df, confidence, detectable (the smallest slow-down that is
---- found with the probability M.power, a fraction), verdict. opts: threshold, confidence.
-function M.result(difference, squared, df, opts)
-  local confidence, threshold = opts.confidence or 0.95, opts.threshold or 0.02
-  local error = math.sqrt(squared)
+-- Of a standard error: half the interval that is asked for; half of the one that a verdict needs, which is wider where
+-- the measurement is rough; whether it is.
+local function halves(error, df, confidence)
   local half = stats.student(df, (1 + confidence) / 2) * error
+  local usual = confidence == 0.95 and half or stats.student(df) * error
+  if usual <= math.log(1 + M.rough.half) then return half, half, false end
+  return half, math.max(half, stats.student(df, (1 + M.rough.confidence) / 2) * error), true
+end
+
+-- From half of the interval that a verdict needs.
+local function found(needed, error, df, threshold)
+  return math.exp(math.max(needed, math.log(1 + threshold)) + stats.student(df, M.power) * error) - 1
+end
+
+local function confidence_and_threshold(opts) return opts.confidence or 0.95, opts.threshold or 0.02 end
+
+--- The smallest slow-down (a fraction) that is found with the probability M.power by a comparison with this standard
+--- error and these degrees of freedom. opts: threshold, confidence.
+function M.finds(error, df, opts)
+  local confidence, threshold = confidence_and_threshold(opts)
+  local _, needed = halves(error, df, confidence)
+  return found(needed, error, df, threshold)
+end
+
+--- The result for a difference of logarithms with its squared standard error and degrees of freedom: ratio, low, high,
+--- half (half the interval, of the logarithm), error, df, confidence, rough (the verdict needs more than this
+--- interval), detectable (see finds), verdict. opts: threshold, confidence.
+function M.result(difference, squared, df, opts)
+  local confidence, threshold = confidence_and_threshold(opts)
+  local error = math.sqrt(squared)
+  local half, needed, rough = halves(error, df, confidence)
   local r = {ratio = math.exp(difference), low = math.exp(difference - half), high = math.exp(difference + half),
-    half = half, error = error, df = df, confidence = confidence}
-  local least = half -- the difference that is called one
-  if half > math.log(1 + M.rough.half) then
-    least = math.max(half, stats.student(df, (1 + M.rough.confidence) / 2) * error)
-  end
-  r.detectable = math.exp(math.max(least, math.log(1 + threshold)) + stats.student(df, M.power) * error) - 1
-  r.verdict = M.verdict(r.ratio, math.exp(difference - least), math.exp(difference + least), threshold)
+    half = half, error = error, df = df, confidence = confidence, rough = rough,
+    detectable = found(needed, error, df, threshold)}
+  r.verdict = M.verdict(r.ratio, math.exp(difference - needed), math.exp(difference + needed), threshold)
   return r
 end
 

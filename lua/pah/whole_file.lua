@@ -1,5 +1,5 @@
--- whole_file.lua - whether a file can be read; writes one in one step: beside it first, then renamed, so that no reader
--- sees half of one.
+-- whole_file.lua - whether a file can be read, and its contents; writes one in one step: beside it first, then renamed,
+-- so that no reader sees half of one.
 -- Promises: a failure leaves what was there and is an error that names the file; devices and links are written to,
 -- never replaced.
 local errors = require "pah.errors"
@@ -21,6 +21,15 @@ function M.readable(path)
   local file = path and io.open(path)
   if file then file:close() end
   return file ~= nil
+end
+
+--- The contents of the file at path, or its first `bytes`; nil and why if it cannot be read (a folder cannot).
+function M.read(path, bytes)
+  local file, why = io.open(path, "rb")
+  if not file then return nil, why end
+  local text, failure = file:read(bytes or "*a")
+  file:close()
+  return text, failure
 end
 
 -- What a path is that must not be replaced by a rename: a folder, a device, a link.

@@ -143,14 +143,14 @@ static void bwd_free(struct bwd *w) {
   free(w->rows);
   free(w->first_rows);
   free(w->tasks);
-  free(w->delta);
+  scratch_free(w->delta);
   free(w->task);
   free(w->turn);
   free(w->left);
   free(w->owner);
-  free(w->dq);
-  free(w->copies);
-  free(w->tiles_at);
+  scratch_free(w->dq);
+  scratch_free(w->copies);
+  scratch_free(w->tiles_at);
 }
 
 #endif

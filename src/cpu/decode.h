@@ -164,10 +164,10 @@ static int decode_alloc(struct decode *w, int64_t items, int threads) {
 static void decode_free(struct decode *w) {
   free(w->item);
   free(w->first_item);
-  free(w->o);
-  free(w->scale);
+  scratch_free(w->o);
+  scratch_free(w->scale);
   free(w->state);
-  free(w->scratch);
+  scratch_free(w->scratch);
 }
 
 /* What each thread of a team does, or the only one, which is spared the start of a team. */

@@ -1,28 +1,27 @@
 /* cpu/forward.h - fwd and fwd_fp8: tiles of query rows against tiles of keys with an online softmax.
  * A task is (sequence, KV head, tile of rows), where row = query * group + head in the group: the heads of a KV head
- * share every K and V tile, which is converted and packed once per pair of tiles. Masked tiles are skipped. What each
- * step is worth stands in doc/cpu.md. Read next: forward_tile.h (one pair of tiles). */
+ * share every K and V tile, which is converted and packed once, for all tiles of rows that see it. Masked tiles are
+ * skipped. What each step is worth stands in doc/cpu.md. Read next: forward_panels.h (K and V), forward_tile.h (one
+ * pair of tiles). */
 #ifndef PAH_CPU_FORWARD_H
 #define PAH_CPU_FORWARD_H
 
 #include <float.h>
 #include <omp.h>
-#include <unistd.h>
 
 #include "../error.h"
-#include "forward_tile.h"
-#include "limits.h"
-#include "paged.h"
-#include "rows.h"
 #include "scratch.h"
+
+#include "forward_panels.h"
+#include "limits.h"
+#include "rows.h"
 #include "softmax.h"
 
 struct fwd {
   const struct pah_attn *a;
   struct pah_attn_sizes s;
-  int pairs;          /* products of bf16 pairs instead of f32 */
-  int64_t rows, keys; /* of a tile */
-  int64_t tiles;      /* of rows, of the longest sequence */
+  int pairs; /* products of bf16 pairs instead of f32 */
+  struct fwd_streams streams;
   int64_t scratch_floats;
   float *scratch; /* [threads][scratch_floats] */
 };
@@ -60,11 +59,32 @@ static void fwd_load_rows(const struct fwd *w, struct fwd_tile *t, int64_t b, in
   }
 }
 
-/* Where the rows of the keys [key, key + keys) lie; lists end in zeros, as pack.h wants them. */
-static void fwd_locate(const struct fwd *w, struct fwd_tile *t, int64_t b, int64_t head, int64_t key, int64_t keys) {
-  paged_rows(w->a, &w->s, &w->a->k_blocks, b, head, key, keys, t->k_rows);
-  paged_rows(w->a, &w->s, &w->a->v_blocks, b, head, key, keys, t->v_rows);
-  for (int64_t j = keys; j % CELL_COLS; j++) t->k_rows[j] = t->v_rows[j] = pack_zeros;
+/* The tile of keys `at`, if it has any: where its rows lie, to be packed or prefetched, or the lines of its panels. */
+static void fwd_locate(const struct fwd_streams *all, const struct fwd_stream *stream, struct fwd_tile *t,
+                       const struct tile_pair *at) {
+  if (!stream->key_tiles) {
+    fwd_locate_rows(all, stream, at->key, at->keys, t->k_rows, t->v_rows);
+    return;
+  }
+  const uint32_t *k = stream->panels + (at->key - stream->key) / all->keys * (all->k_words + all->v_words);
+  for (int64_t j = 0; j < at->keys; j++) {
+    t->k_rows[j] = (const char *)k + j * t->k_bytes;
+    t->v_rows[j] = (const char *)(k + all->k_words) + j * t->v_bytes;
+  }
+}
+
+/* Makes `at` t's tile of keys: packs it, or takes its panels. */
+static void fwd_take(const struct fwd_streams *all, const struct fwd_stream *stream, struct fwd_tile *t,
+                     const struct tile_pair *at) {
+  if (!stream->key_tiles) {
+    pack_keys(t->k, t->k_rows, at->keys, t->D, all->a->k_blocks.dtype, t->pairs);
+    t->odd = pack_values(t->v, FWD_DEPTH * CELL_COLS, t->v_rows, at->keys, t->D, all->a->v_blocks.dtype, t->pairs);
+    return;
+  }
+  int64_t i = (at->key - stream->key) / all->keys;
+  t->k = stream->panels + i * (all->k_words + all->v_words);
+  t->v = t->k + all->k_words;
+  t->odd = stream->odd[i];
 }
 
 static void fwd_store(const struct fwd *w, const struct fwd_tile *t, int64_t b, int64_t head, int64_t row, int64_t rows,
@@ -91,27 +111,39 @@ static struct fwd_score fwd_score_of(const struct fwd *w, float scale) {
   return (struct fwd_score){base2, isinf(lag) ? FLT_MAX : lag, natural, cap, w->pairs};
 }
 
-static void fwd_task(const struct fwd *w, int64_t b, int64_t head, int64_t row, float *scratch) {
+/* Bytes of what is prefetched at a time: a row of K and V as the cache has them, or a key's share of a tile's panels.
+ */
+static void fwd_row_bytes(const struct fwd *w, const struct fwd_stream *stream, struct fwd_tile *t) {
+  const struct fwd_streams *all = &w->streams;
+  t->k_bytes = stream->key_tiles ? all->k_words * 4 / all->keys : t->D * pah_dtype_size(w->a->k_blocks.dtype);
+  t->v_bytes = stream->key_tiles ? all->v_words * 4 / all->keys : t->D * pah_dtype_size(w->a->v_blocks.dtype);
+}
+
+/* Tile i of a stream's rows, counted from the last: those see the most keys under causal and come first, and a tile
+ * that is not whole is the one that sees the fewest. */
+static void fwd_task(const struct fwd *w, const struct fwd_stream *stream, int64_t i, float *scratch) {
   const struct pah_attn *a = w->a;
+  const struct fwd_streams *all = &w->streams;
+  int64_t b = stream->b, head = stream->head, row_end = stream->rows - i * stream->tile_rows;
+  if (row_end <= 0) return;
+  int64_t row = tile_clamp(row_end - stream->tile_rows, 0, row_end), rows = row_end - row, key, key_end;
   struct fwd_tile t = {.pairs = w->pairs, .words = w->pairs ? w->s.D / 2 : w->s.D};
   fwd_layout(&t, w->s.D, (char *)scratch);
-  t.k_bytes = t.D * pah_dtype_size(a->k_blocks.dtype), t.v_bytes = t.D * pah_dtype_size(a->v_blocks.dtype);
-  int64_t query, len_q;
-  pah_q_range(a, &w->s, b, &query, &len_q);
-  struct tile_mask mask = tile_mask(a, len_q, pah_len_k(a, &w->s, b), w->s.group);
-  int64_t rows = tile_clamp(len_q * w->s.group - row, 0, w->rows), key, key_end;
-  if (rows == 0) return;
+  fwd_row_bytes(w, stream, &t);
+  struct tile_mask mask = tile_mask(a, stream->rows / w->s.group, pah_len_k(a, &w->s, b), w->s.group);
   float scale = paged_scale(a, &w->s, b, head);
   struct fwd_score score = fwd_score_of(w, scale);
   fwd_load_rows(w, &t, b, head, row, rows, scale);
-  tile_keys_of(&mask, row, row + rows, &key, &key_end);
-  struct tile_pair at = {row, rows, key, tile_clamp(key_end - key, 0, w->keys)};
-  fwd_locate(w, &t, b, head, at.key, at.keys);
+  tile_keys_of(&mask, row, row_end, &key, &key_end);
+  int64_t last = key_end; /* panels are taken whole, from the one on that holds the first key */
+  if (stream->key_tiles) key -= (key - stream->key) % all->keys, last = stream->end;
+  struct tile_pair at = {row, rows, key, tile_clamp(last - key, 0, all->keys)};
+  fwd_locate(all, stream, &t, &at);
   while (at.key < key_end && !pah_interrupted) {
-    pack_keys(t.k, t.k_rows, at.keys, t.D, a->k_blocks.dtype, t.pairs);
-    t.odd = pack_values(t.v, FWD_KEYS * CELL_COLS, t.v_rows, at.keys, t.D, a->v_blocks.dtype, t.pairs);
-    struct tile_pair next = {row, rows, at.key + at.keys, tile_clamp(key_end - at.key - at.keys, 0, w->keys)};
-    fwd_locate(w, &t, b, head, next.key, next.keys);
+    fwd_take(all, stream, &t, &at);
+    struct tile_pair next = {row, rows, at.key + at.keys, 0};
+    if (next.key < key_end) next.keys = tile_clamp(last - next.key, 0, all->keys);
+    fwd_locate(all, stream, &t, &next);
     int64_t panels = (at.keys + CELL_COLS - 1) / CELL_COLS + t.padded / CELL_COLS;
     int64_t calls = (rows + CELL_ROWS - 1) / CELL_ROWS * panels + rows;
     t.fetch = 0, t.fetch_end = 2 * next.keys, t.stride = (t.fetch_end + calls - 1) / calls;
@@ -134,17 +166,29 @@ static int fwd_fits_bf16(const struct pah_attn *a) {
   return 1;
 }
 
-/* Rows of a tile: more of them share a packed tile of keys, as long as Q, O and S fit the second-level cache beside it.
- * With 2 MiB, 480 instead of 240 took prefill from 0.78 to 0.81 of the peak; a small problem is cut finer, to keep all
- * threads at work to the end. Read once: in a virtual machine the question leaves it, which takes a while. */
+/* Rows of a tile at most: a small problem is cut finer, to keep all threads at work to the end. */
 static int64_t fwd_tile_rows(const struct fwd *w, int64_t longest, int threads) {
-  static long cache;
-#ifdef _SC_LEVEL2_CACHE_SIZE
-  if (!cache) cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
-#endif
-  int64_t rows = cache >= 2 << 20 ? FWD_ROWS : FWD_ROWS / 2, all = longest * w->s.group;
+  int64_t rows = FWD_ROWS, all = longest * w->s.group;
   while (rows > FWD_MIN_ROWS && w->s.B * w->s.Hkv * ((all + rows - 1) / rows) < 4 * threads) rows /= 2;
   return rows;
+}
+
+/* The waves, by every thread of a team: panels first, then the tiles of rows, of a stream together, to share its K and
+ * V in cache. */
+static void fwd_work(const struct fwd *w, int64_t budget, int thread) {
+  const struct fwd_streams *all = &w->streams;
+  float *scratch = w->scratch + thread * w->scratch_floats;
+  for (int64_t first = 0, end, words; first < all->count; first = end) {
+#pragma omp single copyprivate(end, words)
+    end = fwd_wave(all, first, budget, &words);
+    if (words)
+#pragma omp for schedule(dynamic, 1)
+      for (int64_t n = first * all->key_tiles; n < end * all->key_tiles; n++)
+        if (!pah_interrupted) fwd_pack_tile(all, all->stream + n / all->key_tiles, n % all->key_tiles);
+#pragma omp for schedule(dynamic, 1)
+    for (int64_t n = first * all->tiles; n < end * all->tiles; n++)
+      if (!pah_interrupted) fwd_task(w, all->stream + n / all->tiles, n % all->tiles, scratch);
+  }
 }
 
 static int forward_run(const struct pah_attn *a, int threads) {
@@ -152,29 +196,29 @@ static int forward_run(const struct pah_attn *a, int threads) {
   int64_t longest = 0;
   int status = fwd_fits_bf16(a) ? limits_choose_dots(&w.pairs) : PAH_OK;
   if (status) return status;
-  w.keys = w.pairs ? FWD_KEYS : FWD_KEYS / 2;
   for (int64_t b = 0; b < w.s.B; b++) {
     int64_t first, count;
     pah_q_range(a, &w.s, b, &first, &count);
     longest = count > longest ? count : longest;
   }
-  w.rows = fwd_tile_rows(&w, longest, threads);
-  w.tiles = (longest * w.s.group + w.rows - 1) / w.rows;
-  int64_t tasks = w.s.B * w.s.Hkv * w.tiles;
-  if (tasks == 0) return PAH_OK;
-  if (tasks < threads) threads = (int)tasks;
   struct fwd_tile t;
-  w.scratch_floats = (fwd_layout(&t, w.s.D, NULL) + 31) / 16 * 16;
-  w.scratch = scratch_floats(threads * w.scratch_floats);
-  if (!w.scratch) return pah_fail(PAH_ENOMEM, "fwd: no memory for the scratch of %d threads", threads);
-    /* The last rows first, which see the most keys under causal; tiles of a head together, to share K and V in cache.
-     */
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
-  for (int64_t n = 0; n < tasks; n++)
-    if (!pah_interrupted)
-      fwd_task(&w, n / w.tiles / w.s.Hkv, n / w.tiles % w.s.Hkv, (w.tiles - 1 - n % w.tiles) * w.rows,
-               w.scratch + omp_get_thread_num() * w.scratch_floats);
-  free(w.scratch);
+  int64_t scratch = (fwd_layout(&t, w.s.D, NULL) + 31) / 16 * 16, keys = w.pairs ? FWD_KEYS : FWD_KEYS / 2;
+  int64_t budget = tile_clamp((int64_t)threads * FWD_WAVE_THREAD, FWD_WAVE, INT64_MAX);
+  w.streams = (struct fwd_streams){.a = a, .s = &w.s, .pairs = w.pairs, .keys = keys};
+  w.streams.k_words = FWD_KEYS / 2 * w.s.D, w.streams.v_words = FWD_DEPTH * t.padded;
+  int there = fwd_streams_init(&w.streams, fwd_tile_rows(&w, longest, threads), budget);
+  int64_t tasks = w.streams.count * w.streams.tiles;
+  if (tasks < threads) threads = (int)tasks;
+  w.scratch_floats = scratch;
+  if (there && tasks) w.scratch = scratch_floats(threads * scratch);
+  if (w.scratch) {
+#pragma omp parallel num_threads(threads)
+    fwd_work(&w, budget, omp_get_thread_num());
+  }
+  scratch_free(w.scratch);
+  fwd_streams_free(&w.streams);
+  if (!there || (tasks && !w.scratch))
+    return pah_fail(PAH_ENOMEM, "fwd: no memory for the scratch of %d threads", threads);
   return pah_interrupted ? pah_fail(PAH_EINTERRUPTED, "fwd: interrupted") : PAH_OK;
 }
 

@@ -11,10 +11,11 @@
 
 /* At most; forward.h chooses. Rows of Q, O and S lie a constant 17 lines apart, for every D up to 256: an odd number of
  * lines spreads columns over all sets of the caches, and only what is used takes room in them. At D = 128 240 rows take
- * 120 KiB of each of Q, O and S and 128 of panels, half a MiB. With 128 keys a panel of V takes 16 KiB of L1, as with
- * 256 in pairs of bf16; 256 keys in f32 were 2 % slower. FWD_ROWS and halves of it down to FWD_MIN_ROWS are multiples
- * of every CELL_ROWS, FWD_KEYS / 2 of every CELL_COLS. */
-enum { FWD_ROWS = 480, FWD_MIN_ROWS = 60, FWD_KEYS = 256, FWD_LD = 256 + 16 };
+ * 120 KiB of each of Q, O and S and 128 of panels, half a MiB; 360 and 480 were no faster. With 128 keys a panel of V
+ * takes 16 KiB of L1, as with 256 in pairs of bf16; 256 keys in f32 were 2 % slower. FWD_ROWS and halves of it down to
+ * FWD_MIN_ROWS are multiples of every CELL_ROWS, FWD_DEPTH of every CELL_COLS. FWD_DEPTH: words of a column of V's
+ * panels, as many as keys or half. */
+enum { FWD_ROWS = 240, FWD_MIN_ROWS = 60, FWD_KEYS = 256, FWD_DEPTH = FWD_KEYS / 2, FWD_LD = 256 + 16 };
 
 /* A thread's scratch. A word is an f32 or, if `pairs`, two bf16. Arrays of rows have CELL_ROWS more than are used. */
 struct fwd_tile {
@@ -22,9 +23,9 @@ struct fwd_tile {
   int pairs, odd;                   /* odd: v holds a NaN or an infinity */
   uint32_t *q;                      /* [FWD_ROWS][FWD_LD] words */
   float *s, *o;                     /* [FWD_ROWS][FWD_LD]: q k, then P in words; output, unnormalised */
-  uint32_t *k, *v;                  /* panels of [words][CELL_COLS] and of [FWD_KEYS or half of it][CELL_COLS] */
+  uint32_t *k, *v;                  /* panels of [words][CELL_COLS] and of [FWD_DEPTH][CELL_COLS] */
   struct fwd_state *state;          /* [FWD_ROWS] */
-  const char **k_rows, **v_rows;    /* [FWD_KEYS]: of the tile to be packed, or, after that, to be prefetched */
+  const char **k_rows, **v_rows;    /* [FWD_KEYS]: of the tile to be packed, then of what is to be prefetched */
   int64_t fetch, fetch_end, stride; /* rows of them left to prefetch: K's, then V's, `stride` at a time */
   int64_t k_bytes, v_bytes;         /* of a row */
 };
@@ -33,15 +34,15 @@ struct fwd_tile {
 static int64_t fwd_layout(struct fwd_tile *t, int64_t D, char *at) {
   t->D = D;
   t->padded = (D + CELL_COLS - 1) / CELL_COLS * CELL_COLS;
-  int64_t rows = (FWD_ROWS + CELL_ROWS) * FWD_LD * 4, panels = FWD_KEYS * t->padded * 4, used = 0;
+  int64_t rows = (FWD_ROWS + CELL_ROWS) * FWD_LD * 4, used = 0;
   struct {
     void *array;
     int64_t bytes;
   } parts[] = {{&t->q, rows},
                {&t->o, rows},
                {&t->s, rows},
-               {&t->k, panels},
-               {&t->v, panels},
+               {&t->k, FWD_KEYS / 2 * D * 4},
+               {&t->v, FWD_DEPTH * t->padded * 4},
                {&t->state, FWD_ROWS * (int64_t)sizeof(struct fwd_state)},
                {&t->k_rows, FWD_KEYS * (int64_t)sizeof(char *)},
                {&t->v_rows, FWD_KEYS * (int64_t)sizeof(char *)}};
@@ -145,7 +146,7 @@ static inline void fwd_weigh(const struct fwd_tile *t, int64_t m, int64_t first,
 /* o += p v over the keys that a group of rows sees. */
 static void fwd_values(struct fwd_tile *t, const struct tile_mask *mask, const struct tile_pair *at) {
   const uint32_t *panel = t->v;
-  for (int64_t d = 0; d < t->padded; d += CELL_COLS, panel += FWD_KEYS * CELL_COLS)
+  for (int64_t d = 0; d < t->padded; d += CELL_COLS, panel += FWD_DEPTH * CELL_COLS)
     for (int64_t m = 0; m < at->rows; m += CELL_ROWS) {
       int64_t first, end;
       fwd_columns(mask, at, m, tile_clamp(at->rows - m, 0, CELL_ROWS), &first, &end);
@@ -172,7 +173,7 @@ static void fwd_odd_values(struct fwd_tile *t, const struct tile_mask *mask, con
     for (int64_t j = first; j < end; j++) {
       float p = fwd_element(t, (const uint32_t *)t->s + m * FWD_LD, 1, j);
       for (int64_t d = 0; d < t->D; d++) {
-        const uint32_t *column = t->v + d / CELL_COLS * FWD_KEYS * CELL_COLS + d % CELL_COLS;
+        const uint32_t *column = t->v + d / CELL_COLS * FWD_DEPTH * CELL_COLS + d % CELL_COLS;
         t->o[m * FWD_LD + d] += p * fwd_element(t, column, CELL_COLS, j);
       }
     }

@@ -14,9 +14,9 @@ struct pah_cpu_isa {
   int (*bwd)(const struct pah_attn *a, int threads);
   int (*merge)(const struct pah_merge *m, int threads);
   int (*kv_append)(const struct pah_kv_append *c, int threads);
-  double (*fma_flops)(double seconds);                   /* one thread */
-  double (*dots_flops)(double seconds);                  /* of vdpbf16ps; 0 without it */
-  uint64_t (*read_sum)(const void *data, int64_t bytes); /* reads it all; the result keeps the loads alive */
+  double (*fma_flops)(double seconds);                              /* one thread */
+  double (*dots_flops)(double seconds);                             /* of vdpbf16ps; 0 without it */
+  uint64_t (*read_sum)(const void *data, int64_t bytes, int apart); /* reads it all, in order or eight parts by turns */
 };
 
 /* The set that PAH_ISA names, else the best that this processor has (device.c). */

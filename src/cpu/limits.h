@@ -99,20 +99,23 @@ static int limits_choose_dots(int *dots) {
   return PAH_OK;
 }
 
-/* Reads `bytes` from `data` (aligned to 64) once, in order; the exclusive or of its words keeps the loads alive. */
-static uint64_t limits_read_sum(const void *data, int64_t bytes) {
+/* Reads `bytes` from `data` (aligned to 64) once; the exclusive or of its words keeps the loads alive. In order, or, if
+ * `apart`, an eighth of it beside the other seven: the prefetcher of the second level then works on eight pages at a
+ * time. On a Xeon with 16 cores two threads read 32 GB/s in order and 40 so, on one with two cores there is little
+ * between. */
+static uint64_t limits_read_sum(const void *data, int64_t bytes, int apart) {
   enum { STREAMS = 8 }; /* independent sums: the loads of a step never wait for each other */
   const limit_words *p = data;
   limit_words sum[STREAMS] = {0};
-  int64_t steps = bytes / (STREAMS * LIMIT_BYTES);
-  for (int64_t n = 0; n < steps; n++, p += STREAMS)
+  const int64_t steps = bytes / (STREAMS * LIMIT_BYTES), gap = apart ? steps : 1, step = apart ? 1 : STREAMS;
+  for (int64_t n = 0; n < steps; n++, p += step)
 #pragma GCC unroll 8
-    for (int s = 0; s < STREAMS; s++) sum[s] ^= p[s];
+    for (int s = 0; s < STREAMS; s++) sum[s] ^= p[s * gap];
   uint64_t total = 0;
   for (int s = 0; s < STREAMS; s++)
     for (int i = 0; i < LIMIT_BYTES / 8; i++) total ^= sum[s][i];
-  for (const unsigned char *rest = (const unsigned char *)p; rest < (const unsigned char *)data + bytes; rest++)
-    total ^= *rest;
+  const unsigned char *rest = (const unsigned char *)data + steps * STREAMS * LIMIT_BYTES;
+  for (; rest < (const unsigned char *)data + bytes; rest++) total ^= *rest;
   return total;
 }
 

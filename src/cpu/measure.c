@@ -18,6 +18,7 @@ struct pah_reader {
   char *data;
   int64_t bytes, block_bytes, blocks; /* block_bytes 0: every thread reads a piece of its own in order */
   int64_t *order;                     /* of the blocks */
+  int apart;                          /* eight pages of a piece or block at a time */
 };
 
 static double on_all_threads(double (*measure)(double seconds), double duration) {
@@ -86,8 +87,17 @@ static uint64_t read_blocks(struct pah_reader *r, int threads) {
   uint64_t sum = 0;
   int64_t bytes = r->block_bytes;
 #pragma omp parallel for num_threads(threads) reduction(^ : sum) schedule(static)
-  for (int64_t i = 0; i < r->blocks; i++) sum ^= r->isa->read_sum(r->data + r->order[i] * bytes, bytes);
+  for (int64_t i = 0; i < r->blocks; i++) sum ^= r->isa->read_sum(r->data + r->order[i] * bytes, bytes, r->apart);
   return sum;
+}
+
+/* What a thread reads when it reads eight pages at a time. */
+enum { APART = 8 * 4096 };
+
+static uint64_t read_part(const struct pah_reader *r, const char *data, int64_t bytes) {
+  uint64_t sum = 0;
+  for (; r->apart && bytes >= APART; data += APART, bytes -= APART) sum ^= r->isa->read_sum(data, APART, 1);
+  return sum ^ r->isa->read_sum(data, bytes, 0);
 }
 
 /* The threads do not wait for each other between passes, as small sets would only measure that. */
@@ -97,9 +107,13 @@ static uint64_t read_in_order(struct pah_reader *r, int64_t passes, int threads)
   {
     int64_t lines = r->bytes / 64, n = omp_get_num_threads(), i = omp_get_thread_num();
     int64_t from = lines * i / n * 64, to = lines * (i + 1) / n * 64;
-    for (int64_t pass = 0; pass < passes; pass++) sum ^= r->isa->read_sum(r->data + from, to - from);
+    for (int64_t pass = 0; pass < passes; pass++) sum ^= read_part(r, r->data + from, to - from);
   }
   return sum;
+}
+
+void pah_reader_apart(struct pah_reader *r, int on) {
+  r->apart = on;
 }
 
 double pah_reader_pass(struct pah_reader *r, int64_t passes) {
