@@ -114,7 +114,7 @@ double pah_measure_fma_flops(double seconds), pah_measure_dots_flops(double seco
 struct pah_reader; /* src/cpu/measure.c */
 int pah_reader_new(int64_t bytes, int64_t block_bytes, struct pah_reader **reader);
 double pah_reader_pass(struct pah_reader *reader, int64_t passes); /* seconds of all of them */
-void pah_reader_apart(struct pah_reader *reader, int on); /* for the passes to come */
+void pah_reader_apart(struct pah_reader *reader, int on);          /* for the passes to come */
 void pah_reader_flush(struct pah_reader *reader), pah_reader_free(struct pah_reader *reader);
 int pah_pin_threads(int on); /* each thread on a processor of its own; 0: where the system puts them, as before */
 
