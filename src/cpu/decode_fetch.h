@@ -33,11 +33,9 @@ static inline __attribute__((always_inline)) int64_t decode_lines(int64_t bytes)
  * stands in for those that the tile does not have. */
 static inline __attribute__((always_inline)) void decode_fetch_runs(struct decode_fetch *f, int64_t runs) {
 #pragma GCC unroll 8
-  for (int64_t i = 0; i < runs; i++) {
-    int64_t token = f->token + i * f->part;
-    const char *run = f->row[token < f->tokens ? token : f->tokens - 1] + f->head * f->stride;
-#pragma GCC unroll 8
-    for (int64_t n = 0; n < DECODE_SLOTS / runs; n++) f->slot[n * runs + i] = run + n * 64;
+  for (int64_t n = 0; n < DECODE_SLOTS; n++) {
+    int64_t token = f->token + n % runs * f->part;
+    f->slot[n] = f->row[token < f->tokens ? token : f->tokens - 1] + f->head * f->stride + n / runs * 64;
   }
   f->line = 0;
 }
