@@ -98,15 +98,19 @@ describe("decode on the cpu", function()
     end
   end)
 
-  it("gives a head the same as part of a group of any size and alone", function()
+  -- The kernels that sum in f32 are to be exact on a processor too whose best set has others.
+  local devices = {"cpu"}
+  if pah.device("cpu"):info().isa == "avx512fp16" then devices[2] = "cpu:avx512bf16" end
+
+  local function heads_are_alike(device)
     for _, dtype in ipairs {"bf16", "fp8_e4m3"} do
       for _, D in ipairs {80, 128} do
         for _, group in ipairs {2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 31, 32} do
-          local block_table, seqused_k = pah.block_table{seqlens = {75}, block_size = 16, seed = 1, device = "cpu"}
+          local block_table, seqused_k = pah.block_table{seqlens = {75}, block_size = 16, seed = 1, device = device}
           local p = {
-            q = pah.randn({1, 2 * group, D}, {device = "cpu", seed = 1, dtype = "bf16"}), block_table = block_table,
-            seqused_k = seqused_k, k_blocks = pah.randn({5, 16, 2, D}, {device = "cpu", seed = 2}):to(dtype),
-            v_blocks = pah.randn({5, 16, 2, D}, {device = "cpu", seed = 3}):to(dtype),
+            q = pah.randn({1, 2 * group, D}, {device = device, seed = 1, dtype = "bf16"}), block_table = block_table,
+            seqused_k = seqused_k, k_blocks = pah.randn({5, 16, 2, D}, {device = device, seed = 2}):to(dtype),
+            v_blocks = pah.randn({5, 16, 2, D}, {device = device, seed = 3}):to(dtype),
           }
           local out, lse = pah.decode(p)
           local q, k, v = p.q, p.k_blocks, p.v_blocks
@@ -124,5 +128,11 @@ describe("decode on the cpu", function()
         end
       end
     end
-  end)
+  end
+
+  for _, device in ipairs(devices) do
+    it("gives a head the same as part of a group of any size and alone, " .. device, function()
+      heads_are_alike(device)
+    end)
+  end
 end)
