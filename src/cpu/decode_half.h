@@ -133,8 +133,7 @@ static inline __attribute__((always_inline)) int decode_half_weigh_cell(const ui
 #pragma GCC unroll 2
     for (int n = 0; n < strips; n++) {
       __m512i code = _mm512_loadu_si512(v.row[j] + v.offset + decode_at(at + n * 64, v.D, 64));
-      if (dtype == PAH_FP8_E4M3) nan = decode_half_watch(nan, code);
-      decode_half_strip(code, dtype, value + 2 * n);
+      decode_half_strip(code, dtype, &nan, value + 2 * n);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < sums; i++) {

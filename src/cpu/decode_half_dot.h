@@ -29,22 +29,24 @@ struct decode_half_rows {
 #define DECODE_HALF_UPPER 0x0204081020400080ll
 #define DECODE_HALF_LOWER 0x0000000000000001ll
 
+/* e4m3's NaN comes out as 480, so the codes are watched, in 2 operations for 64: adding 1 to a code changes bit 7 only
+ * if it is one of both NaN. An e5m2 that is infinite, NaN or too large shows in the sums, which are then not finite. */
+static inline __attribute__((always_inline)) __m512i decode_half_watch(__m512i odd, __m512i code) {
+  return _mm512_ternarylogic_epi32(odd, code, _mm512_add_epi8(code, _mm512_set1_epi8(1)), 0xf6); /* odd | (b ^ c) */
+}
+
 /* 64 codes to f16: e5m2 is the upper byte of an f16, 2 operations; e4m3 takes 4, and is 2^-8 of what it stands for.
- * They come out in the order of decode_lanes.h. */
-static inline __attribute__((always_inline)) void decode_half_strip(__m512i code, int dtype, __m512h *to) {
+ * They come out in the order of decode_lanes.h; `nan` watches the codes of e4m3. */
+static inline __attribute__((always_inline)) void decode_half_strip(__m512i code, int dtype, __m512i *nan,
+                                                                    __m512h *to) {
   __m512i low = _mm512_setzero_si512(), high = code;
   if (dtype == PAH_FP8_E4M3) {
+    *nan = decode_half_watch(*nan, code);
     low = _mm512_gf2p8affine_epi64_epi8(code, _mm512_set1_epi64(DECODE_HALF_LOWER), 0);
     high = _mm512_gf2p8affine_epi64_epi8(code, _mm512_set1_epi64(DECODE_HALF_UPPER), 0);
   }
   to[0] = (__m512h)_mm512_unpacklo_epi8(low, high);
   to[1] = (__m512h)_mm512_unpackhi_epi8(low, high);
-}
-
-/* e4m3's NaN comes out as 480, so the codes are watched, in 2 operations for 64: adding 1 to a code changes bit 7 only
- * if it is one of both NaN. An e5m2 that is infinite, NaN or too large shows in the sums, which are then not finite. */
-static inline __attribute__((always_inline)) __m512i decode_half_watch(__m512i odd, __m512i code) {
-  return _mm512_ternarylogic_epi32(odd, code, _mm512_add_epi8(code, _mm512_set1_epi8(1)), 0xf6); /* odd | (b ^ c) */
 }
 
 static inline __attribute__((always_inline)) int decode_half_saw_nan(__m512i odd) {
@@ -100,8 +102,7 @@ static inline __attribute__((always_inline)) int decode_half_dot_cell(const uint
       for (int i = 0; i < STEP; i++) {
         __m512i code = _mm512_loadu_si512(k.row[j + n + i] + at);
         decode_fetch_lines(fetch, 1);
-        if (dtype == PAH_FP8_E4M3) *nan = decode_half_watch(*nan, code);
-        decode_half_strip(code, dtype, key + 2 * i);
+        decode_half_strip(code, dtype, nan, key + 2 * i);
       }
 #pragma GCC unroll 2
       for (int w = 0; w < 2; w++)
@@ -146,8 +147,7 @@ static inline __attribute__((always_inline)) int decode_half_dot_four(const uint
         __m512i code = _mm512_castsi256_si512(_mm256_loadu_si256(one + part));
         code = _mm512_inserti64x4(code, _mm256_loadu_si256(two + part), 1);
         decode_fetch_lines(fetch, 1);
-        if (dtype == PAH_FP8_E4M3) *nan = decode_half_watch(*nan, code);
-        decode_half_strip(code, dtype, key + 2 * i);
+        decode_half_strip(code, dtype, nan, key + 2 * i);
       }
 #pragma GCC unroll 2
       for (int w = 0; w < 2; w++)
