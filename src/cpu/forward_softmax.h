@@ -57,6 +57,18 @@ static __attribute__((noinline)) void fwd_raise(struct fwd_state *state, cell_ve
   for (int64_t d = 0; d < padded; d += CELL_VECTOR) cell_store(o + d, cell_load(o + d) * alpha);
 }
 
+/* What scores are less of, in base 2: the maximum. While every score was -inf or NaN there is nothing to subtract; 2^-inf
+ * is 0 and NaN stays NaN. The scale and the subtraction are one multiply-add, so all probabilities refer to the same
+ * rounded maximum; but rounding may not be more than a score's own, and scores may be 1e30, where the largest must still
+ * become 0. So a large maximum is subtracted from the row at once, before the scale. */
+static inline float fwd_base(float m, float scale, float *s, int64_t low, int64_t high) {
+  const float far = 128.0f;
+  if (m == -INFINITY) return 0.0f;
+  if (fabsf(m * scale) < far) return m * scale;
+  for (int64_t c = low; c < high; c += CELL_VECTOR) cell_store(s + c, cell_load(s + c) - m);
+  return 0.0f;
+}
+
 /* q k of the columns [low, high), whole vectors (two for pairs), to probabilities in place; [first, end) are visible.
  */
 static inline void fwd_softmax_row(struct fwd_state *state, float *s, int64_t low, int64_t high, int64_t first,
@@ -67,25 +79,24 @@ static inline void fwd_softmax_row(struct fwd_state *state, float *s, int64_t lo
   for (int64_t c = low + CELL_VECTOR; c < high; c += CELL_VECTOR) largest = exp2_max(cell_load(s + c), largest);
   if (lanes_any_above(largest, (cell_vector){0} + (state->m + score->lag)))
     fwd_raise(state, largest, score->scale, o, padded);
-  /* While every score was -inf or NaN there is nothing to subtract; 2^-inf is 0 and NaN stays NaN. The subtraction
-   * comes before the scale: a multiply-add of unrounded s * scale and a rounded maximum is wrong by as much as that was
-   * rounded, and scores may be 1e30. */
-  float m = state->m == -INFINITY ? 0.0f : state->m, scale = score->scale;
+  float scale = score->scale, base = fwd_base(state->m, scale, s, low, high);
   cell_vector sum = cell_load(state->lanes);
 #if defined(__AVX512BF16__)
   if (score->pairs) {
+    cell_vector other = {0};
     for (int64_t c = low; c < high; c += 2 * CELL_VECTOR) { /* what is written never passes what is still to be read */
-      cell_vector x = exp2_lanes((cell_load(s + c) - m) * scale);
-      cell_vector y = exp2_lanes((cell_load(s + c + CELL_VECTOR) - m) * scale);
-      sum += x + y;
+      cell_vector x = exp2_lanes(cell_load(s + c) * scale - base);
+      cell_vector y = exp2_lanes(cell_load(s + c + CELL_VECTOR) * scale - base);
+      sum += x;
+      other += y;
       _mm512_storeu_si512(s + c / 2, (__m512i)_mm512_cvtne2ps_pbh((__m512)y, (__m512)x));
     }
-    cell_store(state->lanes, sum);
+    cell_store(state->lanes, sum + other);
     return;
   }
 #endif
   for (int64_t c = low; c < high; c += CELL_VECTOR) {
-    cell_vector p = exp2_lanes((cell_load(s + c) - m) * scale);
+    cell_vector p = exp2_lanes(cell_load(s + c) * scale - base);
     cell_store(s + c, p);
     sum += p;
   }
