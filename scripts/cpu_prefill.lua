@@ -78,8 +78,14 @@ end
 for _, shape in ipairs(shapes) do
   row("f32 " .. shape[1], avx2 and 0.75 or 0.80, avx2 and 0.88 or 0.90, fraction{sequences = shape[2]})
 end
+-- The tile unit is so fast that the softmax takes as long: what counts there is the time of f32 over that of bf16.
+local tiles = pah.device("cpu"):info().isa == "amx" and (os.getenv "PAH_BF16" or "amx") == "amx"
 for _, shape in ipairs(shapes) do
-  row("bf16 " .. shape[1], 0.73, 0.85, fraction{sequences = shape[2], dtype = "bf16"})
+  row("bf16 " .. shape[1], not tiles and 0.73, 0.85, fraction{sequences = shape[2], dtype = "bf16"})
+  if tiles then
+    row("bf16 " .. shape[1] .. " against f32", 3, 5, against({sequences = shape[2], dtype = "bf16"},
+      {sequences = shape[2]}))
+  end
 end
 local plain = {{2048, 2048}}
 row("f16 2048 against f32", 0.90, 0.97, against({sequences = plain, dtype = "f16"}, {sequences = plain}))
@@ -88,7 +94,7 @@ for _, dtype in ipairs {"fp8_e4m3", "fp8_e5m2"} do
     {sequences = plain, dtype = "bf16"}))
 end
 row("f32 2048 D=64", 0.70, 0.80, fraction{sequences = plain, D = 64})
-row("bf16 2048 D=64", 0.58, 0.70, fraction{sequences = plain, D = 64, dtype = "bf16"})
+row("bf16 2048 D=64", not tiles and 0.58, 0.70, fraction{sequences = plain, D = 64, dtype = "bf16"})
 row("two threads against one, f32 2048", 1.9, 1.97, function()
   local call = prepared{sequences = plain}
   local ratios = {}

@@ -12,7 +12,7 @@ function M.time(call)
 end
 
 --- The most flops per processor second on operands of a dtype, measured for `seconds`: f32 multiply-adds, or for bf16
---- and fp8 vdpbf16ps where it is faster; with PAH_BF16 the way that it names.
+--- and fp8 their products (vdpbf16ps, tiles) where those are faster; with PAH_BF16 the way that it names.
 function M.peak(dtype, seconds)
   local best, wanted, ways = 0, os.getenv "PAH_BF16", {}
   local pairs_ = dtype ~= "f32" and dtype ~= "f16"

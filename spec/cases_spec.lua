@@ -31,7 +31,7 @@ local function targets_of(kind)
   local names, i = {}, 0
   while ffi.C.pah_isa_name(i) ~= nil do
     local isa = ffi.string(ffi.C.pah_isa_name(i))
-    if ffi.C.pah_isa_usable(isa) == 1 then names[#names + 1] = "cpu:" .. isa end
+    if ffi.C.pah_isa_usable(isa) ~= 0 then names[#names + 1] = "cpu:" .. isa end
     i = i + 1
   end
   return names

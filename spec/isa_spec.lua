@@ -1,6 +1,6 @@
--- isa_spec.lua - instruction sets by name: pah.device "cpu:avx2" and PAH_ISA; and both ways of multiplying bf16 where
--- there are two (PAH_BF16). That the kernels of each set are right is what cases_spec.lua checks; those of a processor
--- that is not here are pending.
+-- isa_spec.lua - instruction sets by name: pah.device "cpu:avx2" and PAH_ISA; and the ways of multiplying bf16 where
+-- there are several (PAH_BF16). That the kernels of each set are right is what cases_spec.lua checks; those of a
+-- processor that is not here are pending.
 local ffi = require "ffi"
 
 local function output(command)
@@ -78,9 +78,25 @@ describe("instruction sets", function()
 end)
 
 describe("products of bf16", function()
-  local script = 'pah.fwd{q = pah.zeros({1, 1, 1, 64}, {dtype = "bf16"}), k_blocks = pah.zeros({1, 16, 1, 64}, '
-    .. '{dtype = "bf16"}), v_blocks = pah.zeros({1, 16, 1, 64}, {dtype = "bf16"}), block_table = '
-    .. 'pah.tensor({{0}}, {dtype = "i32"})}'
+  -- Checksums of the bits of out and lse of a causal problem in bf16 whose lengths divide nothing, and of one in fp8.
+  local script = [[
+    local ffi, D = require "ffi", tonumber(os.getenv "D" or 64)
+    local function sum(t)
+      local words, h = ffi.cast("uint32_t *", t:contiguous():data()), 5381
+      for i = 0, t.nbytes / 4 - 1 do h = (h * 33 + words[i]) % 4294967296 end
+      return ("%x"):format(h)
+    end
+    local block_table, seqused_k = pah.block_table{seqlens = {301, 77}, block_size = 16, seed = 1}
+    local function problem(dtype)
+      local function random(shape, seed) return pah.randn(shape, {seed = seed}):to(dtype) end
+      return {q = random({2, 4, 61, D}, 1), k_blocks = random({24, 16, 2, D}, 2), v_blocks = random({24, 16, 2, D}, 3),
+        block_table = block_table, seqused_k = seqused_k, causal = true}
+    end
+    local out, lse = pah.fwd(problem "bf16")
+    local p = problem "fp8_e4m3"
+    p.out_dtype = "bf16"
+    print(sum(out), sum(lse), sum((pah.fwd_fp8(p))))
+  ]]
   local function run(environment)
     return output(("%s PAH_DEVICE=cpu '%s' -e '%s'"):format(environment, program, script))
   end
@@ -98,10 +114,36 @@ describe("products of bf16", function()
     end
   end
 
+  if ffi.C.pah_isa_usable "amx" == 0 then
+    pending("by amx need PAH_AMX=emulate or the tile unit")
+  else
+    it("by amx are another rounding than by f32, and the tile unit's own", function()
+      local bits = run
+      local by_tiles = bits "PAH_ISA=amx"
+      assert.equal(by_tiles, bits "PAH_ISA=amx PAH_BF16=amx")
+      assert.are_not.equal(by_tiles, bits "PAH_ISA=amx PAH_BF16=fma")
+      assert.equal(bits "PAH_ISA=avx512fp16 PAH_BF16=fma", bits "PAH_ISA=amx PAH_BF16=fma")
+      assert.equal(bits "PAH_ISA=avx512fp16 PAH_BF16=dots", bits "PAH_ISA=amx PAH_BF16=dots")
+      -- heads of a size that tiles do not divide go by what there is without them
+      assert.equal(bits "D=48 PAH_ISA=avx512fp16", bits "D=48 PAH_ISA=amx")
+    end)
+  end
+
+  it("by amx are emulated to the bit", function()
+    if ffi.C.pah_isa_usable "amx" ~= 1 then return pending "this processor has no tile unit to compare with" end
+    for _, D in ipairs {32, 64, 128, 256} do
+      local environment = ("D=%d PAH_ISA=amx "):format(D)
+      assert.equal(run(environment), run(environment .. "PAH_AMX=emulate"))
+    end
+  end)
+
   it("refuse a way that there is not", function()
     assert.is_truthy(run("PAH_ISA=generic PAH_BF16=dots"):find('PAH_BF16: is "dots", must be fma: this instruction set '
       .. "has no products of bf16", 1, true))
     assert.is_truthy(run("PAH_ISA=generic PAH_BF16=both"):find('PAH_BF16: is "both", must be fma', 1, true))
-    assert.equal("", run("PAH_ISA=generic PAH_BF16=fma"))
+    assert.is_truthy(run("PAH_ISA=generic PAH_BF16=fma"):match "^%x+\t%x+\t%x+\n$")
+    if ffi.C.pah_isa_usable "avx512fp16" ~= 0 then
+      assert.is_truthy(run("PAH_ISA=avx512fp16 PAH_BF16=amx"):find('PAH_BF16: is "amx", must be fma or dots', 1, true))
+    end
   end)
 end)

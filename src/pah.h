@@ -104,10 +104,10 @@ int pah_device_usable(const char *name); /* 0, or PAH_EDEVICE with the reason an
 
 int pah_get_threads(void), pah_set_threads(int threads); /* threads the cpu kernels use; set: 1 to 1024 */
 const char *pah_isa_name(int64_t i);         /* instruction sets compiled in, worst first; NULL past the last */
-int pah_isa_usable(const char *name);        /* 1 if this processor has it */
+int pah_isa_usable(const char *name);        /* 1 if this processor has it, 2 if it is emulated (PAH_AMX) */
 double pah_clock(void), pah_cpu_clock(void); /* seconds: monotonic; of the processors, all threads of this process */
 int64_t pah_page_faults(void);               /* pages that this process touched for the first time */
-/* Limits of the cpu per second: f32 multiply-adds, 2 flops each; bf16 products by vdpbf16ps, 0 where there are none. */
+/* Limits of the cpu per second: f32 multiply-adds, 2 flops each; bf16 products by vdpbf16ps or AMX, 0 without them. */
 double pah_measure_fma_flops(double seconds), pah_measure_dots_flops(double seconds);
 /* Memory to be read by all threads: a pass reads it once, in order or (block_bytes above 0) by shuffled blocks; apart:
  * eight pages of 4 KiB at a time. flush writes and reads it: twice the last-level cache makes caches cold. */

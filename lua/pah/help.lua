@@ -18,7 +18,7 @@ local environment = [[
 environment:
   PAH_DEVICE          default device of scripts: cpu, sim, cuda
   PAH_ISA             instruction set of the cpu kernels: generic, avx2, avx512, avx512bf16,
-                      avx512fp16
+                      avx512fp16, amx
   OMP_NUM_THREADS     threads of the cpu kernels
   PAH_HISTORY         history file of the prompt
   PAH_DATADIR         folder that holds lua/

@@ -12,7 +12,8 @@ local function instruction_sets(chosen)
   local list, i = {}, 0
   while C.pah_isa_name(i) ~= nil do
     local name = ffi.string(C.pah_isa_name(i))
-    list[i + 1] = {name = name, usable = C.pah_isa_usable(name) == 1, chosen = name == chosen}
+    local usable = C.pah_isa_usable(name)
+    list[i + 1] = {name = name, usable = usable ~= 0, emulated = usable == 2, chosen = name == chosen}
     i = i + 1
   end
   return list
@@ -61,7 +62,7 @@ function M.print(facts)
     cpu.available_bytes and (", %s available"):format(size(cpu.available_bytes)) or "")
   for i, isa in ipairs(cpu.instruction_sets) do
     line(i == 1 and "instruction sets" or "", "%-11s%s%s", isa.name,
-      isa.chosen and "chosen" or isa.usable and "usable" or "not on this processor",
+      isa.chosen and "chosen" or isa.emulated and "emulated" or isa.usable and "usable" or "not on this processor",
       isa.name == "generic" and GENERIC[facts.arch] or "")
   end
   for i, device in ipairs(facts.devices) do

@@ -89,10 +89,12 @@ local function rule_of(case)
   return fp8 and FP8 or FORWARD
 end
 
+local HALF_SETS = {avx512fp16 = true, amx = true}
+
 -- Whether the kernel multiplied q and K in f16.
 local function by_half(case, got)
   return case.op == "decode" and case.dtype == "bf16" and problem.is_fp8(case.cache_dtype)
-    and got.device:info().isa == "avx512fp16"
+    and HALF_SETS[got.device:info().isa]
 end
 
 --- nil if the lse of a case passes.

@@ -81,10 +81,11 @@ static void bwd_wave(struct bwd *w, int64_t head0) {
     for (int64_t h = 0; h < heads; h++) blocks_add(&w->blocks, w->a, &w->s, w->copies, n, h, head0 + h);
 }
 
-static int backward_run(const struct pah_attn *a, int threads) {
+static int backward_with(const struct pah_attn *a, int threads, int amx) {
   struct bwd w = {.a = a, .s = pah_attn_sizes(a), .threads = threads, .scale = 0};
   w.scale = pah_softmax_scale(a, &w.s);
-  int status = a->q.dtype == PAH_BF16 ? limits_choose_dots(&w.pairs) : PAH_OK;
+  int way = BF16_FMA, status = a->q.dtype == PAH_BF16 ? limits_choose_bf16(amx, 0, &way) : PAH_OK;
+  w.pairs = way != BF16_FMA;
   if (!status) status = blocks_find(&w.blocks, a, &w.s);
   if (!status && (bwd_plan(&w) || bwd_alloc(&w)))
     status = pah_fail(PAH_ENOMEM, "bwd: no memory for the scratch of %lld query rows and %lld KV heads",
@@ -101,5 +102,15 @@ static int backward_run(const struct pah_attn *a, int threads) {
   bwd_free(&w);
   return status;
 }
+
+static int backward_run(const struct pah_attn *a, int threads) {
+  return backward_with(a, threads, 0);
+}
+
+#if defined(__AMX_BF16__)
+static int backward_run_amx(const struct pah_attn *a, int threads) {
+  return backward_with(a, threads, 1);
+}
+#endif
 
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,13 +49,33 @@ static int has_avx512fp16(void) {
   unsigned a, b, c, d;
   return has_avx512bf16() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 23 & 1) && (c >> 8 & 1); /* and GFNI */
 }
+
+/* By cpuid and xgetbv; and Linux saves the tiles only of processes that have asked for it. */
+static int has_tile_unit(void) {
+  enum { REQUEST = 0x1023 /* ARCH_REQ_XCOMP_PERM */, TILES = 18 /* their bit in XCR0; 17 is their shape's */ };
+  unsigned a, b, c, d, low, high;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d >> 22 & 1) || !(d >> 24 & 1)) return 0; /* AMX-BF16, AMX-TILE */
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  (void)high;
+  return (low >> (TILES - 1) & 3) == 3 && syscall(SYS_arch_prctl, REQUEST, TILES) == 0;
+}
+
+int pah_cpu_amx_emulated;
+
+/* 2 where the unit is emulated, as PAH_AMX wishes. */
+static int has_amx(void) {
+  const char *wanted = getenv("PAH_AMX");
+  if (!has_avx512fp16()) return 0;
+  pah_cpu_amx_emulated = wanted && !strcmp(wanted, "emulate");
+  return pah_cpu_amx_emulated ? 2 : has_tile_unit();
+}
 #endif
 #endif
 
 /* Worst first. The generic object has what every processor of the architecture has: SSE2, on aarch64 NEON. */
 static const struct {
   const struct pah_cpu_isa *isa;
-  int (*usable)(void);
+  int (*usable)(void); /* 1, 0, or 2: usable, but never chosen unless it is named */
 } isas[] = {
     {&pah_cpu_generic, has_generic},
 #if defined(PAH_HAVE_X86_ISAS)
@@ -64,6 +85,7 @@ static const struct {
 #endif
 #if defined(PAH_HAVE_FP16_ISA)
     {&pah_cpu_avx512fp16, has_avx512fp16},
+    {&pah_cpu_amx, has_amx},
 #endif
 };
 enum { ISA_COUNT = sizeof isas / sizeof *isas };
@@ -95,7 +117,7 @@ int pah_cpu_choose_isa(const struct pah_cpu_isa **isa) {
   const char *wanted = getenv("PAH_ISA");
   if (wanted && *wanted) return find_isa("PAH_ISA", wanted, isa);
   int best = ISA_COUNT - 1;
-  while (!isas[best].usable()) best--;
+  while (isas[best].usable() != 1) best--;
   *isa = isas[best].isa;
   return PAH_OK;
 }

@@ -26,7 +26,8 @@ struct fwd_streams {
   const struct pah_attn *a;
   const struct pah_attn_sizes *s;
   int pairs;
-  int64_t keys;              /* of a tile */
+  int64_t row_group;         /* rows that are multiplied at a time */
+  int64_t keys, whole;       /* of a tile; V is packed to a multiple of `whole` */
   int64_t k_words, v_words;  /* of a tile's panels */
   int64_t count, tiles;      /* tiles: of rows, of the longest stream */
   int64_t key_tiles;         /* of the longest stream that has panels */
@@ -44,7 +45,8 @@ static void fwd_stream_init(const struct fwd_streams *all, struct fwd_stream *at
   at->rows = len_q * all->s->group;
   at->tiles = (at->rows + tile_rows - 1) / tile_rows;
   if (!at->tiles) return;
-  at->tile_rows = ((at->rows + at->tiles - 1) / at->tiles + CELL_ROWS - 1) / CELL_ROWS * CELL_ROWS; /* all alike */
+  int64_t even = (at->rows + at->tiles - 1) / at->tiles; /* all alike */
+  at->tile_rows = (even + all->row_group - 1) / all->row_group * all->row_group;
   tile_keys_of(&mask, 0, at->rows, &at->key, &at->end);
   int64_t key_tiles = at->end > at->key ? (at->end - at->key + all->keys - 1) / all->keys : 0;
   if (at->tiles > 1 && key_tiles * (all->k_words + all->v_words) * 4 <= budget) at->key_tiles = key_tiles;
@@ -104,17 +106,22 @@ static void fwd_locate_rows(const struct fwd_streams *all, const struct fwd_stre
   for (int64_t j = keys; j % CELL_COLS; j++) k_rows[j] = v_rows[j] = pack_zeros;
 }
 
+/* Packs a tile of `keys` keys from the lists of its rows; returns whether V holds a NaN or an infinity. */
+static int fwd_pack(const struct fwd_streams *all, uint32_t *k, uint32_t *v, const char *const *k_rows,
+                    const char *const *v_rows, int64_t keys) {
+  pack_keys(k, k_rows, keys, all->s->D, all->a->k_blocks.dtype, all->pairs);
+  keys = (keys + all->whole - 1) / all->whole * all->whole;
+  return pack_values(v, FWD_DEPTH * CELL_COLS, v_rows, keys, all->s->D, all->a->v_blocks.dtype, all->pairs);
+}
+
 /* Packs tile i of a stream, if it has that many. */
 static void fwd_pack_tile(const struct fwd_streams *all, const struct fwd_stream *stream, int64_t i) {
   if (i >= stream->key_tiles) return;
-  const struct pah_attn *a = all->a;
   const char *k_rows[FWD_KEYS], *v_rows[FWD_KEYS];
   int64_t key = stream->key + i * all->keys, keys = tile_clamp(stream->end - key, 0, all->keys);
   uint32_t *k = stream->panels + i * (all->k_words + all->v_words);
   fwd_locate_rows(all, stream, key, keys, k_rows, v_rows);
-  pack_keys(k, k_rows, keys, all->s->D, a->k_blocks.dtype, all->pairs);
-  stream->odd[i] = (uint8_t)pack_values(k + all->k_words, FWD_DEPTH * CELL_COLS, v_rows, keys, all->s->D,
-                                        a->v_blocks.dtype, all->pairs);
+  stream->odd[i] = (uint8_t)fwd_pack(all, k, k + all->k_words, k_rows, v_rows, keys);
 }
 
 #endif

@@ -14,10 +14,10 @@
  * 120 KiB of each of Q, O and S and 128 of panels, half a MiB; 360 and 480 were no faster. With 128 keys a panel of V
  * takes 16 KiB of L1, as with 256 in pairs of bf16; 256 keys in f32 were 2 % slower. FWD_ROWS and halves of it down to
  * FWD_MIN_ROWS are multiples of every CELL_ROWS, FWD_DEPTH of every CELL_COLS. FWD_DEPTH: words of a column of V's
- * panels, as many as keys or half. */
-enum { FWD_ROWS = 240, FWD_MIN_ROWS = 60, FWD_KEYS = 256, FWD_DEPTH = FWD_KEYS / 2, FWD_LD = 256 + 16 };
+ * panels, as many as keys or half. FWD_SPARE: rows that the last row group of a tile may have too many. */
+enum { FWD_ROWS = 240, FWD_MIN_ROWS = 60, FWD_KEYS = 256, FWD_DEPTH = FWD_KEYS / 2, FWD_LD = 256 + 16, FWD_SPARE = 16 };
 
-/* A thread's scratch. A word is an f32 or, if `pairs`, two bf16. Arrays of rows have CELL_ROWS more than are used. */
+/* A thread's scratch. A word is an f32 or, if `pairs`, two bf16. Arrays of rows have FWD_SPARE more. */
 struct fwd_tile {
   int64_t D, words, padded;         /* words of a row of q; D in whole CELL_COLS */
   int pairs, odd;                   /* odd: v holds a NaN or an infinity */
@@ -34,7 +34,7 @@ struct fwd_tile {
 static int64_t fwd_layout(struct fwd_tile *t, int64_t D, char *at) {
   t->D = D;
   t->padded = (D + CELL_COLS - 1) / CELL_COLS * CELL_COLS;
-  int64_t rows = (FWD_ROWS + CELL_ROWS) * FWD_LD * 4, used = 0;
+  int64_t rows = (FWD_ROWS + FWD_SPARE) * FWD_LD * 4, used = 0;
   struct {
     void *array;
     int64_t bytes;
@@ -43,7 +43,7 @@ static int64_t fwd_layout(struct fwd_tile *t, int64_t D, char *at) {
                {&t->s, rows},
                {&t->k, FWD_KEYS / 2 * D * 4},
                {&t->v, FWD_DEPTH * t->padded * 4},
-               {&t->state, FWD_ROWS * (int64_t)sizeof(struct fwd_state)},
+               {&t->state, (FWD_ROWS + FWD_SPARE) * (int64_t)sizeof(struct fwd_state)},
                {&t->k_rows, FWD_KEYS * (int64_t)sizeof(char *)},
                {&t->v_rows, FWD_KEYS * (int64_t)sizeof(char *)}};
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
@@ -103,26 +103,46 @@ static inline void fwd_columns(const struct tile_mask *mask, const struct tile_p
   *end = tile_clamp(*end - at->key, 0, at->keys);
 }
 
+/* Rows that are multiplied at a time, and what they see of a tile of keys. */
+struct fwd_group {
+  int64_t m, rows;
+  int64_t low, high; /* the columns that any of them sees, from its first row's to its last row's end; low >= high: none */
+  int64_t from, to;  /* the same in whole vectors (two for pairs): what is multiplied */
+  int whole_rows;    /* all of them see the same */
+  int masked;        /* a pair with the tile's keys is left out */
+};
+
+static inline struct fwd_group fwd_group(const struct fwd_tile *t, const struct tile_mask *mask,
+                                         const struct tile_pair *at, int64_t m, int64_t most) {
+  int64_t whole = t->pairs ? 2 * CELL_VECTOR : CELL_VECTOR, all, none;
+  struct fwd_group g = {.m = m, .rows = tile_clamp(at->rows - m, 0, most), .masked = 1};
+  fwd_columns(mask, at, m, g.rows, &g.low, &g.high);
+  if (g.low >= g.high) return g;
+  fwd_columns(mask, at, m + g.rows - 1, 2 - g.rows, &all, &none); /* what all see: from its last row's to its first's */
+  g.whole_rows = all <= g.low && none >= g.high;
+  g.masked = !g.whole_rows || g.low > 0 || g.high < at->keys;
+  g.from = g.low / whole * whole;
+  g.to = (g.high + whole - 1) / whole * whole;
+  return g;
+}
+
+/* The softmax of row i, one of the group's, whose scores are s. */
+static inline void fwd_group_row(struct fwd_tile *t, const struct tile_mask *mask, const struct tile_pair *at,
+                                 const struct fwd_group *g, const struct fwd_score *score, int64_t i, float *s) {
+  int64_t first = g->low, end = g->high;
+  if (!g->whole_rows) fwd_columns(mask, at, i, 1, &first, &end);
+  fwd_softmax_row(&t->state[i], s, g->from, g->to, first, end, score, t->o + i * FWD_LD, t->padded);
+}
+
 /* The softmax of every row, over the columns that its row group will multiply; returns whether any pair was masked. */
 static int fwd_softmax(struct fwd_tile *t, const struct tile_mask *mask, const struct tile_pair *at,
                        const struct fwd_score *score) {
-  int64_t whole = t->pairs ? 2 * CELL_VECTOR : CELL_VECTOR;
   int masked = 0;
   for (int64_t m = 0; m < at->rows; m += CELL_ROWS) {
-    int64_t low, high, all, none, rows = tile_clamp(at->rows - m, 0, CELL_ROWS);
-    fwd_columns(mask, at, m, rows, &low, &high); /* what any row sees: from its first row's to its last row's end */
-    if (low >= high) {
-      masked = 1;
-      continue;
-    }
-    fwd_columns(mask, at, m + rows - 1, 2 - rows, &all, &none); /* what all see: from its last row's to its first's */
-    int whole_rows = all <= low && none >= high;
-    masked |= !whole_rows || low > 0 || high < at->keys;
-    int64_t from = low / whole * whole, to = (high + whole - 1) / whole * whole;
-    for (int64_t i = m; i < m + rows; i++) {
-      int64_t first = low, end = high;
-      if (!whole_rows) fwd_columns(mask, at, i, 1, &first, &end);
-      fwd_softmax_row(&t->state[i], t->s + i * FWD_LD, from, to, first, end, score, t->o + i * FWD_LD, t->padded);
+    struct fwd_group g = fwd_group(t, mask, at, m, CELL_ROWS);
+    masked |= g.masked;
+    for (int64_t i = m; i < m + g.rows && g.low < g.high; i++) {
+      fwd_group_row(t, mask, at, &g, score, i, t->s + i * FWD_LD);
       fwd_prefetch(t);
     }
   }
@@ -164,14 +184,15 @@ static inline float fwd_element(const struct fwd_tile *t, const uint32_t *row, i
   return x;
 }
 
-/* The same pair by pair: 0 times a NaN or an infinity is a NaN, so the zeros that stand for masked pairs must not be
- * multiplied with such values. */
-static void fwd_odd_values(struct fwd_tile *t, const struct tile_mask *mask, const struct tile_pair *at) {
-  for (int64_t m = 0; m < at->rows; m++) {
+/* The same pair by pair, of `rows` rows whose P begins at s: 0 times a NaN or an infinity is a NaN, so the zeros that
+ * stand for masked pairs must not be multiplied with such values. */
+static void fwd_odd_values(struct fwd_tile *t, const struct tile_mask *mask, const struct tile_pair *at, int64_t from,
+                           int64_t rows, const float *s) {
+  for (int64_t m = from; m < from + rows; m++, s += FWD_LD) {
     int64_t first, end;
     fwd_columns(mask, at, m, 1, &first, &end);
     for (int64_t j = first; j < end; j++) {
-      float p = fwd_element(t, (const uint32_t *)t->s + m * FWD_LD, 1, j);
+      float p = fwd_element(t, (const uint32_t *)s, 1, j);
       for (int64_t d = 0; d < t->D; d++) {
         const uint32_t *column = t->v + d / CELL_COLS * FWD_DEPTH * CELL_COLS + d % CELL_COLS;
         t->o[m * FWD_LD + d] += p * fwd_element(t, column, CELL_COLS, j);

@@ -1,5 +1,5 @@
-/* cpu/isa.c - one object per instruction set: compiled with -DPAH_ISA=generic, avx2, avx512, avx512bf16 or
- * avx512fp16 and the flags to match. Read next: forward.h, decode.h, backward.h. */
+/* cpu/isa.c - one object per instruction set: compiled with -DPAH_ISA=generic, avx2, avx512, avx512bf16 or avx512fp16
+ * and the flags to match. The last has the set amx too: the same kernels, but for products of bf16. Read next: forward.h, decode.h, backward.h. */
 #include "isa.h"
 
 #include "append.h"
@@ -25,3 +25,17 @@ const struct pah_cpu_isa PASTE(pah_cpu_, PAH_ISA) = {
     .dots_flops = limits_dots_flops,
     .read_sum = limits_read_sum,
 };
+
+#if defined(__AMX_BF16__)
+const struct pah_cpu_isa pah_cpu_amx = {
+    .name = "amx",
+    .fwd = forward_run_amx,
+    .decode = decode_run,
+    .merge = merge_run,
+    .bwd = backward_run_amx,
+    .kv_append = append_run,
+    .fma_flops = limits_fma_flops,
+    .dots_flops = limits_amx_flops,
+    .read_sum = limits_read_sum,
+};
+#endif

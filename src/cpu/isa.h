@@ -15,7 +15,7 @@ struct pah_cpu_isa {
   int (*merge)(const struct pah_merge *m, int threads);
   int (*kv_append)(const struct pah_kv_append *c, int threads);
   double (*fma_flops)(double seconds);                              /* one thread */
-  double (*dots_flops)(double seconds);                             /* of vdpbf16ps; 0 without it */
+  double (*dots_flops)(double seconds);                             /* of bf16, by vdpbf16ps or AMX; 0 without them */
   uint64_t (*read_sum)(const void *data, int64_t bytes, int apart); /* reads it all, in order or eight parts by turns */
 };
 
@@ -27,5 +27,9 @@ extern const struct pah_cpu_isa pah_cpu_avx2;
 extern const struct pah_cpu_isa pah_cpu_avx512;
 extern const struct pah_cpu_isa pah_cpu_avx512bf16; /* and VBMI and BF16: Zen 4, Sapphire Rapids */
 extern const struct pah_cpu_isa pah_cpu_avx512fp16; /* and FP16 and GFNI: Sapphire Rapids */
+extern const struct pah_cpu_isa pah_cpu_amx;        /* and AMX, in the same object */
+
+/* 1 if the tile unit is to be emulated: set by device.c before `amx` is used. */
+extern int pah_cpu_amx_emulated;
 
 #endif

@@ -1,4 +1,5 @@
-/* cpu/limits.h - what one core can do at most: multiply-adds of f32, products of bf16 and a linear read. The device
+/* cpu/limits.h - what one core can do at most: multiply-adds of f32, products of bf16 and a linear read; and by which
+ * instruction bf16 is multiplied. The device
  * measures them (src/cpu/measure.c), a script sets a kernel's time against them. */
 #ifndef PAH_CPU_LIMITS_H
 #define PAH_CPU_LIMITS_H
@@ -12,6 +13,7 @@
 #endif
 
 #include "../error.h"
+#include "gemm_amx.h"
 
 #if defined(__AVX512BF16__)
 enum { LIMIT_DOTS = 1 };
@@ -75,19 +77,33 @@ static double limits_dots_flops(double seconds) {
 #endif
 }
 
-/* Whether products of bf16 should be left to vdpbf16ps, of the environment's PAH_BF16 ("dots" or "fma") or by trial. It
- * has twice the rate of f32 multiply-adds on a Zen 4 and half of it on an Emerald Rapids; five short rounds of each
- * take half a millisecond, once, and the best of them are a factor of two from the line on either machine, so that the
- * answer, and with it the rounding, is always the same. */
-static int limits_choose_dots(int *dots) {
+#if defined(__AMX_BF16__)
+/* The same of the tile unit, by products of registers alone. */
+static double limits_amx_flops(double seconds) {
+  _Alignas(64) uint32_t a[AMX_ROWS * AMX_SIDE];
+  _Alignas(64) float c[AMX_ROWS * AMX_ROWS];
+  for (int i = 0; i < AMX_ROWS * AMX_SIDE; i++) a[i] = 0x3f003f00; /* pairs of 0.5 */
+  amx_begin();
+  double flops = 0, start = pah_clock(), now;
+  do {
+    struct amx_block block = {a, a, c, AMX_SIDE, AMX_SIDE, AMX_ROWS, 1, 1, 0};
+    amx_run(block); /* leaves a in the registers */
+    amx_again(&block, FMA_STEPS / 100);
+    flops += 4.0 * AMX_ROWS * AMX_ROWS * AMX_SIDE * (FMA_STEPS / 100 + 1);
+    now = pah_clock();
+  } while (now - start < seconds);
+  amx_end();
+  volatile float keep = c[0];
+  (void)keep;
+  return flops / (now - start);
+}
+#endif
+
+/* Whether vdpbf16ps is faster than multiply-adds, by trial. It has twice the rate of f32 multiply-adds on a Zen 4 and
+ * half of it on an Emerald Rapids; five short rounds of each take half a millisecond, once, and the best of them are a
+ * factor of two from the line on either machine, so that the answer, and with it the rounding, is always the same. */
+static int limits_dots_pay(void) {
   static int pay = -1;
-  const char *wanted = getenv("PAH_BF16");
-  int given = wanted && *wanted, there = LIMIT_DOTS;
-  *dots = there && given && !strcmp(wanted, "dots");
-  if (given && !*dots && strcmp(wanted, "fma") != 0)
-    return pah_fail(PAH_EINVAL, "PAH_BF16: is \"%.32s\", must be fma%s", wanted,
-                    there ? " or dots" : ": this instruction set has no products of bf16");
-  if (given || !there) return PAH_OK;
   double best_dots = 0, best_fma = 0;
   for (int n = 0; n < 5 && pay < 0; n++) {
     double d = limits_dots_flops(0), f = limits_fma_flops(0);
@@ -95,7 +111,31 @@ static int limits_choose_dots(int *dots) {
     best_fma = f > best_fma ? f : best_fma;
   }
   if (pay < 0) pay = best_dots > best_fma;
-  *dots = pay;
+  return pay;
+}
+
+/* How bf16 is multiplied: widened to f32, by pairs with vdpbf16ps, or by the tile unit. */
+enum { BF16_FMA, BF16_DOTS, BF16_AMX };
+
+/* As the environment's PAH_BF16 says ("fma", "dots", "amx"), else the fastest. `amx`: the instruction set in use has
+ * the tile unit; `fits`: it can take this problem. One that it cannot take goes the way that is fastest without. */
+static int limits_choose_bf16(int amx, int fits, int *way) {
+  static const char *const names[] = {"fma", "dots", "amx"};
+  const char *wanted = getenv("PAH_BF16");
+  int most = amx ? BF16_AMX : LIMIT_DOTS ? BF16_DOTS : BF16_FMA, given = 0;
+  *way = most;
+  if (wanted && *wanted) {
+    while (given <= most && strcmp(wanted, names[given]) != 0) given++;
+    if (given > most)
+      return pah_fail(PAH_EINVAL, "PAH_BF16: is \"%.32s\", must be fma%s", wanted,
+                      amx          ? ", dots or amx"
+                      : LIMIT_DOTS ? " or dots"
+                                   : ": this instruction set has no products of bf16");
+    *way = given;
+    if (given < BF16_AMX) return PAH_OK;
+  }
+  if (*way == BF16_AMX && fits) return PAH_OK;
+  *way = LIMIT_DOTS && limits_dots_pay() ? BF16_DOTS : BF16_FMA;
   return PAH_OK;
 }
 
