@@ -57,10 +57,10 @@ static __attribute__((noinline)) void fwd_raise(struct fwd_state *state, cell_ve
   for (int64_t d = 0; d < padded; d += CELL_VECTOR) cell_store(o + d, cell_load(o + d) * alpha);
 }
 
-/* What scores are less of, in base 2: the maximum. While every score was -inf or NaN there is nothing to subtract; 2^-inf
- * is 0 and NaN stays NaN. The scale and the subtraction are one multiply-add, so all probabilities refer to the same
- * rounded maximum; but rounding may not be more than a score's own, and scores may be 1e30, where the largest must still
- * become 0. So a large maximum is subtracted from the row at once, before the scale. */
+/* What scores are less of, in base 2: the maximum. While every score was -inf or NaN there is nothing to subtract;
+ * 2^-inf is 0 and NaN stays NaN. The scale and the subtraction are one multiply-add, so all probabilities refer to the
+ * same rounded maximum; but rounding may not be more than a score's own, and scores may be 1e30, where the largest must
+ * still become 0. So a large maximum is subtracted from the row at once, before the scale. */
 static inline float fwd_base(float m, float scale, float *s, int64_t low, int64_t high) {
   const float far = 128.0f;
   if (m == -INFINITY) return 0.0f;

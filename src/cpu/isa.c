@@ -1,5 +1,6 @@
 /* cpu/isa.c - one object per instruction set: compiled with -DPAH_ISA=generic, avx2, avx512, avx512bf16 or avx512fp16
- * and the flags to match. The last has the set amx too: the same kernels, but for products of bf16. Read next: forward.h, decode.h, backward.h. */
+ * and the flags to match. The last has the set amx too: the same kernels, but for products of bf16. Read next:
+ * forward.h, decode.h, backward.h. */
 #include "isa.h"
 
 #include "append.h"
