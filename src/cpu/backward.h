@@ -71,21 +71,23 @@ static void bwd_wave(struct bwd *w, int64_t head0) {
   {
     struct tile t = {0};
     float *scratch = w->tiles_at + omp_get_thread_num() * w->scratch;
-    tile_layout(&t, w->s.D, w->pairs, scratch);
+    tile_layout(&t, w->s.D, w->bf16, scratch);
     memset(scratch, 0, (size_t)w->scratch * sizeof *scratch); /* the padding of rows behind D is never written again */
+    if (t.amx) amx_begin();
     for (int64_t n; !pah_interrupted && (n = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED)) < tasks;)
       bwd_task(w, w->task + n, head0, heads, &t);
+    if (t.amx) amx_end();
   }
 #pragma omp parallel for collapse(2) num_threads(w->threads) schedule(dynamic, 1)
   for (int64_t n = 0; n < w->blocks.shared; n++)
     for (int64_t h = 0; h < heads; h++) blocks_add(&w->blocks, w->a, &w->s, w->copies, n, h, head0 + h);
 }
 
+/* `amx`: products of bf16 may go to the tile unit. */
 static int backward_with(const struct pah_attn *a, int threads, int amx) {
   struct bwd w = {.a = a, .s = pah_attn_sizes(a), .threads = threads, .scale = 0};
   w.scale = pah_softmax_scale(a, &w.s);
-  int way = BF16_FMA, status = a->q.dtype == PAH_BF16 ? limits_choose_bf16(amx, 0, &way) : PAH_OK;
-  w.pairs = way != BF16_FMA;
+  int status = a->q.dtype == PAH_BF16 ? limits_choose_bf16(amx, w.s.D % AMX_ROWS == 0, &w.bf16) : PAH_OK;
   if (!status) status = blocks_find(&w.blocks, a, &w.s);
   if (!status && (bwd_plan(&w) || bwd_alloc(&w)))
     status = pah_fail(PAH_ENOMEM, "bwd: no memory for the scratch of %lld query rows and %lld KV heads",

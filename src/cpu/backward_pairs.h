@@ -1,10 +1,10 @@
 /* cpu/backward_pairs.h - the five products on pairs of bf16. A pair lies along what is summed over: S and dP go along D
  * and find the rows as the cache holds them; dQ goes along keys; dK and dV go along query rows, so that P and dS are
- * written two rows together, and dS along its row as well. Read next: gemm_bf16.h. */
+ * written two rows together, and dS along its row as well. Read next: gemm_bf16.h, backward_amx.h. */
 #ifndef PAH_CPU_BACKWARD_PAIRS_H
 #define PAH_CPU_BACKWARD_PAIRS_H
 
-#include "backward_tile.h"
+#include "backward_amx.h"
 
 #if defined(__AVX512BF16__)
 
@@ -122,7 +122,7 @@ static void pairs_add_odd_rows(const struct tile *t, const struct tile_mask *mas
  * in a burst they would wait for each other. */
 static int tile_softmax(struct tile *t, const struct tile_mask *mask, const struct tile_pair *at, float scale,
                         float softcap, const float *dq) {
-  int64_t cols = (at->keys + SCORE_PIECE - 1) / SCORE_PIECE * SCORE_PIECE;
+  int64_t whole = t->amx ? AMX_ROWS : SCORE_PIECE, cols = (at->keys + whole - 1) / whole * whole;
   int masked = t->dead_rows;
   for (int64_t m = 0; m < at->rows; m++) {
     struct score_row row = {scale, softcap, t->lse[m], t->delta[m], 0, 0};
@@ -137,11 +137,21 @@ static int tile_softmax(struct tile *t, const struct tile_mask *mask, const stru
     if (t->pairs && (m % 2 || m + 1 == at->rows)) pairs_of_rows(t, m / 2 * 2, at->rows, cols);
 #endif
   }
+#if defined(__AMX_BF16__)
+  if (t->amx) amx_clear_rows(t, at->rows);
+#endif
   return masked;
 }
 
 /* S and dP of a pair of tiles. */
 static void tile_step_scores(const struct tile *t, const struct tile_mask *mask, const struct tile_pair *at) {
+#if defined(__AMX_BF16__)
+  if (t->amx) {
+    amx_scores(t, mask, at, t->q, t->kt, t->s);
+    amx_scores(t, mask, at, t->dout, t->vt, t->dp);
+    return;
+  }
+#endif
 #if defined(__AVX512BF16__)
   if (t->pairs) {
     pairs_scores(t, mask, at, t->q, t->kt, t->s);
@@ -156,9 +166,17 @@ static void tile_step_scores(const struct tile *t, const struct tile_mask *mask,
 /* dK and dV of the same; odd: by the visible pairs alone. */
 static void tile_step_keys(const struct tile *t, const struct tile_mask *mask, const struct tile_pair *at, int odd) {
 #if defined(__AVX512BF16__)
+  void (*add)(const struct tile *, const struct tile_mask *, const struct tile_pair *, const uint32_t *,
+              const uint32_t *, float *) = odd ? pairs_add_odd_keys : pairs_add_keys;
+#if defined(__AMX_BF16__)
+  if (t->amx) {
+    add = odd ? amx_add_odd_keys : amx_add_keys;
+    add(t, mask, at, t->dout_t, t->p_pairs, t->dv);
+    add(t, mask, at, t->q_t, t->ds_pairs, t->dk);
+    return;
+  }
+#endif
   if (t->pairs) {
-    void (*add)(const struct tile *, const struct tile_mask *, const struct tile_pair *, const uint32_t *,
-                const uint32_t *, float *) = odd ? pairs_add_odd_keys : pairs_add_keys;
     add(t, mask, at, t->p_pairs, t->dout_pairs, t->dv);
     add(t, mask, at, t->ds_pairs, t->q_pairs, t->dk);
     return;
@@ -175,6 +193,12 @@ static void tile_step_keys(const struct tile *t, const struct tile_mask *mask, c
 /* dQ of the same. */
 static void tile_step_rows(const struct tile *t, const struct tile_mask *mask, const struct tile_pair *at, int odd,
                            float *dq) {
+#if defined(__AMX_BF16__)
+  if (t->amx && !odd) {
+    amx_add_rows(t, mask, at, dq);
+    return;
+  }
+#endif
 #if defined(__AVX512BF16__)
   if (t->pairs) {
     (odd ? pairs_add_odd_rows : pairs_add_rows)(t, mask, at, dq);

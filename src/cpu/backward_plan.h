@@ -33,7 +33,7 @@ struct bwd {
   struct blocks blocks;
   float scale;
   int threads;
-  int pairs;                     /* products of bf16 pairs (gemm_bf16.h) */
+  int bf16;                      /* how bf16 is multiplied (gemm_bf16.h); other dtypes: BF16_FMA */
   int64_t tiles;                 /* row tiles of all sequences */
   struct bwd_rows *rows;         /* [tiles] */
   int64_t *first_rows;           /* [B+1]: first row tile of each sequence */
@@ -125,7 +125,7 @@ static int bwd_alloc(struct bwd *w) {
   if (tasks < w->threads) w->threads = tasks > 1 ? (int)tasks : 1;
   w->slots = tile_clamp(BWD_SLOTS * w->threads, 0, w->streams);
   struct tile t;
-  w->scratch = (tile_layout(&t, s->D, w->pairs, NULL) + 15) / 16 * 16;
+  w->scratch = (tile_layout(&t, s->D, w->bf16, NULL) + 15) / 16 * 16;
   w->delta = scratch_floats(s->total_q * s->H);
   w->task = calloc((size_t)tasks + 1, sizeof *w->task);
   w->turn = calloc((size_t)(w->heads * w->tiles) + 1, sizeof *w->turn);

@@ -85,9 +85,16 @@ static int bwd_load_pairs(struct tile *t, int64_t rows) {
     memcpy(t->q + m * TILE_LD, q[m], (size_t)t->D * 2);
     memcpy(t->dout + m * TILE_LD, dout[m], (size_t)t->D * 2);
   }
-  if (rows % 2) q[rows] = dout[rows] = pack_zeros; /* the list goes on to an even number */
-  return pack_values(t->q_pairs, TILE_ROWS / 2 * CELL_COLS, q, rows, t->D, PAH_BF16, 1) |
-         pack_values(t->dout_pairs, TILE_ROWS / 2 * CELL_COLS, dout, rows, t->D, PAH_BF16, 1);
+  for (int64_t whole = t->amx ? AMX_ROWS : 2; rows % whole; rows++) q[rows] = dout[rows] = pack_zeros;
+  int odd = pack_values(t->q_pairs, TILE_ROWS / 2 * CELL_COLS, q, rows, t->D, PAH_BF16, 1) |
+            pack_values(t->dout_pairs, TILE_ROWS / 2 * CELL_COLS, dout, rows, t->D, PAH_BF16, 1);
+#if defined(__AMX_BF16__)
+  if (t->amx) {
+    amx_transpose_pairs(t->q_t, t->q_pairs, rows, t->D);
+    amx_transpose_pairs(t->dout_t, t->dout_pairs, rows, t->D);
+  }
+#endif
+  return odd;
 }
 
 /* The rows that bwd_look_ahead has found into the tile, lse and delta too. Rows with lse = -inf saw no key; they become
@@ -164,13 +171,36 @@ static void bwd_load_keys(const struct bwd *w, struct tile *t, int64_t b, int64_
   pack_keys(t->kt, t->k_rows, keys, t->D, dtype, t->pairs);
   pack_keys(t->vt, t->v_rows, keys, t->D, dtype, t->pairs);
   lanes_u32 unused = {0};
+  int64_t whole = t->amx ? AMX_ROWS : 1; /* the lists go on to TILE_KEYS */
   if (t->pairs)
-    pack_values(t->k_pairs, TILE_KEYS / 2 * CELL_COLS, t->k_rows, keys, t->D, dtype, 1);
+    pack_values(t->k_pairs, TILE_KEYS / 2 * CELL_COLS, t->k_rows, (keys + whole - 1) / whole * whole, t->D, dtype, 1);
   else
     for (int64_t j = 0; j < keys; j++) bwd_load(t->k + j * TILE_LD, t->k_rows[j], dtype, t->D, &unused);
+  if (t->amx) {
+    memset(t->dk, 0, (size_t)(t->D * AMX_KEYS_LD) * sizeof *t->dk);
+    memset(t->dv, 0, (size_t)(t->D * AMX_KEYS_LD) * sizeof *t->dv);
+    return;
+  }
   for (int64_t j = 0; j < TILE_KEYS; j++) {
     memset(t->dk + j * TILE_LD, 0, (size_t)t->padded * sizeof *t->dk);
     memset(t->dv + j * TILE_LD, 0, (size_t)t->padded * sizeof *t->dv);
+  }
+}
+
+/* dK and dV of a key to its place; dk is multiplied by the scale first. */
+static void bwd_store_key(const struct bwd *w, int64_t b, int64_t head, int64_t h, int64_t key, float *dk,
+                          const float *dv) {
+  const struct pah_tensor *to[2] = {&w->a->dk_blocks, &w->a->dv_blocks};
+  int64_t logical = key / w->s.block_size, slot = key % w->s.block_size;
+  int64_t place = w->blocks.place[w->blocks.first_use[b] + logical];
+  for (int64_t d = 0; d < w->s.D; d++) dk[d] *= w->scale;
+  for (int which = 0; which < 2; which++) {
+    const float *from = which ? dv : dk;
+    if (place < 0)
+      row_store(blocks_row(to[which], blocks_id(w->a, b, logical), slot, head), to[which]->dtype, from, w->s.D);
+    else
+      memcpy(blocks_copy(&w->blocks, &w->s, w->copies, h, place, which) + slot * w->s.D, from,
+             (size_t)w->s.D * sizeof(float));
   }
 }
 
@@ -178,19 +208,16 @@ static void bwd_load_keys(const struct bwd *w, struct tile *t, int64_t b, int64_
  * in its wave. */
 static void bwd_store_keys(const struct bwd *w, const struct tile *t, int64_t b, int64_t head, int64_t h, int64_t key,
                            int64_t keys) {
-  const struct pah_tensor *to[2] = {&w->a->dk_blocks, &w->a->dv_blocks};
-  for (int64_t j = 0; j < keys; j++) {
-    int64_t logical = (key + j) / w->s.block_size, slot = (key + j) % w->s.block_size;
-    int64_t place = w->blocks.place[w->blocks.first_use[b] + logical];
-    float *from[2] = {t->dk + j * TILE_LD, t->dv + j * TILE_LD};
-    for (int64_t d = 0; d < t->D; d++) from[0][d] *= w->scale;
-    for (int which = 0; which < 2; which++)
-      if (place < 0)
-        row_store(blocks_row(to[which], blocks_id(w->a, b, logical), slot, head), to[which]->dtype, from[which], t->D);
-      else
-        memcpy(blocks_copy(&w->blocks, &w->s, w->copies, h, place, which) + slot * t->D, from[which],
-               (size_t)t->D * sizeof(float));
+#if defined(__AMX_BF16__)
+  for (int64_t j = 0; t->amx && j < keys; j += AMX_SIDE) {
+    float dk[AMX_SIDE][TILE_MAX_D], dv[AMX_SIDE][TILE_MAX_D];
+    amx_rows_of(t->dk, j, t->D, dk);
+    amx_rows_of(t->dv, j, t->D, dv);
+    for (int64_t i = 0; i < AMX_SIDE && j + i < keys; i++) bwd_store_key(w, b, head, h, key + j + i, dk[i], dv[i]);
   }
+  if (t->amx) return;
+#endif
+  for (int64_t j = 0; j < keys; j++) bwd_store_key(w, b, head, h, key + j, t->dk + j * TILE_LD, t->dv + j * TILE_LD);
 }
 
 #endif

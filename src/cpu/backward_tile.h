@@ -27,10 +27,11 @@ enum {
 /* A thread's scratch. A word is an f32 or, if `pairs`, a pair of bf16, (2n, 2n + 1). What is multiplied by its rows is
  * then there a second time, two rows in a word, in panels of CELL_COLS columns. */
 struct tile {
-  int64_t D, padded; /* D, and rounded up to CELL_COLS */
-  int pairs;
+  int64_t D, padded;              /* D, and rounded up to CELL_COLS */
+  int pairs, amx;                 /* by the tile unit, and so in pairs (backward_amx.h) */
   uint32_t *q, *dout;             /* [TILE_ROWS][TILE_LD] words */
   uint32_t *q_pairs, *dout_pairs; /* panels [TILE_ROWS / 2][CELL_COLS] */
+  uint32_t *q_t, *dout_t;         /* if amx, transposed: [D][TILE_ROWS / 2] */
   float *lse, *delta;             /* [TILE_ROWS] */
   float *k;                       /* [TILE_KEYS][TILE_LD] */
   uint32_t *k_pairs;              /* panels [TILE_KEYS / 2][CELL_COLS] */
@@ -47,10 +48,13 @@ struct tile {
   int dead_rows; /* some row has lse = -inf */
 };
 
-/* Lays the arrays out from `at` (NULL: only counts); returns the floats needed. D and pairs are set. */
-static int64_t tile_layout(struct tile *t, int64_t D, int pairs, float *at) {
+/* Lays the arrays out from `at` (NULL: only counts) for products in one of the ways of gemm_bf16.h; returns the floats
+ * needed. */
+static int64_t tile_layout(struct tile *t, int64_t D, int way, float *at) {
+  int pairs = way != BF16_FMA;
   t->D = D;
   t->pairs = pairs;
+  t->amx = way == BF16_AMX;
   t->padded = (D + CELL_COLS - 1) / CELL_COLS * CELL_COLS;
   /* cells read and write whole groups of CELL_ROWS rows: room for one behind the last */
   int64_t rows = TILE_ROWS + CELL_ROWS, half = pairs ? 2 : 0, panels = TILE_KEYS * D * (pairs ? 2 : 4);
@@ -61,6 +65,8 @@ static int64_t tile_layout(struct tile *t, int64_t D, int pairs, float *at) {
                {&t->dout, rows * TILE_LD * 4},
                {&t->q_pairs, TILE_ROWS * t->padded * half},
                {&t->dout_pairs, TILE_ROWS * t->padded * half},
+               {&t->q_t, t->amx * TILE_ROWS * D * 2},
+               {&t->dout_t, t->amx * TILE_ROWS * D * 2},
                {&t->lse, TILE_ROWS * 4},
                {&t->delta, TILE_ROWS * 4},
                {&t->k, pairs ? 0 : TILE_KEYS * TILE_LD * 4},
@@ -130,9 +136,9 @@ static void tile_add_keys(const struct tile *t, const struct tile_mask *mask, co
     }
 }
 
-/* Rows of a tile of dQ: whole groups of CELL_ROWS. */
+/* Rows of a tile of dQ: whole groups of every CELL_ROWS and of the 16 rows of a tile register. */
 static int64_t tile_dq_rows(int64_t rows) {
-  return (rows + CELL_ROWS - 1) / CELL_ROWS * CELL_ROWS;
+  return (rows + 47) / 48 * 48;
 }
 
 /* dq[row] += sum over keys of ds[row][key] k[key]; dq is in panels of [tile_dq_rows][CELL_COLS]. */

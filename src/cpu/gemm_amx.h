@@ -9,12 +9,6 @@
 #include "gemm_bf16.h"
 #include "isa.h"
 
-#if defined(__AMX_BF16__)
-enum { AMX_THERE = 1 };
-#else
-enum { AMX_THERE = 0 };
-#endif
-
 /* Rows and columns of a tile register's sums, words (pairs of bf16) of a row of it, and the rows of a block. */
 enum { AMX_SIDE = 16, AMX_ROWS = 2 * AMX_SIDE };
 

@@ -8,6 +8,10 @@
 
 #include "gemm.h"
 
+/* How bf16 is multiplied: widened to f32, by pairs with vdpbf16ps, or by the tile unit (gemm_amx.h). limits.h chooses.
+ */
+enum { BF16_FMA, BF16_DOTS, BF16_AMX };
+
 #if defined(__AVX512BF16__)
 #include <immintrin.h>
 

@@ -114,11 +114,9 @@ static int limits_dots_pay(void) {
   return pay;
 }
 
-/* How bf16 is multiplied: widened to f32, by pairs with vdpbf16ps, or by the tile unit. */
-enum { BF16_FMA, BF16_DOTS, BF16_AMX };
-
-/* As the environment's PAH_BF16 says ("fma", "dots", "amx"), else the fastest. `amx`: the instruction set in use has
- * the tile unit; `fits`: it can take this problem. One that it cannot take goes the way that is fastest without. */
+/* How bf16 is multiplied, as the environment's PAH_BF16 says ("fma", "dots", "amx"), else the fastest. `amx`: the
+ * instruction set in use has the tile unit; `fits`: it can take this problem. One that it cannot take goes the way that
+ * is fastest without. */
 static int limits_choose_bf16(int amx, int fits, int *way) {
   static const char *const names[] = {"fma", "dots", "amx"};
   const char *wanted = getenv("PAH_BF16");
