@@ -37,7 +37,8 @@ local SPLITS = {
   {num_splits = 1}, {num_splits = 2}, {num_splits = 3}, {num_splits = 5}, {num_splits = 17}, {num_splits = 32},
   {num_splits = 55}, {num_splits = 97}, {num_splits = 133}, {num_splits = 17, block_size = 64, len_k = {192, 130, 1}},
   {num_splits = 5, len_k = {0, 1, 300}}, {num_splits = 3, window = {20, 0}}, {num_splits = 7, causal = "top-left"},
-  {flat = true}, {flat = true, num_splits = 4, H = 8, Hkv = 1}, {len_k = {1025, 3, 600}, D = 128},
+  {flat = true}, {flat = true, num_splits = 4, H = 8, Hkv = 1}, {H = 32, Hkv = 1},
+  {H = 32, Hkv = 2, num_splits = 3}, {len_k = {1025, 3, 600}, D = 128},
   {num_splits = 0, len_k = {2000}, H = 8, Hkv = 2},
 }
 

@@ -10,6 +10,7 @@
 
 #include "../error.h"
 #include "decode_tile.h"
+#include "limits.h"
 #include "scratch.h"
 
 /* Pieces per thread, and the tiles that a piece should have at least to be worth its start and its merge. */
@@ -32,6 +33,7 @@ struct decode {
   struct decode_state *state; /* [items][H] */
   float *scratch;             /* [threads][decode_tile_floats] */
   struct decode_table table;
+  int amx; /* decode_amx.h does it */
 };
 
 /* Visible tokens of sequence b. */
@@ -97,7 +99,7 @@ static void decode_load_scales(const struct decode *w) {
 
 static void decode_item_run(const struct decode *w, int64_t n, float *scratch) {
   const struct decode_item *item = w->item + n;
-  struct decode_tile t = {.a = w->a, .s = &w->s, .b = item->b, .ld = w->ld, .table = &w->table};
+  struct decode_tile t = {.a = w->a, .s = &w->s, .b = item->b, .ld = w->ld, .table = &w->table, .amx = w->amx};
   t.o = w->o + n * w->s.H * w->ld;
   t.state = w->state + n * w->s.H;
   t.scale = w->scale + item->b * w->s.Hkv;
@@ -173,14 +175,22 @@ static void decode_free(struct decode *w) {
 /* What each thread of a team does, or the only one, which is spared the start of a team. */
 static void decode_work(const struct decode *w, int thread) {
   float *scratch = w->scratch + thread * decode_tile_floats(&w->s, w->ld);
+  if (w->amx) amx_begin();
 #pragma omp for schedule(dynamic, 1)
   for (int64_t n = 0; n < w->items; n++) decode_item_run(w, n, scratch);
+  if (w->amx) amx_end();
 #pragma omp for schedule(static)
   for (int64_t n = 0; n < w->s.B * w->s.H; n++) decode_store(w, n / w->s.H, n % w->s.H);
 }
 
-static int decode_run(const struct pah_attn *a, int threads) {
+/* `amx`: the tile unit may be used. */
+static int decode_with(const struct pah_attn *a, int threads, int amx) {
   struct decode w = {.a = a, .s = pah_attn_sizes(a)};
+  if (amx && decode_amx_fits(a, &w.s)) {
+    int way, status = limits_choose_bf16(amx, 1, &way);
+    if (status) return status;
+    w.amx = way == BF16_AMX;
+  }
   w.ld = decode_row_floats(w.s.D, decode_dtype(&w.s, a->k_blocks.dtype));
   int64_t tiles, parts, items = decode_count(&w, threads, &tiles, &parts);
   if (parts < threads) threads = (int)parts; /* too little work to be worth the start of a team */
@@ -200,5 +210,15 @@ static int decode_run(const struct pah_attn *a, int threads) {
   decode_free(&w);
   return pah_interrupted ? pah_fail(PAH_EINTERRUPTED, "decode: interrupted") : PAH_OK;
 }
+
+static int decode_run(const struct pah_attn *a, int threads) {
+  return decode_with(a, threads, 0);
+}
+
+#if defined(__AMX_BF16__)
+static int decode_run_amx(const struct pah_attn *a, int threads) {
+  return decode_with(a, threads, 1);
+}
+#endif
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef PAH_CPU_DECODE_TILE_H
 #define PAH_CPU_DECODE_TILE_H
 
+#include "decode_amx.h"
 #include "decode_dot.h"
 #include "decode_group.h"
 #include "decode_half.h"
@@ -22,6 +23,7 @@ struct decode_tile {
   int64_t b, ld, tokens, next; /* tokens of this tile and of the one after */
   int64_t D;                   /* elements of a row as the kernels take it */
   int dtype, direct;           /* of that row; whether it is the cache's own */
+  int amx;                     /* products by decode_amx.h, q in pairs of bf16 */
   const struct decode_table *table;
   float *q;                   /* [H][ld] in decode's order, or as decode_group.h has it */
   float *o;                   /* [H][ld], unnormalised */
@@ -85,6 +87,10 @@ static void decode_load_q(struct decode_tile *t) {
   for (int64_t h = 0; h < t->s->H; h++) {
     float row[DECODE_MAX_D] = {0};
     row_load(row, paged_q_row(t->a, t->s, &t->a->q, t->b, h, 0), t->a->q.dtype, t->s->D);
+    if (t->amx) {
+      row_store((uint32_t *)t->q + h * t->s->D / 2, PAH_BF16, row, t->s->D);
+      continue;
+    }
     if (group > DECODE_DIRECT) {
       decode_group_load_q(t->q + h / group * decode_group_floats(group, t->s->D), t->s->D, h % group, row);
       continue;
@@ -183,6 +189,13 @@ static void decode_scores(struct decode_tile *t) {
   if (group > DECODE_DIRECT) {
     for (int64_t head = 0; head < t->s->Hkv; head++) {
       decode_head_rows(cache, head, t->k_now, DECODE_TOKENS, k);
+#if defined(__AMX_BF16__)
+      if (t->amx) {
+        decode_amx_scores((const uint32_t *)t->q + head * group * t->s->D / 2, t->s->D, group, k, cache->dtype,
+                          (uint32_t *)t->panels, t->p + head * group * DECODE_TOKENS, &fetch);
+        continue;
+      }
+#endif
       decode_group_dot(t->q + head * decode_group_floats(group, t->s->D), t->s->D, group, k, cache->dtype, t->panels,
                        t->p + head * group * DECODE_TOKENS, &fetch);
     }
@@ -207,10 +220,16 @@ static void decode_values(struct decode_tile *t) {
   struct decode_fetch fetch = decode_fetch(t, &t->a->k_blocks, t->k_next, t->next);
   int64_t group = t->s->group;
   for (int64_t head = 0; head < t->s->Hkv; head++) {
-    const float *p = t->p + head * group * DECODE_TOKENS;
-    float *o = t->o + head * group * t->ld;
+    float *p = t->p + head * group * DECODE_TOKENS, *o = t->o + head * group * t->ld;
     const char *v[DECODE_TOKENS];
     decode_probabilities(t, head);
+#if defined(__AMX_BF16__)
+    if (t->amx) {
+      decode_head_rows(cache, head, t->v_now, t->tokens, v);
+      decode_amx_weigh(p, t->tokens, v, cache->dtype, t->s->D, group, (uint32_t *)t->panels, o, t->ld, &fetch);
+      continue;
+    }
+#endif
     if (t->half.on && decode_half_weigh(&t->half, head, group, p, decode_half_tile(t, cache, head, t->v_now), o,
                                         t->dtype, t->table, &fetch))
       continue;
