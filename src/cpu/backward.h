@@ -109,7 +109,7 @@ static int backward_run(const struct pah_attn *a, int threads) {
   return backward_with(a, threads, 0);
 }
 
-#if defined(__AMX_BF16__)
+#if defined(PAH_AMX)
 static int backward_run_amx(const struct pah_attn *a, int threads) {
   return backward_with(a, threads, 1);
 }

@@ -12,7 +12,7 @@
 /* Words of a row of q or dout transposed: an odd number of lines. */
 enum { AMX_ROWS_LD = TILE_ROWS / 2, AMX_KEYS_LD = TILE_SCORES };
 
-#if defined(__AMX_BF16__)
+#if defined(PAH_AMX)
 _Static_assert(TILE_ROWS % AMX_ROWS == 0 && TILE_KEYS % AMX_ROWS == 0, "tiles are whole blocks");
 _Static_assert(TILE_MAX_D *AMX_KEYS_LD <= TILE_KEYS * TILE_LD, "dk and dv have room for their transposes");
 

@@ -137,7 +137,7 @@ static int tile_softmax(struct tile *t, const struct tile_mask *mask, const stru
     if (t->pairs && (m % 2 || m + 1 == at->rows)) pairs_of_rows(t, m / 2 * 2, at->rows, cols);
 #endif
   }
-#if defined(__AMX_BF16__)
+#if defined(PAH_AMX)
   if (t->amx) amx_clear_rows(t, at->rows);
 #endif
   return masked;
@@ -145,7 +145,7 @@ static int tile_softmax(struct tile *t, const struct tile_mask *mask, const stru
 
 /* S and dP of a pair of tiles. */
 static void tile_step_scores(const struct tile *t, const struct tile_mask *mask, const struct tile_pair *at) {
-#if defined(__AMX_BF16__)
+#if defined(PAH_AMX)
   if (t->amx) {
     amx_scores(t, mask, at, t->q, t->kt, t->s);
     amx_scores(t, mask, at, t->dout, t->vt, t->dp);
@@ -168,7 +168,7 @@ static void tile_step_keys(const struct tile *t, const struct tile_mask *mask, c
 #if defined(__AVX512BF16__)
   void (*add)(const struct tile *, const struct tile_mask *, const struct tile_pair *, const uint32_t *,
               const uint32_t *, float *) = odd ? pairs_add_odd_keys : pairs_add_keys;
-#if defined(__AMX_BF16__)
+#if defined(PAH_AMX)
   if (t->amx) {
     add = odd ? amx_add_odd_keys : amx_add_keys;
     add(t, mask, at, t->dout_t, t->p_pairs, t->dv);
@@ -193,7 +193,7 @@ static void tile_step_keys(const struct tile *t, const struct tile_mask *mask, c
 /* dQ of the same. */
 static void tile_step_rows(const struct tile *t, const struct tile_mask *mask, const struct tile_pair *at, int odd,
                            float *dq) {
-#if defined(__AMX_BF16__)
+#if defined(PAH_AMX)
   if (t->amx && !odd) {
     amx_add_rows(t, mask, at, dq);
     return;

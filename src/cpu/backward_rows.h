@@ -88,7 +88,7 @@ static int bwd_load_pairs(struct tile *t, int64_t rows) {
   for (int64_t whole = t->amx ? AMX_ROWS : 2; rows % whole; rows++) q[rows] = dout[rows] = pack_zeros;
   int odd = pack_values(t->q_pairs, TILE_ROWS / 2 * CELL_COLS, q, rows, t->D, PAH_BF16, 1) |
             pack_values(t->dout_pairs, TILE_ROWS / 2 * CELL_COLS, dout, rows, t->D, PAH_BF16, 1);
-#if defined(__AMX_BF16__)
+#if defined(PAH_AMX)
   if (t->amx) {
     amx_transpose_pairs(t->q_t, t->q_pairs, rows, t->D);
     amx_transpose_pairs(t->dout_t, t->dout_pairs, rows, t->D);
@@ -208,7 +208,7 @@ static void bwd_store_key(const struct bwd *w, int64_t b, int64_t head, int64_t 
  * in its wave. */
 static void bwd_store_keys(const struct bwd *w, const struct tile *t, int64_t b, int64_t head, int64_t h, int64_t key,
                            int64_t keys) {
-#if defined(__AMX_BF16__)
+#if defined(PAH_AMX)
   for (int64_t j = 0; t->amx && j < keys; j += AMX_SIDE) {
     float dk[AMX_SIDE][TILE_MAX_D], dv[AMX_SIDE][TILE_MAX_D];
     amx_rows_of(t->dk, j, t->D, dk);

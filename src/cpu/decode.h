@@ -215,7 +215,7 @@ static int decode_run(const struct pah_attn *a, int threads) {
   return decode_with(a, threads, 0);
 }
 
-#if defined(__AMX_BF16__)
+#if defined(PAH_AMX)
 static int decode_run_amx(const struct pah_attn *a, int threads) {
   return decode_with(a, threads, 1);
 }

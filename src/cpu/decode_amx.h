@@ -17,7 +17,7 @@ static int decode_amx_fits(const struct pah_attn *a, const struct pah_attn_sizes
   return a->q.dtype == PAH_BF16 && s->group % AMX_SIDE == 0 && s->D % AMX_ROWS == 0;
 }
 
-#if defined(__AMX_BF16__)
+#if defined(PAH_AMX)
 _Static_assert((int)DECODE_TOKENS == (int)AMX_ROWS, "the tokens of a tile are one step and one block");
 
 /* K of a tile in pairs, transposed: [D / 2][DECODE_TOKENS]. A line of prefetch for every line that is read. */

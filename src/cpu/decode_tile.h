@@ -189,7 +189,7 @@ static void decode_scores(struct decode_tile *t) {
   if (group > DECODE_DIRECT) {
     for (int64_t head = 0; head < t->s->Hkv; head++) {
       decode_head_rows(cache, head, t->k_now, DECODE_TOKENS, k);
-#if defined(__AMX_BF16__)
+#if defined(PAH_AMX)
       if (t->amx) {
         decode_amx_scores((const uint32_t *)t->q + head * group * t->s->D / 2, t->s->D, group, k, cache->dtype,
                           (uint32_t *)t->panels, t->p + head * group * DECODE_TOKENS, &fetch);
@@ -223,7 +223,7 @@ static void decode_values(struct decode_tile *t) {
     float *p = t->p + head * group * DECODE_TOKENS, *o = t->o + head * group * t->ld;
     const char *v[DECODE_TOKENS];
     decode_probabilities(t, head);
-#if defined(__AMX_BF16__)
+#if defined(PAH_AMX)
     if (t->amx) {
       decode_head_rows(cache, head, t->v_now, t->tokens, v);
       decode_amx_weigh(p, t->tokens, v, cache->dtype, t->s->D, group, (uint32_t *)t->panels, o, t->ld, &fetch);

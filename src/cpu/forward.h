@@ -142,7 +142,7 @@ static void fwd_row_bytes(const struct fwd *w, const struct fwd_stream *stream, 
 
 static void fwd_pair(const struct fwd *w, struct fwd_tile *t, const struct tile_mask *mask, const struct tile_pair *at,
                      const struct fwd_score *score) {
-#if defined(__AMX_BF16__)
+#if defined(PAH_AMX)
   if (w->bf16 == BF16_AMX) {
     fwd_amx_pair(t, mask, at, score);
     return;
@@ -267,7 +267,7 @@ static int forward_run(const struct pah_attn *a, int threads) {
   return forward_with(a, threads, 0);
 }
 
-#if defined(__AMX_BF16__)
+#if defined(PAH_AMX)
 static int forward_run_amx(const struct pah_attn *a, int threads) {
   return forward_with(a, threads, 1);
 }

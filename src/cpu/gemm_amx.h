@@ -9,10 +9,11 @@
 #include "gemm_bf16.h"
 #include "isa.h"
 
-/* Rows and columns of a tile register's sums, words (pairs of bf16) of a row of it, and the rows of a block. */
+/* PAH_AMX is defined by Makefile.am, since compilers differ in the name of their own macro.
+ * Rows and columns of a tile register's sums, words (pairs of bf16) of a row of it, and the rows of a block. */
 enum { AMX_SIDE = 16, AMX_ROWS = 2 * AMX_SIDE };
 
-#if defined(__AMX_BF16__)
+#if defined(PAH_AMX)
 /* What a thread does before its first block and after its last. The unit's state costs time at every switch of
  * threads while it is in use. */
 static void amx_begin(void) {

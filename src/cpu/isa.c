@@ -27,7 +27,7 @@ const struct pah_cpu_isa PASTE(pah_cpu_, PAH_ISA) = {
     .read_sum = limits_read_sum,
 };
 
-#if defined(__AMX_BF16__)
+#if defined(PAH_AMX)
 const struct pah_cpu_isa pah_cpu_amx = {
     .name = "amx",
     .fwd = forward_run_amx,

@@ -77,7 +77,7 @@ static double limits_dots_flops(double seconds) {
 #endif
 }
 
-#if defined(__AMX_BF16__)
+#if defined(PAH_AMX)
 /* The same of the tile unit, by products of registers alone. */
 static double limits_amx_flops(double seconds) {
   _Alignas(64) uint32_t a[AMX_ROWS * AMX_SIDE];
