@@ -29,11 +29,12 @@ static inline void paged_rows(const struct pah_attn *a, const struct pah_attn_si
   const struct pah_tensor *table = &a->block_table;
   const int32_t *blocks = (const int32_t *)table->data + b * table->stride[0];
   int64_t logical = token / s->block_size, slot = token % s->block_size, size = pah_dtype_size(cache->dtype);
-  for (int64_t j = 0; j < count; j++) {
-    int64_t block = blocks[logical * table->stride[1]];
-    row[j] = (const char *)cache->data +
-             (block * cache->stride[0] + slot * cache->stride[1] + head * cache->stride[2]) * size;
-    if (++slot == s->block_size) slot = 0, logical++;
+  int64_t step = cache->stride[1] * size;
+  for (int64_t j = 0; j < count; slot = 0, logical++) {
+    int64_t block = blocks[logical * table->stride[1]], end = j + s->block_size - slot;
+    const char *at = (const char *)cache->data +
+                     (block * cache->stride[0] + slot * cache->stride[1] + head * cache->stride[2]) * size;
+    for (end = end < count ? end : count; j < end; j++, at += step) row[j] = at;
   }
 }
 
