@@ -7,8 +7,8 @@
 
 #include "decode_dot.h"
 
-/* DECODE_HALF_AHEAD: as DECODE_AHEAD, bytes from a line of K to what is brought into the first level: as a rule the next
- * KV head's. Worth 2 % of the time for e4m3, 2 to 4 for e5m2; 256 and 512 less, for V nothing. */
+/* DECODE_HALF_AHEAD: as DECODE_AHEAD, bytes from a line of K to what is brought into the first level: as a rule the
+ * next KV head's. Worth 2 % of the time for e4m3, 2 to 4 for e5m2; 256 and 512 less, for V nothing. */
 #if defined(__AVX512FP16__) && defined(__GFNI__)
 enum { DECODE_HALF = 1, DECODE_HALF_AHEAD = 128 };
 #else
