@@ -191,7 +191,8 @@ static int run(lua_State *L) {
 }
 
 /* glibc gives memory back as soon as 128 KiB at the end of the heap are free, and maps anew what is larger: the working
- * memory of a short call then had to be faulted in page by page every time. A decode of 64 tokens took 42 us, not 20. */
+ * memory of a short call then had to be faulted in page by page every time. A decode of 64 tokens took 42 us, not 20.
+ */
 static void keep_freed_memory(void) {
 #if defined(__GLIBC__)
   mallopt(M_TRIM_THRESHOLD, 64 << 20);
