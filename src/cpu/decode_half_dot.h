@@ -142,6 +142,7 @@ static inline __attribute__((always_inline)) int decode_half_dot_four(const uint
 #pragma GCC unroll 2
     for (int part = 0; part < 2; part++) {
       __m512h key[8];
+      const int first = fetch->lines > 0;
 #pragma GCC unroll 4
       for (int i = 0; i < 4; i++) {
         const __m256i *one = (const __m256i *)(k.row[j + 2 * i] + at),
@@ -149,9 +150,10 @@ static inline __attribute__((always_inline)) int decode_half_dot_four(const uint
         __m512i code = _mm512_castsi256_si512(_mm256_loadu_si256(one + part));
         code = _mm512_inserti64x4(code, _mm256_loadu_si256(two + part), 1);
         __builtin_prefetch((const char *)(part ? two : one) + DECODE_HALF_AHEAD, 0, 3);
-        decode_fetch_lines(fetch, 1);
+        if (first) decode_fetch_line(fetch, i, 4);
         decode_half_strip(code, dtype, nan, key + 2 * i);
       }
+      if (first) decode_fetch_done(fetch, 4);
 #pragma GCC unroll 2
       for (int w = 0; w < 2; w++)
 #pragma GCC unroll 4
