@@ -3,8 +3,8 @@
 -- unsupported is pending and counted, so that nothing can hide; the cpu may refuse nothing. On sim a finding is a
 -- failure; each case runs in one of the three schedules, in turn, and some of them in all. There, four of five are
 -- tagged slow: the sanitizer build leaves them to the plain one.
-local ffi = require "ffi"
 local cases = require "spec.support.cases"
+local isas = require "spec.support.isas"
 local judge = require "spec.support.judge"
 local problems = require "spec.support.problem"
 
@@ -28,12 +28,8 @@ end
 -- The names that a kind of device is opened by: on the cpu one for each instruction set, or the one of PAH_ISA.
 local function targets_of(kind)
   if kind ~= "cpu" or (os.getenv "PAH_ISA" or "") ~= "" then return {kind} end
-  local names, i = {}, 0
-  while ffi.C.pah_isa_name(i) ~= nil do
-    local isa = ffi.string(ffi.C.pah_isa_name(i))
-    if ffi.C.pah_isa_usable(isa) ~= 0 then names[#names + 1] = "cpu:" .. isa end
-    i = i + 1
-  end
+  local names = {}
+  for i, isa in ipairs(isas.usable) do names[i] = "cpu:" .. isa end
   return names
 end
 

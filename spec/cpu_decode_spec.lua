@@ -1,5 +1,7 @@
 -- cpu_decode_spec.lua - decode on the cpu where its tricks could show: codes of fp8 that go through tables, rows whose
 -- elements lie in another order inside the kernel, a maximum that stays behind, and odd numbers of heads and pieces.
+local judge = require "spec.support.judge"
+
 describe("decode on the cpu", function()
   local cpu = {device = "cpu"}
 
@@ -99,9 +101,8 @@ describe("decode on the cpu", function()
   end)
 
   -- The kernels that sum in f32 are to be exact on a processor too whose best set has others.
-  local by_half = {avx512fp16 = true, amx = true}
   local devices = {"cpu"}
-  if by_half[pah.device("cpu"):info().isa] then devices[2] = "cpu:avx512bf16" end
+  if judge.has_half(pah.device "cpu") then devices[2] = "cpu:avx512bf16" end
   if require("ffi").C.pah_isa_usable "amx" ~= 0 then devices[#devices + 1] = "cpu:amx" end
 
   local function heads_are_alike(device)
@@ -121,7 +122,7 @@ describe("decode on the cpu", function()
             p.q, p.k_blocks, p.v_blocks = q:narrow(2, h, 1), k:narrow(3, head, 1), v:narrow(3, head, 1)
             local one, one_lse = pah.decode(p)
             -- by f16 (decode_half.h) the order of a sum shows, and more than 8 heads go by f32
-            local exact = dtype == "bf16" or not by_half[out.device:info().isa]
+            local exact = dtype == "bf16" or not judge.has_half(out.device)
             assert.near(one_lse:item(), lse:view(2 * group)[h], exact and 2e-6 or 1e-3)
             local got, want = out[1][h]:totable(), one:view(D):totable()
             -- by tiles (decode_amx.h) P is rounded to bf16

@@ -1,7 +1,6 @@
 -- edges_spec.lua - the edges of the contract one by one, mostly with results known exactly: no keys, no queries, one
 -- token, more splits than keys, huge scores, strided views, and offsets past 2^31 elements and 4 GiB.
 -- What mixes these with everything else is in cases_spec.lua.
-local ffi = require "ffi"
 local cases = require "spec.support.cases"
 local judge = require "spec.support.judge"
 local problems = require "spec.support.problem"
@@ -267,12 +266,10 @@ describe("probabilities at half steps of the exponent", function()
     return worst
   end
 
-  for _, isa in ipairs {"generic", "avx2", "avx512", "avx512bf16", "avx512fp16", "amx"} do
-    if ffi.C.pah_isa_usable(isa) ~= 0 then
-      it("are right in " .. isa, function()
-        assert.is_true(worst_error(pah.device("cpu:" .. isa), "f32") < 1e-5)
-        assert.is_true(worst_error(pah.device("cpu:" .. isa), "bf16") < 1e-2)
-      end)
-    end
+  for _, isa in ipairs(require("spec.support.isas").usable) do
+    it("are right in " .. isa, function()
+      assert.is_true(worst_error(pah.device("cpu:" .. isa), "f32") < 1e-5)
+      assert.is_true(worst_error(pah.device("cpu:" .. isa), "bf16") < 1e-2)
+    end)
   end
 end)

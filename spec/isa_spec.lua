@@ -16,8 +16,7 @@ local refused = require "spec.support.refused"
 local program = output("readlink /proc/$PPID/exe"):gsub("%s+$", "")
 local isa_of_cpu = ([['%s' -e 'print(pah.device("cpu"):info().isa)']]):format(program)
 
-local names = {}
-while ffi.C.pah_isa_name(#names) ~= nil do names[#names + 1] = ffi.string(ffi.C.pah_isa_name(#names)) end
+local names = require("spec.support.isas").all
 
 -- Those cases of one operation or all, with an environment.
 local function passes(environment, cases, least)
@@ -118,14 +117,13 @@ describe("products of bf16", function()
     pending("by amx need PAH_AMX=emulate or the tile unit")
   else
     it("by amx are another rounding than by f32, and the tile unit's own", function()
-      local bits = run
-      local by_tiles = bits "PAH_ISA=amx"
-      assert.equal(by_tiles, bits "PAH_ISA=amx PAH_BF16=amx")
-      assert.are_not.equal(by_tiles, bits "PAH_ISA=amx PAH_BF16=fma")
-      assert.equal(bits "PAH_ISA=avx512fp16 PAH_BF16=fma", bits "PAH_ISA=amx PAH_BF16=fma")
-      assert.equal(bits "PAH_ISA=avx512fp16 PAH_BF16=dots", bits "PAH_ISA=amx PAH_BF16=dots")
+      local by_tiles = run "PAH_ISA=amx"
+      assert.equal(by_tiles, run "PAH_ISA=amx PAH_BF16=amx")
+      assert.are_not.equal(by_tiles, run "PAH_ISA=amx PAH_BF16=fma")
+      assert.equal(run "PAH_ISA=avx512fp16 PAH_BF16=fma", run "PAH_ISA=amx PAH_BF16=fma")
+      assert.equal(run "PAH_ISA=avx512fp16 PAH_BF16=dots", run "PAH_ISA=amx PAH_BF16=dots")
       -- heads of a size that tiles do not divide go by what there is without them
-      assert.equal(bits "D=48 PAH_ISA=avx512fp16", bits "D=48 PAH_ISA=amx")
+      assert.equal(run "D=48 PAH_ISA=avx512fp16", run "D=48 PAH_ISA=amx")
     end)
   end
 

@@ -91,10 +91,13 @@ end
 
 local HALF_SETS = {avx512fp16 = true, amx = true}
 
+--- Whether a device multiplies fp8 caches in f16, where q is bf16.
+function M.has_half(device) return HALF_SETS[device:info().isa] ~= nil end
+
 -- Whether the kernel multiplied q and K in f16.
 local function by_half(case, got)
   return case.op == "decode" and case.dtype == "bf16" and problem.is_fp8(case.cache_dtype)
-    and HALF_SETS[got.device:info().isa]
+    and M.has_half(got.device)
 end
 
 --- nil if the lse of a case passes.
