@@ -83,8 +83,7 @@ static void bwd_wave(struct bwd *w, int64_t head0) {
     for (int64_t h = 0; h < heads; h++) blocks_add(&w->blocks, w->a, &w->s, w->copies, n, h, head0 + h);
 }
 
-/* `amx`: products of bf16 may go to the tile unit. */
-static int backward_with(const struct pah_attn *a, int threads, int amx) {
+static int backward_run(const struct pah_attn *a, int threads, int amx) {
   struct bwd w = {.a = a, .s = pah_attn_sizes(a), .threads = threads, .scale = 0};
   w.scale = pah_softmax_scale(a, &w.s);
   int status = a->q.dtype == PAH_BF16 ? limits_choose_bf16(amx, w.s.D % AMX_ROWS == 0, &w.bf16) : PAH_OK;
@@ -104,15 +103,5 @@ static int backward_with(const struct pah_attn *a, int threads, int amx) {
   bwd_free(&w);
   return status;
 }
-
-static int backward_run(const struct pah_attn *a, int threads) {
-  return backward_with(a, threads, 0);
-}
-
-#if defined(PAH_AMX)
-static int backward_run_amx(const struct pah_attn *a, int threads) {
-  return backward_with(a, threads, 1);
-}
-#endif
 
 #endif

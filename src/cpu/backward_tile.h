@@ -138,7 +138,9 @@ static void tile_add_keys(const struct tile *t, const struct tile_mask *mask, co
 
 /* Rows of a tile of dQ: whole groups of every CELL_ROWS and of the 16 rows of a tile register. */
 static int64_t tile_dq_rows(int64_t rows) {
-  return (rows + 47) / 48 * 48;
+  enum { GROUP = 48 };
+  _Static_assert(GROUP % CELL_ROWS == 0 && GROUP % 16 == 0 && TILE_ROWS % GROUP == 0, "no group is cut");
+  return (rows + GROUP - 1) / GROUP * GROUP;
 }
 
 /* dq[row] += sum over keys of ds[row][key] k[key]; dq is in panels of [tile_dq_rows][CELL_COLS]. */

@@ -183,8 +183,7 @@ static void decode_work(const struct decode *w, int thread) {
   for (int64_t n = 0; n < w->s.B * w->s.H; n++) decode_store(w, n / w->s.H, n % w->s.H);
 }
 
-/* `amx`: the tile unit may be used. */
-static int decode_with(const struct pah_attn *a, int threads, int amx) {
+static int decode_run(const struct pah_attn *a, int threads, int amx) {
   struct decode w = {.a = a, .s = pah_attn_sizes(a)};
   if (amx && decode_amx_fits(a, &w.s)) {
     int way, status = limits_choose_bf16(amx, 1, &way);
@@ -210,15 +209,5 @@ static int decode_with(const struct pah_attn *a, int threads, int amx) {
   decode_free(&w);
   return pah_interrupted ? pah_fail(PAH_EINTERRUPTED, "decode: interrupted") : PAH_OK;
 }
-
-static int decode_run(const struct pah_attn *a, int threads) {
-  return decode_with(a, threads, 0);
-}
-
-#if defined(PAH_AMX)
-static int decode_run_amx(const struct pah_attn *a, int threads) {
-  return decode_with(a, threads, 1);
-}
-#endif
 
 #endif

@@ -8,13 +8,11 @@
 #include "decode_dot.h"
 #include "gemm_amx.h"
 #include "pack.h"
+#include "paged.h"
 
 /* Whether it can: all exact in bf16, whole blocks of heads and of D. */
 static int decode_amx_fits(const struct pah_attn *a, const struct pah_attn_sizes *s) {
-  const int dtypes[] = {a->k_blocks.dtype, a->v_blocks.dtype};
-  for (int i = 0; i < 2; i++)
-    if (dtypes[i] != PAH_BF16 && !decode_is_fp8(dtypes[i])) return 0;
-  return a->q.dtype == PAH_BF16 && s->group % AMX_SIDE == 0 && s->D % AMX_ROWS == 0;
+  return a->q.dtype == PAH_BF16 && paged_fits_bf16(a) && s->group % AMX_SIDE == 0 && s->D % AMX_ROWS == 0;
 }
 
 #if defined(PAH_AMX)

@@ -85,12 +85,13 @@ static void decode_tile_layout(struct decode_tile *t, float *scratch) {
 static void decode_load_q(struct decode_tile *t) {
   int64_t group = t->s->group;
   for (int64_t h = 0; h < t->s->H; h++) {
-    float row[DECODE_MAX_D] = {0};
-    row_load(row, paged_q_row(t->a, t->s, &t->a->q, t->b, h, 0), t->a->q.dtype, t->s->D);
+    const char *from = paged_q_row(t->a, t->s, &t->a->q, t->b, h, 0);
     if (t->amx) {
-      row_store((uint32_t *)t->q + h * t->s->D / 2, PAH_BF16, row, t->s->D);
+      memcpy((uint16_t *)t->q + h * t->s->D, from, (size_t)t->s->D * 2);
       continue;
     }
+    float row[DECODE_MAX_D] = {0};
+    row_load(row, from, t->a->q.dtype, t->s->D);
     if (group > DECODE_DIRECT) {
       decode_group_load_q(t->q + h / group * decode_group_floats(group, t->s->D), t->s->D, h % group, row);
       continue;

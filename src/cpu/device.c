@@ -244,9 +244,9 @@ static int cpu_attention(struct pah_device *dev, int op, const struct pah_attn *
   const struct pah_cpu_isa *isa = isa_of(dev);
   int threads = pah_get_threads();
   switch (op) {
-  case PAH_DECODE: return isa->decode(a, threads);
-  case PAH_BWD: return isa->bwd(a, threads);
-  default: return isa->fwd(a, threads);
+  case PAH_DECODE: return isa->decode(a, threads, isa->amx);
+  case PAH_BWD: return isa->bwd(a, threads, isa->amx);
+  default: return isa->fwd(a, threads, isa->amx);
   }
 }
 

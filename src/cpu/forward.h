@@ -191,14 +191,6 @@ static void fwd_task(const struct fwd *w, const struct fwd_stream *stream, int64
   fwd_store(w, &t, b, head, row, rows, &score);
 }
 
-/* Whether all of q, K and V are exact in bf16; f16 has more bits and would lose them. */
-static int fwd_fits_bf16(const struct pah_attn *a) {
-  const int dtypes[] = {a->q.dtype, a->k_blocks.dtype, a->v_blocks.dtype};
-  for (int i = 0; i < 3; i++)
-    if (dtypes[i] == PAH_F32 || dtypes[i] == PAH_F16) return 0;
-  return 1;
-}
-
 /* Rows of a tile at most: a small problem is cut finer, to keep all threads at work to the end. */
 static int64_t fwd_tile_rows(const struct fwd *w, int64_t longest, int threads) {
   int64_t rows = w->bf16 == BF16_AMX ? FWD_AMX_ROWS : FWD_ROWS, all = longest * w->s.group;
@@ -224,11 +216,10 @@ static void fwd_work(const struct fwd *w, int64_t budget, int thread) {
   }
 }
 
-/* `amx`: products of bf16 may go to the tile unit. */
-static int forward_with(const struct pah_attn *a, int threads, int amx) {
+static int forward_run(const struct pah_attn *a, int threads, int amx) {
   struct fwd w = {.a = a, .s = pah_attn_sizes(a)};
   int64_t longest = 0;
-  int status = fwd_fits_bf16(a) ? limits_choose_bf16(amx, w.s.D % AMX_ROWS == 0, &w.bf16) : PAH_OK;
+  int status = paged_fits_bf16(a) ? limits_choose_bf16(amx, w.s.D % AMX_ROWS == 0, &w.bf16) : PAH_OK;
   if (status) return status;
   for (int64_t b = 0; b < w.s.B; b++) {
     int64_t first, count;
@@ -262,15 +253,5 @@ static int forward_with(const struct pah_attn *a, int threads, int amx) {
     return pah_fail(PAH_ENOMEM, "fwd: no memory for the scratch of %d threads", threads);
   return pah_interrupted ? pah_fail(PAH_EINTERRUPTED, "fwd: interrupted") : PAH_OK;
 }
-
-static int forward_run(const struct pah_attn *a, int threads) {
-  return forward_with(a, threads, 0);
-}
-
-#if defined(PAH_AMX)
-static int forward_run_amx(const struct pah_attn *a, int threads) {
-  return forward_with(a, threads, 1);
-}
-#endif
 
 #endif

@@ -15,28 +15,22 @@
 #define NAME_(x) #x
 #define NAME(x) NAME_(x)
 
-const struct pah_cpu_isa PASTE(pah_cpu_, PAH_ISA) = {
-    .name = NAME(PAH_ISA),
-    .fwd = forward_run,
-    .decode = decode_run,
-    .merge = merge_run,
-    .bwd = backward_run,
-    .kv_append = append_run,
-    .fma_flops = limits_fma_flops,
-    .dots_flops = limits_dots_flops,
-    .read_sum = limits_read_sum,
-};
+/* A set of this object: its name, whether it has the tile unit, and how fast bf16 is multiplied. */
+#define TABLE(name_, amx_, dots)                                                                                       \
+  const struct pah_cpu_isa PASTE(pah_cpu_, name_) = {                                                                  \
+      .name = NAME(name_),                                                                                             \
+      .amx = amx_,                                                                                                     \
+      .fwd = forward_run,                                                                                              \
+      .decode = decode_run,                                                                                            \
+      .merge = merge_run,                                                                                              \
+      .bwd = backward_run,                                                                                             \
+      .kv_append = append_run,                                                                                         \
+      .fma_flops = limits_fma_flops,                                                                                   \
+      .dots_flops = dots,                                                                                              \
+      .read_sum = limits_read_sum,                                                                                     \
+  }
 
+TABLE(PAH_ISA, 0, limits_dots_flops);
 #if defined(PAH_AMX)
-const struct pah_cpu_isa pah_cpu_amx = {
-    .name = "amx",
-    .fwd = forward_run_amx,
-    .decode = decode_run_amx,
-    .merge = merge_run,
-    .bwd = backward_run_amx,
-    .kv_append = append_run,
-    .fma_flops = limits_fma_flops,
-    .dots_flops = limits_amx_flops,
-    .read_sum = limits_read_sum,
-};
+TABLE(amx, 1, limits_amx_flops);
 #endif

@@ -9,9 +9,10 @@
 /* Arguments are checked. Functions return 0, PAH_ENOMEM or PAH_EINTERRUPTED (error line set). */
 struct pah_cpu_isa {
   const char *name;
-  int (*fwd)(const struct pah_attn *a, int threads); /* fwd and fwd_fp8 */
-  int (*decode)(const struct pah_attn *a, int threads);
-  int (*bwd)(const struct pah_attn *a, int threads);
+  int amx;                                                    /* products of bf16 may go to the tile unit */
+  int (*fwd)(const struct pah_attn *a, int threads, int amx); /* fwd and fwd_fp8 */
+  int (*decode)(const struct pah_attn *a, int threads, int amx);
+  int (*bwd)(const struct pah_attn *a, int threads, int amx);
   int (*merge)(const struct pah_merge *m, int threads);
   int (*kv_append)(const struct pah_kv_append *c, int threads);
   double (*fma_flops)(double seconds);                              /* one thread */
