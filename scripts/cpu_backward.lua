@@ -15,7 +15,7 @@ local opt = pah.options{
 local H, Hkv = 32, 8
 
 -- must and goal of the fraction of the peak on 2.5 times the forward's flops, and of the time against the forward's. By
--- the tile unit only the latter counts: its peak is as far from either (doc/cpu.md).
+-- the tile unit only the latter counts.
 local ROWS = {
   {name = "f32 D=128", dtype = "f32", D = 128, must = 0.75, goal = 0.85, ratio = 2.8, ratio_goal = 2.55},
   {name = "bf16 D=128", dtype = "bf16", D = 128, must = 0.60, goal = 0.72, ratio = 3.2, ratio_goal = 2.9},
@@ -39,7 +39,7 @@ local function problem(row, n)
   return p, gradient
 end
 
-local info, failed = pah.device("cpu"):info(), false
+local failed = false
 
 local function line(what, value, sign, must, goal, text)
   local verdict = "-"
@@ -65,12 +65,13 @@ local function measure(row)
     rates[i], peaks[i] = 2.5 * flops / backward / 1e9, peak / 1e9
     fractions[i], ratios[i] = 2.5 * flops / backward / peak, backward / forward
   end
-  local tiles = row.dtype == "bf16" and info.isa == "amx" and (os.getenv "PAH_BF16" or "amx") == "amx"
+  local tiles = row.dtype == "bf16" and processor.by_tiles()
   line(row.name .. ", of the peak", median(fractions), ">=", not tiles and row.must, row.goal,
     ("%.1f of %.1f GFLOP/s per processor"):format(median(rates), median(peaks)))
   line(row.name .. ", time / forward's", median(ratios), "<=", row.ratio, row.ratio_goal, "")
 end
 
+local info = pah.device("cpu"):info()
 print(("cpu: %s, %s, %d threads; causal, %d tokens, H=%d Hkv=%d, block_size 16 shuffled"):format(info.model, info.isa,
   pah.threads(), opt.tokens, H, Hkv))
 for _, row in ipairs(ROWS) do

@@ -78,8 +78,8 @@ end
 for _, shape in ipairs(shapes) do
   row("f32 " .. shape[1], avx2 and 0.75 or 0.80, avx2 and 0.88 or 0.90, fraction{sequences = shape[2]})
 end
--- The tile unit is so fast that the softmax takes as long: what counts there is the time of f32 over that of bf16.
-local tiles = pah.device("cpu"):info().isa == "amx" and (os.getenv "PAH_BF16" or "amx") == "amx"
+-- By tiles what counts is the time of f32 over that of bf16.
+local tiles = processor.by_tiles()
 for _, shape in ipairs(shapes) do
   row("bf16 " .. shape[1], not tiles and 0.73, 0.85, fraction{sequences = shape[2], dtype = "bf16"})
   if tiles then

@@ -11,6 +11,12 @@ function M.time(call)
   return C.pah_cpu_clock() - cpu, pah.clock() - wall
 end
 
+--- Whether products of bf16 go to the tile unit, beside which softmax and conversions take as long (doc/cpu.md), so that
+--- a fraction of its peak is not what counts.
+function M.by_tiles()
+  return pah.device("cpu"):info().isa == "amx" and (os.getenv "PAH_BF16" or "amx") == "amx"
+end
+
 --- The most flops per processor second on operands of a dtype, measured for `seconds`: f32 multiply-adds, or for bf16
 --- and fp8 their products (vdpbf16ps, tiles) where those are faster; with PAH_BF16 the way that it names.
 function M.peak(dtype, seconds)

@@ -106,8 +106,8 @@ static inline void fwd_columns(const struct tile_mask *mask, const struct tile_p
 /* Rows that are multiplied at a time, and what they see of a tile of keys. */
 struct fwd_group {
   int64_t m, rows;
-  int64_t low,
-      high; /* the columns that any of them sees, from its first row's to its last row's end; low >= high: none */
+  /* The columns that any of them sees, from its first row's to its last row's end; low >= high: none. */
+  int64_t low, high;
   int64_t from, to; /* the same in whole vectors (two for pairs): what is multiplied */
   int whole_rows;   /* all of them see the same */
   int masked;       /* a pair with the tile's keys is left out */
