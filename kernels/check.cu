@@ -1,6 +1,6 @@
 /* check.cu - looks over the contents of the integer tensors before a kernel uses them: prefix sums, lengths, block ids,
  * slots. It only says whether a rule is broken; the host then reads the tensors and names the first one, in the words
- * of src/attn_contents.c. One thread block. */
+ * of src/attention/attn_contents.c. One thread block. */
 #include "mask.cuh"
 
 extern "C" __global__ void check_attention(pah_attn_params p, int *broken) {

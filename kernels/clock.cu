@@ -1,5 +1,5 @@
-/* clock.cu - what the clocks of a GPU say at a moment, for lua/pah/gpu_clock.lua: two stamps around a sample give the
- * rate that its multiprocessors ran at. */
+/* clock.cu - what the clocks of a GPU say at a moment, for lua/pah/measure/gpu_clock.lua: two stamps around a sample
+ * give the rate that its multiprocessors ran at. */
 #include "ptx.cuh"
 
 /* at[0]: nanoseconds of the GPU's timer, at[1]: cycles of multiprocessor 0, whose counter is its own; as many thread

@@ -1,5 +1,5 @@
 /* mask.cuh - the sizes of a sequence and the keys that a query sees: the one place where the kernels know the rules of
- * causal, window, softcap and the block table. The host's side of the same rules: src/attn.h. */
+ * causal, window, softcap and the block table. The host's side of the same rules: src/attention/attn.h. */
 #pragma once
 #include "params.h"
 #include "types.cuh"

@@ -1,4 +1,4 @@
-# cdef.awk - turns src/pah.h and src/file.h into the text of ffi.cdef: drops the preprocessor's lines, keeps the rest.
-# Used by Makefile.am; the result is embedded in the program (src/host.c) and read by lua/pah/ffi.lua.
+# cdef.awk - src/pah.h and src/host/results_file.h as the text of ffi.cdef: the lines of the preprocessor are dropped.
+# Used by Makefile.am; the result is embedded in the program (src/host/host.c) and read by lua/pah/ffi.lua.
 /^#/ { next }
 { print }

@@ -12,7 +12,7 @@ struct pah_module_kernel;
 struct pah_gpu_module;
 
 /* Slots return 0 or a status with the error line set. Arguments are checked by the callers in src/ (device.c,
- * tensor.c, attn.c): a device holds only its differences. "Optional" slots may be NULL. */
+ * tensor/tensor.c, attention/attn.c): a device holds only its differences. "Optional" slots may be NULL. */
 struct pah_device_ops {
   const char *kind;  /* the name before the colon: "cpu" */
   int host_readable; /* 1: the host may read tensor data directly, though not write it (sim) */
@@ -46,7 +46,7 @@ struct pah_device_ops {
                 const struct pah_launch *launch, struct pah_report *report);
   int (*resources)(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *kernel,
                    struct pah_resources *resources);
-  /* Tensor maps; optional: refused. The arguments fit the rules of the hardware (tensor_map.c). */
+  /* Tensor maps; optional: refused. The arguments fit the rules of the hardware (tensor/tensor_map.c). */
   int (*tensor_map)(struct pah_device *dev, const struct pah_tensor *t, const int64_t *box, int32_t swizzle,
                     struct pah_tensor_map *map);
 };
@@ -59,7 +59,7 @@ struct pah_device {
   struct pah_memory memory;
   struct pah_gpu_module *kernels; /* built-in kernels compiled so far (gpu/modules.c) */
   int check_off;                  /* the setting "check" is 0 */
-  int tally_on;                   /* counters of launches are summed up (tally.c) */
+  int tally_on;                   /* counters of launches are summed up (module/tally.c) */
   int64_t tally_launches;
   struct pah_counters tally;
   struct pah_device *next; /* in the list of open devices */
@@ -70,11 +70,11 @@ struct pah_device {
 int pah_device_alloc(struct pah_device *dev, int64_t bytes, void **data);
 void pah_device_free(struct pah_device *dev, void *data, int64_t bytes);
 
-/* What a launch has counted, into the device's tally if one runs (tally.c). */
+/* What a launch has counted, into the device's tally if one runs (module/tally.c). */
 void pah_tally_add(struct pah_device *device, const struct pah_report *report);
 
 extern const struct pah_device_ops pah_cpu_ops;  /* src/cpu/device.c */
 extern const struct pah_device_ops pah_cuda_ops; /* src/cuda/device.c */
-extern const struct pah_device_ops pah_sim_ops;  /* src/sim/device.c */
+extern const struct pah_device_ops pah_sim_ops;  /* src/sim/host/device.c */
 
 #endif

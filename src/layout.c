@@ -1,6 +1,6 @@
 /* layout.c - the sizes and offsets that the C compiler gives the structs of pah.h, as a table.
- * LuaJIT lays the same structs out by itself from the text of pah.h: spec/layout_spec.lua compares the two, and fails
- * when a struct or a field of pah.h is missing here. */
+ * LuaJIT lays the same structs out by itself from the text of pah.h: spec/host/layout_spec.lua compares the two, and
+ * fails when a struct or a field of pah.h is missing here. */
 #include "pah.h"
 
 #define FIELD(type, name)                                                                                              \

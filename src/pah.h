@@ -1,7 +1,7 @@
 /* pah.h - the one interface of pah. C, the kernels and LuaJIT all read these declarations: at build time
  * scripts/cdef.awk turns this file into the text of the only ffi.cdef (see lua/pah/ffi.lua), so below the
  * guard there is no macro and no preprocessor line but the two that follow.
- * Read next: src/attn.c (the rules of an attention call), src/tensor.c, then src/cpu/device.c. */
+ * Read next: src/attention/attn.c (the rules of an attention call), src/tensor/tensor.c, then src/cpu/device.c. */
 #ifndef PAH_H
 #define PAH_H
 
@@ -25,7 +25,7 @@ const char *pah_error(void);             /* the line of this thread's last failu
 const char *pah_status_name(int status); /* "PAH_EINVAL"; "unknown status" for other numbers */
 void pah_interrupt(int on);              /* async-signal-safe: 1 makes running kernels stop early, 0 rearms */
 
-/* ---- Element types (src/dtype.c) ----------------------------------------------------------------------- */
+/* ---- Element types (src/tensor/dtype.c) ----------------------------------------------------------------------- */
 enum pah_dtype {
   PAH_NONE = 0, /* the dtype of a tensor that is absent */
   PAH_F32,
@@ -118,7 +118,7 @@ void pah_reader_apart(struct pah_reader *reader, int on);          /* for the pa
 void pah_reader_flush(struct pah_reader *reader), pah_reader_free(struct pah_reader *reader);
 int pah_pin_threads(int on); /* each thread on a processor of its own; 0: where the system puts them, as before */
 
-/* ---- Buffers and tensors (src/tensor.c) ----------------------------------------------------------------- */
+/* ---- Buffers and tensors (src/tensor/tensor.c) ----------------------------------------------------------------- */
 struct pah_buffer; /* opaque: counted memory of a device, or of a mapped file */
 
 int pah_buffer_new(struct pah_device *device, int64_t bytes, struct pah_buffer **buffer);    /* uninitialised */
@@ -180,7 +180,7 @@ struct pah_diff {
 int pah_tensor_diff(const struct pah_tensor *a, const struct pah_tensor *b, double rtol, double atol,
                     struct pah_diff *diff);
 
-/* ---- Attention (src/attn.c) -----------------------------------------------------------------------------
+/* ---- Attention (src/attention/attn.c) -----------------------------------------------------------------------------
  * Legend: B sequences, H query heads, Hkv key/value heads (H a multiple of Hkv), D head_dim, Sq queries of a
  * sequence, total_q queries of all sequences. Sizes are derived from the tensors and stored nowhere.
  * A tensor whose dtype is PAH_NONE is absent. */
@@ -222,8 +222,8 @@ void pah_attn_init(struct pah_attn *a); /* all absent, every option at its defau
 int pah_attention(int op, const struct pah_attn *a);
 /* Every rule of the call (reference 1: of pah_reference) but those about contents; results may still be absent. */
 int pah_attn_check_inputs(int op, const struct pah_attn *a, int reference);
-/* The float64 oracle (src/reference.c): the same fields, but out, lse, dq, dk_blocks and dv_blocks as results are f64.
- * bwd takes neither out nor lse: it recomputes both. Plain loops; shares no code with any kernel. Host memory only. */
+/* The float64 oracle (src/reference/reference.c): the same fields, but out, lse, dq, dk_blocks and dv_blocks as results
+ * are f64. bwd takes neither out nor lse: it recomputes both. Shares no code with any kernel. Host memory only. */
 int pah_reference(int op, const struct pah_attn *a);
 
 struct pah_merge {                              /* two partial results over disjoint keys into one */
@@ -242,10 +242,10 @@ struct pah_kv_append {    /* new tokens into the cache */
 int pah_kv_append(const struct pah_kv_append *c);
 int pah_reference_kv_append(const struct pah_kv_append *c);
 
-/* ---- Modules (src/module.c) -----------------------------------------------------------------------------
+/* ---- Modules (src/module/module.c) -----------------------------------------------------------------------------
  * A kernel source plus defines, compiled for a device: by NVRTC on cuda, by the system's C++ compiler on sim. Built-in
- * kernels (kernels/) and a user's own .cu file go the same way; compiled code is cached on disk (src/cache.c). */
-struct pah_module; /* opaque: src/module.h; counted */
+ * kernels (kernels/) and a user's own .cu file go the same way; compiled code is cached on disk (compile_cache.c). */
+struct pah_module; /* opaque: src/module/module.h; counted */
 
 struct pah_module_spec {
   const char *source;         /* path of a .cu file; NULL: `text` */
@@ -344,7 +344,7 @@ void pah_report_free(struct pah_report *report);
  * are counted while it is on. sum and launches may be NULL. */
 int pah_device_tally(struct pah_device *device, int on, struct pah_counters *sum, int64_t *launches);
 
-/* ---- Tensor maps (src/tensor_map.c): what the bulk tensor copies of sm_90 (TMA) need to know of a tensor ---- */
+/* ---- Tensor maps (src/tensor/tensor_map.c): what bulk tensor copies (TMA) need to know of a tensor ---- */
 enum pah_swizzle { PAH_SWIZZLE_NONE = 0, PAH_SWIZZLE_32, PAH_SWIZZLE_64, PAH_SWIZZLE_128 }; /* bytes of a row */
 
 /* A kernel takes it by value, as `const __grid_constant__ ptx::tensor_map`; on cuda it is a CUtensorMap. */
@@ -356,7 +356,7 @@ struct pah_tensor_map {
  * map holds the address of the tensor's data, not a reference to it. */
 int pah_tensor_map(const struct pah_tensor *tensor, const int64_t *box, int32_t swizzle, struct pah_tensor_map *map);
 
-/* The implementations that there are, one list (src/kernels.h). */
+/* The implementations that there are, one list (src/attention/kernels.h). */
 struct pah_kernel {
   const char *device; /* "cpu" */
   const char *op;     /* "fwd" */
@@ -367,8 +367,7 @@ struct pah_kernel {
 };
 const struct pah_kernel *pah_kernel_at(int64_t i); /* NULL past the last */
 
-/* Tiles of the naive kernels of cuda and sim (src/gpu/tiles.c): queries and keys that a thread block takes at a time.
- */
+/* Tiles of the naive GPU kernels (src/gpu/tiles.c): queries and keys that a thread block takes at a time. */
 struct pah_tile {
   int32_t op;    /* PAH_FWD (fwd_fp8 too) or PAH_BWD */
   int32_t dtype; /* of q */
@@ -379,7 +378,7 @@ const struct pah_tile *pah_tile_at(int64_t i); /* NULL past the last */
 
 /* The built-in kernels that a device of cuda or sim has compiled so far (src/gpu/modules.c). */
 struct pah_instance {
-  const char *source; /* "forward.cu HEAD_DIM=64 ...": file and defines; valid while the device is open */
+  const char *source; /* "naive/forward.cu HEAD_DIM=64 ...": file and defines; valid while the device is open */
   const char *kernel; /* "forward" */
   int64_t threads;    /* of a thread block, in the last launch */
   int64_t shared_dynamic_bytes;

@@ -2,7 +2,7 @@
  * copies. A phase is complete when `count` arrivals and all expected bytes have come; the next one begins at once.
  * Waiting is for the phase of a parity: 0 for the first, 1 for the second, 0 again; waiting for parity 1 of a new
  * mbarrier returns. After mbarrier_init: fence_mbarrier_init() if copies report to it, then __syncthreads(). Read next:
- * tma.h, src/sim/mbarrier.c. */
+ * tma.h, src/sim/ptx/mbarrier.c. */
 #ifndef PAH_PTX_MBARRIER_H
 #define PAH_PTX_MBARRIER_H
 

@@ -1,6 +1,6 @@
 /* ptx/memory.h - loads and stores with cache hints, cp.async, reductions of a warp, prefetches.
  * cp.async moves 4, 8 or 16 bytes from global to shared memory, in groups of a thread; the bytes are there, for that
- * thread, after cp_async_wait_group, and for others after a barrier too. Read next: mbarrier.h, src/sim/async.c. */
+ * thread, after cp_async_wait_group, and for others after a barrier too. Read next: mbarrier.h, src/sim/ptx/async.c. */
 #ifndef PAH_PTX_MEMORY_H
 #define PAH_PTX_MEMORY_H
 

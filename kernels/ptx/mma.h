@@ -4,7 +4,7 @@
  *   A (16 x k, row): a[i] is row g + 8 * (i % 2), k32 = t + 4 * (i / 2)
  *   B (k x 8, col):  b0, b1 are column g, k32 = t and t + 4
  *   C, D (16 x 8):   c[i] is row g + 8 * (i / 2), column 2 * t + i % 2; of f16, c[i] is both of row g + 8 * i
- * Read next: src/sim/mma.c. */
+ * Read next: src/sim/ptx/mma.c. */
 #ifndef PAH_PTX_MMA_H
 #define PAH_PTX_MMA_H
 

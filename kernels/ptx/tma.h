@@ -2,7 +2,7 @@
  * Loads report their bytes to an mbarrier (mbarrier_arrive_expect_tx counts them in); stores are waited for in groups
  * of the thread. What threads have written to shared memory must be fenced (fence_proxy_async_shared) before a store
  * reads it. A tensor map is made on the host (pah_tensor_map) and passed as `const __grid_constant__ ptx::tensor_map`;
- * the coordinates are in elements, innermost first. Read next: src/sim/tma.c. */
+ * the coordinates are in elements, innermost first. Read next: src/sim/ptx/tma.c. */
 #ifndef PAH_PTX_TMA_H
 #define PAH_PTX_TMA_H
 

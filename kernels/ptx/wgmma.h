@@ -3,7 +3,7 @@
  * touched. B lies in shared memory, A there too (_ss) or in registers (_rs, four, laid out as for mma.sync with rows 16
  * per warp). d[i] of a thread is row 16 * warp + g + 8 * (i / 2 % 2), column 8 * (i / 4) + 2 * t + i % 2. Kinds:
  * WGMMA_BF16, WGMMA_F16 (k 16), WGMMA_TF32 (k 8), WGMMA_E4M3_E4M3 and so on (k 32): always 32 bytes of k. Read next:
- * wgmma_table.h, src/sim/wgmma_operand.c for the layouts in shared memory. */
+ * wgmma_table.h, src/sim/ptx/wgmma_operand.c for the layouts in shared memory. */
 #ifndef PAH_PTX_WGMMA_H
 #define PAH_PTX_WGMMA_H
 

@@ -8,7 +8,7 @@ local C, check = binding.C, binding.check
 local M = {}
 local Device = {}
 Device.__index = Device
-M.class = Device -- module.lua adds compile
+M.class = Device -- module/init.lua adds compile
 local open = {} -- name -> object; devices stay open until the program ends
 
 local function numbers(struct, fields)

@@ -1,4 +1,4 @@
--- ffi.lua - the ffi.cdef of pah: the text of src/pah.h and src/file.h, put into the program at build time.
+-- ffi.lua - the ffi.cdef of pah: the text of src/pah.h and src/host/results_file.h, put into the program at build time.
 -- Offers C (cache the namespace, never a function) and check(status), which raises pah's error line at the script's
 -- line.
 local ffi = require "ffi"

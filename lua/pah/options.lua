@@ -1,6 +1,6 @@
 -- options.lua - pah.options: a script declares its options and gets command-line flags and --help from them.
 -- Promises: a value has the type of its default; what is wrong is said in one line on stderr and ends with code 2.
--- The commands of cli.lua read theirs in the same way.
+-- The commands of cli/init.lua read theirs in the same way.
 local errors = require "pah.errors"
 
 local M = {}

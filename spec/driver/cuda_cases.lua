@@ -1,5 +1,5 @@
--- cuda_cases.lua - the cuda device over the test driver: run by ../cuda_spec.lua in a process of its own, which has
--- PAH_LIBCUDA and PAH_LIBNVRTC name the library. Each `it` here counts as one there.
+-- cuda_cases.lua - the cuda device over the test driver: run by spec/gpu/cuda_spec.lua in a process of its own, which
+-- has PAH_LIBCUDA and PAH_LIBNVRTC name the library. Each `it` here counts as one there.
 local ffi = require "ffi"
 
 ffi.cdef [[
@@ -189,7 +189,7 @@ describe("the cuda device", function()
   end)
 
   it("takes stamps of the clock around every sample, and measures without them", function()
-    local gpu_clock = require "pah.gpu_clock"
+    local gpu_clock = require "pah.measure.gpu_clock"
     local x, module = pah.zeros({32}, {device = cuda}), cuda:compile{text = SOURCE}
     local calls, launches = 0, tonumber(driver.driver_count "cuLaunchKernel")
     local r = pah.bench(function()

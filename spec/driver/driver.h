@@ -1,6 +1,6 @@
 /* driver.h - a library that stands in for libcuda and NVRTC in the specs: it has their entry points, keeps memory on
  * the device sim of the program that opens it, hands launches to the simulator, records calls and fails the n-th one on
- * demand. Never installed. Read next: memory.c, module.c, nvrtc.c, ../cuda_spec.lua. */
+ * demand. Never installed. Read next: memory.c, module.c, nvrtc.c, spec/gpu/cuda_spec.lua. */
 #ifndef PAH_TEST_DRIVER_H
 #define PAH_TEST_DRIVER_H
 

@@ -1,6 +1,6 @@
 // bugs_global.cu - mistakes with global memory, one a kernel: <1> has it, <0> is the same kernel without it. The line
 // that a finding must name ends in the kernel's name as a comment. g has n = 256 ints from 0 up, u as many that nobody
-// wrote. Read next: ../sim_bugs_spec.lua, which launches them.
+// wrote. Read next: spec/sim/sim_bugs_spec.lua, which launches them.
 constexpr int N = 64; // threads of a thread block
 
 template <int BUG> __global__ void blocks_write_one(int *g, int *u, int n) {

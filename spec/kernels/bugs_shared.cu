@@ -1,6 +1,6 @@
 // bugs_shared.cu - mistakes with shared memory, one a kernel: <1> has it, <0> is the same kernel without it. The line
-// that a finding must name ends in the kernel's name as a comment. Read next: ../sim_bugs_spec.lua, which launches
-// them.
+// that a finding must name ends in the kernel's name as a comment. Read next: spec/sim/sim_bugs_spec.lua, which
+// launches them.
 constexpr int N = 64; // threads
 
 template <int BUG> __global__ void no_barrier(int *g, int *u, int n) {

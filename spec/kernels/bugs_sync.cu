@@ -1,5 +1,5 @@
 // bugs_sync.cu - mistakes with barriers, warps and progress, one a kernel: <1> has it, <0> is the same kernel without
-// it. The line that a finding must name ends in the kernel's name as a comment. Read next: ../sim_bugs_spec.lua.
+// it. The line that a finding must name ends in the kernel's name as a comment. Read next: spec/sim/sim_bugs_spec.lua.
 #include <cooperative_groups.h>
 constexpr int N = 64; // threads
 

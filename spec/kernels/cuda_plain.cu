@@ -1,5 +1,5 @@
-/* cuda_plain.cu - kernels as one meets them in CUDA C++ everywhere, for spec/sim_cuda_spec.lua: nothing here is written
- * for pah. Built by nvcc too. */
+/* cuda_plain.cu - kernels as one meets them in CUDA C++ everywhere, for spec/sim/sim_cuda_spec.lua: nothing here is
+ * written for pah. Built by nvcc too. */
 #include <assert.h>
 #include <cfloat>
 #include <cooperative_groups.h>

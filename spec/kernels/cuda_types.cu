@@ -1,4 +1,4 @@
-/* cuda_types.cu - the small number formats of cuda_fp16.h, cuda_bf16.h and cuda_fp8.h, for spec/sim_types_spec.lua:
+/* cuda_types.cu - the small number formats of cuda_fp16.h, cuda_bf16.h and cuda_fp8.h, for spec/sim/sim_types_spec.lua:
  * every code to float, and doubles to codes. Built by nvcc too. */
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>

@@ -2,7 +2,7 @@
 -- option at a time away from a plain problem, then mixtures of all options drawn from a fixed seed.
 -- A case: op, dtype, cache_dtype, out_dtype, H, Hkv, D, block_size, len_q (a number, or a list when ragged), len_k (a
 -- list), causal, window, softcap, softmax_scale, descales, o_scale, layout, layout_q, num_splits, shared_blocks, seed.
--- Read next: problem.lua (how a case becomes tensors), cases_spec.lua.
+-- Read next: problem.lua (how a case becomes tensors), spec/attention/cases_spec.lua.
 local M = {}
 
 -- ---- One option at a time -------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 -- compare.lua - what the specs of pah compare share: a folder, the command run in it, results made by hand.
 local host = require "pah.host"
-local stats = require "pah.stats"
+local stats = require "pah.measure.stats"
 
 local M = {folder = os.tmpname()}
 

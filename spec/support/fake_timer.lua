@@ -1,6 +1,6 @@
 -- fake_timer.lua - pah.bench with times that a spec makes up: what it says of them then depends on no clock but that of
 -- its own pauses.
-local timer = require "pah.timer"
+local timer = require "pah.measure.timer"
 
 local M = {}
 

@@ -13,7 +13,7 @@ local GRADIENT = {max = 2, mean = 1.5, atol = 2e-4, mean_atol = 2e-5}
 -- The f32 lse that a backward is given is itself rounded, so the constant grows with the gradients.
 local GRADIENT_F32 = {max = 2, mean = 1.5, atol = 3e-5, mean_atol = 2e-6, relative = true}
 local LSE_TOLERANCE = 2e-5 -- absolute up to 1, relative above
--- Where scores are sums of f16 (cpu/decode_half.h) the lse is judged as results are, as strictly as without fp8.
+-- Where scores are sums of f16 (src/cpu/decode/f16.h) the lse is judged as results are, as strictly as without fp8.
 local LSE_HALF = {max = 2, mean = 1.5, atol = 2e-5, mean_atol = 1e-5}
 
 --- The elements of a tensor in row-major order as double[n] (0-based), n, and what must stay alive meanwhile.

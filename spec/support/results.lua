@@ -2,7 +2,7 @@
 -- and dtypes on a machine of 30 GB/s and 300 GFLOP/s. Deterministic; every number follows from the axes.
 local M = {}
 
-local stats = require "pah.stats"
+local stats = require "pah.measure.stats"
 
 local BANDWIDTH, PEAK = 30e9, 300e9
 

@@ -4,7 +4,7 @@ local child = require "spec.support.child"
 
 local M = {folder = child.folder(), formats = {"jsonl"}}
 
-if require("pah.sqlite").usable() then M.formats[2] = "db" end
+if require("pah.results.sqlite").usable() then M.formats[2] = "db" end
 
 M.new_path = child.paths(M.folder)
 

@@ -3,8 +3,8 @@
 #ifndef PAH_CPU_APPEND_H
 #define PAH_CPU_APPEND_H
 
-#include "../error.h"
-#include "rows.h"
+#include "error.h"
+#include "cpu/vec/rows.h"
 
 static int64_t append_slot(const struct pah_tensor *slots, int64_t t) {
   int64_t at = t * slots->stride[0];

@@ -1,6 +1,6 @@
 /* cpu/device.c - the cpu device: memory, threads, and the choice of an instruction-set object at start.
  * The device's name ("cpu:avx2") or PAH_ISA picks one; otherwise the best that processor and system (xgetbv) support.
- * Read next: isa.h, then forward.h. */
+ * Read next: isa.h, then cpu/forward/run.h. */
 #define _GNU_SOURCE
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -17,8 +17,8 @@
 
 #include "config.h"
 
-#include "../device.h"
-#include "../error.h"
+#include "device.h"
+#include "error.h"
 #include "isa.h"
 
 /* ---- Instruction sets ---------------------------------------------------------------------------------- */

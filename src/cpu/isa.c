@@ -1,13 +1,13 @@
 /* cpu/isa.c - one object per instruction set: compiled with -DPAH_ISA=generic, avx2, avx512, avx512bf16 or avx512fp16
  * and the flags to match. The last has the set amx too: the same kernels, but for products of bf16. Read next:
- * forward.h, decode.h, backward.h. */
+ * cpu/forward/run.h, cpu/decode/run.h, cpu/backward/run.h. */
 #include "isa.h"
 
 #include "append.h"
-#include "backward.h"
-#include "decode.h"
-#include "forward.h"
-#include "limits.h"
+#include "cpu/backward/run.h"
+#include "cpu/decode/run.h"
+#include "cpu/forward/run.h"
+#include "peaks.h"
 #include "merge.h"
 
 #define PASTE_(a, b) a##b

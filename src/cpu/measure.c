@@ -1,6 +1,6 @@
 /* cpu/measure.c - what this processor can do at most, by loops of our own with the threads that the kernels have:
  * multiply-adds, and reads of memory, in order or by shuffled blocks. Reading is also how caches are made cold.
- * Read next: limits.h (the loops), lua/pah/limits.lua (who calls). */
+ * Read next: peaks.h (the loops), lua/pah/measure/peaks.lua (who calls). */
 #define _GNU_SOURCE
 #include <omp.h>
 #include <sched.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "../error.h"
+#include "error.h"
 #include "isa.h"
 
 enum { HUGE_PAGE = 2 << 20 };

@@ -5,8 +5,8 @@
 
 #include <math.h>
 
-#include "../error.h"
-#include "rows.h"
+#include "error.h"
+#include "cpu/vec/rows.h"
 
 enum { MERGE_PIECE = 64 }; /* elements converted at a time: three pieces stay in registers and L1 */
 

@@ -3,7 +3,7 @@
 #ifndef PAH_CPU_PAGED_H
 #define PAH_CPU_PAGED_H
 
-#include "../attn.h"
+#include "attention/attn.h"
 
 /* Row (b, head h, query i) of q or out. */
 static inline char *paged_q_row(const struct pah_attn *a, const struct pah_attn_sizes *s, const struct pah_tensor *t,

@@ -1,6 +1,7 @@
 /* cpu/softmax.h - what is left of a row's softmax at its end: m (a score that was subtracted), l (the sum of
  * exp(score - m)) and the unnormalised output, as in FlashAttention; the same state serves tiles, splits and threads.
- * Scores are natural here, so lse = m + log(l). Read next: forward_softmax.h, decode_softmax.h (how it comes about). */
+ * Scores are natural here, so lse = m + log(l). Read next: cpu/forward/softmax.h, cpu/decode/softmax.h (how it comes
+ * about). */
 #ifndef PAH_CPU_SOFTMAX_H
 #define PAH_CPU_SOFTMAX_H
 

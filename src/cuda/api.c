@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../error.h"
+#include "error.h"
 
 struct cuda_api cu;
 struct nvrtc_api nvrtc;

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../error.h"
-#include "../gpu/gpu.h"
+#include "error.h"
+#include "gpu/gpu.h"
 #include "state.h"
 
 enum { SMALL_COPY = 64 * 1024, DEFAULT_LIMIT = 60 };

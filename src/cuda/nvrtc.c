@@ -1,7 +1,7 @@
 /* nvrtc.c - a source through NVRTC: machine code (cubin) where NVRTC knows the architecture, else PTX for the driver to
  * finish. Behind the source stands a list of what each kernel takes, which the driver reads back from the image.
  * Promises: compiled once, then taken from the cache until the source, a header, a define or NVRTC changes.
- * Read next: ptxas.c, module.c, ../cache.c. */
+ * Read next: ptxas.c, module.c, module/compile_cache.c. */
 #define _GNU_SOURCE
 #include "nvrtc.h"
 
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../error.h"
+#include "error.h"
 #include "api.h"
 #include "headers.h"
 

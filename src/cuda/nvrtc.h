@@ -2,7 +2,7 @@
 #ifndef PAH_CUDA_NVRTC_H
 #define PAH_CUDA_NVRTC_H
 
-#include "../module.h"
+#include "module/module.h"
 
 struct cuda_entry {
   char *lowered;              /* the kernel's name in the image */

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../error.h"
-#include "../gpu/gpu.h"
-#include "../gpu/occupancy.h"
+#include "error.h"
+#include "gpu/gpu.h"
+#include "gpu/occupancy.h"
 #include "state.h"
 
 struct offline {

@@ -3,7 +3,7 @@
 #ifndef PAH_CUDA_STATE_H
 #define PAH_CUDA_STATE_H
 
-#include "../module.h"
+#include "module/module.h"
 #include "api.h"
 #include "nvrtc.h"
 

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../error.h"
+#include "error.h"
 #include "state.h"
 
 static const double mark_seconds = 0.01, spin_seconds = 0.002, forever = 1e300;

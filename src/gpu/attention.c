@@ -1,13 +1,13 @@
 /* attention.c - the four operations on cuda and sim: which kernel file, which defines, which grid.
  * Promises: what the kernels do not support is refused by name before anything is launched.
- * Read next: kernels/forward.cu, decode.cu, backward.cuh; tiles.c. */
+ * Read next: kernels/naive/forward.cu, kernels/naive/decode.cu, kernels/naive/backward.cuh; tiles.c. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../attn_check.h"
-#include "../error.h"
+#include "attention/attn_check.h"
+#include "error.h"
 #include "gpu.h"
 #include "params.h"
 
@@ -62,7 +62,7 @@ static int forward(struct job *j) {
   struct pah_tile tile = tile_of(j, PAH_FWD), *t = &tile;
   int64_t pitch = j->s.D + 1;
   struct pah_gpu_call call;
-  begin(&call, j, "forward.cu", "forward");
+  begin(&call, j, "naive/forward.cu", "forward");
   define(&call, j, "HEAD_DIM", j->s.D);
   define(&call, j, "BLOCK_M", t->block_m);
   define(&call, j, "BLOCK_N", t->block_n);
@@ -91,7 +91,7 @@ static int64_t choose_splits(const struct job *j) {
 
 static int combine(struct job *j) {
   struct pah_gpu_call call;
-  begin(&call, j, "combine.cu", "combine");
+  begin(&call, j, "naive/combine.cu", "combine");
   define(&call, j, "HEAD_DIM", j->s.D);
   define_type(&call, j, "OUT_T", j->a->out.dtype);
   call.threads = j->s.D;
@@ -103,7 +103,7 @@ static int decode(struct job *j) {
   const struct pah_attn *a = j->a;
   j->p.num_splits = (int)choose_splits(j);
   struct pah_gpu_call call;
-  begin(&call, j, "decode.cu", "decode");
+  begin(&call, j, "naive/decode.cu", "decode");
   define(&call, j, "HEAD_DIM", j->s.D);
   define_type(&call, j, "Q_T", a->q.dtype);
   define_type(&call, j, "KV_T", a->k_blocks.dtype);
@@ -151,10 +151,10 @@ static int backward(struct job *j) {
   int64_t per_sequence = j->s.ragged ? j->s.total_q : j->p.seqlen_q;
   j->p.delta = (struct pah_rows){delta, j->s.ragged ? 0 : j->s.H * per_sequence, per_sequence, 1};
   if (j->s.total_q)
-    status = backward_part(j, "backward_dq.cu", "backward_dq", t, 4 * (rows + m * (n + 1)), up(j->p.seqlen_q, m),
+    status = backward_part(j, "naive/backward_dq.cu", "backward_dq", t, 4 * (rows + m * (n + 1)), up(j->p.seqlen_q, m),
                            j->s.H, j->s.B);
   if (!status && j->s.num_blocks)
-    status = backward_part(j, "backward_dkv.cu", "backward_dkv", t, 4 * (rows + 2 * n * (m + 1) + 2 * m),
+    status = backward_part(j, "naive/backward_dkv.cu", "backward_dkv", t, 4 * (rows + 2 * n * (m + 1) + 2 * m),
                            j->s.num_blocks, j->s.Hkv, up(j->s.block_size, n));
   pah_device_free(j->dev, delta, bytes);
   return status;

@@ -1,10 +1,11 @@
 /* gpu.h - the operations of pah on a device that compiles kernels: the slots attention, merge and kv_append of cuda and
- * sim. The kernels are those of kernels/, whatever the device. Read next: attention.c, modules.c, kernels/forward.cu.
+ * sim. The kernels are those of kernels/, whatever the device. Read next: attention.c, modules.c,
+ * kernels/naive/forward.cu.
  */
 #ifndef PAH_GPU_H
 #define PAH_GPU_H
 
-#include "../module.h"
+#include "module/module.h"
 
 int pah_gpu_attention(struct pah_device *dev, int op, const struct pah_attn *a);
 int pah_gpu_merge(struct pah_device *dev, const struct pah_merge *m);

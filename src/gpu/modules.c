@@ -1,12 +1,12 @@
 /* modules.c - built-in kernels of a device: compiled when first needed with the defines of the call, kept for the next.
- * Also the check kernels and small copies to the host. Read next: attention.c, ../module.c. */
+ * Also the check kernels and small copies to the host. Read next: attention.c, module/module.c. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../data.h"
-#include "../error.h"
+#include "module/datadir.h"
+#include "error.h"
 #include "gpu.h"
 #include "occupancy.h"
 

@@ -3,7 +3,7 @@
 #define PAH_GPU_PARAMS_H
 
 #include "../../kernels/params.h"
-#include "../attn.h"
+#include "attention/attn.h"
 
 void pah_gpu_params(const struct pah_attn *a, const struct pah_attn_sizes *s, struct pah_attn_params *p);
 struct pah_blocks pah_gpu_blocks(const struct pah_tensor *t);

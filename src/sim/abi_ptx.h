@@ -1,7 +1,7 @@
 /* abi_ptx.h - the PTX instructions that kernels/ptx.cuh asks the program to emulate: what abi.h is for the rest.
  * Registers travel by value in the structs below: an array whose address is taken would be memory to the checker. The
  * one exception are the sums of wgmma, which the emulation writes after the call, at the wait.
- * Served by mma.c, async.c, mbarrier.c, tma.c and wgmma.c. */
+ * Served by sim/ptx/mma.c, sim/ptx/async.c, sim/ptx/mbarrier.c, sim/ptx/tma.c and sim/ptx/wgmma.c. */
 #ifndef PAH_SIM_ABI_PTX_H
 #define PAH_SIM_ABI_PTX_H
 
@@ -16,7 +16,7 @@ struct pah_sim_v4 {
   unsigned r[4];
 };
 
-/* ---- Matrices of a warp (mma.c) ---- */
+/* ---- Matrices of a warp (sim/ptx/mma.c) ---- */
 struct pah_sim_v4 pah_sim_ldmatrix(int count, int trans, unsigned row);
 void pah_sim_stmatrix(int count, int trans, unsigned row, struct pah_sim_v4 r);
 enum {
@@ -32,13 +32,13 @@ enum {
 };
 struct pah_sim_v4 pah_sim_mma(int kind, struct pah_sim_v4 a, struct pah_sim_v2 b, struct pah_sim_v4 c);
 
-/* ---- cp.async (async.c) ---- */
+/* ---- cp.async (sim/ptx/async.c) ---- */
 void pah_sim_cp_async(unsigned dst, const void *src, int bytes, unsigned source_bytes); /* the rest is zeroed */
 void pah_sim_cp_async_commit(void);
 void pah_sim_cp_async_wait(int groups); /* at most so many of the newest still fly; -1: wait_all */
 void pah_sim_cp_async_arrive(unsigned barrier, int noinc);
 
-/* ---- mbarrier (mbarrier.c) ---- */
+/* ---- mbarrier (sim/ptx/mbarrier.c) ---- */
 void pah_sim_mbarrier_init(unsigned barrier, unsigned count);
 void pah_sim_mbarrier_inval(unsigned barrier);
 unsigned long long pah_sim_mbarrier_arrive(unsigned barrier, unsigned count, unsigned expected_bytes);
@@ -48,7 +48,7 @@ int pah_sim_mbarrier_test_state(unsigned barrier, unsigned long long state); /* 
 void pah_sim_mbarrier_wait(unsigned barrier, unsigned parity);
 void pah_sim_fence_mbarrier_init(void);
 
-/* ---- Bulk copies (tma.c). Coordinates are in elements, innermost first. ---- */
+/* ---- Bulk copies (sim/ptx/tma.c). Coordinates are in elements, innermost first. ---- */
 struct pah_sim_coordinates {
   int at[5];
 };
@@ -59,7 +59,7 @@ void pah_sim_tensor_store(const void *map, int rank, struct pah_sim_coordinates 
 void pah_sim_bulk_commit(void);
 void pah_sim_bulk_wait(int groups, int read); /* read: only until the sources may be changed */
 
-/* ---- wgmma (wgmma.c). kind: PAH_SIM_MMA_*; d: n / 2 floats of the caller ---- */
+/* ---- wgmma (sim/ptx/wgmma.c). kind: PAH_SIM_MMA_*; d: n / 2 floats of the caller ---- */
 enum {
   PAH_SIM_WGMMA_REGISTERS = 1, /* A is in `a`, not at a_descriptor */
   PAH_SIM_WGMMA_ADD = 2,       /* D = A x B + D; else D = A x B */

@@ -1,6 +1,7 @@
 /* pah_sim_entry.h - how the program finds and starts a kernel: PAH_SIM_ENTRY(n, name) makes the function pah_entry_N,
  * which unpacks arguments as a driver's launch does, the list pah_signature_N of what the parameters are (struct
- * pah_signature of pah.h) and the address pah_kernel_N. ../build.c appends one line for each kernel to the source. */
+ * pah_signature of pah.h) and the address pah_kernel_N. sim/host/build.c appends one line for each kernel to the
+ * source. */
 #ifndef PAH_SIM_ENTRY_H
 #define PAH_SIM_ENTRY_H
 

@@ -4,7 +4,7 @@
 #ifndef PAH_SIM_TYPES_H
 #define PAH_SIM_TYPES_H
 
-/* The visibility tells kernels from other functions (../variable.c). */
+/* The visibility tells kernels from other functions (sim/host/variable.c). */
 #define __global__ __attribute__((used, noinline, visibility("protected")))
 #define __device__
 #define __host__

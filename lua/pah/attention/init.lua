@@ -1,0 +1,183 @@
+-- init.lua - pah.fwd, fwd_fp8, bwd, decode, merge, kv_append, and the lists of kernels and tile sizes.
+-- Promises: results that the script does not give are allocated after the rules of the call hold, and returned.
+-- Read next: args.lua (named arguments), src/attention/attn_check.c (the rules). Shapes: doc/lua-api.md.
+local args_of = require "pah.attention.args"
+local errors = require "pah.errors"
+local ffi = require "ffi"
+local tensor = require "pah.tensor"
+
+local C, check = require("pah.ffi").C, require("pah.ffi").check
+local fill, ops = args_of.fill, args_of.ops
+
+local M = {}
+
+-- ---- The four operations ----------------------------------------------------------------------------------
+
+--- Shape of lse for the checked problem `a`: [H, total_q] when ragged, else [B, H, Sq], where Sq of [B, H, D] is 1.
+function M.lse_shape(a)
+  local shape = a.q.shape
+  if a.cu_seqlens_q.dtype ~= C.PAH_NONE then return {tonumber(shape[1]), tonumber(shape[0])} end
+  return {tonumber(shape[0]), tonumber(shape[1]), a.q.ndim == 3 and 1 or tonumber(shape[2])}
+end
+
+-- fwd, fwd_fp8 and decode: returns out, lse.
+local function forward(op, args)
+  local a, keep = fill(op, op, args)
+  local out, lse = args.out, args.lse
+  if not (out and lse) then
+    check(C.pah_attn_check_inputs(ops[op], a, 0))
+    local q = args.q
+    if not out then
+      out = tensor.new(q.shape, op == "fwd_fp8" and args.out_dtype or q.dtype, q.device)
+      a.out = out.raw
+    end
+    if not lse then
+      lse = tensor.new(M.lse_shape(a), "f32", q.device)
+      a.lse = lse.raw
+    end
+  end
+  check(C.pah_attention(ops[op], a))
+  return out, lse, keep
+end
+
+--- Forward: out, lse = pah.fwd{q=, k_blocks=, v_blocks=, block_table=, [seqused_k=, cu_seqlens_q=, causal=, ...]}.
+-- q [B, H, Sq, D] or ragged [total_q, H, D]; f32, f16 or bf16; lse is f32, a natural logarithm.
+function M.fwd(args)
+  local out, lse = forward("fwd", args)
+  return out, lse
+end
+
+--- Forward with fp8: as fwd, with q_descale, k_descale, v_descale (numbers or tensors), o_scale and out_dtype.
+function M.fwd_fp8(args)
+  local out, lse = forward("fwd_fp8", args)
+  return out, lse
+end
+
+--- Decode, one query per sequence: out, lse = pah.decode{q=, ..., [num_splits=]}; q [B, H, 1, D] or [B, H, D],
+-- the cache may be fp8; lse is [B, H, 1].
+function M.decode(args)
+  local out, lse = forward("decode", args)
+  return out, lse
+end
+
+--- Backward: dq, dk_blocks, dv_blocks = pah.bwd{dout=, q=, k_blocks=, v_blocks=, out=, lse=, block_table=, ...}.
+-- dq has the shape and dtype of q; the others those of k_blocks, with 0 in slots that no sequence uses.
+function M.bwd(args)
+  local a = fill("bwd", "bwd", args)
+  local dq, dk, dv = args.dq, args.dk_blocks, args.dv_blocks
+  if not (dq and dk and dv) then
+    check(C.pah_attn_check_inputs(ops.bwd, a, 0))
+    local q, k = args.q, args.k_blocks
+    dq = dq or tensor.new(q.shape, q.dtype, q.device)
+    dk = dk or tensor.new(k.shape, k.dtype, q.device)
+    dv = dv or tensor.new(k.shape, k.dtype, q.device)
+    a.dq, a.dk_blocks, a.dv_blocks = dq.raw, dk.raw, dv.raw
+  end
+  check(C.pah_attention(ops.bwd, a))
+  return dq, dk, dv
+end
+
+-- ---- Merge and append -------------------------------------------------------------------------------------
+
+local merge = ffi.new("struct pah_merge")
+local merge_keys = {out = true, lse = true}
+
+--- Fills the struct pah_merge; `out` and `lse` are the results. For pah.merge and the reference's.
+function M.fill_merge(out_a, lse_a, out_b, lse_b, out, lse)
+  ffi.fill(merge, ffi.sizeof(merge))
+  args_of.set_tensor(merge, "out_a", out_a)
+  args_of.set_tensor(merge, "lse_a", lse_a)
+  args_of.set_tensor(merge, "out_b", out_b)
+  args_of.set_tensor(merge, "lse_b", lse_b)
+  args_of.set_tensor(merge, "out", out)
+  args_of.set_tensor(merge, "lse", lse)
+  return merge
+end
+
+--- Two partial results over disjoint keys into one: out, lse = pah.merge(out_a, lse_a, out_b, lse_b[, {out=, lse=}]).
+-- out has the shape and, unless given, the dtype of out_a; lse is f32.
+function M.merge(out_a, lse_a, out_b, lse_b, options)
+  errors.check_keys("merge", options, merge_keys)
+  local out, lse = options and options.out, options and options.lse
+  if not out and tensor.is_tensor(out_a) then out = tensor.new(out_a.shape, out_a.dtype, out_a.device) end
+  if not lse and tensor.is_tensor(lse_a) then lse = tensor.new(lse_a.shape, "f32", lse_a.device) end
+  check(C.pah_merge(M.fill_merge(out_a, lse_a, out_b, lse_b, out, lse)))
+  return out, lse
+end
+
+local append = ffi.new("struct pah_kv_append")
+local append_setters = {
+  k = args_of.set_tensor, v = args_of.set_tensor, k_blocks = args_of.set_tensor, v_blocks = args_of.set_tensor,
+  slot_mapping = args_of.set_tensor, k_descale = args_of.set_scale, v_descale = args_of.set_scale,
+}
+
+--- Fills the struct pah_kv_append from named arguments; also returns what to keep until the call is done.
+function M.fill_kv_append(args)
+  if type(args) ~= "table" then errors.raise("kv_append: must be called with a table of named arguments") end
+  errors.check_keys("kv_append", args, append_setters)
+  ffi.fill(append, ffi.sizeof(append))
+  local keep = {}
+  for key, value in pairs(args) do keep[#keep + 1] = append_setters[key](append, key, value, args.k) end
+  return append, keep
+end
+
+--- New tokens into the cache: pah.kv_append{k=, v=, k_blocks=, v_blocks=, slot_mapping=, [k_descale=, v_descale=]}.
+-- k, v [T, Hkv, D]; slot = block * block_size + offset, -1 skips the token; stored = real / descale. Returns nothing.
+function M.kv_append(args)
+  local c, keep = M.fill_kv_append(args)
+  check(C.pah_kv_append(c))
+  return keep and nil
+end
+
+-- ---- Lists ------------------------------------------------------------------------------------------------
+
+--- The implementations that there are: a list of {device=, op=, name=, dtypes=, limits=, about=}.
+function M.kernels()
+  local list = {}
+  local kernel = C.pah_kernel_at(0)
+  while kernel ~= nil do
+    local row = {}
+    for _, field in ipairs {"device", "op", "name", "dtypes", "limits", "about"} do
+      row[field] = ffi.string(kernel[field])
+    end
+    list[#list + 1] = row
+    kernel = C.pah_kernel_at(#list)
+  end
+  return list
+end
+
+-- block_m, block_n of the naive GPU kernels by operation, dtype and head_dim.
+local function block_configs()
+  local configs, i, tile = {fwd = {}, bwd = {}}, 1, C.pah_tile_at(0)
+  while tile ~= nil do
+    local by_dtype, dtype = configs[tile.op == C.PAH_BWD and "bwd" or "fwd"], ffi.string(C.pah_dtype_name(tile.dtype))
+    by_dtype[dtype] = by_dtype[dtype] or {}
+    if tile.head_dim == 64 or tile.head_dim == 128 then
+      by_dtype[dtype][tile.head_dim] = {tile.block_m, tile.block_n}
+    end
+    tile, i = C.pah_tile_at(i), i + 1
+  end
+  return configs
+end
+
+local function pick(from, name, key)
+  if from[key] then return from[key] end
+  local names = {}
+  for known in pairs(from) do names[#names + 1] = tostring(known) end
+  table.sort(names, function(x, y) return (tonumber(x) or 0) < (tonumber(y) or 0) or (not tonumber(x) and x < y) end)
+  errors.raisef("%s: %s is not supported, must be %s", name, tostring(key),
+    table.concat(names, ", ", 1, #names - 1) .. " or " .. names[#names])
+end
+
+--- block_m, block_n of the naive GPU kernels: pah.block_config("fwd" or "bwd", head_dim, dtype).
+function M.block_config(op, head_dim, dtype)
+  local config = pick(pick(pick(block_configs(), "op", op), "dtype", dtype), "head_dim", head_dim)
+  return config[1], config[2]
+end
+
+M.exports = {
+  fwd = M.fwd, fwd_fp8 = M.fwd_fp8, bwd = M.bwd, decode = M.decode, merge = M.merge, kv_append = M.kv_append,
+  kernels = M.kernels, block_config = M.block_config,
+}
+
+return M

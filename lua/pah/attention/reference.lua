@@ -1,0 +1,109 @@
+-- reference.lua - pah.reference: the float64 oracle behind the same named arguments as the operations.
+-- Promises: results are new f64 tensors on the cpu; tensors of other devices are copied there first. Results that the
+-- arguments name (out, lse, dq, ...) and how a kernel should work (kernel, num_splits) are ignored, so that one table
+-- of arguments serves a kernel and its oracle. Read next: args.lua, src/reference/reference.c.
+local args_of = require "pah.attention.args"
+local attention = require "pah.attention"
+local tensor = require "pah.tensor"
+local device = require "pah.device"
+
+local C, check = require("pah.ffi").C, require("pah.ffi").check
+
+local M = {}
+
+local ignored = {
+  out = true, lse = true, dq = true, dk_blocks = true, dv_blocks = true, kernel = true, num_splits = true,
+  block_m = true, block_n = true,
+}
+local own_keys = {intermediate = true}
+
+local function on_cpu(value)
+  if tensor.is_tensor(value) and value.device.name ~= "cpu" then return value:to("cpu") end
+  return value
+end
+
+-- The inputs of `args`, on the cpu.
+local function inputs_of(args)
+  if type(args) ~= "table" then return args end
+  local inputs = {}
+  for key, value in pairs(args) do
+    if not ignored[key] then inputs[key] = on_cpu(value) end
+  end
+  return inputs
+end
+
+local function new(shape) return tensor.new(shape, "f64", device.get("cpu")) end
+
+-- The checked struct of a call with no results yet, its inputs, and what must stay alive.
+local function prepare(op, args)
+  local inputs = inputs_of(args)
+  local a, keep = args_of.fill("reference." .. op, op, inputs, own_keys)
+  if inputs.intermediate ~= nil then a.intermediate = args_of.dtype("intermediate", inputs.intermediate) end
+  if op == "fwd_fp8" and a.out_dtype == C.PAH_NONE then
+    local q = a.q.dtype
+    if q == C.PAH_FP8_E4M3 or q == C.PAH_FP8_E5M2 then a.out_dtype = q end
+  end
+  check(C.pah_attn_check_inputs(args_of.ops[op], a, 1))
+  return a, inputs, keep
+end
+
+local function forward(op, args)
+  local a, inputs, keep = prepare(op, args)
+  local out, lse = new(inputs.q.shape), new(attention.lse_shape(a))
+  a.out, a.lse = out.raw, lse.raw
+  check(C.pah_reference(args_of.ops[op], a))
+  return out, lse, keep
+end
+
+--- Oracle of pah.fwd: out, lse in f64. Like all that follow it takes intermediate = DTYPE ("bf16", ...), which makes
+-- it the straightforward low-precision evaluation: every intermediate result is rounded to that dtype.
+function M.fwd(args)
+  local out, lse = forward("fwd", args)
+  return out, lse
+end
+
+--- Oracle of pah.fwd_fp8. With an fp8 out_dtype (the default for an fp8 q) out is real x o_scale, within the range of
+-- that type and not rounded.
+function M.fwd_fp8(args)
+  local out, lse = forward("fwd_fp8", args)
+  return out, lse
+end
+
+--- Oracle of pah.decode: out, lse in f64.
+function M.decode(args)
+  local out, lse = forward("decode", args)
+  return out, lse
+end
+
+--- Oracle of pah.bwd: dq, dk_blocks, dv_blocks in f64. out and lse need not be given: both are computed again.
+function M.bwd(args)
+  local a, inputs, keep = prepare("bwd", args)
+  local dq, dk, dv = new(inputs.q.shape), new(inputs.k_blocks.shape), new(inputs.k_blocks.shape)
+  a.dq, a.dk_blocks, a.dv_blocks = dq.raw, dk.raw, dv.raw
+  check(C.pah_reference(C.PAH_BWD, a))
+  return dq, dk, dv, keep and nil
+end
+
+--- Oracle of pah.merge: out, lse in f64; the parts may be f64 too.
+function M.merge(out_a, lse_a, out_b, lse_b)
+  local parts = {on_cpu(out_a), on_cpu(lse_a), on_cpu(out_b), on_cpu(lse_b)}
+  local out = tensor.is_tensor(out_a) and new(out_a.shape) or nil
+  local lse = tensor.is_tensor(lse_a) and new(lse_a.shape) or nil
+  check(C.pah_reference_merge(attention.fill_merge(parts[1], parts[2], parts[3], parts[4], out, lse)))
+  return out, lse
+end
+
+--- Oracle of pah.kv_append: writes into k_blocks and v_blocks, which must be on the cpu.
+function M.kv_append(args)
+  local c, keep = attention.fill_kv_append(args)
+  check(C.pah_reference_kv_append(c))
+  return keep and nil
+end
+
+M.exports = {
+  reference = {
+    fwd = M.fwd, fwd_fp8 = M.fwd_fp8, bwd = M.bwd, decode = M.decode, merge = M.merge, kv_append = M.kv_append,
+  },
+}
+
+return M

@@ -1,0 +1,52 @@
+-- help.lua - the text of `pah --help` and of `pah help COMMAND`, from the table of commands in init.lua.
+local options = require "pah.options"
+
+local interpreter_options = [[
+as a Lua interpreter:
+  SCRIPT [arguments]  run a file; the global `arg` holds the words
+  -                   run standard input; so does `pah` alone when that is not a terminal
+  -e CODE             run a line of Lua
+  -l MODULE           require a module
+  -i                  prompt after running the script
+  -v, --version       print the version
+  -j CMD, -O[LEVEL]   control the JIT compiler; -b saves bytecode, as luajit does
+  -E                  ignore LUA_INIT
+  --                  end of the options
+]]
+
+local environment = [[
+environment:
+  PAH_DEVICE          default device of scripts: cpu, sim, cuda
+  PAH_ISA             instruction set of the cpu kernels: generic, avx2, avx512, avx512bf16,
+                      avx512fp16, amx
+  OMP_NUM_THREADS     threads of the cpu kernels
+  PAH_HISTORY         history file of the prompt
+  PAH_DATADIR         folder that holds lua/
+  LUA_INIT, LUA_PATH  as in luajit
+
+exit codes: 0 done, 1 the script failed, 2 wrong usage, 130 stopped by Ctrl-C
+]]
+
+local function usage(name, definition)
+  return ("usage: pah %s %s"):format(name, definition.usage):gsub("%s+$", "") .. "\n"
+end
+
+--- Help of the command `name`, or of the program when it is nil; `order` lists the names of `commands`.
+return function(commands, order, name)
+  if name then
+    local this = commands[name]
+    local text = usage(name, this) .. this.about:gsub("^%l", string.upper) .. ".\n"
+    if this.text then text = text .. "\n" .. this.text:gsub("%s+$", "") .. "\n" end
+    if this.options and next(this.options) then text = text .. "\noptions:\n" .. options.help(this.options) end
+    return text
+  end
+  local lines = {
+    "usage: pah COMMAND [arguments]   or   pah [options] [SCRIPT [arguments]]",
+    "An attention kernel lab: experiments are Lua scripts with the table `pah`.",
+    "",
+    "commands:",
+  }
+  for _, command in ipairs(order) do lines[#lines + 1] = ("  %-18s  %s"):format(command, commands[command].about) end
+  lines[#lines + 1] = "\n" .. interpreter_options .. "\n" .. environment
+  return table.concat(lines, "\n")
+end

@@ -1,0 +1,227 @@
+-- init.lua - the command line: commands by name, everything else as a Lua interpreter takes it (interpreter.lua).
+-- Promises: exit code 0 done, 1 the script failed, 2 wrong usage with a hint, 130 after Ctrl-C; results on stdout,
+-- everything else on stderr. Read next: interpreter.lua, options.lua, repl.lua.
+local errors = require "pah.errors"
+local host = require "pah.host"
+pah = require "pah"
+local interpreter = require "pah.cli.interpreter"
+local options = require "pah.options"
+local readable = require("pah.util.whole_file").readable
+
+local commands, order = {}, {}
+
+-- A command: usage (behind "pah NAME"), about (one line), options (as for pah.options; nil: words are not parsed),
+-- words (how many may stand beside options), text (more help) and run(opt or list of words) -> exit code.
+local function command(name, definition)
+  order[#order + 1] = name
+  commands[name] = definition
+end
+
+local function complain(message, hint)
+  io.stderr:write("pah: ", message, "\nhint: ", hint, "\n")
+  return 2
+end
+
+local function list_examples()
+  local list = {}
+  local folder = host.datadir .. "/lua/examples"
+  for _, file in ipairs(host.list(folder) or {}) do
+    local name = file:match "^(.+)%.lua$"
+    if name then
+      local path = folder .. "/" .. file
+      list[#list + 1] = {name = name, path = path, about = options.about(path) or ""}
+    end
+  end
+  table.sort(list, function(a, b) return a.name < b.name end)
+  return list
+end
+
+-- The path that NAME of `pah run NAME` means: a file, else an installed example; nil and the nearest example's name.
+local function find_script(name)
+  if name == "-" or readable(name) then return name end
+  local known = {}
+  for _, example in ipairs(list_examples()) do
+    if example.name == name then return example.path end
+    known[example.name] = true
+  end
+  return nil, not name:find "/" and errors.nearest(name, known) or nil
+end
+
+local function print_json(value)
+  print(require("pah.util.json").encode(value))
+  return 0
+end
+
+local function print_columns(rows) io.write(require("pah.util.columns").plain(rows)) end
+
+-- ---- Commands -------------------------------------------------------------------------------------------------
+
+command("run", {
+  usage = "SCRIPT [options] [-- arguments]",
+  about = "run an experiment: a file, - for standard input, or the name of an example that ships",
+  text = "What follows SCRIPT is the script's; most scripts say their options with `pah run SCRIPT --help`.",
+  run = function(words)
+    local name = words[1]
+    if not name then return complain("run: no script is named", "`pah examples` lists those that ship") end
+    if name:match "^%-." then
+      return complain(('run: "%s" stands before the script'):format(name), "`pah help run` says how it goes")
+    end
+    local path, nearest = find_script(name)
+    if not path then
+      return complain(('run: no file and no example is named "%s"'):format(name),
+        nearest and ('did you mean "%s"? `pah examples` lists what ships'):format(nearest)
+          or "give the path of a file, or a name that `pah examples` lists")
+    end
+    interpreter.set_arg(host.argv, 2)
+    arg[0] = path
+    local code = interpreter.init()
+    return code == 0 and interpreter.file(path) or code
+  end,
+})
+
+command("repl", {
+  usage = "",
+  about = "the interactive prompt, as `pah` alone on a terminal",
+  options = {}, words = 0,
+  text = [[
+Expressions print their results, `_` is the last one, Tab completes names, fields, tensor methods and file names.
+Ctrl-C stops a running call, Ctrl-D leaves. History: $PAH_HISTORY, else $XDG_STATE_HOME/pah/history, else
+~/.local/state/pah/history.]],
+  run = function()
+    arg = {[0] = "pah"}
+    local code = interpreter.init()
+    return code == 0 and require("pah.cli.repl").run() or code
+  end,
+})
+
+command("test", {
+  usage = "[busted arguments]",
+  about = "run busted specs inside the program",
+  text = "Takes what busted takes: spec files or folders (default: spec), --filter, --tags, -o TAP and so on.",
+  run = function(words)
+    arg = {[0] = "pah test", unpack(words)}
+    local ok, why = pcall(require, "busted.runner")
+    if not ok then
+      if not why:find("module 'busted.runner' not found", 1, true) then io.stderr:write("pah: ", why, "\n") end
+      return complain("test: busted is not installed",
+        "on Debian `apt install lua-busted`, else `luarocks install busted`")
+    end
+    -- A chunk that is no file makes busted end the program itself instead of raising nil.
+    return interpreter.call_plainly(loadstring("require 'busted.runner' {standalone = false}", "=pah test"))
+  end,
+})
+
+command("info", {
+  usage = "[--json] [--limits]",
+  about = "version, devices and why one is not usable, instruction sets, threads, caches, memory",
+  options = {
+    json = {"print JSON", false},
+    limits = {"measure what this machine can reach; takes a few seconds", false},
+  },
+  words = 0,
+  run = function(opt)
+    local info = require "pah.cli.info"
+    local facts = info.collect(opt.limits)
+    if opt.json then return print_json(facts) end
+    info.print(facts)
+    return 0
+  end,
+})
+
+command("kernels", {
+  usage = "[--arch sm_90a] [--json]",
+  about = "every kernel and what it supports; with --arch, what the CUDA kernels need of a GPU",
+  text = "--arch compiles every CUDA kernel with NVRTC; there need be no GPU.",
+  options = {json = {"print JSON", false}, arch = {"compile for sm_80, sm_90a, ...", ""}}, words = 0,
+  run = function(opt)
+    if opt.arch ~= "" then
+      local list = require("pah.module.kernel_table").collect(opt.arch)
+      if opt.json then return print_json(list) end
+      print_columns(require("pah.module.kernel_table").rows(list))
+      return 0
+    end
+    local kernels = pah.kernels()
+    if opt.json then return print_json(kernels) end
+    local rows = {{"device", "op", "kernel", "dtypes (q / cache)", "limits", "what it is"}}
+    for _, k in ipairs(kernels) do rows[#rows + 1] = {k.device, k.op, k.name, k.dtypes, k.limits, k.about} end
+    print_columns(rows)
+    return 0
+  end,
+})
+
+command("examples", {
+  usage = "[--json]",
+  about = "the experiments that ship, one line each",
+  options = {json = {"print JSON", false}}, words = 0,
+  run = function(opt)
+    local list = list_examples()
+    if opt.json then return print_json(list) end
+    local rows = {}
+    for i, example in ipairs(list) do rows[i] = {example.name, example.about} end
+    print_columns(rows)
+    return 0
+  end,
+})
+
+command("help", {
+  usage = "[COMMAND]",
+  about = "this text, or that of a command",
+  options = {}, words = 1,
+  run = function(opt)
+    if opt[1] and not commands[opt[1]] then
+      return complain(('help: "%s" is no command'):format(opt[1]), "`pah help` lists them")
+    end
+    io.stdout:write(require("pah.cli.help")(commands, order, opt[1]))
+    return 0
+  end,
+})
+
+-- Commands with a file of their own, which returns the definition.
+for _, name in ipairs {"bench", "results", "compare", "plot", "report"} do
+  command(name, require("pah.cli." .. name))
+end
+
+-- ---- The start ------------------------------------------------------------------------------------------------
+
+local function run_command(name, words)
+  local this = commands[name]
+  local hint = ("`pah help %s` says how it goes"):format(name)
+  if words[1] == "--help" or words[1] == "-h" then return commands.help.run{name} end
+  if not this.options then return this.run(words) end
+  local opt, why = options.parse(this.options, words)
+  if not opt then return complain(name .. ": " .. why, hint) end
+  if opt.help then return commands.help.run{name} end
+  if opt[this.words + 1] then
+    return complain(('%s: "%s" is one word too many'):format(name, opt[this.words + 1]), hint)
+  end
+  return this.run(opt)
+end
+
+local function main(argv)
+  local first = argv[1]
+  if first == "--help" or first == "-h" then return commands.help.run{} end
+  if first == "--version" then return interpreter.print_version() or 0 end
+  if commands[first] then return run_command(first, {unpack(argv, 2)}) end
+  if first and not first:match "^%-" and not readable(first) then
+    local nearest = errors.nearest(first, commands)
+    local hint = (nearest and ('did you mean "%s"? '):format(nearest) or "") .. "`pah --help` lists the commands"
+    if find_script(first) then
+      hint = ("it is an example: `pah run %s`"):format(first)
+    elseif first:find "[./]" then
+      hint = "give the path of a file; `pah --help` lists the commands"
+    end
+    return complain(('no command and no file is named "%s"'):format(first), hint)
+  end
+  local code, why = interpreter.main(argv, function() return require("pah.cli.repl").run() end)
+  return code or complain(why, "`pah --help` lists the options")
+end
+
+--- Does what the command line says and ends the program.
+return function()
+  local code = main(host.argv)
+  if not io.stdout:flush() and code == 0 then
+    io.stderr:write("pah: standard output cannot be written\n")
+    code = 1
+  end
+  return code
+end

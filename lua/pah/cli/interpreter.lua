@@ -1,0 +1,211 @@
+-- interpreter.lua - pah as a Lua interpreter: chunks run with a traceback, and the options that luajit has.
+-- Promises: the exit codes of init.lua; the global `arg` and `...` as in lua and luajit, LUA_INIT honoured.
+local errors = require "pah.errors"
+local host = require "pah.host"
+
+local M = {}
+
+-- ---- Errors ---------------------------------------------------------------------------------------------------
+
+--- An error value as text: a string as it is, an object by its __tostring, anything else by its type.
+function M.message(e)
+  if type(e) == "string" then return e end
+  local meta = getmetatable(e)
+  if type(e) == "number" or type(meta) == "table" and meta.__tostring or type(e) == "cdata" then
+    local ok, text = pcall(tostring, e)
+    if ok and type(text) == "string" then return text end
+  end
+  return ("(error object is a %s value)"):format(type(e))
+end
+
+local function frame_line(info)
+  local where = info.source:match "^@(.*)" or info.short_src
+  if info.what == "C" then where = "[C]" elseif info.currentline > 0 then where = where .. ":" .. info.currentline end
+  local what
+  if info.what == "main" then
+    what = "in main chunk"
+  elseif info.name then
+    what = ("in function '%s'"):format(info.name)
+  elseif info.what == "C" then
+    what = "in a C function"
+  else
+    what = ("in function <%s:%d>"):format(info.short_src, info.linedefined)
+  end
+  return ("\t%s: %s"):format(where, what)
+end
+
+-- First and last frame that concern the script: the library's way to errors.raise is left out, and so is what the
+-- program did to start the script.
+local function extent(frames, message)
+  local first, last = 1, #frames
+  for i = #frames, 1, -1 do
+    if frames[i].func == xpcall then
+      last = i - 1
+      break
+    end
+  end
+  local script = last
+  while script > 0 and errors.inside(frames[script].source) do script = script - 1 end
+  if script > 0 then last = script end
+  -- raised: by errors.lua or by Ctrl-C, not by a mistake in the library, where every frame counts
+  local i, raised = 1, message == "interrupted"
+  while i <= last and (frames[i].what == "C" or errors.inside(frames[i].source)) do
+    raised = raised or frames[i].func == errors.raise
+    i = i + 1
+  end
+  if raised and i <= last then first = i end
+  return first, last
+end
+
+--- The handler for xpcall: the message and, on lines of its own, the calls that led to it. A handler that calls this
+--- one gives 3 as level.
+function M.traceback(e, level)
+  local message, frames = M.message(e), {}
+  level = level or 2
+  while true do
+    local info = debug.getinfo(level, "Slnf")
+    if not info then break end
+    frames[#frames + 1] = info
+    level = level + 1
+  end
+  local first, last = extent(frames, message)
+  local lines = {message, "stack traceback:"}
+  for i = first, last do
+    if last - first > 24 and i == first + 12 then lines[#lines + 1] = "\t..." end
+    if last - first <= 24 or i < first + 12 or i > last - 10 then lines[#lines + 1] = frame_line(frames[i]) end
+  end
+  return table.concat(lines, "\n")
+end
+
+--- Calls f(...); an error is reported on stderr with its traceback. Returns the exit code, 0 or 1.
+function M.call_plainly(f, ...)
+  local ok, message = xpcall(f, M.traceback, ...)
+  if ok then return 0 end
+  -- At some alignments of frames LuaJIT has no slots left after a stack overflow to call a handler with.
+  if message == "stack overflow" then message = message .. "\nstack traceback:\n\t(no stack was left to take it)" end
+  io.stderr:write("pah: ", message, "\n")
+  return 1
+end
+
+--- The same for a script's code: Ctrl-C raises an error in it, and the exit code is then 130.
+function M.call(f, ...)
+  host.catch_interrupts()
+  local code = M.call_plainly(f, ...)
+  return host.rearm() and code ~= 0 and 130 or code
+end
+
+-- Runs a chunk that loadfile or loadstring gave; returns the exit code.
+local function run_chunk(chunk, why, ...)
+  if chunk then return M.call(chunk, ...) end
+  io.stderr:write("pah: ", why, "\n")
+  return 1
+end
+
+-- os.exit closes the state unless told not to: what holds memory of a device or a file must be let go in order.
+local exit = os.exit
+os.exit = function(code, close) -- luacheck: ignore 122
+  exit(code == nil or code, close ~= false)
+end
+
+-- ---- Scripts --------------------------------------------------------------------------------------------------
+
+--- Sets the global `arg`: argv[script] at 0, what follows from 1, what came before at negative indices.
+function M.set_arg(argv, script)
+  arg = {}
+  for i = 0, #argv do arg[i - script] = argv[i] end
+end
+
+--- Runs what LUA_INIT says, code or "@file"; returns the exit code.
+function M.init()
+  local init = os.getenv "LUA_INIT"
+  if not init or init == "" then return 0 end
+  if init:sub(1, 1) == "@" then return run_chunk(loadfile(init:sub(2))) end
+  return run_chunk(loadstring(init, "=LUA_INIT"))
+end
+
+--- Runs a file, or standard input for "-", with the words of the global `arg`; returns the exit code.
+function M.file(path)
+  local chunk, why = loadfile(path ~= "-" and path or nil)
+  return run_chunk(chunk, why, unpack(arg))
+end
+
+-- ---- The options of luajit --------------------------------------------------------------------------------------
+
+local function jit_command(text)
+  local name, rest = text:match "^([^=]*)=?(.*)$"
+  if name == "on" or name == "off" or name == "flush" then return jit[name]() end
+  local words = {}
+  for word in rest:gmatch "[^,]+" do words[#words + 1] = word end
+  require("jit." .. name).start(unpack(words))
+end
+
+local function optimisation(text)
+  local words = {}
+  for word in text:gmatch "[^,]+" do words[#words + 1] = word end
+  require("jit.opt").start(unpack(words))
+end
+
+-- Options with a value, given behind the letter or as the next word: what they do, as an exit code.
+local valued = {
+  e = function(text) return run_chunk(loadstring(text, "=(command line)")) end,
+  l = function(text) return M.call(require, text) end,
+  j = function(text) return M.call(jit_command, text) end,
+}
+
+function M.print_version()
+  print(("pah %s, %s"):format(host.version, jit.version))
+end
+
+-- The options at the start of argv: steps to run in order, flags, and the index of the script (past the end: none).
+-- nil and a message on wrong usage.
+local function read_options(argv)
+  local steps, flags, i = {}, {}, 1
+  while argv[i] and argv[i]:match "^%-." do
+    local word = argv[i]
+    local letter, text = word:match "^%-(.)(.*)$"
+    if word == "--" then return steps, flags, i + 1 end
+    if valued[letter] then
+      if text == "" then
+        i = i + 1
+        text = argv[i]
+      end
+      if not text then return nil, ("-%s: needs a value"):format(letter) end
+      steps[#steps + 1] = function() return valued[letter](text) end
+      flags[letter] = true
+    elseif letter == "O" then
+      steps[#steps + 1] = function() return M.call(optimisation, text ~= "" and text or "3") end
+    elseif text == "" and letter:match "[ivEb]" then
+      flags[letter] = true
+      if letter == "b" then return steps, flags, i + 1 end
+    else
+      return nil, ('unknown option "%s"'):format(word)
+    end
+    i = i + 1
+  end
+  return steps, flags, i
+end
+
+--- Behaves as luajit does with the words of argv. `repl` starts the prompt. Returns the exit code, or nil and a line
+--- that says what is wrong with the words.
+function M.main(argv, repl)
+  local steps, flags, script = read_options(argv)
+  if not steps then return nil, flags end
+  if flags.b then return M.call(function() require("jit.bcsave").start(unpack(argv, script)) end) end
+  M.set_arg(argv, script)
+  if flags.v or flags.i and not argv[script] then M.print_version() end
+  local code = flags.E and 0 or M.init()
+  for _, step in ipairs(steps) do
+    if code == 0 then code = step() end
+  end
+  if code ~= 0 then return code end
+  if argv[script] then
+    code = M.file(argv[script])
+  elseif not (flags.e or flags.i or flags.v) then
+    if host.isatty(0) then return repl() end
+    code = M.file "-"
+  end
+  if code == 0 and flags.i then return repl() end
+  return code
+end
+
+return M

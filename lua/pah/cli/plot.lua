@@ -1,0 +1,45 @@
+-- plot.lua - the command `pah plot`: a picture of a results file. Read next: plot/init.lua, init.lua.
+local text = require "pah.util.safe_text"
+
+local function complain(message)
+  io.stderr:write("pah: plot: ", message, "\nhint: `pah help plot` says how it goes\n")
+  return 2
+end
+
+-- "dtype=bf16,head_dim=64" as a table; nil and the word that is none.
+local function conditions(words)
+  local where = {}
+  for _, word in ipairs(words) do
+    local name, value = word:match "^([^=]+)=(.*)$"
+    if not name then return nil, word end
+    where[name] = value
+  end
+  return where
+end
+
+return {
+  usage = "RUN.db [MORE ...] [--kind KIND] [--x AXIS] [--by AXIS,...] [--metric METRIC] [-o FILE.svg]",
+  about = "a picture of measured results, in the terminal or as SVG, PNG or PDF",
+  text = [[
+What is not named is chosen from the results. Kinds: curve (a metric over an axis), heat (a metric over two axes),
+roofline, bars (one for each point), samples (of one point, in order). Metrics: median, bytes_per_second (GB/s),
+flops_per_second (TFLOP/s), fraction (of the limit), and every other number of the results.]],
+  options = {
+    kind = {"kind of picture", choices = {"curve", "heat", "roofline", "bars", "samples"}},
+    x = {"axis from left to right"}, y = {"axis from below, of a heat map"},
+    by = {"axes that tell lines apart, between commas", {}, type = "string"}, metric = {"number to draw"},
+    where = {"AXIS=VALUE of the points to draw, between commas", {}, type = "string"},
+    title = {"title of the picture"}, out = {"file to write: .svg, .png or .pdf", short = "o"},
+    width = {"width in pixels, or in characters of the terminal", type = "whole"},
+  },
+  words = 1000,
+  run = function(opt)
+    local sources = {unpack(opt)}
+    if #sources == 0 then return complain "no results file is named" end
+    local where, wrong = conditions(opt.where)
+    if not where then return complain(('--where: "%s" is not AXIS=VALUE'):format(text.line(wrong))) end
+    require("pah.plot").plot{sources, kind = opt.kind, x = opt.x, y = opt.y, by = #opt.by > 0 and opt.by or nil,
+      metric = opt.metric, where = next(where) and where or nil, title = opt.title, out = opt.out, width = opt.width}
+    return 0
+  end,
+}

@@ -1,0 +1,22 @@
+-- report.lua - the command `pah report`: results files as one page of HTML. Read next: report/init.lua.
+return {
+  usage = "RUN.db [MORE ...] [-o report.html] [--title TITLE]",
+  about = "measured results as one page of HTML that needs nothing else",
+  text = [[
+Environment, what stands out, tables and pictures of every run in the files. The page holds everything: it needs no
+network and no scripts, and is made for light, dark, paper and a phone. Pictures are drawn by gnuplot.]],
+  options = {
+    out = {"file to write", "report.html", short = "o"}, title = {"title of the page"},
+  },
+  words = 1000,
+  run = function(opt)
+    local sources = {unpack(opt)}
+    if #sources == 0 then
+      io.stderr:write "pah: report: no results file is named\nhint: `pah help report` says how it goes\n"
+      return 2
+    end
+    require("pah.report").report{sources, out = opt.out, title = opt.title}
+    io.stderr:write("pah: report: ", opt.out, "\n")
+    return 0
+  end,
+}

@@ -1,0 +1,172 @@
+-- text.lua - a comparison as a table for people and as Markdown for pull requests.
+-- Promises: the verdict stands last and in words, with the smallest difference that could have been found.
+-- Read next: init.lua, cli/compare.lua.
+local columns = require "pah.util.columns"
+local safe = require "pah.util.safe_text"
+local units = require "pah.util.units"
+local versus = require "pah.compare.statistics"
+
+local M = {}
+
+local function seconds(value, counted)
+  return counted and ("%.6g"):format(value) or units.text("s", value)
+end
+
+local function percent(fraction)
+  if fraction > 10 then return "> 1000 %" end
+  return ("%.1f %%"):format(100 * fraction)
+end
+
+local function number(x) return x >= 1000 and "> 1000" or ("%.3f"):format(x) end
+
+local function interval(r) return ("[%s, %s]"):format(number(r.low), number(r.high)) end
+
+local named_columns = {"point", "A", "B", "B / A", "interval", "finds", "verdict"}
+local to_the_right = {false, true, true, true, true, true, false}
+
+-- ---- Rows -----------------------------------------------------------------------------------------------------------
+
+local function rows_of(c)
+  local rows = {named_columns}
+  for _, point in ipairs(c.points) do
+    rows[#rows + 1] = {point.key ~= "" and point.key or "(the point)", seconds(point.a, point.counted),
+      seconds(point.b, point.counted), number(point.ratio), interval(point), percent(point.detectable), point.verdict}
+  end
+  local all = c.all
+  rows[#rows + 1] = {#c.points > 1 and ("all %d (geometric mean)"):format(#c.points) or "all", "", "",
+    number(all.ratio), interval(all), percent(all.detectable), all.verdict}
+  return rows
+end
+
+local words = {
+  faster = "B is faster", slower = "B is slower", same = "A and B are the same", undecided = "undecided",
+}
+
+--- One sentence that says what came out.
+function M.sentence(c)
+  local all = c.all
+  local change = math.abs(all.ratio - 1)
+  local text = words[all.verdict]
+  if all.verdict == "faster" or all.verdict == "slower" then
+    text = ("%s: %.3f times the time of A, between %.3f and %.3f"):format(text, all.ratio, all.low, all.high)
+  elseif all.verdict == "same" then
+    text = ("%s within %s: B takes %.3f times the time of A, between %.3f and %.3f"):format(text,
+      percent(c.threshold), all.ratio, all.low, all.high)
+  else
+    text = ("%s: B takes %.3f times the time of A, anything between %s and %s is possible"):format(text, all.ratio,
+      number(all.low), number(all.high))
+  end
+  if all.error == 0 then return text .. "; counts are exact" end
+  if all.verdict == "undecided" and all.detectable < 10 and change < all.detectable then
+    text = text .. (". A slow-down of %s would have been found"):format(percent(all.detectable))
+    if c.method == "runs" then text = text .. "; --interleave finds smaller ones" end
+    return text
+  end
+  return text .. (". The smallest slow-down that would be found: %s"):format(percent(all.detectable))
+end
+
+-- ---- What else is to be said ----------------------------------------------------------------------------------------
+
+local function add_keys(lines, what, keys, why)
+  if #keys == 0 then return end
+  local shown = {}
+  for i = 1, math.min(#keys, 8) do shown[i] = keys[i] ~= "" and keys[i] or "(the point)" end
+  lines[#lines + 1] = ("%s (%d): %s%s%s"):format(what, #keys, table.concat(shown, "; "),
+    #keys > 8 and ("; %d more"):format(#keys - 8) or "", why or "")
+end
+
+-- Why a verdict may be "undecided" beside an interval without 1.
+local function add_rough(lines, c)
+  local keys = {}
+  if c.all.rough and #c.points > 1 then keys[1] = "all" end
+  for _, point in ipairs(c.points) do
+    if point.rough then keys[#keys + 1] = point.key end
+  end
+  add_keys(lines, "rough", keys, (": half the interval is above %g %%, as when other programs hold up the calls; "
+    .. "faster, slower and same need the interval of %g %% here"):format(100 * versus.rough.half,
+    100 * versus.rough.confidence))
+end
+
+local function short(text) return #text == 64 and text:match "^%x+$" and text:sub(1, 12) or text end
+
+--- Lines about points that are not compared, and about what differs beside the times.
+function M.remarks(c)
+  local lines = {}
+  add_keys(lines, "only in A", c.only_a)
+  add_keys(lines, "only in B", c.only_b)
+  for _, side in ipairs {"A", "B"} do
+    for _, entry in ipairs(c["errors_" .. side:lower()]) do
+      lines[#lines + 1] = ("error in %s: %s: %s%s"):format(side, entry.key ~= "" and entry.key or "(the point)",
+        entry.error, entry.count > 1 and (" (%d rounds)"):format(entry.count) or "")
+    end
+  end
+  add_keys(lines, "without " .. c.metric, c.unmeasured)
+  for _, d in ipairs(c.differs) do
+    lines[#lines + 1] = ("%s: %s: A %s, B %s"):format(d.conditions and "other conditions" or "differs", d.what,
+      short(d.a), short(d.b))
+  end
+  for _, point in ipairs(c.points) do
+    for _, note in ipairs(point.notes) do
+      lines[#lines + 1] = ("not the same work: %s: %s"):format(point.key ~= "" and point.key or "(the point)", note)
+    end
+  end
+  local single = false
+  for _, point in ipairs(c.points) do single = single or (point.rounds_a or 2) < 2 or (point.rounds_b or 2) < 2 end
+  if single and c.all.error > 0 then
+    lines[#lines + 1] = "a single round: how much rounds differ is assumed, not measured (doc/comparing.md)"
+  end
+  add_rough(lines, c)
+  for _, point in ipairs(c.points) do
+    local a, b = point.processors_a, point.processors_b
+    if a and b and math.max(a / b, b / a) > 1.1 then
+      lines[#lines + 1] = ("processors at work: %s: A %.2f, B %.2f: other programs, or another use of threads"):format(
+        point.key ~= "" and point.key or "(the point)", a, b)
+    end
+  end
+  for _, note in ipairs(c.notes) do lines[#lines + 1] = note end
+  return lines
+end
+
+local function title(side, letter)
+  local parts = {("%s: %s"):format(letter, side.name)}
+  if side.run and side.run ~= side.name then
+    parts[#parts + 1] = side.runs > 1 and ("%d runs"):format(side.runs) or "run " .. side.run
+  end
+  if side.started then parts[#parts + 1] = side.started end
+  if side.device then parts[#parts + 1] = "on " .. side.device end
+  if side.git then parts[#parts + 1] = "pah " .. side.git:sub(1, 12) end
+  if side.load then parts[#parts + 1] = ("load %.1f"):format(side.load) end
+  return table.concat(parts, ", ")
+end
+
+local function how(c)
+  local confidence = #c.points > 1 and c.points[1].confidence > 0.951
+    and ("intervals hold at 95 %% for all %d points together"):format(#c.points) or "intervals hold at 95 %"
+  return ("%s of a call; %s; a difference below %s does not count"):format(c.metric, confidence, percent(c.threshold))
+end
+
+--- For people.
+function M.table(c)
+  local remarks = M.remarks(c)
+  local lines = {safe.line(title(c.a, "A")), safe.line(title(c.b, "B")), how(c), "",
+    (columns.plain(rows_of(c), to_the_right):gsub("\n$", ""))}
+  if #remarks > 0 then lines[#lines + 1] = "" end
+  for _, line in ipairs(remarks) do lines[#lines + 1] = safe.line(line) end
+  lines[#lines + 1] = "\n" .. M.sentence(c)
+  return table.concat(lines, "\n")
+end
+
+--- For a pull request.
+function M.markdown(c)
+  local rows = columns.markdown(rows_of(c), to_the_right)
+  for _, verdict in ipairs {"slower", "faster"} do -- stands last in its row
+    rows = rows:gsub("| " .. verdict .. " |\n", "| **" .. verdict .. "** |\n")
+  end
+  local lines = {("**%s**"):format(M.sentence(c)), "", rows}
+  for _, line in ipairs {title(c.a, "A"), title(c.b, "B"), how(c), unpack(M.remarks(c))} do
+    lines[#lines + 1] = "- " .. safe.markdown(line)
+  end
+  return table.concat(lines, "\n")
+end
+
+return M

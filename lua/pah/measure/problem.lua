@@ -1,0 +1,101 @@
+-- problem.lua - the arguments of an attention call for a batch: random tensors and a shuffled pool, as
+-- `pah bench` measures them. Promises: the same batch and sizes give the same bits; what does not fit is refused before
+-- it is allocated. Read next: attention/batch.lua, cli/bench.lua.
+local attention = require "pah.attention"
+local batches = require "pah.attention.batch"
+local errors = require "pah.errors"
+local work = require "pah.attention.work"
+
+local M = {}
+
+local sizes = {f32 = 4, f16 = 2, bf16 = 2, fp8_e4m3 = 1, fp8_e5m2 = 1}
+
+--- The operation that a batch asks for: decode if every sequence gets one token, else fwd.
+function M.op_of(batch) return batch.kind == "decode" and "decode" or "fwd" end
+
+-- Blocks of `batch`, by its lengths.
+local function count_blocks(batch, block_size)
+  local blocks = 0
+  for _, length in ipairs(batch.seqlens) do blocks = blocks + math.ceil(length / block_size) end
+  return blocks
+end
+
+local kept = {} -- the last K and V, as filling them takes longer than measuring many a call
+
+local function pool_of(shape, dtype, device)
+  local key = ("%d %s %s"):format(shape[1] * shape[2] * shape[3] * shape[4], dtype, device.name)
+  if kept.key ~= key then
+    kept = {}
+    collectgarbage()
+    kept = {key = key, k = pah.randn(shape, {dtype = dtype, device = device, seed = 2}),
+      v = pah.randn(shape, {dtype = dtype, device = device, seed = 3})}
+  end
+  return kept.k:view(shape), kept.v:view(shape)
+end
+
+--- Gives the memory that is kept for the next problem back.
+function M.forget() kept = {} end
+
+local function check_size(batch, bytes, device)
+  local has = device:info().bytes
+  if has > 0 and bytes > 0.8 * has then
+    errors.raisef("bench: batch %s needs %.1f GiB, %s has %.1f", batch.text, bytes / 2 ^ 30, device.name, has / 2 ^ 30)
+  end
+end
+
+-- The dtype of q beside a cache of o.dtype.
+local function q_dtype_of(op, o) return o.dtype:match "^fp8" and op == "decode" and "bf16" or o.dtype end
+
+-- Raises what the operation itself says of a dtype and sizes that it cannot do: of a call with no sequence.
+local function check_sizes(op, o)
+  local dtype = q_dtype_of(op, o)
+  local function empty(shape, of) return pah.empty(shape, {dtype = of, device = "cpu"}) end
+  local cache = {0, o.block_size, o.kv_heads, o.head_dim}
+  local q = empty({0, o.heads, 1, o.head_dim}, dtype)
+  local args = {q = q, k_blocks = empty(cache, o.dtype), v_blocks = empty(cache, o.dtype),
+    block_table = empty({0, 0}, "i32"), seqused_k = empty({0}, "i32")}
+  if op == "bwd" then args.out, args.dout, args.lse = q, q, empty({0, o.heads, 1}, "f32") end
+  work.work(op, args)
+end
+
+--- Raises, before anything is allocated, what is wrong with a call: see M.arguments.
+function M.check(op, batch, o)
+  if type(batch) == "string" then batch = batches.batch(batch, {device = "cpu"}) end
+  if o.block_size < 1 then errors.raisef("bench: block_size is %d, must be at least 1", o.block_size) end
+  if op == "decode" and batch.max_q > 1 then
+    errors.raisef("bench: op is decode, but batch %s has a sequence with %d new tokens, must be 1", batch.text,
+      batch.max_q)
+  end
+  if o.dtype:match "^fp8" and op ~= "decode" and op ~= "fwd_fp8" then
+    errors.raisef("bench: op is %s, which has no dtype %s; decode and fwd_fp8 have", op, o.dtype)
+  end
+  check_sizes(op, o)
+end
+
+--- Arguments of `op` ("decode", "fwd", "fwd_fp8", "bwd") for a batch (text or pah.batch). o: dtype, heads, kv_heads,
+--- head_dim, block_size, device. An fp8 dtype is that of the cache in decode (q is bf16), of q and cache in fwd_fp8.
+--- All but decode are causal; q is ragged where its lengths differ.
+function M.arguments(op, batch, o)
+  if type(batch) == "string" then batch = batches.batch(batch, {device = o.device}) end
+  M.check(op, batch, o)
+  local q_dtype = q_dtype_of(op, o)
+  local blocks = count_blocks(batch, o.block_size)
+  local pool = blocks * o.block_size * o.kv_heads * o.head_dim * 2 * sizes[o.dtype]
+  local rows = batch.total_q * o.heads * o.head_dim * sizes[q_dtype]
+  check_size(batch, op == "bwd" and 5 * pool + 14 * rows or pool + 8 * rows, o.device)
+  local shape = batch.padded and {#batch.requests, o.heads, batch.max_q, o.head_dim}
+    or {batch.total_q, o.heads, o.head_dim}
+  local args = {q = pah.randn(shape, {dtype = q_dtype, device = o.device, seed = 1})}
+  args.k_blocks, args.v_blocks = pool_of({blocks, o.block_size, o.kv_heads, o.head_dim}, o.dtype, o.device)
+  args.block_table, args.seqused_k = pah.block_table{seqlens = batch.seqlens, block_size = o.block_size,
+    num_blocks = blocks, seed = 4, device = o.device}
+  if not batch.padded then args.cu_seqlens_q = batch.cu_seqlens_q end
+  if op ~= "decode" then args.causal = true end
+  if op == "bwd" then
+    args.out, args.lse = attention.fwd(args)
+    args.dout = pah.randn(shape, {dtype = q_dtype, device = o.device, seed = 5})
+  end
+  return args
+end
+
+return M

@@ -1,0 +1,102 @@
+-- standard_table.lua - the standard table of `pah bench`: which calls are measured on which device, in three lengths,
+-- and the table of results for people. Read next: cli/bench.lua, problem.lua.
+local units = require "pah.util.units"
+
+local M = {}
+
+--- The axes of a point, in the order of columns.
+M.axes = {"op", "batch", "dtype", "block_size", "caches"}
+
+-- op, batch, dtype, block_size, caches, in which tables (q: --quick, s: standard, f: --full).
+-- Decode of 2 MiB to 1 GiB of K and V (with M.sizes), prefill, new tokens behind others, a mixed batch and backward.
+local timed = {
+  {"decode", "32q1s1k", "bf16", 16, "hot", "qsf"}, {"decode", "32q1s1k", "bf16", 16, "cold", "sf"},
+  {"decode", "32q1s1k", "bf16", 64, "hot", "sf"}, {"decode", "32q1s1k", "bf16", 1, "hot", "f"},
+  {"decode", "32q1s1k", "f16", 16, "hot", "sf"}, {"decode", "32q1s1k", "f32", 16, "hot", "f"},
+  {"decode", "32q1s1k", "fp8_e4m3", 16, "hot", "qsf"}, {"decode", "32q1s1k", "fp8_e5m2", 16, "hot", "f"},
+  {"decode", "q1s16k", "bf16", 16, "hot", "sf"}, {"decode", "4q1s128", "bf16", 16, "hot", "sf"},
+  {"decode", "8q1s8k", "bf16", 16, "hot", "sf"}, {"decode", "64q1s4k", "bf16", 16, "hot", "f"},
+  {"fwd", "q2k", "f32", 16, "hot", "sf"}, {"fwd", "q2k", "bf16", 16, "hot", "sf"},
+  {"fwd", "q512", "bf16", 16, "hot", "qf"}, {"fwd", "q4k", "bf16", 16, "hot", "sf"},
+  {"fwd", "q4k", "f32", 16, "hot", "f"}, {"fwd", "q2k", "f16", 16, "hot", "f"}, {"fwd", "q2k", "bf16", 64, "hot", "f"},
+  {"fwd", "q512s4k", "bf16", 16, "hot", "sf"}, {"fwd", "q512s4k", "f32", 16, "hot", "f"},
+  {"fwd", "2q512_30q1s1k", "bf16", 16, "hot", "qsf"}, {"fwd", "2q2k_32q1s1k", "bf16", 16, "hot", "f"},
+  {"fwd_fp8", "q1k", "fp8_e4m3", 16, "hot", "sf"},
+  {"bwd", "q1k", "f32", 16, "hot", "sf"}, {"bwd", "q1k", "bf16", 16, "hot", "qsf"},
+  {"bwd", "q2k", "bf16", 16, "hot", "f"}, {"bwd", "q512s2k", "bf16", 16, "hot", "f"},
+  {"bwd", "q512_q256_2q128", "bf16", 16, "hot", "f"},
+}
+
+-- On sim a call takes a thousand times as long, and is counted, not timed.
+local counted = {
+  {"decode", "2q1s128", "f32", 16, "hot", "qsf"}, {"decode", "2q1s128", "bf16", 16, "hot", "sf"},
+  {"decode", "2q1s128", "bf16", 64, "hot", "f"}, {"decode", "2q1s128", "fp8_e4m3", 16, "hot", "sf"},
+  {"fwd", "q64", "f32", 16, "hot", "qsf"}, {"fwd", "q64", "bf16", 16, "hot", "sf"},
+  {"fwd", "q16s96", "bf16", 16, "hot", "sf"}, {"fwd", "q32_4q1s40", "bf16", 16, "hot", "f"},
+  {"bwd", "q32", "f32", 16, "hot", "sf"}, {"bwd", "q32", "bf16", 16, "hot", "f"},
+}
+
+--- Sizes where none are asked for.
+function M.sizes(device)
+  if device.name:match "^sim" then return {heads = 4, kv_heads = 2, head_dim = 64} end
+  return {heads = 32, kv_heads = 8, head_dim = 128}
+end
+
+--- The points of the table of a device as {op=, batch=, dtype=, block_size=, caches=}; length: "quick", "standard",
+--- "full".
+function M.points(device, length)
+  local list = {}
+  for _, row in ipairs(device.name:match "^sim" and counted or timed) do
+    if row[6]:find(length:sub(1, 1), 1, true) then
+      local point = {}
+      for i, name in ipairs(M.axes) do point[name] = row[i] end
+      list[#list + 1] = point
+    end
+  end
+  return list
+end
+
+-- ---- For people -----------------------------------------------------------------------------------------------
+
+local function of_ideal(count, ideal)
+  return ideal and ideal > 0 and ("%.2f"):format(count / ideal) or "-"
+end
+
+local timed_columns = {
+  {"median", function(r) return units.text("s", r.median) end},
+  {"95 % interval", function(r) return ("-%.1f +%.1f %%"):format(100 - 100 * r.low / r.median,
+    100 * r.high / r.median - 100) end},
+  {"GB/s", function(r) return ("%.1f"):format(r.bytes_per_second / 1e9) end},
+  {"GFLOP/s", function(r) return ("%.1f"):format(r.flops_per_second / 1e9) end},
+  {"of the limit", function(r) return r.fraction and ("%.2f of %s"):format(r.fraction, r.limit.by) or "-" end},
+  {"notes", function(r) return #r.notes > 0 and tostring(#r.notes) or "" end},
+}
+
+local counted_columns = {
+  {"launches", function(r) return tostring(r.launches) end},
+  {"thread blocks", function(r) return tostring(r.thread_blocks) end},
+  {"bytes / fewest", function(r) return of_ideal(r.global_load_bytes + r.global_store_bytes, r.bytes) end},
+  {"sectors / ideal", function(r) return of_ideal(r.global_sectors, r.global_sectors_ideal) end},
+  {"wavefronts / ideal", function(r) return of_ideal(r.shared_wavefronts, r.shared_wavefronts_ideal) end},
+  {"mma flops", function(r) return ("%.3g"):format(r.mma_flops) end},
+}
+
+--- Rows of `pah.sweep` as lines of words, a heading first; a row with an error has no figures.
+function M.lines(rows, device)
+  local columns = device.name:match "^sim" and counted_columns or timed_columns
+  local lines = {{"op", "batch", "dtype", "block", "caches"}}
+  for _, column in ipairs(columns) do table.insert(lines[1], column[1]) end
+  for _, row in ipairs(rows) do
+    local line = {}
+    for i, name in ipairs(M.axes) do line[i] = tostring(row.axes[name]) end
+    if row.error then
+      line[#line + 1] = "error"
+    else
+      for _, column in ipairs(columns) do line[#line + 1] = column[2](row.result) end
+    end
+    lines[#lines + 1] = line
+  end
+  return lines
+end
+
+return M

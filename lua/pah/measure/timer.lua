@@ -1,0 +1,133 @@
+-- timer.lua - the time of calls on a device: by the host's clock on the cpu, by the GPU's own events on cuda; what a
+-- measurement with nothing in it takes; caches made cold. sim has no time (init.lua counts its work instead).
+-- Read next: init.lua, src/cpu/measure.c.
+local binding = require "pah.ffi"
+local errors = require "pah.errors"
+local ffi = require "ffi"
+local gpu_clock = require "pah.measure.gpu_clock"
+
+local C, check = binding.C, binding.check
+
+local M = {}
+
+-- ---- One measurement ----------------------------------------------------------------------------------------------
+
+local function time_on_host(fn, calls)
+  local faults = C.pah_page_faults()
+  local cpu = C.pah_cpu_clock()
+  local start = C.pah_clock()
+  for _ = 1, calls do fn() end
+  local stop = C.pah_clock()
+  cpu = C.pah_cpu_clock() - cpu
+  faults = tonumber(C.pah_page_faults() - faults)
+  return (stop - start) / calls, (stop - start) / calls, cpu / calls, faults / calls
+end
+
+-- The events enclose the calls in the order of the device's work; the host's clock encloses the events and a wait for
+-- the whole device, so that work which the events do not see shows as a wall time far above theirs. The stamps of the
+-- multiprocessors' clock stand outside of both.
+local function time_on_cuda(device)
+  local clock = gpu_clock.of(device)
+  return function(fn, calls)
+    local faults = C.pah_page_faults()
+    if clock then clock.start() end
+    device:synchronize()
+    local cpu = C.pah_cpu_clock()
+    local start = C.pah_clock()
+    local from = device:event()
+    for _ = 1, calls do fn() end
+    local to = device:event()
+    device:synchronize()
+    local stop = C.pah_clock()
+    cpu = C.pah_cpu_clock() - cpu
+    local hz = clock and clock.stop()
+    faults = tonumber(C.pah_page_faults() - faults)
+    return to:since(from) / calls, (stop - start) / calls, cpu / calls, faults / calls, hz
+  end
+end
+
+--- A function(fn, calls) that calls fn that often and returns of one call: seconds by the device's clock, by the
+--- host's, and of the processors (all threads of this process); pages of the host touched for the first time; on cuda
+--- the rate of the multiprocessors' clock meanwhile, in Hz (nil: not known).
+function M.of(device)
+  local kind = device.name:match "^%a+"
+  if kind == "sim" then errors.raise "timer: sim has no time, must be cpu or cuda" end
+  return kind == "cuda" and time_on_cuda(device) or time_on_host
+end
+
+local function nothing() end
+
+--- Seconds of a measurement of a call that does nothing, the median of 101: what a sample contains besides its calls.
+function M.overhead(device)
+  local time, list = M.of(device), {}
+  for i = 1, 101 do list[i] = time(nothing, 1) end
+  table.sort(list)
+  return list[51]
+end
+
+-- ---- Cold caches ------------------------------------------------------------------------------------------------
+
+local readers = {} -- bytes and block size -> struct pah_reader
+
+--- Memory of `bytes` that all threads of the cpu read: reader, a struct pah_reader (src/pah.h). The same for the same
+--- sizes, until M.forget.
+function M.reader(bytes, block_bytes)
+  local key = ("%d %d"):format(bytes, block_bytes or 0)
+  if not readers[key] then
+    local handle = ffi.new "struct pah_reader *[1]"
+    check(C.pah_reader_new(bytes, block_bytes or 0, handle))
+    readers[key] = ffi.gc(handle[0], C.pah_reader_free)
+  end
+  return readers[key]
+end
+
+--- Gives the memory of all readers back.
+function M.forget()
+  for key, reader in pairs(readers) do
+    C.pah_reader_free(ffi.gc(reader, nil))
+    readers[key] = nil
+  end
+end
+
+--- Bytes that a flush of the device's caches writes and reads: a little over twice the last-level cache, and 64 MiB at
+--- least (where it is not known: 256 MiB).
+function M.flush_bytes(device)
+  local cache = device:info().cache_bytes
+  return cache > 0 and math.max(2 ^ 26, math.ceil(2.25 * cache / 2 ^ 20) * 2 ^ 20) or 2 ^ 28
+end
+
+local flush_text = [[
+extern "C" __global__ void flush(float4 *data, long long count, float *sums) {
+  long long step = (long long)gridDim.x * blockDim.x, i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+  for (long long k = i; k < count; k += step) data[k] = make_float4(k, 1, 2, 3);
+}
+extern "C" __global__ void sweep(float4 *data, long long count, float *sums) {
+  long long step = (long long)gridDim.x * blockDim.x, i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+  float sum = 0;
+  for (long long k = i; k < count; k += step) sum += data[k].x + data[k].y + data[k].z + data[k].w;
+  if (sum == 1.25f) sums[0] = sum;
+}
+]]
+
+local function flush_of_cuda(device, bytes)
+  local module = device:compile{text = flush_text}
+  local data = pah.empty({bytes / 4}, {device = device})
+  local sums = pah.empty({1}, {device = device})
+  local shape = {grid = {8 * math.max(1, device:info().sms)}, block = {256}}
+  return function()
+    module:launch("flush", shape, data, pah.i64(bytes / 16), sums)
+    module:launch("sweep", shape, data, pah.i64(bytes / 16), sums)
+    device:synchronize()
+  end
+end
+
+--- A function that makes the device's caches cold: it writes M.flush_bytes and then reads them, so that no dirty line
+--- is left to be written back during the next call.
+function M.flusher(device)
+  local bytes = M.flush_bytes(device)
+  if device.name:match "^cuda" then return flush_of_cuda(device, bytes), bytes end
+  local reader = M.reader(bytes)
+  return function() C.pah_reader_flush(reader) end, bytes
+end
+
+return M

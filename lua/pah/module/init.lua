@@ -1,0 +1,304 @@
+-- init.lua - kernels of one's own: dev:compile{source=|text=, defines=, include=, kernels=} -> module,
+-- module:launch(name, {grid=, block=, shared=, ...}, arguments...) -> report, module:resources(name).
+-- Promises: every argument is checked against the type that the compiler gives the parameter. Read next:
+-- launch_report.lua.
+local args_of = require "pah.attention.args"
+local binding = require "pah.ffi"
+local errors = require "pah.errors"
+local ffi = require "ffi"
+local report_of = require "pah.module.launch_report"
+local tensor = require "pah.tensor"
+
+local C, check = binding.C, binding.check
+
+local M = {}
+local Module = {}
+Module.__index = Module
+
+-- ---- Typed numbers: pah.i32(5), pah.f32(0.5), ... for parameters that a plain number does not fit ----------------
+
+local Scalar = {}
+Scalar.__tostring = function(s) return ("pah.%s(%s)"):format(s.name, tostring(s.value[0])) end
+
+local ctypes = {
+  i8 = "int8_t", i16 = "int16_t", i32 = "int32_t", i64 = "int64_t", u8 = "uint8_t", u16 = "uint16_t", u32 = "uint32_t",
+  u64 = "uint64_t", f32 = "float", f64 = "double",
+}
+local ranges = {
+  i8 = {-2 ^ 7, 2 ^ 7 - 1}, i16 = {-2 ^ 15, 2 ^ 15 - 1}, i32 = {-2 ^ 31, 2 ^ 31 - 1}, i64 = {-2 ^ 63, 2 ^ 63},
+  u8 = {0, 2 ^ 8 - 1}, u16 = {0, 2 ^ 16 - 1}, u32 = {0, 2 ^ 32 - 1}, u64 = {0, 2 ^ 64},
+}
+
+-- A cell of the C type `name` (see ctypes) that holds the number or 64-bit cdata `value`.
+local function cell(name, value, what)
+  local range = ranges[name]
+  if type(value) == "number" and range and (value % 1 ~= 0 or value < range[1] or value > range[2]) then
+    errors.raisef("%s: is %s, must be a whole number that fits into %s", what, tostring(value), name)
+  elseif type(value) == "boolean" then
+    value = value and 1 or 0
+  elseif type(value) ~= "number" and not (ffi.istype("int64_t", value) or ffi.istype("uint64_t", value)) then
+    errors.raisef("%s: is a %s, must be a number", what, type(value))
+  end
+  return ffi.new(ctypes[name] .. "[1]", ffi.cast(ctypes[name], value))
+end
+
+local exports = {}
+for name in pairs(ctypes) do
+  exports[name] = function(value) return setmetatable({name = name, value = cell(name, value, name)}, Scalar) end
+end
+
+-- ---- Arguments ----------------------------------------------------------------------------------------------
+
+local kinds = {[tonumber(C.PAH_POINTER)] = "a pointer", [tonumber(C.PAH_SIGNED)] = "a signed integer",
+  [tonumber(C.PAH_UNSIGNED)] = "an unsigned integer", [tonumber(C.PAH_FLOATING)] = "a floating-point number",
+  [tonumber(C.PAH_BYTES)] = "a struct"}
+
+local function plain_name(kind, size)
+  if kind == C.PAH_FLOATING then return size == 8 and "f64" or "f32" end
+  return (kind == C.PAH_SIGNED and "i" or "u") .. 8 * size
+end
+
+-- The cdata whose bytes become parameter `n`, of `kind` and `size`.
+local function argument(value, n, kind, size, device)
+  local what = "argument " .. n
+  local want = ("%s of %d bytes"):format(kinds[kind], size)
+  if tensor.is_tensor(value) then
+    if kind ~= C.PAH_POINTER then errors.raisef("%s: is a tensor, must be %s", what, want) end
+    if value.device ~= device then
+      errors.raisef("%s: is on %s, must be on %s", what, value.device.name, device.name)
+    end
+    return ffi.new("void *[1]", value.raw.data)
+  elseif getmetatable(value) == Scalar then
+    if ffi.sizeof(value.value) ~= size or kind == C.PAH_POINTER or kind == C.PAH_BYTES then
+      errors.raisef("%s: is %s, must be %s", what, tostring(value), want)
+    end
+    local is_floating = value.name:sub(1, 1) == "f"
+    if is_floating ~= (kind == C.PAH_FLOATING) then
+      errors.raisef("%s: is %s, must be %s", what, tostring(value), want)
+    end
+    return value.value
+  elseif value == nil or value == false then
+    if kind ~= C.PAH_POINTER then errors.raisef("%s: is %s, must be %s", what, tostring(value), want) end
+    return ffi.new "void *[1]"
+  elseif type(value) == "cdata" and not (ffi.istype("int64_t", value) or ffi.istype("uint64_t", value)) then
+    if kind == C.PAH_POINTER then return ffi.new("void *[1]", ffi.cast("void *", value)) end
+    if ffi.sizeof(value) ~= size then
+      errors.raisef("%s: is %s of %d bytes, must be %s", what, tostring(ffi.typeof(value)), ffi.sizeof(value), want)
+    end
+    local bytes = ffi.new("uint8_t[?]", size)
+    ffi.copy(bytes, value, size)
+    return bytes
+  end
+  if kind == C.PAH_POINTER or kind == C.PAH_BYTES then
+    errors.raisef("%s: is a %s, must be %s", what, type(value), want)
+  end
+  return cell(plain_name(kind, size), value, what)
+end
+
+-- {x, y, z}, a number, or nil (1, 1, 1).
+local function extent(what, value)
+  if type(value) == "number" then value = {value} end
+  if type(value) ~= "table" then
+    errors.raisef("%s: is a %s, must be a number or a table {x, y, z}", what, type(value))
+  end
+  local e = {}
+  for i = 1, 3 do
+    local n = value[i] == nil and 1 or value[i]
+    if type(n) ~= "number" or n % 1 ~= 0 or math.abs(n) > 2 ^ 53 then
+      errors.raisef("%s: %s is %s, must be a whole number", what, ("xyz"):sub(i, i), tostring(n))
+    end
+    e[i] = n
+  end
+  return e
+end
+
+-- ---- Compiling ----------------------------------------------------------------------------------------------
+
+-- A NULL-free array of C strings that lives as long as the returned table.
+local function strings(list)
+  local array = ffi.new("const char *[?]", #list + 1)
+  for i, s in ipairs(list) do array[i - 1] = s end
+  return array
+end
+
+local function string_list(what, value)
+  if value == nil then return {} end
+  if type(value) == "string" then value = {value} end
+  if type(value) ~= "table" then errors.raisef("%s: is a %s, must be a list of strings", what, type(value)) end
+  for i = 1, #value do
+    if type(value[i]) ~= "string" then
+      errors.raisef("%s: item %d is a %s, must be a string", what, i, type(value[i]))
+    end
+  end
+  return value
+end
+
+-- {NAME = value} as sorted "NAME=value"; true stands for 1.
+local function define_list(defines)
+  if defines == nil then return {} end
+  if type(defines) ~= "table" then errors.raisef("defines: is a %s, must be a table {NAME = value}", type(defines)) end
+  local list = {}
+  for name, value in pairs(defines) do
+    if type(name) ~= "string" then errors.raise "defines: must be a table {NAME = value}" end
+    if value == true then value = 1 end
+    if value ~= false then list[#list + 1] = name .. "=" .. tostring(value) end
+  end
+  table.sort(list)
+  return list
+end
+
+local spec_keys = {source = true, text = true, defines = true, include = true, kernels = true}
+
+-- The path of `source`: as given, else beside the running script, so that a script finds the .cu file next to it.
+local function find_source(source)
+  if type(source) ~= "string" then errors.raisef("source: is a %s, must be a path", type(source)) end
+  local file = io.open(source)
+  if file then
+    file:close()
+    return source
+  end
+  local script = rawget(_G, "arg") and type(arg[0]) == "string" and arg[0]:match "^(.*/)" or ""
+  local beside = not source:match "^/" and script ~= "" and io.open(script .. source)
+  if not beside then return source end
+  beside:close()
+  return script .. source
+end
+
+--- Compiles a CUDA C++ source for the device; see doc/lua-api.md, "Kernels of one's own".
+function M.compile(device, spec)
+  if type(spec) ~= "table" then errors.raise "compile: must be called with a table {source=} or {text=}" end
+  errors.check_keys("compile", spec, spec_keys)
+  if spec.text ~= nil and type(spec.text) ~= "string" then
+    errors.raisef("text: is a %s, must be a string", type(spec.text))
+  end
+  local c = ffi.new "struct pah_module_spec"
+  local source = spec.source ~= nil and find_source(spec.source) or nil
+  local defines, include, kernels = define_list(spec.defines), string_list("include", spec.include),
+    string_list("kernels", spec.kernels)
+  local keep = {strings(defines), strings(include), strings(kernels)}
+  c.source, c.text = source, spec.text
+  c.defines, c.include, c.kernels = keep[1], keep[2], keep[3]
+  c.define_count, c.include_count, c.kernel_count = #defines, #include, #kernels
+  local handle = ffi.new "struct pah_module *[1]"
+  check(C.pah_module_compile(device.handle, c, handle))
+  return setmetatable({device = device, source = source or "text", handle = ffi.gc(handle[0], C.pah_module_release)},
+    Module)
+end
+
+-- ---- Using --------------------------------------------------------------------------------------------------
+
+--- Names of the kernels compiled so far.
+function Module:kernels()
+  local names = {}
+  while C.pah_module_kernel(self.handle, #names) ~= nil do
+    names[#names + 1] = ffi.string(C.pah_module_kernel(self.handle, #names))
+  end
+  return names
+end
+
+local function check_name(name)
+  if type(name) ~= "string" then errors.raisef("kernel: is a %s, must be the name of a kernel", type(name)) end
+end
+
+local resource_fields = {"registers", "shared_bytes", "local_bytes", "constant_bytes", "max_threads",
+  "max_shared_bytes", "spill_store_bytes", "spill_load_bytes"}
+
+local function resource_table(r)
+  local t = {}
+  for _, field in ipairs(resource_fields) do t[field] = r[field] end
+  return t
+end
+
+--- What a kernel takes of the device, a table: registers, shared_bytes, local_bytes, constant_bytes, max_threads,
+--- max_shared_bytes, spill_store_bytes, spill_load_bytes. registers and spills are 0 on sim, which knows none.
+function Module:resources(name)
+  check_name(name)
+  local r = ffi.new "struct pah_resources"
+  check(C.pah_module_resources(self.handle, name, r))
+  return resource_table(r)
+end
+
+--- The built-in kernels that a device has compiled so far: a list of {source=, kernel=, threads=, occupancy=,
+--- shared_dynamic_bytes=, thread_blocks_per_sm=} and what Module:resources tells.
+function M.instances(device)
+  local list, instance = {}, ffi.new "struct pah_instance"
+  for i = 1, tonumber(C.pah_device_instances(device.handle)) do
+    check(C.pah_device_instance(device.handle, i - 1, instance))
+    local row = resource_table(instance.resources)
+    row.source, row.kernel = ffi.string(instance.source), ffi.string(instance.kernel)
+    row.threads, row.shared_dynamic_bytes = tonumber(instance.threads), tonumber(instance.shared_dynamic_bytes)
+    row.occupancy, row.thread_blocks_per_sm = instance.occupancy, instance.thread_blocks_per_sm
+    list[i] = row
+  end
+  return list
+end
+
+local launch_keys = {grid = true, block = true, shared = true, limit = true, schedule = true, seed = true,
+  counters = true, problem = true, on_finding = true}
+local schedules = {order = C.PAH_IN_ORDER, reverse = C.PAH_REVERSE, random = C.PAH_RANDOM}
+
+local function number(options, key, default)
+  local value = options[key]
+  if value == nil then return default end
+  if type(value) ~= "number" then errors.raisef("%s: is a %s, must be a number", key, type(value)) end
+  return value
+end
+
+local function fill_launch(l, options)
+  local grid, block = extent("grid", options.grid or 1), extent("block", options.block or 1)
+  for i = 1, 3 do l.grid[i - 1], l.block[i - 1] = grid[i], block[i] end
+  l.shared = number(options, "shared", 0)
+  l.limit = number(options, "limit", 0)
+  l.seed = number(options, "seed", 0)
+  l.schedule = -1
+  local schedule = options.schedule
+  if schedule == nil and options.seed ~= nil then schedule = "random" end
+  if schedule ~= nil then
+    if not schedules[schedule] then
+      errors.raisef("schedule: is %s, must be order, reverse or random", tostring(schedule))
+    end
+    l.schedule = schedules[schedule]
+  end
+  l.counters = options.counters == nil and -1 or options.counters and 1 or 0
+end
+
+--- Runs a kernel: module:launch(name, {grid=, block=, shared=, limit=, schedule=, seed=, counters=, problem=,
+--- on_finding=}, arguments...) -> report. See doc/lua-api.md.
+function Module:launch(name, options, ...)
+  check_name(name)
+  if type(options) ~= "table" then
+    errors.raisef("launch: options are a %s, must be a table {grid=, block=}", type(options))
+  end
+  errors.check_keys("launch", options, launch_keys)
+  local on_finding = options.on_finding
+  if on_finding ~= nil and on_finding ~= "report" and on_finding ~= "error" then
+    errors.raisef("on_finding: is %s, must be error or report", tostring(on_finding))
+  end
+  local signature = ffi.new "struct pah_signature"
+  check(C.pah_module_signature(self.handle, name, signature))
+  local count, given = signature.count, select("#", ...)
+  if given ~= count then errors.raisef("launch: %s takes %d arguments, %d are given", name, count, given) end
+  local l = ffi.new "struct pah_launch"
+  fill_launch(l, options)
+  local keep, values = {}, {...}
+  local pointers = ffi.new("const void *[?]", math.max(count, 1))
+  for i = 1, count do
+    keep[i] = argument(values[i], i, signature.kind[i - 1], signature.size[i - 1], self.device)
+    pointers[i - 1] = keep[i]
+  end
+  l.args = pointers
+  if options.problem ~= nil then l.problem = args_of.fill_problem(options.problem) end
+  local report = ffi.gc(ffi.new "struct pah_report", C.pah_report_free)
+  check(C.pah_module_launch(self.handle, name, l, report))
+  local result = report_of.new(report, name, options)
+  result.checked = self.device.name:match "^sim" ~= nil
+  if on_finding ~= "report" and #result.findings > 0 then errors.raise(result:text()) end
+  return result
+end
+
+function Module:__tostring() return ("pah.module %q on %s"):format(self.source, self.device.name) end
+
+require("pah.device").class.compile = M.compile
+M.exports = exports
+
+return M

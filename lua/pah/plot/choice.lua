@@ -1,0 +1,264 @@
+-- choice.lua - what to draw when it is not said: the metric, the kind of picture, its axes, what to hold fixed.
+-- Promises: a picture never mixes points of different axes in one line; what is left out is said in its note.
+-- Read next: layout.lua.
+local data = require "pah.plot.data"
+local errors = require "pah.errors"
+local text = require "pah.util.safe_text"
+local units = require "pah.util.units"
+
+local M = {}
+
+M.kinds = {"curve", "heat", "roofline", "bars", "samples"}
+local MOST_LINES = 8
+
+local function set(list)
+  local s = {}
+  for _, name in ipairs(list) do s[name] = true end
+  return s
+end
+
+-- ---- The metric ---------------------------------------------------------------------------------------------------
+
+local function given_metric(name, runs)
+  local metric, names = data.metric(name), data.metrics(runs)
+  if not names[metric.name] then
+    local shown = {}
+    for key in pairs(names) do shown[#shown + 1] = key end
+    table.sort(shown)
+    errors.raisef('plot: metric is "%s", must be a number of the results%s (%s)', text.line(name),
+      errors.hint(name, names, ";"), #shown > 0 and text.line(table.concat(shown, ", ")) or "there are none")
+  end
+  return metric
+end
+
+-- Time, unless the points have different work: then their rate, by what limits most of them.
+local function chosen_metric(runs, where)
+  local timed = data.points(runs, "median", where)
+  if #timed == 0 then
+    local counted = data.points(runs, "global_sectors", where)
+    return data.metric(#counted > 0 and "global_sectors" or "median")
+  end
+  local work, different, by = nil, false, {bytes = 0, flops = 0}
+  for _, point in ipairs(timed) do
+    local r = point.rows[1].result
+    if not r.fraction or not r.limit then return data.metric "median" end
+    local this = ("%s %s"):format(r.bytes, r.flops)
+    different, work = different or work ~= nil and this ~= work, this
+    by[r.limit.by] = (by[r.limit.by] or 0) + 1
+  end
+  if not different then return data.metric "median" end
+  return data.metric(by.flops > by.bytes and "flops_per_second" or "bytes_per_second")
+end
+
+-- ---- Axes ---------------------------------------------------------------------------------------------------------
+
+local function varying(axes)
+  local list = {}
+  for _, axis in ipairs(axes) do
+    if #axis.values > 1 then list[#list + 1] = axis end
+  end
+  return list
+end
+
+local function named_axis(what, name, axes)
+  for _, axis in ipairs(axes) do
+    if axis.name == name then return axis end
+  end
+  local known = {}
+  for _, axis in ipairs(axes) do known[axis.name] = true end
+  local shown = {}
+  for key in pairs(known) do shown[#shown + 1] = key end
+  table.sort(shown)
+  return errors.raisef('plot: %s is "%s", must be an axis of the results%s (%s)', what, text.line(name),
+    errors.hint(name, known, ";"), #shown > 0 and text.line(table.concat(shown, ", ")) or "there are none")
+end
+
+-- The numeric axis with the most values that is not in `taken`; without one the longest of the others if `any`.
+local function longest(list, taken, any)
+  local best
+  for _, axis in ipairs(list) do
+    if not taken[axis.name] and (axis.numeric or any)
+      and (not best or (axis.numeric and not best.numeric)
+        or axis.numeric == best.numeric and #axis.values > #best.values) then
+      best = axis
+    end
+  end
+  return best
+end
+
+-- Axes for the lines of a curve: the shortest first, as long as there are not too many lines.
+local function lines_by(list, taken)
+  local rest, by, lines = {}, {}, 1
+  for i, axis in ipairs(list) do
+    if not taken[axis.name] then rest[#rest + 1] = {axis = axis, place = i} end
+  end
+  table.sort(rest, function(a, b)
+    if a.axis.name == "run" or b.axis.name == "run" then return a.axis.name == "run" and b.axis.name ~= "run" end
+    if #a.axis.values ~= #b.axis.values then return #a.axis.values < #b.axis.values end
+    return a.place < b.place
+  end)
+  for _, item in ipairs(rest) do
+    if lines * #item.axis.values <= MOST_LINES then
+      by[#by + 1] = item.axis
+      lines = lines * #item.axis.values
+    end
+  end
+  return by
+end
+
+-- Keeps of the points those with the commonest value of every axis that varies and is not drawn; returns them and
+-- {"head_dim 64 (of 64, 128)", ...}.
+local function hold_fixed(points, runs, taken)
+  local said = {}
+  while true do
+    local left
+    for _, axis in ipairs(varying((data.axes(runs, points)))) do
+      if not taken[axis.name] then left = left or axis end
+    end
+    if not left then return points, said end
+    local count, best = {}, nil
+    for _, point in ipairs(points) do
+      local value = point.axes[left.name]
+      if value ~= nil then count[value] = (count[value] or 0) + 1 end
+    end
+    for _, value in ipairs(left.values) do
+      if best == nil or count[value] > count[best] then best = value end
+    end
+    local kept, words = {}, {}
+    for _, point in ipairs(points) do
+      if point.axes[left.name] == best then kept[#kept + 1] = point end
+    end
+    for i, value in ipairs(left.values) do words[i] = units.axis_value(value) end
+    said[#said + 1] = ("%s %s (of %s)"):format(left.name, units.axis_value(best),
+      #words > 6 and ("%d values"):format(#words) or table.concat(words, ", "))
+    points = kept
+  end
+end
+
+local function names_of(axes)
+  local names = {}
+  for i, axis in ipairs(axes) do names[i] = axis.name end
+  return names
+end
+
+-- ---- Kinds --------------------------------------------------------------------------------------------------------
+
+local function has_samples(points)
+  for _, point in ipairs(points) do
+    local r = point.rows[1].result
+    if r and r.samples and #r.samples > 1 then return true end
+  end
+  return false
+end
+
+local function chosen_kind(o, points, list)
+  if o.kind then return o.kind end
+  if o.y and o.x then return "heat" end
+  if o.x then return "curve" end
+  if #points == 1 and has_samples(points) and not o.metric then return "samples" end
+  return longest(list, {}) and "curve" or "bars"
+end
+
+local plans = {}
+
+function plans.curve(plan, o, axes, list)
+  local x = o.x and named_axis("x", o.x, axes) or longest(list, set(o.by or {}), true) or axes[1]
+  if not x then errors.raise "plot: a curve needs an axis, these results have none; kind = \"bars\" draws them" end
+  local by = {}
+  for i, name in ipairs(o.by or {}) do by[i] = named_axis("by", name, axes) end
+  if not o.by then by = lines_by(list, {[x.name] = true}) end
+  plan.x, plan.by = x, names_of(by)
+  return {x.name, unpack(plan.by)}
+end
+
+function plans.heat(plan, o, axes, list)
+  local x = o.x and named_axis("x", o.x, axes) or longest(list, set{o.y}, true)
+  local y = o.y and named_axis("y", o.y, axes) or x and longest(list, set{x.name}, true)
+  if not x or not y or x == y then
+    errors.raise "plot: a heat map needs two axes that vary, x and y; kind = \"bars\" draws what has fewer"
+  end
+  plan.x, plan.y, plan.by = x, y, {}
+  return {x.name, y.name}
+end
+
+-- Everything is drawn; `by` is only the colour: a word, of which there are few.
+local function coloured(plan, o, axes, list)
+  local by = {}
+  for i, name in ipairs(o.by or {}) do by[i] = named_axis("by", name, axes) end
+  if not o.by then
+    for _, axis in ipairs(list) do
+      if #axis.values <= MOST_LINES and (not by[1] or by[1].numeric and not axis.numeric) then by[1] = axis end
+    end
+  end
+  plan.by = names_of(by)
+end
+
+plans.bars, plans.roofline = coloured, coloured
+function plans.samples(plan) plan.by = {} end
+
+-- Points of a roofline need both counts of work, whatever the metric.
+local function with_work(points)
+  local kept = {}
+  for _, point in ipairs(points) do
+    local r = point.rows[1].result
+    if r and (r.flops or 0) > 0 and (r.bytes or 0) > 0 then kept[#kept + 1] = point end
+  end
+  return kept
+end
+
+-- Every axis that is named is one of the results, also where this kind of picture does not need it.
+local function check_names(runs, o)
+  local rows = {}
+  for _, run in ipairs(runs) do
+    for _, row in ipairs(run.rows) do rows[#rows + 1] = row end
+  end
+  local axes = data.axes(runs, rows)
+  if #runs > 1 then axes[#axes + 1] = {name = "run"} end
+  for _, what in ipairs {"x", "y"} do
+    if o[what] then named_axis(what, o[what], axes) end
+  end
+  for _, name in ipairs(o.by or {}) do named_axis("by", name, axes) end
+  for name in pairs(o.where or {}) do named_axis("where", name, axes) end
+  if o.y and o.kind and o.kind ~= "heat" then
+    errors.raisef('plot: y is "%s", but only a heat map has one; this is kind "%s"', text.line(o.y), o.kind)
+  end
+end
+
+--- The plan of a picture of `runs` with options kind, x, y, by (list of axes), metric, where: {kind, metric, x, y, by
+--- (names), points, axes (varying ones), fixed (list of texts), failed, runs}.
+function M.choose(runs, o)
+  if o.kind and not set(M.kinds)[o.kind] then
+    errors.raisef('plot: kind is "%s", must be %s%s', text.line(o.kind), table.concat(M.kinds, ", "),
+      errors.hint(o.kind, set(M.kinds), ";"))
+  end
+  check_names(runs, o)
+  local metric = o.metric and given_metric(o.metric, runs) or chosen_metric(runs, o.where)
+  if o.kind == "roofline" then metric = data.metric "flops_per_second" end
+  if o.kind == "samples" then metric = data.metric "median" end
+  local points, failed = data.points(runs, metric.name, o.where)
+  if o.kind == "roofline" then points = with_work(points) end
+  if #points == 0 then
+    local why = o.where and #data.points(runs, metric.name) > 0 and "no row has what `where` asks for"
+      or o.kind == "roofline" and "no row has a time, flops and bytes"
+      or ("no row has the metric %s"):format(metric.name)
+    errors.raisef("plot: there is nothing to draw: %s%s", why, failed > 0 and (", %d failed"):format(failed) or "")
+  end
+  local axes = data.axes(runs, points)
+  local list = varying(axes)
+  local plan = {metric = metric, failed = failed, runs = runs, fixed = {}}
+  plan.kind = chosen_kind(o, points, list)
+  if plan.kind == "samples" and not has_samples(points) then
+    errors.raise "plot: there is nothing to draw: no row has samples"
+  end
+  local drawn = plans[plan.kind](plan, o, axes, list)
+  plan.points = points
+  if drawn then plan.points, plan.fixed = hold_fixed(points, runs, set(drawn)) end
+  plan.axes = varying((data.axes(runs, plan.points)))
+  for _, axis in ipairs((data.axes(runs, plan.points))) do -- values that are left, in order
+    if plan.x and axis.name == plan.x.name then plan.x = axis end
+    if plan.y and axis.name == plan.y.name then plan.y = axis end
+  end
+  return plan
+end
+
+return M

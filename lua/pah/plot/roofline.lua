@@ -1,0 +1,109 @@
+-- roofline.lua - the picture of flops per byte against flops per second, under the limits that were measured in the
+-- run: reads of memory and of the fastest cache as slopes, multiply-adds as ceilings. Read next: layout.lua.
+local text = require "pah.util.safe_text"
+local units = require "pah.util.units"
+
+local M = {}
+
+local function raise_to(t, key, value)
+  if type(value) == "number" and value > 0 then t[key] = math.max(t[key] or 0, value) end
+end
+
+-- What the runs measured of their device: {memory=, cache= (bytes/s), peaks={dtype -> flops/s}}.
+local function limits_of(runs, points)
+  local found = {peaks = {}}
+  for _, run in ipairs(runs) do
+    local limits = run.header.limits
+    if type(limits) == "table" then
+      raise_to(found, "memory", limits.read_bytes_per_second)
+      raise_to(found, "memory", limits.shuffled_read_bytes_per_second)
+      for _, set in ipairs(limits.caches or {}) do raise_to(found, "cache", set.read_bytes_per_second) end
+      for dtype, value in pairs(limits.fma_flops_per_second or {}) do raise_to(found.peaks, dtype, value) end
+    end
+  end
+  if not found.memory then -- then those that the rows were held against
+    for _, p in ipairs(points) do raise_to(found, "reads", (p.rows[1].result.limit or {}).read_bytes_per_second) end
+  end
+  if not next(found.peaks) then
+    for _, p in ipairs(points) do
+      raise_to(found.peaks, "", (p.rows[1].result.limit or {}).flops_per_second)
+    end
+  end
+  if found.cache and found.memory and found.cache < 1.1 * found.memory then found.cache = nil end
+  return found
+end
+
+-- The slopes and ceilings as lines with names, the highest roof first.
+local function lines_of(found, x, scale)
+  local lines, top = {}, 0
+  local names = {}
+  for name, value in pairs(found.peaks) do
+    names[#names + 1] = name
+    top = math.max(top, value)
+  end
+  table.sort(names, function(a, b)
+    if found.peaks[a] ~= found.peaks[b] then return found.peaks[a] > found.peaks[b] end
+    return a < b
+  end)
+  local fastest = math.max(found.cache or 0, found.memory or 0, found.reads or 0)
+  for _, name in ipairs(names) do
+    local peak = found.peaks[name]
+    local start = fastest > 0 and math.max(x.low, peak / fastest) or x.low
+    lines[#lines + 1] = {name = ("%s multiply-adds %s"):format(name, units.text("FLOP/s", peak, 3)):gsub("^ ", ""),
+      points = {{x = math.min(start, x.high), y = peak / scale}, {x = x.high, y = peak / scale}}}
+  end
+  for _, slope in ipairs {{"cache", "fastest cache", true}, {"memory", "memory reads"}, {"reads", "reads"}} do
+    local rate = found[slope[1]]
+    if rate then
+      local stop = top > 0 and math.min(x.high, top / rate) or x.high
+      if stop > x.low then
+        lines[#lines + 1] = {name = ("%s %s"):format(slope[2], units.text("B/s", rate, 3)), dashed = slope[3],
+          points = {{x = x.low, y = rate * x.low / scale}, {x = stop, y = rate * stop / scale}}}
+      end
+    end
+  end
+  return lines
+end
+
+--- Fills `picture` from a plan whose points all have flops, bytes and a time; `split` are its points by line.
+function M.build(plan, picture, split)
+  local found = limits_of(plan.runs, plan.points)
+  local x = {label = "flops per byte", log = 2, low = math.huge, high = 0}
+  local low, high = math.huge, 0
+  for _, p in ipairs(plan.points) do
+    local r = p.rows[1].result
+    x.low, x.high = math.min(x.low, r.flops / r.bytes), math.max(x.high, r.flops / r.bytes)
+    low, high = math.min(low, p.low), math.max(high, p.high)
+  end
+  for _, peak in pairs(found.peaks) do
+    local ridge = peak / (found.memory or found.reads or math.huge)
+    if ridge > 0 then x.low, x.high = math.min(x.low, ridge), math.max(x.high, ridge) end
+    high = math.max(high, peak)
+  end
+  x.low, x.high = x.low / 2.2, x.high * 2.2
+  local unit = units.scale("FLOP/s", high)
+  local y = {label = ("flops per second (%s)"):format(unit[2]), log = 10, unit = unit, high = high * 1.6 / unit[1],
+    low = low / 2 / unit[1]}
+  if not next(found.peaks) and (found.memory or found.reads) then
+    y.high = math.max(y.high, (found.memory or found.reads) * x.high / unit[1])
+  end
+  picture.lines = lines_of(found, x, unit[1])
+  for _, line in ipairs(picture.lines) do -- a slope enters from below, not from outside the frame
+    local a, b = line.points[1], line.points[2]
+    if a.y < y.low and b.y > y.low then a.x, a.y = a.x * y.low / a.y, y.low end
+    if b.y > y.high and a.y < y.high then b.x, b.y = b.x * y.high / b.y, y.high end
+  end
+  picture.x, picture.y = x, y
+  for i, line in ipairs(split) do
+    local series = {name = line.name, points = {}}
+    for j, p in ipairs(line.points) do
+      local r = p.rows[1].result
+      series.points[j] = {x = r.flops / r.bytes, y = p.v / unit[1], low = p.low / unit[1], high = p.high / unit[1]}
+    end
+    picture.series[i] = series
+  end
+  if #picture.lines == 0 then table.insert(picture.notes, "no limits were measured in these runs") end
+  picture.title = text.line "roofline"
+end
+
+return M

@@ -1,0 +1,120 @@
+-- table.lua - rows of a run as a table for people: a line for each point, with its axes, time, rates, fraction
+-- of the limit and what else was returned. Several rounds of a point become one line: the median of their medians.
+-- Read next: experiment/init.lua, cli/results.lua.
+local stats = require "pah.measure.stats"
+local units = require "pah.util.units"
+
+local M = {}
+
+local function number(value)
+  if type(value) ~= "number" then return value == nil and "" or tostring(value) end
+  return value % 1 == 0 and math.abs(value) < 1e15 and ("%d"):format(value) or ("%.4g"):format(value)
+end
+
+-- Columns that a result may have: heading, its value from a result, its text, whether it stands in a machine's table.
+local columns = {
+  {"time", function(r) return r.median end, function(v) return units.text("s", v) end},
+  {"95 %", function(r)
+    return r.median and r.low and math.max(r.high - r.median, r.median - r.low) / r.median
+  end, function(v) return ("+-%.1f %%"):format(100 * v) end},
+  {"GB/s", function(r) return r.bytes_per_second and r.bytes_per_second / 1e9 end, number},
+  {"GFLOP/s", function(r) return r.flops_per_second and r.flops_per_second / 1e9 end, number},
+  {"of limit", function(r) return r.fraction end, function(v) return ("%.1f %%"):format(100 * v) end},
+  {"launches", function(r) return r.launches end, number},
+  {"global bytes", function(r) return r.counted and r.global_load_bytes + r.global_store_bytes end, number},
+  {"sectors", function(r) return r.global_sectors end, number},
+  {"ideal", function(r) return r.global_sectors_ideal end, number},
+}
+
+-- The rows of each point, in order of index.
+local function grouped(rows)
+  local groups, by_index = {}, {}
+  for _, row in ipairs(rows) do
+    local group = by_index[row.index]
+    if not group then
+      group = {index = row.index, rows = {}}
+      by_index[row.index] = group
+      groups[#groups + 1] = group
+    end
+    table.insert(group.rows, row)
+  end
+  table.sort(groups, function(a, b) return a.index < b.index end)
+  return groups
+end
+
+-- Of several rounds the median; nil if none has it.
+local function over_rounds(group, get)
+  local list = {}
+  for _, row in ipairs(group.rows) do
+    local value = row.result and get(row.result)
+    if value then list[#list + 1] = value end
+  end
+  return #list > 0 and stats.median(list) or nil
+end
+
+local function first_of(group, get)
+  for _, row in ipairs(group.rows) do
+    local value = get(row)
+    if value ~= nil then return value end
+  end
+end
+
+--- Names that stand in a field of any row that has it, "axes" or "values", sorted.
+function M.names(rows, field)
+  local seen, names = {}, {}
+  for _, row in ipairs(rows) do
+    for name in pairs(row[field] or {}) do
+      if not seen[name] then
+        seen[name] = true
+        names[#names + 1] = name
+      end
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+--- Rows of cells, the first of headings, and which columns hold numbers; axes as in the header of a run.
+function M.cells(rows, axes)
+  local groups, names, used, failed = grouped(rows), M.names(rows, "values"), {}, false
+  for _, column in ipairs(columns) do
+    for _, group in ipairs(groups) do
+      if over_rounds(group, column[2]) then
+        used[#used + 1] = column
+        break
+      end
+    end
+  end
+  for _, row in ipairs(rows) do failed = failed or row.error ~= nil end
+  local head, right = {}, {}
+  for i, axis in ipairs(axes) do head[i], right[i] = axis.name, type(axis.values[1]) == "number" end
+  for _, column in ipairs(used) do
+    head[#head + 1] = column[1]
+    right[#head] = true
+  end
+  for _, name in ipairs(names) do
+    head[#head + 1] = name
+    right[#head] = type(first_of({rows = rows}, function(row) return row.values[name] end)) == "number"
+  end
+  if failed then head[#head + 1] = "error" end
+  local cells = {head}
+  for _, group in ipairs(groups) do
+    local line = {}
+    for i, axis in ipairs(axes) do line[i] = number(group.rows[1].axes[axis.name]) end
+    for _, column in ipairs(used) do
+      local value = over_rounds(group, column[2])
+      line[#line + 1] = value and column[3](value) or ""
+    end
+    for _, name in ipairs(names) do
+      line[#line + 1] = number(first_of(group, function(row) return row.values[name] end))
+    end
+    if failed then
+      local why = first_of(group, function(row) return row.error end)
+      line[#line + 1] = why and why:match "^[^\n]*" or ""
+    end
+    cells[#cells + 1] = line
+  end
+  return cells, right
+end
+
+return M

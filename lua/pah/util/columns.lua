@@ -1,0 +1,59 @@
+-- columns.lua - rows of text as columns for people, as Markdown or as CSV. Read next: experiment/init.lua.
+local safe = require "pah.util.safe_text"
+
+local M = {}
+
+-- The rows with every cell on one line and without what a terminal obeys: names come from files and scripts.
+local function harmless(rows)
+  local copy = {}
+  for n, row in ipairs(rows) do
+    copy[n] = {}
+    for i, cell in ipairs(row) do copy[n][i] = safe.line(cell) end
+  end
+  return copy
+end
+
+--- Lines of the rows (lists of strings, the first of headings), columns padded. right[i]: column i stands to the right.
+function M.plain(rows, right)
+  local widths, lines = {}, {}
+  rows = harmless(rows)
+  for _, row in ipairs(rows) do
+    for i, cell in ipairs(row) do widths[i] = math.max(widths[i] or 0, safe.width(cell)) end
+  end
+  for n, row in ipairs(rows) do
+    local cells = {}
+    for i, cell in ipairs(row) do
+      cells[i] = safe.pad(cell, widths[i], right and right[i])
+    end
+    lines[n] = table.concat(cells, "  "):gsub("%s+$", "")
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+--- A table of Markdown, its heading from the first row.
+function M.markdown(rows, right)
+  local lines, rule = {}, {}
+  for i = 1, #rows[1] do rule[i] = right and right[i] and "---:" or "---" end
+  for n, row in ipairs(rows) do
+    local cells = {}
+    for i, cell in ipairs(row) do cells[i] = safe.markdown(cell) end
+    lines[n] = "| " .. table.concat(cells, " | ") .. " |"
+  end
+  table.insert(lines, 2, "| " .. table.concat(rule, " | ") .. " |")
+  return table.concat(lines, "\n") .. "\n"
+end
+
+--- Comma-separated values; a cell with a comma, quote or line break is quoted (RFC 4180).
+function M.csv(rows)
+  local lines = {}
+  for n, row in ipairs(rows) do
+    local cells = {}
+    for i, cell in ipairs(row) do
+      cells[i] = cell:find '[,"\r\n]' and '"' .. cell:gsub('"', '""') .. '"' or cell
+    end
+    lines[n] = table.concat(cells, ",")
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+return M

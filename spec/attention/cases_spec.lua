@@ -1,0 +1,120 @@
+-- cases_spec.lua - every case of spec/support/cases.lua on every usable device with every kernel, against the oracle;
+-- on the cpu the kernels of every instruction set that runs here, all judged by one evaluation of it. What a kernel
+-- refuses as unsupported is pending and counted, so that nothing can hide; the cpu may refuse nothing. On sim a
+-- finding is a failure; each case runs in one of the three schedules, in turn, and some of them in all. There, four
+-- of five are tagged slow: the sanitizer build leaves them to the plain one.
+local cases = require "spec.support.cases"
+local isas = require "spec.support.isas"
+local judge = require "spec.support.judge"
+local problems = require "spec.support.problem"
+
+local all = cases.all()
+local every = tonumber(os.getenv "PAH_CASES_EVERY" or 1) -- cuda over the test driver is as slow as sim
+local simulated = {sim = true, cuda = os.getenv "PAH_LIBCUDA" ~= nil}
+local schedules = {"order", "reverse", "random"}
+
+-- Kernels of a device by operation.
+local function kernels_of(kind)
+  local by_op = {}
+  for _, kernel in ipairs(pah.kernels()) do
+    if kernel.device == kind then
+      by_op[kernel.op] = by_op[kernel.op] or {}
+      table.insert(by_op[kernel.op], kernel.name)
+    end
+  end
+  return by_op
+end
+
+-- The names that a kind of device is opened by: on the cpu one for each instruction set, or the one of PAH_ISA.
+local function targets_of(kind)
+  if kind ~= "cpu" or (os.getenv "PAH_ISA" or "") ~= "" then return {kind} end
+  local names = {}
+  for i, isa in ipairs(isas.usable) do names[i] = "cpu:" .. isa end
+  return names
+end
+
+-- Complaints, or "refused" and why. `oracle` keeps what the kernels of a case are judged by.
+local function run(case, device, kernel, oracle)
+  local problem = problems.build(case, device)
+  local ok, results = pcall(problem.run, kernel)
+  if ok then
+    oracle.want = oracle.want or problem.reference()
+    oracle.low_precision = oracle.low_precision or judge.low_precision(problem)
+    return judge.judge(problem, results, oracle.want, oracle.low_precision)
+  end
+  -- Anything but a refusal in these words is a failure.
+  local refusal = not device.name:match "^cpu" and tostring(results):match "head_dim: the naive kernels .*$"
+  return refusal and "refused" or {tostring(results)}, refusal
+end
+
+-- Lengths that no case is about are shorter on sim.
+local function shortened(case)
+  local copy = {}
+  for name, value in pairs(case) do copy[name] = value end
+  copy.len_k = {}
+  for b, len in ipairs(case.len_k) do copy.len_k[b] = len > 400 and math.floor(len / 5) or len end
+  if case.len_k == cases.plain_len_k then copy.len_k = case.op == "decode" and {37, 5, 50} or {19, 5, 34} end
+  return copy
+end
+
+describe("the table of cases", function()
+  it("has enough of every operation", function()
+    local count = {}
+    for _, case in ipairs(all) do count[case.op] = (count[case.op] or 0) + 1 end
+    assert.is_true(#all >= 400, "only " .. #all)
+    for _, op in ipairs {"fwd", "fwd_fp8", "bwd", "decode"} do assert.is_true(count[op] >= 80, op) end
+  end)
+end)
+
+for _, entry in ipairs(pah.devices()) do
+  describe("every case on " .. entry.name, function()
+    if not entry.usable then
+      pending(("is not run: %s"):format(entry.why or "the device is not usable"))
+      return
+    end
+    local kind = entry.name:match "^%w+"
+    local by_op, targets, refused, passed = kernels_of(kind), targets_of(entry.name), 0, 0
+
+    local function check(case, kernel)
+      local complaints, oracle = {}, {}
+      for _, target in ipairs(targets) do
+        local found, why = run(simulated[kind] and shortened(case) or case, pah.device(target), kernel, oracle)
+        if found == "refused" then
+          refused = refused + 1
+          return pending(why)
+        end
+        for _, line in ipairs(found) do complaints[#complaints + 1] = target .. ": " .. line end
+      end
+      assert.same({}, complaints)
+      passed = passed + 1
+    end
+
+    local function set(n, seed)
+      if kind == "sim" then pah.device(entry.name):set{schedule = schedules[n], seed = seed} end
+    end
+
+    for i, case in ipairs(all) do
+      for _, kernel in ipairs(i % every == 0 and by_op[case.op] or {}) do
+        local slow = kind == "sim" and i % 5 ~= 0 and " #slow" or ""
+        it(case.name .. " " .. kernel .. slow, function()
+          set(i % 3 + 1, i)
+          check(case, kernel)
+        end)
+        if kind == "sim" and i % 25 == 0 then
+          it(case.name .. " " .. kernel .. " in the other schedules" .. slow, function()
+            for n = 1, 2 do
+              set((i + n) % 3 + 1, i + 1)
+              check(case, kernel)
+            end
+          end)
+        end
+      end
+    end
+
+    it("refuses only what its kernels do not list", function()
+      set(1, 0)
+      assert.is_true(kind ~= "cpu" or refused == 0, refused .. " refused")
+      assert.is_true(refused < passed / 2, ("%d of %d cases are refused"):format(refused, refused + passed))
+    end)
+  end)
+end

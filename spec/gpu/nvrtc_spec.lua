@@ -1,0 +1,128 @@
+-- nvrtc_spec.lua - "cuda:sm_90a", the cuda device with neither GPU nor driver: every built-in kernel compiles for sm_80
+-- and sm_90a with NVRTC and says what it needs; so does `pah kernels --arch`. Pending where there is no NVRTC.
+local host = require "pah.host"
+
+local usable, why = pcall(pah.device, "cuda:sm_90a")
+
+local function refused(part, f, ...)
+  local ok, message = pcall(f, ...)
+  assert.is_false(ok, part)
+  assert.is_truthy(tostring(message):find(part, 1, true), tostring(message))
+end
+
+local function has_toolkit()
+  for _, root in ipairs {os.getenv "CUDA_HOME" or "", os.getenv "CUDA_PATH" or "", "/usr/local/cuda"} do
+    local file = io.open(root .. "/include/cuda_fp16.h")
+    if file then return file:close() end
+  end
+end
+
+describe("NVRTC alone", function()
+  if not usable then return pending(tostring(why)) end
+  local device = pah.device "cuda:sm_90a"
+
+  for _, arch in ipairs {"sm_80", "sm_90a"} do
+    it("compiles every built-in kernel for " .. arch .. " #slow", function()
+      local list = require("pah.module.kernel_table").collect(arch)
+      local seen = {}
+      for _, k in ipairs(list) do
+        seen[k.kernel] = (seen[k.kernel] or 0) + 1
+        assert.is_true(k.registers >= 8 and k.registers <= 255, k.source)
+        assert.is_true(k.thread_blocks_per_sm >= 1 and k.occupancy > 0 and k.occupancy <= 1, k.source)
+        assert.is_true(k.spill_store_bytes <= 64, ("%s spills %d bytes"):format(k.source, k.spill_store_bytes))
+      end
+      assert.same({forward = 10, decode = 10, combine = 6, backward_dq = 6, backward_dkv = 6, merge = 1, kv_append = 1,
+        check_slots = 1}, seen)
+    end)
+  end
+
+  it("tells registers, static shared memory, stack and spills as ptxas counts them", function()
+    local module = device:compile{text = [[
+      extern "C" __global__ void tile(float *x) {
+        __shared__ float s[300];
+        s[threadIdx.x] = x[threadIdx.x];
+        __syncthreads();
+        x[threadIdx.x] = s[299 - threadIdx.x];
+      }
+      extern "C" __global__ void __launch_bounds__(1024) greedy(double *x, long long q) {
+        double l[64];
+        for (int i = 0; i < 64; i++) l[i] = x[i * q];
+        for (int i = 0; i < 64; i++) x[i + threadIdx.x] = l[(i * q) & 63] * l[i];
+      }
+      template <int N> __global__ void add(float *x) { x[threadIdx.x] += N; }
+    ]]}
+    local tile, greedy = module:resources "tile", module:resources "greedy"
+    assert.equal(1200, tile.shared_bytes)
+    assert.is_true(tile.registers >= 4 and tile.registers < 40)
+    assert.equal(0, tile.spill_store_bytes)
+    assert.is_true(greedy.local_bytes >= 512 and greedy.spill_store_bytes > 0 and greedy.spill_load_bytes > 0)
+    assert.equal(0, greedy.shared_bytes)
+    assert.equal(227 * 1024, tile.max_shared_bytes)
+    assert.is_true(module:resources("add<3>").registers > 0)
+    refused("compiles only; launch it on cuda or sim", module.launch, module, "add<3>", {})
+  end)
+
+  it("gives the compiler's words, with file and line", function()
+    refused("text(2): error: identifier \"oops\" is undefined", device.compile, device,
+      {text = 'extern "C" __global__ void f() {\n  oops; }', kernels = {"f"}})
+    refused("is not an architecture of this NVRTC, which knows", pah.device, "cuda:sm_12")
+    refused("is not an architecture", pah.device, "cuda:sm_")
+  end)
+
+  it("takes the functions of ptx.cuh as PTX", function()
+    local sources = {{"ptx_pipeline"}, {"ptx_hopper"}, {"ptx_attention"}, {"ptx_attention90"},
+      {"ptx_layout", {F16_SUMS = 1}}, {"ptx_layout", {S8 = 1}}}
+    for _, mma in ipairs {"m16n8k16_bf16", "m16n8k16_f16", "m16n8k8_tf32"} do
+      sources[#sources + 1] = {"ptx_layout", {MMA = "mma_" .. mma}}
+    end
+    for _, source in ipairs(sources) do
+      local module = device:compile{source = ("spec/kernels/%s.cu"):format(source[1]), defines = source[2]}
+      local names = module:kernels()
+      assert.is_true(#names > 0, source[1])
+      for _, name in ipairs(names) do assert.is_true(module:resources(name).registers > 0, name) end
+    end
+  end)
+
+  it("has the standard headers that ordinary .cu files include", function()
+    local module = device:compile{text = [[
+      #include <stdint.h>
+      #include <float.h>
+      #include <limits.h>
+      #include <math.h>
+      #include <stdio.h>
+      #include <assert.h>
+      extern "C" __global__ void f(uint64_t *x, float *y) {
+        assert(x != nullptr);
+        x[0] = UINT64_MAX + INT_MAX;
+        y[0] = fmaxf(-INFINITY, FLT_MAX) * (float)M_PI;
+        printf("%d", (int)y[0]);
+      }
+    ]]}
+    assert.is_true(module:resources("f").registers > 0)
+  end)
+
+  it("finds the headers of the toolkit", function()
+    if not has_toolkit() then return pending("the CUDA Toolkit has no headers here") end
+    local module = device:compile{text = [[
+      #include <cuda_fp16.h>
+      #include <cuda_bf16.h>
+      extern "C" __global__ void f(__half *x, __nv_bfloat16 *y) {
+        x[0] = __hadd(x[0], x[1]);
+        y[0] = __hadd(y[0], y[1]);
+      }
+    ]]}
+    assert.is_true(module:resources("f").registers > 0)
+  end)
+
+  it("is what `pah kernels --arch` prints #slow", function()
+    local pipe = io.popen(host.exe .. " kernels --arch sm_90a")
+    local text = pipe:read "*a"
+    pipe:close()
+    assert.is_truthy(text:find("kernel +registers +static +dynamic +spilled"), text)
+    assert.is_truthy(text:find("backward_dkv +%d+ +0 +%d+"), text)
+    pipe = io.popen(host.exe .. " kernels --arch sm_1 2>&1; echo $?")
+    text = pipe:read "*a"
+    pipe:close()
+    assert.is_truthy(text:find("is not an architecture of this NVRTC", 1, true), text)
+  end)
+end)

@@ -1,0 +1,61 @@
+-- layout_spec.lua - the C compiler (src/layout.c) and LuaJIT agree on the size of every struct of src/pah.h and on the
+-- offset and size of every field; the header itself is read here, so that a field missing from the table fails.
+local ffi = require "ffi"
+local C = require("pah.ffi").C
+
+-- struct -> list of its fields, by the text of the header.
+local function structs_of(path)
+  local f = assert(io.open(path))
+  local text = f:read("*a"):gsub("/%*.-%*/", "")
+  f:close()
+  local structs = {}
+  for name, body in text:gmatch "struct ([%w_]+)%s*(%b{})" do
+    local fields = {}
+    for declaration in body:sub(2, -2):gmatch "[^;]+" do
+      for declarator in declaration:gsub("%b[]", ""):gmatch "[^,]+" do
+        fields[#fields + 1] = declarator:match "([%w_]+)%s*$"
+      end
+    end
+    structs[name] = fields
+  end
+  return structs
+end
+
+-- struct -> field ("" is the struct itself) -> {offset, size}, by the C compiler.
+local compiled, i = {}, 0
+while C.pah_layout_at(i) ~= nil do
+  local row = C.pah_layout_at(i)
+  local name = ffi.string(row.type)
+  compiled[name] = compiled[name] or {}
+  compiled[name][ffi.string(row.field)] = {tonumber(row.offset), tonumber(row.size)}
+  i = i + 1
+end
+
+describe("the layout of", function()
+  local count = 0
+  for name, fields in pairs(structs_of "src/pah.h") do
+    count = count + 1
+    it("struct " .. name .. " is the same in C and in LuaJIT", function()
+      local struct = ffi.typeof("struct " .. name)
+      local listed = assert(compiled[name], "src/layout.c does not list it")
+      assert.equal(ffi.sizeof(struct), listed[""][2])
+      local one = struct()
+      for _, field in ipairs(fields) do
+        assert.is_truthy(listed[field], "src/layout.c does not list " .. field)
+        assert.equal(ffi.offsetof(struct, field), listed[field][1], field)
+        local value = one[field]
+        if type(value) == "cdata" and not tostring(ffi.typeof(value)):find("*", 1, true) and not tonumber(value) then
+          assert.equal(ffi.sizeof(value), listed[field][2], field)
+        end
+        listed[field] = nil
+      end
+      listed[""] = nil
+      assert.is_nil(next(listed))
+    end)
+  end
+
+  it("every struct was compared", function()
+    assert.is_true(count >= 10)
+    for name in pairs(compiled) do assert.is_truthy(structs_of("src/pah.h")[name], name) end
+  end)
+end)

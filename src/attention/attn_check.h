@@ -1,0 +1,20 @@
+/* attn_check.h - the checks behind pah_attention, pah_merge, pah_kv_append and their oracles (reference/reference.c):
+ * every rule of the call, once, before anything is written. They return 0 or a status with the error line set.
+ * reference = 1: results are f64 (bwd ignores out and lse), and tensors must lie in host memory. */
+#ifndef PAH_ATTN_CHECK_H
+#define PAH_ATTN_CHECK_H
+
+#include "attn.h"
+
+int pah_attn_check(int op, const struct pah_attn *a, int reference);
+int pah_merge_check(const struct pah_merge *m, int reference);
+int pah_kv_append_check(const struct pah_kv_append *c, int reference);
+
+/* Contents of cu_seqlens_q, seqused_k and block_table (attn_contents.c). The shapes are checked, memory is the host's.
+ */
+int pah_attn_check_contents(const struct pah_attn *a, const struct pah_attn_sizes *s);
+int pah_kv_append_check_contents(const struct pah_kv_append *c); /* of slot_mapping, likewise */
+
+const char *pah_op_name(int op); /* "fwd", ...; NULL for a number that is no operation */
+
+#endif

@@ -1,0 +1,31 @@
+/* kernels.h - the one list of implementations: PAH_KERNELS(X) with X(device, op, name, dtypes, limits, about).
+ * attn.c looks kernel= up here, `pah kernels` and pah.kernels() print it. */
+#ifndef PAH_KERNELS_H
+#define PAH_KERNELS_H
+
+#define PAH_CPU_DIMS "head_dim: multiples of 8 up to 256"
+
+#define PAH_GPU_DIMS "head_dim: 32, 64, 96, 128, 192, 256"
+
+/* The same .cu files on both devices. */
+#define PAH_GPU_KERNELS(X, device)                                                                                     \
+  X(device, "fwd", "naive", "f32 f16 bf16", PAH_GPU_DIMS,                                                              \
+    "kernels/naive/forward.cu: tiled online softmax, no tensor cores")                                                 \
+  X(device, "fwd_fp8", "naive", "f32 f16 bf16 fp8_e4m3 fp8_e5m2 / same or fp8", PAH_GPU_DIMS,                          \
+    "kernels/naive/forward.cu with fp8 types; computes in f32")                                                        \
+  X(device, "bwd", "naive", "f32 f16 bf16", PAH_GPU_DIMS,                                                              \
+    "kernels/naive/backward_dq.cu, kernels/naive/backward_dkv.cu: deterministic")                                      \
+  X(device, "decode", "naive", "f32 f16 bf16 / same or fp8", PAH_GPU_DIMS,                                             \
+    "kernels/naive/decode.cu, kernels/naive/combine.cu: split-KV")
+
+#define PAH_KERNELS(X)                                                                                                 \
+  X("cpu", "fwd", "flash", "f32 f16 bf16", PAH_CPU_DIMS, "tiled online softmax over packed K/V panels")                \
+  X("cpu", "fwd_fp8", "flash", "f32 f16 bf16 fp8_e4m3 fp8_e5m2 / same or fp8", PAH_CPU_DIMS,                           \
+    "as fwd; fp8 is converted while K and V are packed")                                                               \
+  X("cpu", "bwd", "flash", "f32 f16 bf16", PAH_CPU_DIMS, "recomputes P from lse; deterministic for any threads")       \
+  X("cpu", "decode", "split-kv", "f32 f16 bf16 / same or fp8", PAH_CPU_DIMS,                                           \
+    "KV ranges split over threads; heads of a KV head share each read")                                                \
+  PAH_GPU_KERNELS(X, "sim")                                                                                            \
+  PAH_GPU_KERNELS(X, "cuda")
+
+#endif

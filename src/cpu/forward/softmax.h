@@ -1,0 +1,106 @@
+/* softmax.h - the online softmax of a row of a tile, in base 2: the scale takes log2(e) in. The maximum
+ * that is subtracted may lag by 2^8: only a score that passes it by more raises it and rescales the row (lazy
+ * rescaling, as in FlashAttention 4), which after the first tiles hardly ever happens, so no row needs its exact
+ * maximum. Read next: tile.h. */
+#ifndef PAH_CPU_FORWARD_SOFTMAX_H
+#define PAH_CPU_FORWARD_SOFTMAX_H
+
+#include "cpu/vec/exp2.h"
+#include "cpu/gemm/bf16.h"
+#include "cpu/vec/scalar_math.h"
+
+/* How far, as a power of 2, a score may exceed the maximum. */
+enum { FWD_LAG = 8 };
+static const float fwd_log2e = 1.44269504f;
+
+/* What is the same for all rows of a task. The scale is positive. */
+struct fwd_score {
+  float scale, lag;       /* from q k to a score in base 2; FWD_LAG the other way */
+  float natural, softcap; /* softcap > 0: from q k to a natural score, and where it is capped; scale is log2(e) then */
+  int pairs;              /* probabilities are written as bf16 */
+};
+
+/* The running state of a row, two vectors of it: start with {{0}, -inf}. */
+struct fwd_state {
+  float lanes[CELL_VECTOR]; /* sums of 2^(score - m), a line of their own */
+  float m; /* what is subtracted from q k (or capped scores), before the scale: the largest becomes 0 */
+  float unused[CELL_VECTOR - 1];
+};
+
+/* Columns outside [first, end) become -inf, whatever they held, so that a NaN behind the mask goes no further. */
+static inline void fwd_mask(float *s, int64_t low, int64_t high, int64_t first, int64_t end) {
+  for (int64_t c = low; c < high; c += CELL_VECTOR) {
+    if (c >= first && c + CELL_VECTOR <= end) { /* on to the vector that holds the end */
+      c = (end - CELL_VECTOR - c) / CELL_VECTOR * CELL_VECTOR + c;
+      continue;
+    }
+    for (int64_t i = c; i < c + CELL_VECTOR; i++)
+      if (i < first || i >= end) s[i] = -INFINITY;
+  }
+}
+
+static void fwd_cap(float *s, int64_t low, int64_t high, const struct fwd_score *score) {
+  float inverse = 1.0f / score->softcap;
+  for (int64_t c = low; c < high; c++) s[c] = score->softcap * score_tanh(s[c] * score->natural * inverse);
+}
+
+/* A maximum passed by more than the lag: the row's sums and output are brought down to the new one. */
+static __attribute__((noinline)) void fwd_raise(struct fwd_state *state, cell_vector largest, float scale, float *o,
+                                                int64_t padded) {
+  float top = -INFINITY;
+  for (int i = 0; i < CELL_VECTOR; i++) top = largest[i] > top ? largest[i] : top;
+  float old = state->m;
+  state->m = top;
+  if (old == -INFINITY) return; /* nothing but zeros so far */
+  cell_vector alpha = exp2_lanes((cell_vector){0} + (old - state->m) * scale);
+  cell_store(state->lanes, cell_load(state->lanes) * alpha);
+  for (int64_t d = 0; d < padded; d += CELL_VECTOR) cell_store(o + d, cell_load(o + d) * alpha);
+}
+
+/* What scores are less of, in base 2: the maximum. While every score was -inf or NaN there is nothing to subtract;
+ * 2^-inf is 0 and NaN stays NaN. The scale and the subtraction are one multiply-add, so all probabilities refer to the
+ * same rounded maximum; but rounding may not be more than a score's own, and scores may be 1e30, where the largest must
+ * still become 0. So a large maximum is subtracted from the row at once, before the scale. */
+static inline float fwd_base(float m, float scale, float *s, int64_t low, int64_t high) {
+  const float far = 128.0f;
+  if (m == -INFINITY) return 0.0f;
+  if (fabsf(m * scale) < far) return m * scale;
+  for (int64_t c = low; c < high; c += CELL_VECTOR) cell_store(s + c, cell_load(s + c) - m);
+  return 0.0f;
+}
+
+/* q k of the columns [low, high), whole vectors (two for pairs), to probabilities in place; [first, end) are visible.
+ */
+static inline void fwd_softmax_row(struct fwd_state *state, float *s, int64_t low, int64_t high, int64_t first,
+                                   int64_t end, const struct fwd_score *score, float *o, int64_t padded) {
+  if (score->softcap > 0) fwd_cap(s, low, high, score);
+  if (first > low || end < high) fwd_mask(s, low, high, first, end);
+  cell_vector largest = cell_load(s + low);
+  for (int64_t c = low + CELL_VECTOR; c < high; c += CELL_VECTOR) largest = exp2_max(cell_load(s + c), largest);
+  if (lanes_any_above(largest, (cell_vector){0} + (state->m + score->lag)))
+    fwd_raise(state, largest, score->scale, o, padded);
+  float scale = score->scale, base = fwd_base(state->m, scale, s, low, high);
+  cell_vector sum = cell_load(state->lanes);
+#if defined(__AVX512BF16__)
+  if (score->pairs) {
+    cell_vector other = {0};
+    for (int64_t c = low; c < high; c += 2 * CELL_VECTOR) { /* what is written never passes what is still to be read */
+      cell_vector x = exp2_lanes(cell_load(s + c) * scale - base);
+      cell_vector y = exp2_lanes(cell_load(s + c + CELL_VECTOR) * scale - base);
+      sum += x;
+      other += y;
+      _mm512_storeu_si512(s + c / 2, (__m512i)_mm512_cvtne2ps_pbh((__m512)y, (__m512)x));
+    }
+    cell_store(state->lanes, sum + other);
+    return;
+  }
+#endif
+  for (int64_t c = low; c < high; c += CELL_VECTOR) {
+    cell_vector p = exp2_lanes(cell_load(s + c) * scale - base);
+    cell_store(s + c, p);
+    sum += p;
+  }
+  cell_store(state->lanes, sum);
+}
+
+#endif

@@ -1,0 +1,51 @@
+/* bf16.h - the register tile of f32.h on pairs of bf16: vdpbf16ps multiplies two pairs and adds both products
+ * to an f32. The shape, the strides and the way of A and B are the same, with a 32-bit word that holds elements 2k and
+ * 2k + 1 (low half first) where f32.h has a float k. It rounds after each of the two additions and takes subnormal
+ * numbers for 0. Only where the processor has it; whether it pays is measured (dots_pay in cpu/peaks.h).
+ * Read next: pack.h (who makes the pairs). */
+#ifndef PAH_CPU_GEMM_BF16_H
+#define PAH_CPU_GEMM_BF16_H
+
+#include "f32.h"
+
+/* How bf16 is multiplied: widened to f32, by pairs with vdpbf16ps, or by the tile unit (amx.h). cpu/peaks.h chooses.
+ */
+enum { BF16_FMA, BF16_DOTS, BF16_AMX };
+
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+
+/* Pair (m, k) of A is a[m * row + k * step]. */
+struct cell_pairs {
+  const uint32_t *at;
+  int64_t row, step;
+};
+
+/* c[m][n] = (add ? c[m][n] : 0) + sum over k < depth of A(m, k) . b[k * ldb + n], CELL_ROWS x CELL_COLS of it; depth
+ * and ldb count pairs. As in f32.h, leading dimensions that are constants at the call keep A at one pointer. */
+static inline __attribute__((always_inline)) void cell_dots(int64_t depth, struct cell_pairs a, const uint32_t *b,
+                                                            int64_t ldb, float *c, int64_t ldc, int add) {
+  __m512 sum[CELL_ROWS][2];
+#pragma GCC unroll 12
+  for (int m = 0; m < CELL_ROWS; m++) {
+    sum[m][0] = add ? _mm512_loadu_ps(c + m * ldc) : _mm512_setzero_ps();
+    sum[m][1] = add ? _mm512_loadu_ps(c + m * ldc + CELL_VECTOR) : _mm512_setzero_ps();
+  }
+  for (int64_t k = 0; k < depth; k++, b += ldb, a.at += a.step) {
+    __m512bh low = (__m512bh)_mm512_loadu_si512(b), high = (__m512bh)_mm512_loadu_si512(b + CELL_VECTOR);
+#pragma GCC unroll 12
+    for (int m = 0; m < CELL_ROWS; m++) {
+      __m512bh x = (__m512bh)_mm512_set1_epi32((int)a.at[m * a.row]);
+      sum[m][0] = _mm512_dpbf16_ps(sum[m][0], x, low);
+      sum[m][1] = _mm512_dpbf16_ps(sum[m][1], x, high);
+    }
+  }
+#pragma GCC unroll 12
+  for (int m = 0; m < CELL_ROWS; m++) {
+    _mm512_storeu_ps(c + m * ldc, sum[m][0]);
+    _mm512_storeu_ps(c + m * ldc + CELL_VECTOR, sum[m][1]);
+  }
+}
+#endif
+
+#endif

@@ -1,0 +1,89 @@
+/* merge_append.c - merge and kv_append on cuda and sim. Read next: kernels/merge.cu, kernels/kv_append.cu. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "attention/attn_check.h"
+#include "error.h"
+#include "gpu.h"
+#include "params.h"
+
+static void define_type(struct pah_gpu_call *call, char *text, size_t bytes, const char *name, int dtype) {
+  snprintf(text, bytes, "%s=%s", name, pah_gpu_type(dtype));
+  call->defines[call->define_count++] = text;
+}
+
+/* A thread per element of a row. */
+static int check_width(int64_t d) {
+  return d <= 1024 ? PAH_OK : pah_fail(PAH_EUNSUPPORTED, "head_dim: is %lld, must be at most 1024 here", (long long)d);
+}
+
+/* Rows of out [B, H, Sq, D], [B, H, D] or ragged [total_q, H, D]; of lse [B, H, Sq] or [H, total_q]. */
+static struct pah_rows rows_of(const struct pah_tensor *t, int ragged) {
+  if (ragged) return (struct pah_rows){t->data, 0, t->stride[1], t->stride[0]};
+  return (struct pah_rows){t->data, t->stride[0], t->stride[1], t->ndim == 4 ? t->stride[2] : 0};
+}
+
+static struct pah_rows lse_of(const struct pah_tensor *t, int ragged) {
+  if (ragged) return (struct pah_rows){t->data, 0, t->stride[0], t->stride[1]};
+  return (struct pah_rows){t->data, t->stride[0], t->stride[1], t->stride[2]};
+}
+
+int pah_gpu_merge(struct pah_device *dev, const struct pah_merge *m) {
+  const struct pah_tensor *out = &m->out_a;
+  int ragged = m->lse_a.ndim == 2;
+  int64_t d = out->shape[out->ndim - 1], rows = ragged ? out->shape[0] : out->ndim == 4 ? out->shape[2] : 1;
+  int64_t batch = ragged ? 1 : out->shape[0], heads = out->shape[1];
+  int status = check_width(d);
+  if (status || !d || !rows || !batch || !heads) return status;
+  struct pah_merge_params p = {rows_of(&m->out_a, ragged), lse_of(&m->lse_a, ragged), rows_of(&m->out_b, ragged),
+                               lse_of(&m->lse_b, ragged),  rows_of(&m->out, ragged),  lse_of(&m->lse, ragged)};
+  char text[3][32];
+  struct pah_gpu_call call = {.file = "merge.cu", .kernel = "merge", .grid = {rows, heads, batch}, .threads = d};
+  define_type(&call, text[0], sizeof text[0], "A_T", m->out_a.dtype);
+  define_type(&call, text[1], sizeof text[1], "B_T", m->out_b.dtype);
+  define_type(&call, text[2], sizeof text[2], "OUT_T", m->out.dtype);
+  call.args[0] = &p;
+  return pah_gpu_call(dev, &call);
+}
+
+static int check_contents(struct pah_device *dev, const struct pah_kv_append *c, const struct pah_append_params *p) {
+  int broken = 0;
+  if (!pah_gpu_checks(dev)) return PAH_OK;
+  int status = pah_gpu_check(dev, "check_slots", p, &broken);
+  if (status || !broken) return status;
+  struct pah_kv_append copy = *c;
+  status = pah_gpu_fetch(&c->slot_mapping, &copy.slot_mapping);
+  if (!status) status = pah_kv_append_check_contents(&copy);
+  if (copy.slot_mapping.data != c->slot_mapping.data) free(copy.slot_mapping.data);
+  return status ? status : pah_fail(PAH_EINVAL, "slot_mapping: its contents break a rule, and changed while looked at");
+}
+
+int pah_gpu_kv_append(struct pah_device *dev, const struct pah_kv_append *c) {
+  int64_t tokens = c->slot_mapping.shape[0], heads = c->k_blocks.shape[2], d = c->k_blocks.shape[3];
+  int status = check_width(d);
+  if (status || !tokens) return status;
+  struct pah_append_params p = {.k = c->k.data,
+                                .v = c->v.data,
+                                .k_token = c->k.stride[0],
+                                .k_head = c->k.stride[1],
+                                .v_token = c->v.stride[0],
+                                .v_head = c->v.stride[1],
+                                .k_blocks = pah_gpu_blocks(&c->k_blocks),
+                                .v_blocks = pah_gpu_blocks(&c->v_blocks),
+                                .slot_mapping = c->slot_mapping.data,
+                                .slot_stride = c->slot_mapping.stride[0],
+                                .tokens = tokens,
+                                .block_size = c->k_blocks.shape[1],
+                                .num_blocks = c->k_blocks.shape[0],
+                                .k_descale = c->k_descale.dtype == PAH_NONE ? NULL : c->k_descale.data,
+                                .v_descale = c->v_descale.dtype == PAH_NONE ? NULL : c->v_descale.data,
+                                .slot_bytes = c->slot_mapping.dtype == PAH_I64 ? 8 : 4};
+  status = check_contents(dev, c, &p);
+  if (status) return status;
+  char text[2][32];
+  struct pah_gpu_call call = {.file = "kv_append.cu", .kernel = "kv_append", .grid = {tokens, heads, 1}, .threads = d};
+  define_type(&call, text[0], sizeof text[0], "IN_T", c->k.dtype);
+  define_type(&call, text[1], sizeof text[1], "KV_T", c->k_blocks.dtype);
+  call.args[0] = &p;
+  return pah_gpu_call(dev, &call);
+}

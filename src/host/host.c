@@ -1,0 +1,222 @@
+/* host.c - the program: a LuaJIT state with the module `pah.host` in it, then lua/pah/cli/init.lua.
+ * Promises: all behaviour is in Lua, all speed in src/cpu; this file finds the Lua files, hands over what only C can
+ * know, and turns Ctrl-C into a Lua error. Read next: lua/pah/cli/init.lua, lineedit.c. */
+#define _GNU_SOURCE
+#include "host.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <lauxlib.h>
+#include <limits.h>
+#include <lualib.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
+#include "config.h"
+#include "module/datadir.h"
+
+static const char cdef[] = {
+#include "cdef.inc"
+    0};
+
+#ifdef __clang__
+#define COMPILER __VERSION__ /* which begins with the compiler's name */
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
+/* ---- Ctrl-C --------------------------------------------------------------------------------------------- */
+
+static lua_State *main_state;
+static pthread_t main_thread;
+static volatile sig_atomic_t interrupts;
+
+int host_interrupts(void) {
+  return interrupts;
+}
+
+int host_rearm(lua_State *L) {
+  int came = interrupts != 0;
+  lua_sethook(L, NULL, 0, 0);
+  interrupts = 0;
+  pah_interrupt(0);
+  return came;
+}
+
+static void stop(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  lua_sethook(L, NULL, 0, 0);
+  lua_pushliteral(L, "interrupted"); /* no position: it may be anywhere; the traceback tells */
+  lua_error(L);
+}
+
+/* Running kernels return early, running Lua code raises at its next instruction. A call that does neither, such as
+ * a compiled loop that calls nothing, ends with the program at the second Ctrl-C. */
+static void on_sigint(int signal) {
+  if (!pthread_equal(pthread_self(), main_thread)) { /* a kernel's thread got it: hooks are the main thread's */
+    pthread_kill(main_thread, signal);
+    return;
+  }
+  static struct timespec first;
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  double since = (double)(now.tv_sec - first.tv_sec) + 1e-9 * (double)(now.tv_nsec - first.tv_nsec);
+  if (interrupts && since < 0.1) return; /* the same one again, from a parent such as timeout(1) */
+  first = now;
+  if (interrupts++) {
+    static const char line[] = "\npah: interrupted\n";
+    ssize_t written = write(STDERR_FILENO, line, sizeof line - 1);
+    (void)written;
+    _exit(130);
+  }
+  pah_interrupt(1);
+  lua_sethook(main_state, stop, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+}
+
+/* catch_interrupts(): from now on Ctrl-C raises "interrupted" in the running call. An ignored SIGINT stays ignored,
+ * as nohup and shells' background jobs want it. */
+static int catch_interrupts(lua_State *L) {
+  (void)L;
+  struct sigaction action;
+  if (!sigaction(SIGINT, NULL, &action) && action.sa_handler == SIG_IGN) return 0;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = on_sigint; /* no SA_RESTART: a read at the prompt must return */
+  sigaction(SIGINT, &action, NULL);
+  return 0;
+}
+
+/* rearm() -> boolean: whether Ctrl-C came since the last time; forgets it, so that the next one stops the next call. */
+static int rearm(lua_State *L) {
+  lua_pushboolean(L, host_rearm(L));
+  return 1;
+}
+
+/* interrupted() -> boolean: whether Ctrl-C came since then; what was interrupted may have put it in words of its own.
+ */
+static int interrupted(lua_State *L) {
+  lua_pushboolean(L, host_interrupts() != 0);
+  return 1;
+}
+
+/* ---- The module ----------------------------------------------------------------------------------------- */
+
+/* isatty(0, 1 or 2) -> boolean. */
+static int is_terminal(lua_State *L) {
+  lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+  return 1;
+}
+
+/* list(folder) -> list of its entries in no order, folders with a slash behind; nil and a message if it cannot be read.
+ */
+static int list_folder(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  DIR *folder = opendir(path);
+  if (!folder) return lua_pushnil(L), lua_pushfstring(L, "%s: %s", path, strerror(errno)), 2;
+  lua_newtable(L);
+  int n = 0;
+  for (struct dirent *entry; (entry = readdir(folder));) {
+    if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")) continue;
+    struct stat about;
+    int is_folder = !fstatat(dirfd(folder), entry->d_name, &about, 0) && S_ISDIR(about.st_mode);
+    lua_pushfstring(L, is_folder ? "%s/" : "%s", entry->d_name);
+    lua_rawseti(L, -2, ++n);
+  }
+  closedir(folder);
+  return 1;
+}
+
+static void set_string(lua_State *L, const char *key, const char *value) {
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, key);
+}
+
+static void set_function(lua_State *L, const char *key, lua_CFunction function) {
+  lua_pushcfunction(L, function);
+  lua_setfield(L, -2, key);
+}
+
+/* Makes the module `pah.host` and puts the data folder into package.path and package.cpath. */
+static void push_module(lua_State *L, int argc, char **argv) {
+  const char *exe = pah_exe_path(), *dir = pah_data_dir();
+  lua_newtable(L);
+  set_string(L, "cdef", cdef);
+  set_string(L, "datadir", dir);
+  set_string(L, "exe", exe);
+  set_string(L, "version", PACKAGE_VERSION);
+  set_string(L, "compiler", COMPILER);
+  set_function(L, "isatty", is_terminal);
+  set_function(L, "list", list_folder);
+  set_function(L, "catch_interrupts", catch_interrupts);
+  set_function(L, "rearm", rearm);
+  set_function(L, "interrupted", interrupted);
+  host_add_line_input(L);
+  host_add_children(L);
+  lua_newtable(L);
+  for (int i = 0; i < argc; i++) lua_pushstring(L, argv[i]), lua_rawseti(L, -2, i);
+  lua_setfield(L, -2, "argv");
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "path");
+  lua_pushfstring(L, "%s/lua/?.lua;%s/lua/?/init.lua;%s", dir, dir, lua_tostring(L, -1));
+  lua_setfield(L, -3, "path");
+  lua_getfield(L, -2, "cpath"); /* modules in C of a bundle (scripts/bundle) */
+  lua_pushfstring(L, "%s/lua/?.so;%s", dir, lua_tostring(L, -1));
+  lua_setfield(L, -4, "cpath");
+  lua_pop(L, 1);
+  lua_getfield(L, -2, "loaded");
+  lua_pushvalue(L, -4);
+  lua_setfield(L, -2, "pah.host");
+  lua_settop(L, 0);
+}
+
+/* In protected mode: require "pah.cli" returns the function that does the rest; its result is the exit code. */
+static int run(lua_State *L) {
+  int argc = (int)lua_tointeger(L, 1);
+  char **argv = lua_touserdata(L, 2);
+  luaL_openlibs(L);
+  push_module(L, argc, argv);
+  lua_getglobal(L, "require");
+  lua_pushstring(L, "pah.cli");
+  lua_call(L, 1, 1);
+  lua_call(L, 0, 1);
+  return 1;
+}
+
+/* glibc gives memory back as soon as 128 KiB at the end of the heap are free, and maps anew what is larger: the working
+ * memory of a short call then had to be faulted in page by page every time. A decode of 64 tokens took 42 us, not 20.
+ */
+static void keep_freed_memory(void) {
+#if defined(__GLIBC__)
+  mallopt(M_TRIM_THRESHOLD, 64 << 20);
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+#endif
+}
+
+int main(int argc, char **argv) {
+  keep_freed_memory();
+  lua_State *L = main_state = luaL_newstate();
+  if (!L) return fputs("pah: no memory for Lua\n", stderr), 1;
+  main_thread = pthread_self();
+  lua_pushcfunction(L, run);
+  lua_pushinteger(L, argc);
+  lua_pushlightuserdata(L, argv);
+  int status = 1;
+  if (lua_pcall(L, 2, 1, 0)) {
+    const char *why = lua_tostring(L, -1);
+    fprintf(stderr, "pah: %s\n", why ? why : "the start failed, and the error is not a string");
+  } else {
+    status = (int)lua_tointeger(L, -1);
+  }
+  struct sigaction action;
+  if (!sigaction(SIGINT, NULL, &action) && action.sa_handler == on_sigint) signal(SIGINT, SIG_DFL);
+  lua_close(L); /* a hook set meanwhile would raise where nothing catches it */
+  return status;
+}

@@ -1,0 +1,32 @@
+/* module.h - a module inside the program: its source, the names compiled, and the device's own image.
+ * src/module/module.c keeps the rules; a device only compiles, launches and frees (the slots in device.h).
+ * Read next: module.c, compile_cache.h, then sim/host/build.c and cuda/nvrtc.c. */
+#ifndef PAH_MODULE_H
+#define PAH_MODULE_H
+
+#include "compile_cache.h"
+#include "device.h"
+
+/* A kernel of a module: the name as asked for, and what the device found out. */
+struct pah_module_kernel {
+  char *name;
+  struct pah_signature signature;
+  void *handle; /* the device's: a CUfunction, or the entry of sim */
+};
+
+struct pah_module {
+  struct pah_device *device; /* retained */
+  char *path;                /* of the source as given; "text" for a text */
+  char *text;                /* the source, read once */
+  char **defines, **include; /* NULL-terminated; include starts with the folder of the source, ends with kernels/ */
+  struct pah_module_kernel *kernels;
+  int64_t kernel_count;
+  int64_t references; /* under no lock: modules are used by one thread at a time */
+  void *image;        /* the device's own: what its `compile` made */
+};
+
+/* The key of all that compiling m as it stands depends on: source, headers reached, defines, names and `salt`
+ * (compiler, target, flags). Returns 0 when it must not be cached because an #include is made by a macro. */
+int pah_module_key(const struct pah_module *m, const char *salt, char key[PAH_KEY_SIZE]);
+
+#endif

@@ -1,0 +1,140 @@
+/* runtime.h - the simulated GPU inside the child process of a launch: threads, accesses, findings; for the files of
+ * this folder that emulate instructions (warp.c, sim/ptx/mma.c, sim/ptx/async.c, ...). sim/abi.h is what kernels see of
+ * it. One OS thread runs one thread block at a time; its threads are fibers that run until they must wait. Read next:
+ * fiber.h, sched.c (who runs when), check.c (what an access means), sim/host/launch.c (the child process). */
+#ifndef PAH_SIM_RUNTIME_H
+#define PAH_SIM_RUNTIME_H
+
+#include <stdint.h>
+#include <stddef.h>
+
+#include "pah.h"
+#include "sim/abi.h"
+#include "fiber.h"
+
+enum {
+  SIM_WARP = 32,
+  SIM_MAX_THREADS = 1024,
+  SIM_MAX_WARPS = SIM_MAX_THREADS / SIM_WARP,
+  SIM_AGENTS = 128, /* clocks beside those of the threads: asynchronous agents, one per mbarrier, warpgroup, ... */
+  SIM_SHARED_LIMIT = 227 * 1024
+};
+
+/* What happened before what: clock[i] is the last step of thread (or agent) i that its holder knows to be over.
+ * Immutable once shared; counted. A thread's own step is in struct sim_thread. */
+struct sim_clock {
+  int64_t references;
+  uint32_t size; /* entries: threads of the block + SIM_AGENTS */
+  uint32_t at[];
+};
+
+struct sim_thread {
+  struct sim_fiber fiber;
+  int32_t id;                    /* in the thread block: x + y*bx + z*bx*by */
+  int32_t lane, warp;            /* id % 32, id / 32 */
+  int32_t state;                 /* enum sim_state */
+  int32_t line;                  /* of the barrier it waits at */
+  uint32_t step;                 /* its own clock; grows whenever it releases */
+  struct sim_clock *clock;       /* what it knows of the others */
+  struct sim_clock *fence_clock; /* what it knew at its last __threadfence (later atomics release it); may be NULL */
+  struct sim_foreign *foreign;   /* what it has acquired of other thread blocks; may be NULL */
+  struct pah_sim_dim index;      /* threadIdx */
+  const void *pc;                /* where it entered the runtime last */
+  const char *waits_for;         /* for the deadlock report: "__syncthreads", "mbarrier", ... */
+  int (*ready)(struct sim_thread *, void *); /* state SIM_WAITING: may it go on? */
+  void *ready_data;
+  uint64_t result;                   /* of a collective or barrier, for sim/abi.h */
+  const volatile void *spin_address; /* the last address read by a volatile or atomic load, and how often in a row */
+  uint32_t spin_count;
+  int32_t flying_sums; /* sets of sums in its registers that wgmma has not delivered */
+};
+
+enum sim_state { SIM_RUNNABLE, SIM_WAITING, SIM_BLOCKED, SIM_EXITED }; /* blocked: until someone readies it */
+
+struct sim_thread *sim_self(void);        /* the running thread */
+struct sim_thread *sim_thread_at(int id); /* of the running thread block */
+int sim_block_threads(void);              /* threads of a thread block */
+int64_t sim_block_index(void);            /* linear, of the running thread block */
+int sim_arch(void);                       /* 80, 90, ... */
+
+/* ---- Findings. The launch goes on after sim_find; sim_fatal ends the thread block's part in the launch. ---- */
+void sim_find(const void *pc, const char *code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void sim_fatal(const void *pc, const char *code, const char *format, ...)
+    __attribute__((format(printf, 3, 4), noreturn));
+
+/* ---- Waiting ---- */
+/* Blocks the running thread until ready(thread, data) is true; asked whenever others have run. If nobody can run, the
+ * launch ends with the finding "deadlock" that lists every thread's waits_for. */
+void sim_wait(const char *waits_for, int (*ready)(struct sim_thread *, void *), void *data);
+void sim_yield(void);
+
+/* ---- Warp collectives with operands: the last lane of `mask` to call runs `run` for all of them, then all go on.
+ * lanes[i] is the operand that lane i gave, NULL outside mask. `kind` is a name that must agree ("mma.m16n8k16.bf16").
+ * Finds a lane outside its own mask, lanes that exited, and kinds that differ. ---- */
+struct sim_collective {
+  const char *kind;
+  unsigned mask;
+  int warp;
+  const void *pc; /* of the last lane */
+  void *lanes[SIM_WARP];
+  struct sim_thread *threads[SIM_WARP]; /* NULL outside mask */
+};
+void sim_collective(const char *kind, unsigned mask, void *operand, void (*run)(struct sim_collective *),
+                    const void *pc);
+/* For instructions that all 32 lanes must execute: fatal when one of them has exited or never was. */
+void sim_whole_warp(const struct sim_collective *c);
+/* The same for a warpgroup: 4 consecutive warps (wgmma). lanes and threads have 128 entries. */
+struct sim_group_collective {
+  const char *kind;
+  int warpgroup;
+  const void *pc;
+  void *lanes[4 * SIM_WARP];
+  struct sim_thread *threads[4 * SIM_WARP];
+};
+void sim_group_collective(const char *kind, void *operand, void (*run)(struct sim_group_collective *), const void *pc);
+
+/* ---- Accesses. An access is by a thread or by an agent on its behalf. ---- */
+struct sim_access {
+  const void *address;
+  uint32_t bytes; /* 1 to 16, or any number of a range */
+  uint32_t flags; /* PAH_SIM_READ, WRITE, ATOMIC, VOLATILE; SIM_ASYNC_PROXY; SIM_QUIET: no uninitialised finding */
+  int32_t agent;  /* -1: the thread itself; else an agent number */
+  const void *pc;
+};
+enum { SIM_ASYNC_PROXY = 16, SIM_QUIET = 32 };
+/* Checks bounds, alignment, life, initialisation and races, remembers the access. Returns 0 when the memory may really
+ * be touched; otherwise a finding has been made and the caller must not touch it. */
+int sim_check(struct sim_thread *t, const struct sim_access *a);
+
+/* An agent's access happens after what thread t has done so far, and not before anything t does later until t joins:
+ * sim_agent_start makes the agent know t's clock and gives a fresh step; sim_join makes t know what the agent has done
+ * up to `step`. Accesses of agent a carry its current step. */
+int sim_agent_new(const char *name); /* for the running block; names need not differ */
+void sim_agent_free(int agent);
+uint32_t sim_agent_start(int agent, struct sim_thread *t); /* t releases to the agent */
+uint32_t sim_agent_start_with(int agent, const struct sim_clock *known);
+void sim_agent_join(struct sim_thread *t, int agent, uint32_t step);
+/* Release and acquire between threads by way of a variable of the emulator (an mbarrier): */
+void sim_release(struct sim_thread *t, struct sim_clock **into); /* *into becomes the join of itself and t's clock */
+void sim_acquire(struct sim_thread *t, const struct sim_clock *from);
+void sim_clock_drop(struct sim_clock *c);
+
+/* Shared memory (whole words) that a copy under way will write: until sim_pending_clear a read of it by anyone is the
+ * finding async-pending and a write async-overwrite. The bytes hold 0xff meanwhile. See pending.c. */
+void sim_pending_set(void *p, uint32_t bytes, const void *pc);
+void sim_pending_clear(void *p, uint32_t bytes);
+
+/* Shared memory of the running thread block. */
+uint8_t *sim_shared_base(void);
+uint32_t sim_shared_bytes(void);
+void *sim_shared(uint32_t address, uint32_t bytes, const void *pc); /* checked; sim_fatal when outside */
+
+/* Counters of the launch, to be added to. */
+struct pah_counters *sim_counters(void);
+/* Is called at the end of every thread block, and at its start, by sched.c; sim/ptx/async.c keeps its own state there.
+ */
+void sim_async_block_begin(void);
+void sim_async_block_end(void);
+void sim_async_fence(struct sim_thread *t); /* fence.proxy.async */
+
+#endif

@@ -1,0 +1,152 @@
+/* sync.c - what orders accesses beside barriers: fences with atomics, variables of the emulator (mbarriers), agents
+ * that do asynchronous work on behalf of threads. Read next: check.c (what order means), sim/ptx/async.c. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "sched.h"
+
+/* ---- Agents ---- */
+
+static struct sim_agent agents[SIM_AGENTS];
+
+const struct sim_agent *sim_agent_at(int agent) {
+  return &agents[agent];
+}
+
+int sim_agent_new(const char *name) {
+  for (int i = 0; i < SIM_AGENTS; i++) {
+    if (agents[i].used) continue;
+    uint32_t step = agents[i].step; /* goes on, so that old accesses are never taken for new ones */
+    agents[i] = (struct sim_agent){.name = name, .step = step + 1, .used = 1};
+    agents[i].clock = sim_clock_new((uint32_t)(sim_block.count + SIM_AGENTS));
+    return i;
+  }
+  sim_fatal(sim_self()->pc, "unsupported", "more than %d mbarriers and asynchronous operations at once", SIM_AGENTS);
+}
+
+void sim_agent_free(int agent) {
+  sim_clock_drop(agents[agent].clock);
+  agents[agent].clock = NULL;
+  agents[agent].used = 0;
+}
+
+uint32_t sim_agent_start(int agent, struct sim_thread *t) {
+  sim_release(t, &agents[agent].clock);
+  return ++agents[agent].step;
+}
+
+uint32_t sim_agent_start_with(int agent, const struct sim_clock *known) {
+  sim_clock_max(sim_clock_own(&agents[agent].clock), known);
+  return ++agents[agent].step;
+}
+
+void sim_agent_join(struct sim_thread *t, int agent, uint32_t step) {
+  struct sim_clock *c = sim_clock_own(&t->clock);
+  if (c->at[sim_block.count + agent] < step) c->at[sim_block.count + agent] = step;
+}
+
+/* ---- Release and acquire ---- */
+
+void sim_release(struct sim_thread *t, struct sim_clock **into) {
+  if (*into)
+    sim_clock_max(sim_clock_own(into), t->clock);
+  else
+    *into = sim_clock_copy(t->clock);
+  struct sim_clock *c = sim_clock_own(into);
+  if (c->at[t->id] < t->step) c->at[t->id] = t->step;
+  t->step++;
+}
+
+void sim_acquire(struct sim_thread *t, const struct sim_clock *from) {
+  if (from) sim_clock_max(sim_clock_own(&t->clock), from);
+}
+
+void pah_sim_fence(int scope) {
+  struct sim_thread *t = sim_self();
+  if (scope == PAH_SIM_FENCE_PROXY_ASYNC) {
+    sim_async_fence(t);
+    return;
+  }
+  sim_clock_drop(t->fence_clock);
+  t->fence_clock = NULL;
+  sim_release(t, &t->fence_clock);
+}
+
+/* Variables that atomics have released something by: address -> what. Global ones live as long as the launch. */
+enum { BUCKETS = 4096 };
+static struct variable {
+  const volatile void *address;
+  struct sim_foreign *released;
+  struct variable *next;
+} * variables[BUCKETS];
+
+static struct variable *variable_at(const volatile void *p, int make) {
+  struct variable **at = &variables[((uintptr_t)p >> 2) * 2654435761u % BUCKETS];
+  for (; *at; at = &(*at)->next)
+    if ((*at)->address == p) return *at;
+  if (!make) return NULL;
+  *at = calloc(1, sizeof **at);
+  if (!*at) sim_give_up("no memory left for the variables that order threads");
+  (*at)->address = p;
+  return *at;
+}
+
+static void publish(struct sim_thread *t, const volatile void *p, struct sim_clock *clock) {
+  struct variable *v = variable_at(p, 1);
+  struct sim_foreign *own = sim_foreign_one(sim_block.index & SIM_BLOCK_MASK, clock);
+  struct sim_foreign *with_foreign = sim_foreign_join(own, t->foreign);
+  struct sim_foreign *all = sim_foreign_join(v->released, with_foreign);
+  sim_foreign_drop(own);
+  sim_foreign_drop(with_foreign);
+  sim_foreign_drop(v->released);
+  v->released = all;
+}
+
+static void acquire_from(struct sim_thread *t, const struct variable *v) {
+  const struct sim_clock *own = sim_foreign_find(v->released, sim_block.index & SIM_BLOCK_MASK);
+  if (own) sim_acquire(t, own);
+  struct sim_foreign *both = sim_foreign_join(t->foreign, v->released);
+  sim_foreign_drop(t->foreign);
+  t->foreign = both;
+}
+
+/* An atomic or volatile access as a means of order: a write hands on what was before the last fence, a read takes it.
+ */
+void sim_order(struct sim_thread *t, const volatile void *p, int flags, int order) {
+  struct variable *v = flags & PAH_SIM_READ ? variable_at(p, 0) : NULL;
+  if (v) acquire_from(t, v);
+  if (!(flags & PAH_SIM_WRITE)) return;
+  if (order & PAH_SIM_RELEASE) {
+    struct sim_clock *now = NULL;
+    sim_release(t, &now);
+    publish(t, p, now);
+    sim_clock_drop(now);
+  } else if (t->fence_clock) {
+    publish(t, p, t->fence_clock);
+  }
+}
+
+/* ---- A new thread block ---- */
+
+void sim_sync_reset(void) {
+  sim_pending_reset();
+  for (int i = 0; i < SIM_AGENTS; i++) {
+    if (agents[i].used) sim_agent_free(i);
+    agents[i].step = 0;
+  }
+  const struct sim_space *shared = &sim_spaces[SIM_SHARED];
+  for (int i = 0; i < BUCKETS; i++)
+    for (struct variable **at = &variables[i]; *at;) {
+      struct variable *v = *at;
+      int is_shared =
+          (const uint8_t *)v->address >= shared->base && (const uint8_t *)v->address < shared->base + shared->size;
+      if (!is_shared) {
+        at = &v->next;
+        continue;
+      }
+      *at = v->next;
+      sim_foreign_drop(v->released);
+      free(v);
+    }
+}

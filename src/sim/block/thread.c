@@ -1,0 +1,98 @@
+/* thread.c - the small calls of sim/abi.h: where a thread is, its clock, its output, its end.
+ * Read next: sim/abi.h, sched.c. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "sched.h"
+
+struct pah_sim_dim pah_sim_thread_idx(void) {
+  return sim_block.running->index;
+}
+
+struct pah_sim_dim pah_sim_block_idx(void) {
+  return sim_block.at;
+}
+
+static struct pah_sim_dim dim(const int64_t *n) {
+  return (struct pah_sim_dim){(unsigned)n[0], (unsigned)n[1], (unsigned)n[2]};
+}
+
+struct pah_sim_dim pah_sim_block_dim(void) {
+  return dim(sim_job->launch->block);
+}
+
+struct pah_sim_dim pah_sim_grid_dim(void) {
+  return dim(sim_job->launch->grid);
+}
+
+unsigned pah_sim_lane(void) {
+  return (unsigned)sim_block.running->lane;
+}
+
+unsigned pah_sim_dynamic_shared_bytes(void) {
+  return (unsigned)sim_job->launch->shared;
+}
+
+void pah_sim_yield(void) {
+  sim_yield();
+}
+
+unsigned long long pah_sim_clock(void) {
+  static unsigned long long ticks;
+  sim_yield(); /* loops that wait for time to pass let others run */
+  return ticks += 16;
+}
+
+void pah_sim_trap(void) {
+  sim_fatal(__builtin_return_address(0), "trap", "the kernel called __trap");
+}
+
+void pah_sim_assert(const char *expression, const char *file, int line) {
+  sim_fatal(__builtin_return_address(0), "assert", "%s:%d: assertion \"%s\" failed", file, line, expression);
+}
+
+void pah_sim_unsupported(const char *what) {
+  sim_fatal(__builtin_return_address(0), "unsupported", "%s cannot be simulated", what);
+}
+
+int pah_sim_printf(const char *format, ...) {
+  char text[4096];
+  va_list args;
+  va_start(args, format);
+  int n = vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  size_t left = n < 0 ? 0 : n < (int)sizeof text ? (size_t)n : sizeof text - 1;
+  for (const char *p = text; left;) {
+    ssize_t written = write(STDOUT_FILENO, p, left);
+    if (written <= 0) break;
+    p += written;
+    left -= (size_t)written;
+  }
+  return n;
+}
+
+/* ---- The heap of device-side malloc: ends with the launch, nothing in it can be handed to the host ---- */
+
+void *pah_sim_malloc(unsigned long bytes) {
+  struct sim_arena *arena = sim_job->arena; /* the child's own copy: the parent will not know */
+  void *p = NULL;
+  static uint64_t used;
+  if (!bytes || bytes > SIM_HEAP_BYTES / 2 || used + bytes + 1024 > SIM_HEAP_BYTES / 2) return NULL;
+  if (sim_arena_alloc(arena, (int64_t)bytes, &p)) return NULL;
+  used += bytes + 1024;
+  sim_spaces[SIM_GLOBAL].size = arena->next;
+  sim_result->heap_end = arena->next;
+  return p;
+}
+
+void pah_sim_free(void *p) {
+  const struct sim_allocation *a = p ? sim_arena_find(sim_job->arena, p) : NULL;
+  if (!p) return;
+  if (!a || !a->alive || sim_job->arena->base + a->start != p)
+    sim_fatal(__builtin_return_address(0), "bad-address", "free of %p, which malloc has not given or which is free", p);
+  sim_arena_free(sim_job->arena, p);
+}

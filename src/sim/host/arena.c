@@ -1,0 +1,137 @@
+/* arena.c - device memory of sim. Addresses are not used again until the range is used up, so that a kernel that holds
+ * on to a freed tensor is told so; the memory behind them goes back to the system at once.
+ * Promises: allocations are 256-byte aligned and stand at least 256 bytes apart. Read next: sim/block/shadow.c. */
+#define _GNU_SOURCE
+#include "arena.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "error.h"
+
+enum { ALIGN = 256, REDZONE = 256, PAGE = 4096 };
+#define RANGE ((uint64_t)1 << 40)
+
+/* Shared with children, reserved but not backed until touched. Smaller where the system allows less. */
+static void *reserve(uint64_t bytes) {
+  void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return p == MAP_FAILED ? NULL : p;
+}
+
+int sim_arena_open(struct sim_arena *a, uint64_t limit) {
+  memset(a, 0, sizeof *a);
+  for (a->size = RANGE; a->size >= (uint64_t)1 << 30; a->size /= 2) {
+    a->base = reserve(a->size);
+    a->state = a->base ? reserve(a->size / 4) : NULL;
+    if (a->state) break;
+    if (a->base) munmap(a->base, a->size);
+  }
+  if (!a->state) return pah_fail(PAH_ENOMEM, "sim: no addresses can be reserved for its memory");
+  a->next = PAGE;
+  a->limit = limit;
+  return PAH_OK;
+}
+
+void sim_arena_close(struct sim_arena *a) {
+  munmap(a->base, a->size);
+  munmap(a->state, a->size / 4);
+  free(a->allocations);
+}
+
+/* Bytes of the range that an allocation takes. */
+static uint64_t extent(uint64_t bytes) {
+  return (bytes + REDZONE + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+static void insert(struct sim_arena *a, int64_t at, uint64_t start, uint64_t bytes) {
+  memmove(a->allocations + at + 1, a->allocations + at, (size_t)(a->count - at) * sizeof *a->allocations);
+  a->allocations[at] = (struct sim_allocation){start, bytes, ++a->made, 1};
+  a->count++;
+}
+
+/* A place among the freed ones once all addresses have been given out; -1: none. */
+static int64_t reuse(struct sim_arena *a, uint64_t bytes) {
+  for (int64_t i = 0; i < a->count; i++) {
+    uint64_t end = a->allocations[i].start;
+    int64_t j = i;
+    while (j < a->count && !a->allocations[j].alive)
+      end = a->allocations[j].start + extent(a->allocations[j].bytes), j++;
+    if (j == i || end - a->allocations[i].start < extent(bytes)) continue;
+    uint64_t start = a->allocations[i].start;
+    memmove(a->allocations + i, a->allocations + j, (size_t)(a->count - j) * sizeof *a->allocations);
+    a->count -= j - i;
+    insert(a, i, start, bytes);
+    return i;
+  }
+  return -1;
+}
+
+int sim_arena_alloc(struct sim_arena *a, int64_t bytes, void **data) {
+  uint64_t want = (uint64_t)bytes;
+  if (want > a->limit - a->bytes)
+    return pah_fail(PAH_ENOMEM, "sim: %lld bytes do not fit, %llu of %llu are in use", (long long)bytes,
+                    (unsigned long long)a->bytes, (unsigned long long)a->limit);
+  if (a->count + 1 >= a->room) {
+    int64_t room = a->room ? 2 * a->room : 64;
+    struct sim_allocation *more = realloc(a->allocations, (size_t)room * sizeof *more);
+    if (!more) return pah_fail(PAH_ENOMEM, "sim: no memory for the list of tensors");
+    a->allocations = more;
+    a->room = room;
+  }
+  int64_t at = a->count;
+  if (a->size - a->next >= extent(want)) {
+    insert(a, at, a->next, want);
+    a->next += extent(want);
+  } else if ((at = reuse(a, want)) < 0) {
+    return pah_fail(PAH_ENOMEM, "sim: no %lld bytes in a row are free", (long long)bytes);
+  }
+  uint64_t start = a->allocations[at].start;
+  memset(a->state + start / 4, SIM_ADDRESSABLE, want / 4);
+  if (want % 4) a->state[(start + want) / 4] = (uint8_t)(((1u << want % 4) - 1) << 4);
+  a->bytes += want;
+  *data = a->base + start;
+  return PAH_OK;
+}
+
+static int64_t index_of(const struct sim_arena *a, uint64_t offset) {
+  int64_t low = 0, high = a->count;
+  while (low < high) {
+    int64_t middle = (low + high) / 2;
+    if (a->allocations[middle].start <= offset)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low - 1;
+}
+
+/* Gives whole pages of the range back; what is left of a page stays. */
+static void drop_pages(uint8_t *p, uint64_t bytes) {
+  uintptr_t from = ((uintptr_t)p + PAGE - 1) & ~(uintptr_t)(PAGE - 1),
+            to = ((uintptr_t)p + bytes) & ~(uintptr_t)(PAGE - 1);
+  if (from < to) madvise((void *)from, to - from, MADV_REMOVE);
+}
+
+void sim_arena_free(struct sim_arena *a, void *data) {
+  int64_t at = index_of(a, (uint64_t)((uint8_t *)data - a->base));
+  struct sim_allocation *m = &a->allocations[at];
+  m->alive = 0;
+  a->bytes -= m->bytes;
+  memset(a->state + m->start / 4, 0, (m->bytes + 3) / 4);
+  drop_pages(a->state + m->start / 4, m->bytes / 4);
+  drop_pages(data, m->bytes);
+}
+
+void sim_arena_written(struct sim_arena *a, const void *p, int64_t bytes) {
+  uint64_t at = (uint64_t)((const uint8_t *)p - a->base), end = at + (uint64_t)bytes;
+  for (; at % 4 && at < end; at++) a->state[at / 4] |= (uint8_t)(1u << at % 4);
+  if (at < end) memset(a->state + at / 4, SIM_INITIALISED | SIM_ADDRESSABLE, (end - at) / 4);
+  for (at += (end - at) / 4 * 4; at < end; at++) a->state[at / 4] |= (uint8_t)(1u << at % 4);
+}
+
+const struct sim_allocation *sim_arena_find(const struct sim_arena *a, const void *p) {
+  if ((const uint8_t *)p < a->base || (const uint8_t *)p >= a->base + a->size) return NULL;
+  int64_t at = index_of(a, (uint64_t)((const uint8_t *)p - a->base));
+  return at < 0 ? NULL : &a->allocations[at];
+}

@@ -1,0 +1,25 @@
+/* build.h - from the source of a module to an object that can be run: see build.c and elf.c. */
+#ifndef PAH_SIM_BUILD_H
+#define PAH_SIM_BUILD_H
+
+#include "module/module.h"
+#include "launch.h"
+
+const char *sim_compiler(void); /* path of the C++ compiler: $PAH_SIM_CXX, else c++, g++ or clang++; NULL: none */
+int sim_build(struct pah_module *m, int arch, struct sim_image **image); /* compiled, or taken from the cache; opened */
+void sim_image_close(struct sim_image *image);
+
+/* elf.c: of a relocatable object, the undefined thread-local symbols (`extern __shared__`), separated by newlines, and
+ * the bytes of the defined ones (`__shared__`). *names is malloc'ed. */
+int sim_elf_shared(const char *path, char **names, uint64_t *bytes);
+/* elf.c: fills the ranges of an opened object; makes its variables shared with child processes. */
+int sim_elf_map(struct sim_image *image);
+
+/* variable.c: fills the table of shared variables; the static shared memory of the kernel at `kernel` in the object. */
+int sim_variables_read(struct sim_image *image);
+uint64_t sim_static_shared(const struct sim_image *image, uint64_t kernel);
+/* elf.c: the address in the object of the i-th kernel asked for, 0 past the last; is it one of them? */
+uint64_t sim_image_kernel(const struct sim_image *image, int64_t i);
+int sim_image_has_kernel(const struct sim_image *image, uint64_t at);
+
+#endif

@@ -1,0 +1,254 @@
+/* device.c - the simulated GPU as a device: its memory, its modules, its settings from the environment.
+ * "sim" is an sm_80, "sim:sm_90a" a Hopper. $PAH_SIM_SCHEDULE (order, reverse, random), $PAH_SIM_SEED, $PAH_SIM_LIMIT
+ * (seconds) and $PAH_SIM_COUNTERS (0, 1) hold for every launch that does not say otherwise.
+ * Read next: build.c (source to object), launch.c (a launch), device.h. */
+#define _GNU_SOURCE
+#include "device.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "gpu/gpu.h"
+#include "gpu/occupancy.h"
+#include "module/module.h"
+#include "build.h"
+#include "launch.h"
+#include "sim/ptx/tensor_map.h"
+
+struct state {
+  struct sim_arena arena;
+  int arch;
+  struct pah_launch defaults; /* schedule, seed, limit, counters */
+};
+
+static const struct {
+  const char *name;
+  int arch;
+} arches[] = {{"", 80}, {"sm_80", 80}, {"sm_86", 86}, {"sm_89", 89}, {"sm_90", 90}, {"sm_90a", 90}};
+
+static int find_arch(const char *arg, int *at) {
+  for (size_t i = 0; i < sizeof arches / sizeof *arches; i++)
+    if (!strcmp(arg, arches[i].name)) return *at = (int)i, PAH_OK;
+  return pah_fail(PAH_EINVAL,
+                  "device: \"sim:%.32s\" is not an architecture of sim, must be sm_80, sm_86, sm_89, sm_90 or "
+                  "sm_90a",
+                  arg);
+}
+
+static int sim_usable(const char *arg) {
+  int at;
+  if (find_arch(arg, &at)) return PAH_EINVAL;
+  if (sim_compiler()) return PAH_OK;
+  const char *asked = getenv("PAH_SIM_CXX");
+  return pah_fail(PAH_EDEVICE, "sim is not usable because %s%s; install g++ (apt install g++) or set PAH_SIM_CXX",
+                  asked ? "PAH_SIM_CXX names no program: " : "no C++ compiler is found", asked ? asked : "");
+}
+
+static const struct {
+  const char *name, *variable;
+} settings[] = {{"schedule", "PAH_SIM_SCHEDULE"},
+                {"seed", "PAH_SIM_SEED"},
+                {"limit", "PAH_SIM_LIMIT"},
+                {"counters", "PAH_SIM_COUNTERS"}};
+enum { SCHEDULE, SEED, LIMIT, COUNTERS, SETTING_COUNT };
+
+static int set_schedule(struct pah_launch *d, const char *what, const char *value) {
+  static const char *const names[] = {"order", "reverse", "random"};
+  for (int i = 0; i < 3; i++)
+    if (!strcmp(value, names[i])) return d->schedule = i, PAH_OK;
+  return pah_fail(PAH_EINVAL, "%s: is \"%.32s\", must be order, reverse or random", what, value);
+}
+
+/* `what` is the name of the setting in errors: its own, or that of the variable. */
+static int set_default(struct pah_launch *d, int setting, const char *what, const char *value) {
+  char *end = NULL;
+  if (setting == SCHEDULE) return set_schedule(d, what, value);
+  if (setting == SEED) {
+    uint64_t seed = strtoull(value, &end, 0);
+    if (end == value || *end || *value == '-')
+      return pah_fail(PAH_EINVAL, "%s: is \"%.32s\", must be a whole number, 0 or more", what, value);
+    d->seed = seed;
+  } else if (setting == LIMIT) {
+    double limit = strtod(value, &end);
+    if (!(limit > 0) || *end) return pah_fail(PAH_EINVAL, "%s: is \"%.32s\", must be a number of seconds", what, value);
+    d->limit = limit;
+  } else {
+    if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
+      return pah_fail(PAH_EINVAL, "%s: is \"%.32s\", must be 0 or 1", what, value);
+    d->counters = *value == '1';
+  }
+  return PAH_OK;
+}
+
+static int read_settings(struct pah_launch *d) {
+  int status = PAH_OK;
+  *d = (struct pah_launch){.schedule = PAH_IN_ORDER, .counters = 1};
+  for (int i = 0; i < SETTING_COUNT && !status; i++) {
+    const char *value = getenv(settings[i].variable);
+    if (value && *value) status = set_default(d, i, settings[i].variable, value);
+  }
+  return status;
+}
+
+static int sim_set(struct pah_device *dev, const char *name, const char *value) {
+  for (int i = 0; i < SETTING_COUNT; i++)
+    if (!strcmp(name, settings[i].name)) return set_default(&((struct state *)dev->state)->defaults, i, name, value);
+  return pah_fail(PAH_EINVAL, "%s: is not a setting of sim, must be schedule, seed, limit or counters", name);
+}
+
+static int sim_open(struct pah_device *dev, const char *arg) {
+  int at = 0, status = find_arch(arg, &at);
+  struct state *s = status ? NULL : calloc(1, sizeof *s);
+  if (!s) return status ? status : pah_fail(PAH_ENOMEM, "sim: no memory");
+  status = read_settings(&s->defaults);
+  int64_t bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+  if (!status) status = sim_arena_open(&s->arena, (uint64_t)bytes);
+  if (status) {
+    free(s);
+    return status;
+  }
+  s->arch = arches[at].arch;
+  dev->state = s;
+  struct pah_device_info *info = &dev->info;
+  snprintf(info->model, sizeof info->model, "simulated GPU, checked");
+  snprintf(info->arch, sizeof info->arch, "%s", *arg ? arg : "sm_80");
+  info->threads = 1;
+  info->sms = 1;
+  info->bytes = bytes;
+  return PAH_OK;
+}
+
+static void sim_close(struct pah_device *dev) {
+  struct state *s = dev->state;
+  sim_arena_close(&s->arena);
+  free(s);
+}
+
+/* ---- Memory. Only copies of the host make a tensor initialised from outside. ---- */
+
+static int sim_alloc(struct pah_device *dev, int64_t bytes, void **data) {
+  return sim_arena_alloc(&((struct state *)dev->state)->arena, bytes, data);
+}
+
+static void sim_free(struct pah_device *dev, void *data, int64_t bytes) {
+  (void)bytes;
+  sim_arena_free(&((struct state *)dev->state)->arena, data);
+}
+
+static int sim_copy_in(struct pah_device *dev, void *dst, const void *src, int64_t bytes) {
+  memcpy(dst, src, (size_t)bytes);
+  sim_arena_written(&((struct state *)dev->state)->arena, dst, bytes);
+  return PAH_OK;
+}
+
+static int sim_copy_out(struct pah_device *dev, void *dst, const void *src, int64_t bytes) {
+  (void)dev;
+  memcpy(dst, src, (size_t)bytes);
+  return PAH_OK;
+}
+
+/* ---- Modules ---- */
+
+static int sim_compile(struct pah_device *dev, struct pah_module *m) {
+  struct state *s = dev->state;
+  struct sim_image *image;
+  int status = sim_build(m, s->arch, &image);
+  if (status) return status;
+  for (int64_t i = 0; i < m->kernel_count && !status; i++) {
+    struct pah_module_kernel *k = &m->kernels[i];
+    char name[48];
+    snprintf(name, sizeof name, "pah_entry_%lld", (long long)i);
+    k->handle = dlsym(image->handle, name);
+    snprintf(name, sizeof name, "pah_signature_%lld", (long long)i);
+    const int *signature = dlsym(image->handle, name);
+    if (!k->handle || !signature || signature[0] > PAH_MAX_PARAMETERS) {
+      status = pah_fail(PAH_EIO, "%s: kernel %s has no entry, or more than %d parameters", m->path, k->name,
+                        PAH_MAX_PARAMETERS);
+      break;
+    }
+    k->signature.count = signature[0];
+    for (int p = 0; p < signature[0]; p++) {
+      k->signature.kind[p] = signature[1 + p] >> 24;
+      k->signature.size[p] = signature[1 + p] & 0xffffff;
+    }
+  }
+  if (status) {
+    sim_image_close(image);
+    return status;
+  }
+  sim_image_close(m->image);
+  m->image = image;
+  return PAH_OK;
+}
+
+static void sim_unload(struct pah_device *dev, void *image) {
+  (void)dev;
+  sim_image_close(image);
+}
+
+static int most_shared(int arch) {
+  return pah_arch_limits_of(arch)->shared_block;
+}
+
+static int sim_run(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *k,
+                   const struct pah_launch *launch, struct pah_report *report) {
+  struct state *s = dev->state;
+  const struct sim_image *image = m->image;
+  struct pah_launch l = *launch;
+  uint64_t fixed = sim_static_shared(image, sim_image_kernel(image, k - m->kernels));
+  int64_t shared = (int64_t)fixed + l.shared;
+  if (fixed > 48 * 1024)
+    return pah_fail(PAH_EINVAL, "%s: too-much-shared: has %llu bytes of static shared memory, must have at most 49152",
+                    k->name, (unsigned long long)fixed);
+  if (shared > most_shared(s->arch))
+    return pah_fail(PAH_EINVAL,
+                    "%s: too-much-shared: needs %lld bytes of shared memory (%llu static), sm_%d has %d for a "
+                    "thread block",
+                    k->name, (long long)shared, (unsigned long long)fixed, s->arch, most_shared(s->arch));
+  if (l.schedule < 0) l.schedule = s->defaults.schedule, l.seed = s->defaults.seed;
+  if (l.counters < 0) l.counters = s->defaults.counters;
+  if (!(l.limit > 0)) l.limit = s->defaults.limit;
+  struct sim_job job = {.arena = &s->arena,
+                        .image = image,
+                        .signature = &k->signature,
+                        .launch = &l,
+                        .kernel = k->name,
+                        .arch = s->arch,
+                        .static_shared = (int64_t)fixed};
+  memcpy(&job.entry, &k->handle, sizeof job.entry);
+  return sim_launch(&job, report);
+}
+
+static int sim_resources(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *k,
+                         struct pah_resources *r) {
+  const struct sim_image *image = m->image;
+  *r = (struct pah_resources){
+      .shared_bytes = (int32_t)sim_static_shared(image, sim_image_kernel(image, k - m->kernels)), .max_threads = 1024};
+  r->max_shared_bytes = most_shared(((struct state *)dev->state)->arch);
+  return PAH_OK;
+}
+
+const struct pah_device_ops pah_sim_ops = {
+    .kind = "sim",
+    .host_readable = 1,
+    .usable = sim_usable,
+    .open = sim_open,
+    .close = sim_close,
+    .alloc = sim_alloc,
+    .free = sim_free,
+    .copy_in = sim_copy_in,
+    .copy_out = sim_copy_out,
+    .set = sim_set,
+    .attention = pah_gpu_attention,
+    .merge = pah_gpu_merge,
+    .kv_append = pah_gpu_kv_append,
+    .compile = sim_compile,
+    .unload = sim_unload,
+    .launch = sim_run,
+    .resources = sim_resources,
+    .tensor_map = sim_tensor_map,
+};

@@ -1,0 +1,294 @@
+/* launch.c - a launch runs in a child process: whatever a kernel does to memory, it does to a copy, except for the
+ * arena and the module's variables, which are shared and watched. The parent waits, stops it at the limit or on Ctrl-C,
+ * and reads the findings from a page that both see.
+ * Promises: no kernel can harm the host or hang it. Read next: sim/block/sched.c (the child's work), report.c. */
+#define _GNU_SOURCE
+#include "launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "sim/block/check.h"
+#include "sim/block/counters.h"
+#include "report.h"
+#include "sim/block/sched.h"
+
+const struct sim_job *sim_job;
+struct sim_result *sim_result;
+
+enum { DEFAULT_LIMIT = 300 }; /* seconds */
+
+/* ---- In the child ---- */
+
+void sim_give_up(const char *why) {
+  snprintf(sim_result->give_up, sizeof sim_result->give_up, "%s", why);
+  _exit(3);
+}
+
+static const void *interrupted_at(void *context) {
+#if defined(__x86_64__)
+  return (const uint8_t *)(uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] +
+         1; /* like a return address */
+#else
+  return (const uint8_t *)(uintptr_t)((ucontext_t *)context)->uc_mcontext.pc + 1;
+#endif
+}
+
+/* In the runtime the place of the interrupted instruction says nothing; the thread's last entry does. */
+static const void *place_of(const void *pc) {
+  const struct sim_image *image = sim_job->image;
+  int in_kernel = (const uint8_t *)pc >= image->text && (const uint8_t *)pc < image->text_end;
+  return in_kernel || !sim_block.running ? pc : sim_block.running->pc;
+}
+
+/* Memory that no hook has watched, or none left of a stack. */
+static void on_fault(int signal, siginfo_t *info, void *context) {
+  const void *pc = place_of(interrupted_at(context));
+  int owner = 0, where = sim_fiber_of(info->si_addr, &owner);
+  if (signal == SIGFPE)
+    sim_find(pc, "arithmetic", "an integer was divided by zero, or the quotient does not fit");
+  else if (signal == SIGILL)
+    sim_find(pc, "trap", "the kernel reached code that the compiler took for unreachable");
+  else if (where == 2)
+    sim_find(pc, "stack-overflow", "thread %d needs more than %d KiB of local memory", owner, SIM_STACK_SIZE / 1024);
+  else
+    sim_find(pc, "bad-address", "address %p was used, which is in no tensor, shared or local memory", info->si_addr);
+  sim_result->done = 1;
+  _exit(0);
+}
+
+static void on_alarm(int signal, siginfo_t *info, void *context) {
+  (void)signal, (void)info;
+  sim_find(place_of(interrupted_at(context)), "time-limit",
+           "the launch was stopped at its limit of %g seconds here, in "
+           "thread block %lld",
+           sim_job->launch->limit > 0 ? sim_job->launch->limit : DEFAULT_LIMIT, (long long)sim_block.index);
+  sim_result->done = 1;
+  _exit(0);
+}
+
+static void catch (int signal, void (*handler)(int, siginfo_t *, void *)) {
+  struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+  sigaction(signal, &action, NULL);
+}
+
+static void prepare_signals(double limit) {
+  static uint8_t stack[64 * 1024];
+  sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
+  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+  for (int i = 0; i < 4; i++) catch (faults[i], on_fault);
+  catch (SIGALRM, on_alarm);
+  signal(SIGINT, SIG_IGN); /* the parent hears it too and ends us */
+  struct itimerval timer = {
+      .it_value = {.tv_sec = (time_t)limit, .tv_usec = (suseconds_t)((limit - (double)(time_t)limit) * 1e6)}};
+  if (!timer.it_value.tv_sec && !timer.it_value.tv_usec) timer.it_value.tv_usec = 1;
+  setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static void child(const struct sim_job *job, double limit) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  prepare_signals(limit);
+  sim_job = job;
+  const struct pah_launch *l = job->launch;
+  sim_shadow_open();
+  int64_t blocks = l->grid[0] * l->grid[1] * l->grid[2];
+  sim_block.fatal = 0;
+  for (int64_t i = 0; i < blocks && !sim_block.fatal; i++) {
+    int64_t index = l->schedule == PAH_REVERSE ? blocks - 1 - i : i;
+    sim_run_block(index);
+    for (int w = 0; w < SIM_MAX_WARPS && l->counters > 0; w++) sim_count_flush(w);
+  }
+  sim_result->done = 1;
+  _exit(0);
+}
+
+/* ---- In the parent ---- */
+
+/* Waits for the end of the pipe, which the child holds open. 0 ended, 1 interrupted, 2 over the limit. */
+static int watch(int fd, double limit) {
+  double end = pah_clock() + limit;
+  for (;;) {
+    double left = end - pah_clock();
+    if (left <= 0) return 2;
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    int n = poll(&p, 1, left < 1 ? (int)(left * 1000) + 1 : 1000);
+    if (pah_interrupted) return 1;
+    if (n > 0) return 0;
+  }
+}
+
+/* How a child ended that did not say so itself. */
+static int explain(int how, int exit_status, const struct sim_job *job) {
+  if (how == 1) return pah_fail(PAH_EINTERRUPTED, "interrupted");
+  if (how == 2) return pah_fail(PAH_EDEVICE, "%s: did not stop at its limit and was killed", job->kernel);
+  if (sim_result->give_up[0]) return pah_fail(PAH_ENOMEM, "%s: sim gave up: %s", job->kernel, sim_result->give_up);
+  if (WIFSIGNALED(exit_status))
+    return pah_fail(PAH_EDEVICE, "%s: the process of the simulation was killed by signal %d (%s)%s", job->kernel,
+                    WTERMSIG(exit_status), strsignal(WTERMSIG(exit_status)),
+                    WTERMSIG(exit_status) == SIGKILL ? ": is the machine out of memory?" : "");
+  return pah_fail(PAH_EDEVICE, "%s: the process of the simulation ended early (status %d)", job->kernel,
+                  WEXITSTATUS(exit_status));
+}
+
+static void fill_finding(struct pah_finding *to, const struct sim_finding *f, const struct sim_place *at,
+                         const struct sim_place *other, const struct sim_job *job) {
+  const int64_t *block = job->launch->block, *grid = job->launch->grid;
+  memcpy(to->code, f->code, sizeof to->code);
+  memcpy(to->message, f->message, sizeof to->message);
+  size_t n = strlen(to->message);
+  if (f->other_pc && other->line)
+    snprintf(to->message + n, sizeof to->message - n, " at %s:%d", other->file, other->line);
+  sim_describe_address(job->launch->problem, f->address, to->message, sizeof to->message);
+  memcpy(to->file, at->file, sizeof to->file);
+  to->line = at->line;
+  to->thread[0] = (int32_t)(f->thread % block[0]);
+  to->thread[1] = (int32_t)(f->thread / block[0] % block[1]);
+  to->thread[2] = (int32_t)(f->thread / block[0] / block[1]);
+  to->block[0] = (int32_t)(f->block % grid[0]);
+  to->block[1] = (int32_t)(f->block / grid[0] % grid[1]);
+  to->block[2] = (int32_t)(f->block / grid[0] / grid[1]);
+  to->count = f->count;
+}
+
+/* Instructions of one source line become one entry. */
+static void fill_lines(struct pah_report *report, const struct sim_line *const *used, const struct sim_place *places,
+                       int n) {
+  for (int i = 0; i < n; i++) {
+    int64_t at = 0;
+    while (at < report->line_count &&
+           (report->lines[at].line != places[i].line || strcmp(report->lines[at].file, places[i].file) != 0))
+      at++;
+    struct pah_line_counters *l = &report->lines[at];
+    const struct pah_line_counters *c = &used[i]->count;
+    if (at == report->line_count) {
+      report->line_count++;
+      memcpy(l->file, places[i].file, sizeof l->file);
+      l->line = places[i].line;
+    }
+    l->global_requests += c->global_requests;
+    l->global_bytes += c->global_bytes;
+    l->global_sectors += c->global_sectors;
+    l->global_sectors_ideal += c->global_sectors_ideal;
+    l->shared_requests += c->shared_requests;
+    l->shared_bytes += c->shared_bytes;
+    l->shared_wavefronts += c->shared_wavefronts;
+    l->shared_wavefronts_ideal += c->shared_wavefronts_ideal;
+  }
+}
+
+static int fill_report(const struct sim_job *job, struct pah_report *report) {
+  static const struct sim_line *used[SIM_MAX_LINES];
+  int findings = sim_result->finding_count, lines = 0;
+  for (int i = 0; i < SIM_MAX_LINES; i++)
+    if (sim_result->lines[i].pc) used[lines++] = &sim_result->lines[i];
+  int n = 2 * findings + lines;
+  const void **pcs = calloc((size_t)n + 1, sizeof *pcs);
+  struct sim_place *places = calloc((size_t)n + 1, sizeof *places);
+  report->findings = calloc((size_t)findings + 1, sizeof *report->findings);
+  report->lines = calloc((size_t)lines + 1, sizeof *report->lines);
+  if (!pcs || !places || !report->findings || !report->lines) {
+    free(pcs);
+    free(places);
+    return pah_fail(PAH_ENOMEM, "%s: no memory for the report", job->kernel);
+  }
+  for (int i = 0; i < findings; i++) {
+    const struct sim_finding *f = &sim_result->findings[i];
+    pcs[2 * i] = f->pc;
+    pcs[2 * i + 1] = f->other_pc ? f->other_pc : f->pc;
+  }
+  for (int i = 0; i < lines; i++) pcs[2 * findings + i] = used[i]->pc;
+  sim_places(job->image, pcs, n, places);
+  for (int i = 0; i < findings; i++)
+    fill_finding(&report->findings[i], &sim_result->findings[i], &places[2 * i], &places[2 * i + 1], job);
+  report->finding_count = findings;
+  fill_lines(report, used, places + 2 * findings, lines);
+  free(pcs);
+  free(places);
+  struct pah_counters *c = &report->counters;
+  *c = sim_result->counters;
+  c->shared_static_bytes = job->static_shared;
+  c->shared_dynamic_bytes = job->launch->shared;
+  const int64_t *block = job->launch->block;
+  sim_count_occupancy(c, job->arch, block[0] * block[1] * block[2], c->shared_static_bytes + c->shared_dynamic_bytes);
+  report->has_counters = job->launch->counters > 0;
+  report->schedule = job->launch->schedule;
+  report->seed = job->launch->seed;
+  return PAH_OK;
+}
+
+static int run_child(const struct sim_job *job, double limit, int *how, int *exit_status) {
+  int fds[2];
+  if (pipe2(fds, O_CLOEXEC))
+    return pah_fail(PAH_EDEVICE, "%s: no pipe for the simulation: %s", job->kernel, strerror(errno));
+  fflush(NULL); /* else the child would print what the parent has not yet */
+  pid_t pid = fork();
+  if (pid == 0) {
+    close(fds[0]);
+    child(job, limit);
+  }
+  close(fds[1]);
+  if (pid < 0) {
+    close(fds[0]);
+    return pah_fail(PAH_EDEVICE, "%s: no process for the simulation: %s", job->kernel, strerror(errno));
+  }
+  *how = watch(fds[0], limit + 5);
+  close(fds[0]);
+  if (*how) kill(pid, SIGKILL);
+  while (waitpid(pid, exit_status, 0) < 0 && errno == EINTR) continue;
+  return PAH_OK;
+}
+
+int sim_launch(const struct sim_job *job, struct pah_report *report) {
+  double limit = job->launch->limit > 0 ? job->launch->limit : DEFAULT_LIMIT;
+  sim_result = mmap(NULL, sizeof *sim_result, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (sim_result == MAP_FAILED) return pah_fail(PAH_ENOMEM, "%s: no memory for the report", job->kernel);
+  int how = 0, exit_status = 0;
+  int status = run_child(job, limit, &how, &exit_status);
+  if (!status) status = sim_result->done && !how ? fill_report(job, report) : explain(how, exit_status, job);
+  if (sim_result->heap_end) { /* the kernel's malloc: its words are nobody's again */
+    uint64_t from = job->arena->next / 4;
+    memset(job->arena->state + from, 0, sim_result->heap_end / 4 - from);
+  }
+  munmap(sim_result, sizeof *sim_result);
+  sim_result = NULL;
+  return status;
+}
+
+/* ---- Where the child's memory is ---- */
+
+extern void *__tls_get_addr(size_t *index);
+
+uint8_t *sim_shared_base(void) {
+  if (!sim_job->image->tls_module) return (uint8_t *)(uintptr_t)64; /* no shared memory: of no size either */
+  size_t index[2] = {sim_job->image->tls_module, 0};
+  return __tls_get_addr(index);
+}
+
+uint32_t sim_shared_bytes(void) {
+  const struct sim_image *image = sim_job->image;
+  return (uint32_t)(image->dynamic_offset ? image->dynamic_offset - 1 + (uint64_t)sim_job->launch->shared
+                                          : image->shared_bytes);
+}
+
+struct pah_counters *sim_counters(void) {
+  return &sim_result->counters;
+}
+
+void *sim_shared(uint32_t address, uint32_t bytes, const void *pc) {
+  if (address > sim_shared_bytes() || bytes > sim_shared_bytes() - address)
+    sim_fatal(pc, "out-of-bounds", "uses %u bytes at byte %u of shared memory, which has %u bytes", bytes, address,
+              sim_shared_bytes());
+  return sim_shared_base() + address;
+}

@@ -1,0 +1,92 @@
+/* variable.c - the shared variables of an opened object by its symbol table: which bytes are the compiler's own (g++
+ * guards arrays of classes, though there is nothing to initialise), and how much of it one kernel has: the object
+ * holds the variables of all. A variable in a function is named after it: _ZZ1fPfE1s is s in f(float *).
+ * Read next: elf.c, sim/block/check.c. */
+#include <elf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "module/compile_cache.h"
+#include "error.h"
+#include "build.h"
+
+struct table {
+  const Elf64_Sym *symbols;
+  size_t count;
+  const char *strings;
+};
+
+static int find_table(const char *file, size_t size, struct table *t) {
+  const Elf64_Ehdr *header = (const Elf64_Ehdr *)file;
+  const Elf64_Shdr *sections = (const Elf64_Shdr *)(file + header->e_shoff);
+  if (size <= sizeof *header || header->e_shoff + header->e_shnum * sizeof *sections > size) return 0;
+  *t = (struct table){.count = 0};
+  for (int i = 0; i < header->e_shnum; i++) {
+    if (sections[i].sh_type != SHT_SYMTAB) continue;
+    t->symbols = (const Elf64_Sym *)(file + sections[i].sh_offset);
+    t->count = sections[i].sh_size / sizeof *t->symbols;
+    t->strings = file + sections[sections[i].sh_link].sh_offset;
+  }
+  return t->symbols != NULL;
+}
+
+/* Is the variable declared in this function? extern "C" functions are mangled as a length and a name. */
+static int is_within(const char *variable, const char *function) {
+  char prefix[24] = "_ZZ";
+  if (!strncmp(function, "_Z", 2))
+    function += 2;
+  else
+    snprintf(prefix, sizeof prefix, "_ZZ%zu", strlen(function));
+  size_t n = strlen(prefix), length = strlen(function);
+  return !strncmp(variable, prefix, n) && !strncmp(variable + n, function, length) && variable[n + length] == 'E';
+}
+
+/* The kernel that owns the variable, by its address in the object; 0: none. Kernels are protected symbols; those of
+ * internal linkage count when they were asked for. */
+static uint64_t owner_of(const struct table *t, const char *variable, const struct sim_image *image) {
+  if (strncmp(variable, "_ZZ", 3)) return 0;
+  for (size_t i = 0; i < t->count; i++) {
+    const Elf64_Sym *s = &t->symbols[i];
+    if (ELF64_ST_TYPE(s->st_info) != STT_FUNC || !s->st_value) continue;
+    int is_kernel = ELF64_ST_VISIBILITY(s->st_other) == STV_PROTECTED || sim_image_has_kernel(image, s->st_value);
+    if (is_kernel && is_within(variable, t->strings + s->st_name)) return s->st_value;
+  }
+  return 0;
+}
+
+int sim_variables_read(struct sim_image *image) {
+  char *file;
+  size_t size;
+  int status = pah_read_file("object", image->path, &file, &size);
+  if (status) return status;
+  struct table t;
+  int found = find_table(file, size, &t);
+  image->variables = calloc(found ? t.count : 1, sizeof *image->variables);
+  for (size_t i = 0; image->variables && found && i < t.count; i++) {
+    const Elf64_Sym *s = &t.symbols[i];
+    const char *name = t.strings + s->st_name;
+    if (ELF64_ST_TYPE(s->st_info) != STT_TLS || !s->st_size) continue;
+    image->variables[image->variable_count++] = (struct sim_variable){
+        .at = s->st_value, .bytes = s->st_size, .guard = !strncmp(name, "_ZGV", 4), .owner = owner_of(&t, name, image)};
+  }
+  free(file);
+  return image->variables ? PAH_OK : pah_fail(PAH_ENOMEM, "sim: no memory for the variables of a module");
+}
+
+int sim_is_guard(const struct sim_image *image, uint64_t at) {
+  for (int i = 0; i < image->variable_count; i++) {
+    const struct sim_variable *v = &image->variables[i];
+    if (v->guard && at >= v->at && at < v->at + v->bytes) return 1;
+  }
+  return 0;
+}
+
+uint64_t sim_static_shared(const struct sim_image *image, uint64_t kernel) {
+  uint64_t bytes = 0;
+  for (int i = 0; i < image->variable_count; i++) {
+    const struct sim_variable *v = &image->variables[i];
+    if (!v->guard && (!v->owner || v->owner == kernel)) bytes += v->bytes;
+  }
+  return bytes;
+}

@@ -1,0 +1,147 @@
+/* matrix.c - decoding of operands and the product of tiles for mma.sync and wgmma.
+ * Promises: products are exact; sums are kept in double and rounded once, so results do not depend on an order of our
+ * own choosing except below 2^-53. Real tensor cores round differently in the last bits: doc/ptx.md. Read: mma.c. */
+#include "matrix.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "tensor/dtype.h"
+#include "sim/abi_ptx.h"
+
+enum form { FORM_BF16, FORM_F16, FORM_TF32, FORM_E4M3, FORM_E5M2, FORM_S8 };
+
+static const struct kind {
+  const char *name;
+  enum form form[2]; /* of A and of B */
+  int depth;
+} kinds[] = {
+    [PAH_SIM_MMA_BF16] = {"mma.bf16", {FORM_BF16, FORM_BF16}, 16},
+    [PAH_SIM_MMA_F16] = {"mma.f16", {FORM_F16, FORM_F16}, 16},
+    [PAH_SIM_MMA_F16_F16] = {"mma.f16.f16", {FORM_F16, FORM_F16}, 16},
+    [PAH_SIM_MMA_TF32] = {"mma.tf32", {FORM_TF32, FORM_TF32}, 8},
+    [PAH_SIM_MMA_E4M3_E4M3] = {"mma.e4m3.e4m3", {FORM_E4M3, FORM_E4M3}, 32},
+    [PAH_SIM_MMA_E5M2_E5M2] = {"mma.e5m2.e5m2", {FORM_E5M2, FORM_E5M2}, 32},
+    [PAH_SIM_MMA_E4M3_E5M2] = {"mma.e4m3.e5m2", {FORM_E4M3, FORM_E5M2}, 32},
+    [PAH_SIM_MMA_E5M2_E4M3] = {"mma.e5m2.e4m3", {FORM_E5M2, FORM_E4M3}, 32},
+    [PAH_SIM_MMA_S8] = {"mma.s8", {FORM_S8, FORM_S8}, 32},
+};
+
+int matrix_depth(int kind) {
+  return kind < 0 || kind > PAH_SIM_MMA_S8 ? -1 : kinds[kind].depth;
+}
+
+const char *matrix_name(int kind) {
+  return kinds[kind].name;
+}
+
+static double from_f32(uint32_t code) {
+  float x;
+  memcpy(&x, &code, 4);
+  return x;
+}
+
+/* A small IEEE-like float with its sign at bit `exponent_bits + mantissa_bits`; the top exponent is infinity or NaN. */
+static double from_small(uint32_t code, int exponent_bits, int mantissa_bits) {
+  const int bias = (1 << (exponent_bits - 1)) - 1, top = (1 << exponent_bits) - 1;
+  const int exponent = (int)(code >> mantissa_bits) & top;
+  const double mantissa = code & ((1u << mantissa_bits) - 1);
+  double x;
+  if (exponent == top)
+    x = mantissa != 0 ? NAN : INFINITY;
+  else if (exponent == 0)
+    x = ldexp(mantissa, 1 - bias - mantissa_bits);
+  else
+    x = ldexp(mantissa + (1 << mantissa_bits), exponent - bias - mantissa_bits);
+  return code >> (exponent_bits + mantissa_bits) & 1 ? -x : x;
+}
+
+double matrix_f16(uint32_t code) {
+  const uint32_t exponent = code >> 10 & 31;
+  if (exponent == 31) return from_small(code & 0xffff, 5, 10);
+  if (exponent == 0) return (code & 0x8000 ? -0x1p-24 : 0x1p-24) * (double)(code & 0x3ff);
+  return from_f32((code & 0x8000) << 16 | (((code & 0x7fff) << 13) + (112u << 23)));
+}
+
+static double e4m3[256], e5m2[256];
+
+static void fill_tables(void) {
+  for (uint32_t code = 0; code < 256; code++) {
+    e5m2[code] = from_small(code, 5, 2);
+    /* e4m3 has no infinity: its top exponent goes on, and only mantissa 7 there is NaN. */
+    const uint32_t exponent = code >> 3 & 15, mantissa = code & 7;
+    double x = exponent < 15 ? from_small(code & 127, 4, 3) : mantissa == 7 ? NAN : ldexp(8 + mantissa, 15 - 7 - 3);
+    e4m3[code] = code & 128 ? -x : x;
+  }
+}
+
+static void decode_bytes(const double *table, int words, const uint32_t *in, double *out) {
+  for (int i = 0; i < words; i++) {
+    for (int j = 0; j < 4; j++) *out++ = table[in[i] >> (8 * j) & 255];
+  }
+}
+
+void matrix_decode(int kind, int b, int rows, const uint32_t (*words)[MATRIX_WORDS], double *out) {
+  const int count = rows * MATRIX_WORDS;
+  const uint32_t *in = words[0];
+  if (e4m3[1] == 0) fill_tables();
+  switch (kinds[kind].form[b]) {
+  case FORM_BF16:
+    for (int i = 0; i < count; i++) {
+      out[2 * i] = from_f32(in[i] << 16);
+      out[2 * i + 1] = from_f32(in[i] & 0xffff0000);
+    }
+    break;
+  case FORM_F16:
+    for (int i = 0; i < count; i++) {
+      out[2 * i] = matrix_f16(in[i] & 0xffff);
+      out[2 * i + 1] = matrix_f16(in[i] >> 16);
+    }
+    break;
+  case FORM_TF32: /* the low 13 bits are not looked at */
+    for (int i = 0; i < count; i++) out[i] = from_f32(in[i] & 0xffffe000);
+    break;
+  case FORM_E4M3: decode_bytes(e4m3, count, in, out); break;
+  case FORM_E5M2: decode_bytes(e5m2, count, in, out); break;
+  case FORM_S8:
+    for (int i = 0; i < 4 * count; i++) out[i] = (int8_t)(in[i / 4] >> (8 * (i % 4)));
+    break;
+  }
+}
+
+/* Eight columns of B at a time, transposed, so that a row of the sums is four vectors of two columns: what every x86-64
+ * and aarch64 has. */
+typedef double pair __attribute__((vector_size(16)));
+
+static void multiply_row(int depth, const double *a, const pair (*columns)[4], double *sums) {
+  pair s0, s1, s2, s3;
+  memcpy(&s0, sums, sizeof s0);
+  memcpy(&s1, sums + 2, sizeof s1);
+  memcpy(&s2, sums + 4, sizeof s2);
+  memcpy(&s3, sums + 6, sizeof s3);
+  for (int k = 0; k < depth; k++) {
+    const pair x = {a[k], a[k]};
+    s0 += x * columns[k][0];
+    s1 += x * columns[k][1];
+    s2 += x * columns[k][2];
+    s3 += x * columns[k][3];
+  }
+  memcpy(sums, &s0, sizeof s0);
+  memcpy(sums + 2, &s1, sizeof s1);
+  memcpy(sums + 4, &s2, sizeof s2);
+  memcpy(sums + 6, &s3, sizeof s3);
+}
+
+void matrix_multiply(int rows, int n, int depth, const double *a, const double *b, double *sums) {
+  pair columns[32][4];
+  for (int n0 = 0; n0 < n; n0 += 8) {
+    for (int k = 0; k < depth; k++) {
+      for (int j = 0; j < 4; j++) columns[k][j] = (pair){b[(n0 + 2 * j) * depth + k], b[(n0 + 2 * j + 1) * depth + k]};
+    }
+    for (int m = 0; m < rows; m++) multiply_row(depth, a + m * depth, (const pair(*)[4])columns, sums + m * n + n0);
+  }
+}
+
+uint32_t matrix_round_f16(double x) {
+  return isnan(x) ? 0x7fff : pah_encode(&pah_format_f16, x);
+}

@@ -1,0 +1,178 @@
+/* mma.c - the instructions of a warp with its tensor cores: ldmatrix, stmatrix, mma.sync.
+ * The last lane to arrive runs each for all 32 (sim_collective). Every row that a lane names is checked as an access of
+ * that lane. The layouts of the registers are described in kernels/ptx/mma.h. Read next: matrix.c, sim/block/runtime.h.
+ */
+#include <string.h>
+
+#include "sim/abi_ptx.h"
+#include "matrix.h"
+#include "sim/block/runtime.h"
+
+enum { ALL_LANES = -1, ROW_BYTES = 16 };
+
+void sim_whole_warp(const struct sim_collective *c) {
+  for (int lane = 0; lane < SIM_WARP; lane++) {
+    if (c->threads[lane] == NULL)
+      sim_fatal(c->pc, "warp-mask", "%s is for all 32 lanes of a warp, but lane %d of warp %d has exited", c->kind,
+                lane, c->warp);
+  }
+}
+
+/* ---- ldmatrix, stmatrix ---- */
+struct rows_operand {
+  unsigned row;
+  int count, trans, flags; /* flags: PAH_SIM_READ or PAH_SIM_WRITE */
+  struct pah_sim_v4 r;
+};
+
+/* Row `row` of matrix m, at the address of lane 8 * m + row; NULL after a finding. */
+static uint8_t *matrix_row(struct sim_collective *c, int m, int row) {
+  const int lane = 8 * m + row;
+  const struct rows_operand *o = c->lanes[lane];
+  if (o->row % ROW_BYTES != 0) {
+    sim_find(c->pc, "misaligned", "%s: the row address of lane %d is 0x%x, must be a multiple of 16", c->kind, lane,
+             o->row);
+    return NULL;
+  }
+  uint8_t *p = sim_shared(o->row, ROW_BYTES, c->pc);
+  const struct sim_access access = {p, ROW_BYTES, (uint32_t)o->flags, -1, c->pc};
+  return sim_check(c->threads[lane], &access) == 0 ? p : NULL;
+}
+
+/* Where lane `lane` keeps its two elements of a matrix: row and column of the first, and the step to the second. */
+static void element_place(int lane, int trans, int i, int *row, int *column) {
+  const int g = lane / 4, t = lane % 4;
+  *row = trans ? 2 * t + i : g;
+  *column = trans ? g : 2 * t + i;
+}
+
+static void run_load(struct sim_collective *c) {
+  sim_whole_warp(c);
+  const struct rows_operand *first = c->lanes[0];
+  for (int m = 0; m < first->count; m++) {
+    uint16_t tile[8][8];
+    for (int row = 0; row < 8; row++) {
+      const uint8_t *p = matrix_row(c, m, row);
+      if (p != NULL)
+        memcpy(tile[row], p, ROW_BYTES);
+      else
+        memset(tile[row], 0xff, ROW_BYTES);
+    }
+    for (int lane = 0; lane < SIM_WARP; lane++) {
+      struct rows_operand *o = c->lanes[lane];
+      uint32_t word = 0;
+      for (int i = 0; i < 2; i++) {
+        int row, column;
+        element_place(lane, first->trans, i, &row, &column);
+        word |= (uint32_t)tile[row][column] << (16 * i);
+      }
+      o->r.r[m] = word;
+    }
+  }
+}
+
+static void run_store(struct sim_collective *c) {
+  sim_whole_warp(c);
+  const struct rows_operand *first = c->lanes[0];
+  for (int m = 0; m < first->count; m++) {
+    uint16_t tile[8][8];
+    for (int lane = 0; lane < SIM_WARP; lane++) {
+      const struct rows_operand *o = c->lanes[lane];
+      for (int i = 0; i < 2; i++) {
+        int row, column;
+        element_place(lane, first->trans, i, &row, &column);
+        tile[row][column] = (uint16_t)(o->r.r[m] >> (16 * i));
+      }
+    }
+    for (int row = 0; row < 8; row++) {
+      uint8_t *p = matrix_row(c, m, row);
+      if (p != NULL) memcpy(p, tile[row], ROW_BYTES);
+    }
+  }
+}
+
+/* Names that differ wherever lanes must agree. */
+static const char *rows_name(int store, int count, int trans) {
+  static const char *const names[2][2][3] = {
+      {{"ldmatrix.x1", "ldmatrix.x2", "ldmatrix.x4"}, {"ldmatrix.x1.trans", "ldmatrix.x2.trans", "ldmatrix.x4.trans"}},
+      {{"stmatrix.x1", "stmatrix.x2", "stmatrix.x4"}, {"stmatrix.x1.trans", "stmatrix.x2.trans", "stmatrix.x4.trans"}}};
+  return names[store][trans][count / 2];
+}
+
+struct pah_sim_v4 pah_sim_ldmatrix(int count, int trans, unsigned row) {
+  struct rows_operand o = {row, count, trans, PAH_SIM_READ, {{0, 0, 0, 0}}};
+  sim_collective(rows_name(0, count, trans), (unsigned)ALL_LANES, &o, run_load, __builtin_return_address(0));
+  return o.r;
+}
+
+void pah_sim_stmatrix(int count, int trans, unsigned row, struct pah_sim_v4 r) {
+  struct rows_operand o = {row, count, trans, PAH_SIM_WRITE, r};
+  sim_collective(rows_name(1, count, trans), (unsigned)ALL_LANES, &o, run_store, __builtin_return_address(0));
+}
+
+/* ---- mma.sync ---- */
+struct mma_operand {
+  int kind;
+  struct pah_sim_v4 a, c; /* c becomes the result */
+  struct pah_sim_v2 b;
+};
+
+static void gather(struct sim_collective *c, uint32_t a[16][MATRIX_WORDS], uint32_t b[8][MATRIX_WORDS]) {
+  for (int lane = 0; lane < SIM_WARP; lane++) {
+    const struct mma_operand *o = c->lanes[lane];
+    const int g = lane / 4, t = lane % 4;
+    for (int i = 0; i < 4; i++) a[g + 8 * (i % 2)][t + 4 * (i / 2)] = o->a.r[i];
+    for (int i = 0; i < 2; i++) b[g][t + 4 * i] = o->b.r[i];
+  }
+}
+
+/* Sum i of 4 of a lane is row g + 8 * (i / 2), column 2 * t + i % 2. */
+static double sum_of(int kind, const struct mma_operand *o, int i) {
+  float x;
+  if (kind == PAH_SIM_MMA_S8) return (int32_t)o->c.r[i];
+  if (kind == PAH_SIM_MMA_F16_F16) return matrix_f16(o->c.r[i / 2] >> (16 * (i % 2)) & 0xffff);
+  memcpy(&x, &o->c.r[i], 4);
+  return x;
+}
+
+static struct pah_sim_v4 rounded(int kind, const double sums[4]) {
+  struct pah_sim_v4 r = {{0, 0, 0, 0}};
+  for (int i = 0; i < 4; i++) {
+    if (kind == PAH_SIM_MMA_S8)
+      r.r[i] = (uint32_t)(int64_t)sums[i];
+    else if (kind == PAH_SIM_MMA_F16_F16)
+      r.r[i / 2] |= matrix_round_f16(sums[i]) << (16 * (i % 2));
+    else
+      r.r[i] = matrix_round_f32(sums[i]);
+  }
+  return r;
+}
+
+static void run_mma(struct sim_collective *c) {
+  sim_whole_warp(c);
+  const int kind = ((const struct mma_operand *)c->lanes[0])->kind, depth = matrix_depth(kind);
+  uint32_t a_words[16][MATRIX_WORDS], b_words[8][MATRIX_WORDS];
+  double a[16 * 32], b[8 * 32], sums[16][8];
+  gather(c, a_words, b_words);
+  matrix_decode(kind, 0, 16, (const uint32_t(*)[MATRIX_WORDS])a_words, a);
+  matrix_decode(kind, 1, 8, (const uint32_t(*)[MATRIX_WORDS])b_words, b);
+  for (int lane = 0; lane < SIM_WARP; lane++) {
+    double *top = &sums[lane / 4][2 * (lane % 4)], *bottom = top + 8 * 8;
+    const struct mma_operand *o = c->lanes[lane];
+    top[0] = sum_of(kind, o, 0), top[1] = sum_of(kind, o, 1);
+    bottom[0] = sum_of(kind, o, 2), bottom[1] = sum_of(kind, o, 3);
+  }
+  matrix_multiply(16, 8, depth, a, b, sums[0]);
+  for (int lane = 0; lane < SIM_WARP; lane++) {
+    const double *top = &sums[lane / 4][2 * (lane % 4)], *bottom = top + 8 * 8;
+    const double own[4] = {top[0], top[1], bottom[0], bottom[1]};
+    ((struct mma_operand *)c->lanes[lane])->c = rounded(kind, own);
+  }
+  sim_counters()->mma_flops += 2 * 16 * 8 * depth;
+}
+
+struct pah_sim_v4 pah_sim_mma(int kind, struct pah_sim_v4 a, struct pah_sim_v2 b, struct pah_sim_v4 c) {
+  struct mma_operand o = {kind, a, c, b};
+  sim_collective(matrix_name(kind), (unsigned)ALL_LANES, &o, run_mma, __builtin_return_address(0));
+  return o.c;
+}

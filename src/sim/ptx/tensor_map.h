@@ -1,0 +1,26 @@
+/* tensor_map.h - the 128 bytes that describe a tensor to bulk tensor copies, as sim encodes them (pah_tensor_map).
+ * The driver's encoding on cuda is its own secret; kernels only pass the address on. Read next: tensor_map.c, tma.c. */
+#ifndef PAH_SIM_TENSOR_MAP_H
+#define PAH_SIM_TENSOR_MAP_H
+
+#include <stdint.h>
+
+#include "pah.h"
+
+enum { SIM_TENSOR_RANK = 5 };
+
+struct sim_tensor_map {
+  char magic[8]; /* "pahtmap1" */
+  uint64_t address;
+  uint64_t stride[SIM_TENSOR_RANK - 1]; /* bytes from one index to the next of dimensions 1 to 4 */
+  uint32_t size[SIM_TENSOR_RANK];       /* elements; innermost first */
+  uint16_t box[SIM_TENSOR_RANK];
+  uint8_t rank, element_bytes, swizzle; /* swizzle: enum pah_swizzle */
+  uint8_t padding[128 - 8 - 8 - 8 * 4 - 4 * 5 - 2 * 5 - 3];
+};
+
+/* The device's slot. */
+int sim_tensor_map(struct pah_device *dev, const struct pah_tensor *t, const int64_t *box, int32_t swizzle,
+                   struct pah_tensor_map *map);
+
+#endif

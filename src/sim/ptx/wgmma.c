@@ -1,0 +1,305 @@
+/* wgmma.c - matrix instructions of a warpgroup: wgmma.mma_async with its fence, commit and wait.
+ * The product is computed when it is issued, but the sums reach the caller's registers only at the wait of its warp;
+ * until then they are NaN, and touching them is the finding wgmma-pending. Operands in shared memory are read by agents
+ * of the warps, so that overwriting them before the wait is a race. Read next: wgmma_operand.c, matrix.c. */
+#include "wgmma.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/abi_ptx.h"
+#include "async.h"
+#include "matrix.h"
+
+enum { WARPS = 4, ROWS = 64, LARGEST_N = 256, KEPT_GROUPS = 64 };
+
+/* A set of sums on its way, from its first wgmma until the next one with the same registers after its landing. */
+struct sums {
+  struct sums *next;
+  int n;
+  float *registers[WARPS * SIM_WARP];
+  float value[ROWS][LARGEST_N]; /* columns [0, n) */
+  int64_t group[WARPS];         /* that the last wgmma of these sums belongs to, as the warp counts */
+  int flying[WARPS];
+  int seen[WARPS]; /* value is what the registers held at the landing, or at the last wgmma.fence after it */
+  const void *pc;
+};
+
+static struct warpgroup {
+  struct sums *sums;
+  int64_t committed[WARPS];
+  int fenced[WARPS]; /* has executed a wgmma.fence */
+  struct wgmma_agents agents;
+  uint32_t steps[KEPT_GROUPS][WGMMA_AGENTS]; /* of the agents, at the commit of group i % KEPT_GROUPS */
+} groups[SIM_MAX_WARPS / WARPS];
+
+struct operand {
+  int kind, n, flags;
+  float *d;
+  unsigned long long a_descriptor, b_descriptor;
+  struct pah_sim_v4 a;
+};
+
+static uint32_t poison(void) {
+  return 0xffffffff;
+}
+
+/* ---- Registers of a lane: sum i is row 16 * warp + g + 8 * (i / 2 % 2), column 8 * (i / 4) + 2 * t + i % 2 ---- */
+
+static float *sum_at(struct sums *s, int thread, int i) {
+  const int lane = thread % SIM_WARP, warp = thread / SIM_WARP;
+  return &s->value[16 * warp + lane / 4 + 8 * (i / 2 % 2)][8 * (i / 4) + 2 * (lane % 4) + i % 2];
+}
+
+static int intact(const struct sums *s, int warp) {
+  const uint32_t expected = poison();
+  for (int thread = warp * SIM_WARP; thread < (warp + 1) * SIM_WARP; thread++) {
+    for (int i = 0; i < s->n / 2; i++) {
+      if (memcmp(&s->registers[thread][i], &expected, 4) != 0) return 0;
+    }
+  }
+  return 1;
+}
+
+static void land(struct sums *s, int warp, struct sim_thread *const threads[SIM_WARP]) {
+  s->flying[warp] = 0;
+  for (int lane = 0; lane < SIM_WARP; lane++) threads[lane]->flying_sums--;
+  if (!intact(s, warp)) {
+    sim_find(s->pc, "wgmma-pending", "the sums of this wgmma were written to before wgmma.wait_group");
+    return; /* the registers may be something else by now */
+  }
+  for (int thread = warp * SIM_WARP; thread < (warp + 1) * SIM_WARP; thread++) {
+    for (int i = 0; i < s->n / 2; i++) s->registers[thread][i] = *sum_at(s, thread, i);
+  }
+  s->seen[warp] = 1;
+}
+
+/* ---- Issue ---- */
+
+static struct sums *sums_for(struct warpgroup *w, const struct sim_group_collective *c, int n) {
+  for (struct sums *s = w->sums; s != NULL; s = s->next) {
+    const struct operand *o = c->lanes[0];
+    if (s->registers[0] == o->d && s->n == n) return s;
+  }
+  struct sums *s = async_allocate(sizeof *s);
+  s->n = n;
+  s->next = w->sums;
+  w->sums = s;
+  return s;
+}
+
+/* Takes up what the warp holds in its registers; 1: they are other registers or hold other values than before. */
+static int take_registers(struct sums *s, int warp, float *const registers[WARPS * SIM_WARP]) {
+  int changed = 0;
+  for (int thread = warp * SIM_WARP; thread < (warp + 1) * SIM_WARP; thread++) {
+    const float *d = registers[thread];
+    for (int i = 0; i < s->n / 2; i++) {
+      float *value = sum_at(s, thread, i);
+      if (memcmp(value, &d[i], sizeof *value) != 0) changed = 1;
+      *value = d[i];
+    }
+  }
+  return changed;
+}
+
+/* For a wgmma that adds to what the registers hold, when they are not on their way already. */
+static void begin_sums(struct sums *s, const struct sim_group_collective *c, int warp) {
+  float *registers[WARPS * SIM_WARP];
+  int same_place = s->seen[warp];
+  for (int thread = warp * SIM_WARP; thread < (warp + 1) * SIM_WARP; thread++) {
+    registers[thread] = ((const struct operand *)c->lanes[thread])->d;
+    if (s->registers[thread] != registers[thread]) same_place = 0;
+  }
+  if (take_registers(s, warp, registers) && same_place)
+    sim_find(c->pc, "wgmma-not-fenced", "the sums were changed after the last wgmma.fence of warp %d of the warpgroup",
+             warp);
+}
+
+static int operands_agree(const struct sim_group_collective *c) {
+  const struct operand *first = c->lanes[0];
+  for (int i = 1; i < WARPS * SIM_WARP; i++) {
+    const struct operand *o = c->lanes[i];
+    if (o->flags != first->flags || o->b_descriptor != first->b_descriptor ||
+        (!(o->flags & PAH_SIM_WGMMA_REGISTERS) && o->a_descriptor != first->a_descriptor)) {
+      sim_find(c->pc, "wgmma-operand",
+               "wgmma: descriptors or flags of thread %d of the warpgroup differ from thread 0's", i);
+      return 0;
+    }
+  }
+  return 1;
+}
+
+static void read_operands(struct warpgroup *w, const struct sim_group_collective *c, double *a, double *b) {
+  static uint32_t a_words[ROWS][MATRIX_WORDS], b_words[LARGEST_N][MATRIX_WORDS];
+  const struct operand *o = c->lanes[0];
+  const struct wgmma_source source = {o->kind, c->pc, c->threads};
+  wgmma_agents_start(&w->agents, c->threads);
+  if (o->flags & PAH_SIM_WGMMA_REGISTERS) {
+    for (int thread = 0; thread < WARPS * SIM_WARP; thread++) {
+      const struct operand *lane = c->lanes[thread];
+      const int row = thread / SIM_WARP * 16 + thread % SIM_WARP / 4, t = thread % 4;
+      for (int i = 0; i < 4; i++) a_words[row + 8 * (i % 2)][t + 4 * (i / 2)] = lane->a.r[i];
+    }
+  } else {
+    for (int warp = 0; warp < WARPS; warp++)
+      wgmma_read(&source, o->a_descriptor, (o->flags & PAH_SIM_WGMMA_TRANS_A) != 0, 16 * warp, 16,
+                 w->agents.number[warp], a_words);
+  }
+  wgmma_read(&source, o->b_descriptor, (o->flags & PAH_SIM_WGMMA_TRANS_B) != 0, 0, o->n, w->agents.number[WARPS],
+             b_words);
+  matrix_decode(o->kind, 0, ROWS, (const uint32_t(*)[MATRIX_WORDS])a_words, a);
+  matrix_decode(o->kind, 1, o->n, (const uint32_t(*)[MATRIX_WORDS])b_words, b);
+  if (!(o->flags & PAH_SIM_WGMMA_NEGATE_A) == !(o->flags & PAH_SIM_WGMMA_NEGATE_B)) return;
+  for (int i = 0; i < ROWS * matrix_depth(o->kind); i++) a[i] = -a[i];
+}
+
+static void multiply(struct sums *s, int kind, int add, const double *a, const double *b) {
+  static double sums[ROWS * LARGEST_N];
+  const int n = s->n;
+  for (int m = 0; m < ROWS; m++) {
+    for (int j = 0; j < n; j++) sums[m * n + j] = add ? (double)s->value[m][j] : 0;
+  }
+  matrix_multiply(ROWS, n, matrix_depth(kind), a, b, sums);
+  for (int m = 0; m < ROWS; m++) {
+    for (int j = 0; j < n; j++) {
+      const uint32_t code = matrix_round_f32(sums[m * n + j]);
+      memcpy(&s->value[m][j], &code, 4);
+    }
+  }
+}
+
+/* The registers of the whole warpgroup hold poison until the landing. */
+static void take_off(struct warpgroup *w, struct sums *s, const struct sim_group_collective *c) {
+  for (int thread = 0; thread < WARPS * SIM_WARP; thread++) {
+    const struct operand *o = c->lanes[thread];
+    s->registers[thread] = o->d;
+    memset(o->d, 0xff, (size_t)(s->n / 2) * sizeof *o->d);
+    c->threads[thread]->flying_sums += !s->flying[thread / SIM_WARP];
+  }
+  for (int warp = 0; warp < WARPS; warp++) {
+    s->flying[warp] = 1;
+    s->group[warp] = w->committed[warp];
+  }
+  s->pc = c->pc;
+}
+
+static void run_wgmma(struct sim_group_collective *c) {
+  static double a[ROWS * 32], b[LARGEST_N * 32];
+  struct warpgroup *w = &groups[c->warpgroup];
+  const struct operand *o = c->lanes[0];
+  const int add = (o->flags & PAH_SIM_WGMMA_ADD) != 0;
+  if (!operands_agree(c)) return;
+  for (int warp = 0; warp < WARPS; warp++) {
+    if (!w->fenced[warp]) {
+      sim_find(c->pc, "wgmma-not-fenced", "wgmma: no wgmma.fence before the first one of warp %d of the warpgroup",
+               warp);
+      w->fenced[warp] = 1;
+    }
+  }
+  struct sums *s = sums_for(w, c, o->n);
+  for (int warp = 0; warp < WARPS; warp++) {
+    if (s->flying[warp] && !intact(s, warp))
+      sim_find(c->pc, "wgmma-pending", "the sums were written to between two wgmma, before wgmma.wait_group");
+    if (add && !s->flying[warp]) begin_sums(s, c, warp);
+  }
+  read_operands(w, c, a, b);
+  multiply(s, o->kind, add, a, b);
+  take_off(w, s, c);
+  sim_counters()->mma_flops += 2LL * ROWS * o->n * matrix_depth(o->kind);
+}
+
+void pah_sim_wgmma(int kind_and_n, int flags, float *d, unsigned long long a_descriptor,
+                   unsigned long long b_descriptor, struct pah_sim_v4 a) {
+  struct operand o = {kind_and_n % 16, kind_and_n / 16, flags, d, a_descriptor, b_descriptor, a};
+  static const char *const names[] = {"wgmma.bf16", "wgmma.f16",  "wgmma.f16.f16",   "wgmma.tf32",
+                                      "wgmma.e4m3", "wgmma.e5m2", "wgmma.e4m3.e5m2", "wgmma.e5m2.e4m3"};
+  sim_group_collective(names[o.kind], &o, run_wgmma, __builtin_return_address(0));
+}
+
+/* ---- Fence, commit, wait: each by a warp ---- */
+
+/* What the registers hold now may be added to; what changes in them later needs another fence. */
+static void run_fence(struct sim_collective *c) {
+  sim_whole_warp(c);
+  struct warpgroup *w = &groups[c->warp / WARPS];
+  const int warp = c->warp % WARPS;
+  w->fenced[warp] = 1;
+  for (struct sums *s = w->sums; s != NULL; s = s->next) {
+    if (s->seen[warp] && !s->flying[warp]) take_registers(s, warp, s->registers);
+  }
+}
+
+static void run_commit(struct sim_collective *c) {
+  sim_whole_warp(c);
+  struct warpgroup *w = &groups[c->warp / WARPS];
+  const int64_t group = w->committed[c->warp % WARPS]++;
+  memcpy(w->steps[group % KEPT_GROUPS], w->agents.step, sizeof w->agents.step);
+}
+
+struct wait_operand {
+  int groups;
+};
+
+static void run_wait(struct sim_collective *c) {
+  sim_whole_warp(c);
+  struct warpgroup *w = &groups[c->warp / WARPS];
+  const int warp = c->warp % WARPS;
+  const int64_t last = w->committed[warp] - ((const struct wait_operand *)c->lanes[0])->groups;
+  for (struct sums *s = w->sums; s != NULL; s = s->next) {
+    if (s->flying[warp] && s->group[warp] < last) land(s, warp, c->threads);
+  }
+  if (last > 0 && w->agents.started) wgmma_agents_join(&w->agents, w->steps[(last - 1) % KEPT_GROUPS], c->threads);
+}
+
+void pah_sim_wgmma_fence(void) {
+  sim_collective("wgmma.fence", 0xffffffff, NULL, run_fence, __builtin_return_address(0));
+}
+
+void pah_sim_wgmma_commit(void) {
+  sim_collective("wgmma.commit_group", 0xffffffff, NULL, run_commit, __builtin_return_address(0));
+}
+
+void pah_sim_wgmma_wait(int groups_left) {
+  struct wait_operand o = {groups_left};
+  sim_collective("wgmma.wait_group", 0xffffffff, &o, run_wait, __builtin_return_address(0));
+}
+
+void pah_sim_setmaxnreg(int increase, int count) {
+  if (count < 24 || count > 256 || count % 8 != 0)
+    sim_find(__builtin_return_address(0), "bad-operand", "setmaxnreg.%s: is %d, must be a multiple of 8 from 24 to 256",
+             increase ? "inc" : "dec", count);
+}
+
+/* ---- Life of a thread block ---- */
+
+void sim_wgmma_touched(const struct sim_thread *t, const void *p, const void *pc) {
+  for (const struct sums *s = groups[t->warp / WARPS].sums; s != NULL; s = s->next) {
+    const float *d = s->registers[t->id % (WARPS * SIM_WARP)];
+    if (!s->flying[t->warp % WARPS] || (const char *)p < (const char *)d ||
+        (const char *)p >= (const char *)(d + s->n / 2))
+      continue;
+    sim_find(pc, "wgmma-pending", "the sums of a wgmma are touched before wgmma.wait_group");
+    return;
+  }
+}
+
+void wgmma_block_begin(void) {
+  for (int i = 0; i < SIM_MAX_WARPS / WARPS; i++) {
+    struct warpgroup *w = &groups[i];
+    memset(w->committed, 0, sizeof w->committed);
+    memset(w->fenced, 0, sizeof w->fenced);
+    w->agents.started = 0;
+  }
+}
+
+void wgmma_block_end(void) {
+  for (int i = 0; i < SIM_MAX_WARPS / WARPS; i++) {
+    while (groups[i].sums != NULL) {
+      struct sums *s = groups[i].sums;
+      groups[i].sums = s->next;
+      if (s->flying[0] || s->flying[1] || s->flying[2] || s->flying[3])
+        sim_find(s->pc, "wgmma-pending", "the thread block ended before wgmma.wait_group for the sums of this wgmma");
+      free(s);
+    }
+  }
+}
