@@ -67,7 +67,7 @@ static const char standard[] =
   X("cstdint", standard)                                                                                               \
   X("stddef.h", standard)                                                                                              \
   X("cstddef", standard)                                                                                               \
-  X("cpu/peaks.h", standard)                                                                                           \
+  X("limits.h", standard)                                                                                              \
   X("climits", standard)                                                                                               \
   X("float.h", standard)                                                                                               \
   X("cfloat", standard)                                                                                                \
