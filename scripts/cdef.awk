@@ -1,4 +1,4 @@
-# cdef.awk - src/pah.h and src/host/results_file.h as the text of ffi.cdef: the lines of the preprocessor are dropped.
-# Used by Makefile.am; the result is embedded in the program (src/host/host.c) and read by lua/pah/ffi.lua.
+# cdef.awk - the interface headers as the text of ffi.cdef: the lines of the preprocessor are dropped. Used by
+# Makefile.am; the result is embedded in the program (src/host/host.c) and read by lua/pah/ffi.lua.
 /^#/ { next }
 { print }

@@ -5,7 +5,7 @@
 
 #include <pthread.h>
 
-#include "pah.h"
+#include "pah_module.h"
 
 struct pah_device;
 struct pah_module_kernel;

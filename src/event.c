@@ -4,6 +4,7 @@
 
 #include "device.h"
 #include "error.h"
+#include "pah_measure.h"
 
 struct pah_event {
   struct pah_device *device; /* retained */

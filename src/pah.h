@@ -1,7 +1,8 @@
-/* pah.h - the one interface of pah. C, the kernels and LuaJIT all read these declarations: at build time
- * scripts/cdef.awk turns this file into the text of the only ffi.cdef (see lua/pah/ffi.lua), so below the
- * guard there is no macro and no preprocessor line but the two that follow.
- * Read next: src/attention/attn.c (the rules of an attention call), src/tensor/tensor.c, then src/cpu/device.c. */
+/* pah.h - the interface of pah, first part: errors, dtypes, devices, tensors, attention. C, the kernels and LuaJIT all
+ * read it. At build time scripts/cdef.awk turns the interface headers (INTERFACE in Makefile.am) into the text of the
+ * only ffi.cdef (lua/pah/ffi.lua), so below the guard there is no macro and no preprocessor line but #include.
+ * Read next: pah_module.h, pah_measure.h; src/attention/attn.c (the rules of an attention call), src/tensor/tensor.c,
+ * then src/cpu/device.c. */
 #ifndef PAH_H
 #define PAH_H
 
@@ -89,12 +90,6 @@ void pah_device_release(struct pah_device *device);
 int pah_device_get_info(struct pah_device *device, struct pah_device_info *info);
 void pah_device_get_memory(struct pah_device *device, struct pah_memory *memory);
 int pah_device_synchronize(struct pah_device *device);
-/* A moment in the order of the device's work, for timing it: taken by the GPU itself on cuda; elsewhere calls are done
- * when they return, and it is the clock of the host. elapsed waits for both; seconds from the first to the second. */
-struct pah_event; /* opaque: src/event.c; holds a reference on its device */
-int pah_event_record(struct pah_device *device, struct pah_event **event);
-int pah_event_elapsed(struct pah_event *from, struct pah_event *to, double *seconds);
-void pah_event_free(struct pah_event *event);
 /* A setting, until it is set again. sim: schedule (order, reverse, random), seed, limit (seconds), counters (0, 1) of
  * launches that do not say otherwise. cuda: check (0, 1): a kernel looks over block tables and lengths before use;
  * limit (seconds of a launch). */
@@ -102,21 +97,10 @@ int pah_device_set(struct pah_device *device, const char *name, const char *valu
 const char *pah_device_kind(int64_t i);  /* "cpu", "cuda", "sim"; NULL past the last: the list for `pah info` */
 int pah_device_usable(const char *name); /* 0, or PAH_EDEVICE with the reason and its cure in pah_error() */
 
-int pah_get_threads(void), pah_set_threads(int threads); /* threads the cpu kernels use; set: 1 to 1024 */
-const char *pah_isa_name(int64_t i);         /* instruction sets compiled in, worst first; NULL past the last */
-int pah_isa_usable(const char *name);        /* 1 if this processor has it, 2 if it is emulated (PAH_AMX) */
-double pah_clock(void), pah_cpu_clock(void); /* seconds: monotonic; of the processors, all threads of this process */
-int64_t pah_page_faults(void);               /* pages that this process touched for the first time */
-/* Limits of the cpu per second: f32 multiply-adds, 2 flops each; bf16 products by vdpbf16ps or AMX, 0 without them. */
-double pah_measure_fma_flops(double seconds), pah_measure_dots_flops(double seconds);
-/* Memory to be read by all threads: a pass reads it once, in order or (block_bytes above 0) by shuffled blocks; apart:
- * eight pages of 4 KiB at a time. flush writes and reads it: twice the last-level cache makes caches cold. */
-struct pah_reader; /* src/cpu/measure.c */
-int pah_reader_new(int64_t bytes, int64_t block_bytes, struct pah_reader **reader);
-double pah_reader_pass(struct pah_reader *reader, int64_t passes); /* seconds of all of them */
-void pah_reader_apart(struct pah_reader *reader, int on);          /* for the passes to come */
-void pah_reader_flush(struct pah_reader *reader), pah_reader_free(struct pah_reader *reader);
-int pah_pin_threads(int on); /* each thread on a processor of its own; 0: where the system puts them, as before */
+int pah_get_threads(void);            /* threads that the cpu kernels use */
+int pah_set_threads(int threads);     /* 1 to 1024 */
+const char *pah_isa_name(int64_t i);  /* instruction sets compiled in, worst first; NULL past the last */
+int pah_isa_usable(const char *name); /* 1 if this processor has it, 2 if it is emulated (PAH_AMX) */
 
 /* ---- Buffers and tensors (src/tensor/tensor.c) ----------------------------------------------------------------- */
 struct pah_buffer; /* opaque: counted memory of a device, or of a mapped file */
@@ -242,154 +226,9 @@ struct pah_kv_append {    /* new tokens into the cache */
 int pah_kv_append(const struct pah_kv_append *c);
 int pah_reference_kv_append(const struct pah_kv_append *c);
 
-/* ---- Modules (src/module/module.c) -----------------------------------------------------------------------------
- * A kernel source plus defines, compiled for a device: by NVRTC on cuda, by the system's C++ compiler on sim. Built-in
- * kernels (kernels/) and a user's own .cu file go the same way; compiled code is cached on disk (compile_cache.c). */
-struct pah_module; /* opaque: src/module/module.h; counted */
-
-struct pah_module_spec {
-  const char *source;         /* path of a .cu file; NULL: `text` */
-  const char *text;           /* the source itself, when `source` is NULL */
-  const char *const *defines; /* "NAME=VALUE" or "NAME" */
-  const char *const *include; /* folders searched after that of the source */
-  const char *const
-      *kernels; /* instances of templates to compile at once, "name<128, float>"; others come when asked */
-  int64_t define_count, include_count, kernel_count;
-};
-
-enum pah_parameter_kind { PAH_POINTER = 1, PAH_SIGNED, PAH_UNSIGNED, PAH_FLOATING, PAH_BYTES };
-enum { PAH_MAX_PARAMETERS = 64 };
-
-struct pah_signature { /* what a kernel takes, as the compiler sees it */
-  int32_t count;
-  int32_t kind[PAH_MAX_PARAMETERS]; /* enum pah_parameter_kind; PAH_BYTES: a struct by value */
-  int32_t size[PAH_MAX_PARAMETERS]; /* bytes */
-};
-
-struct pah_resources {
-  int32_t registers;                           /* of a thread; 0: not known (sim) */
-  int32_t shared_bytes;                        /* static shared memory of a thread block */
-  int32_t local_bytes;                         /* of a thread: spills and local arrays; 0 on sim */
-  int32_t constant_bytes;                      /* __constant__ memory; 0: not known */
-  int32_t max_threads;                         /* in a thread block */
-  int32_t max_shared_bytes;                    /* static and dynamic together that a thread block may have */
-  int32_t spill_store_bytes, spill_load_bytes; /* cuda: to and from local memory because registers ran out, a thread */
-};
-
-enum pah_schedule { PAH_IN_ORDER = 0, PAH_REVERSE, PAH_RANDOM }; /* of runnable threads, sim only */
-
-struct pah_launch {
-  int64_t grid[3], block[3];
-  int64_t shared;                 /* bytes of dynamic shared memory */
-  const void *const *args;        /* one pointer per parameter, at its value */
-  double limit;                   /* seconds until the launch is stopped; 0: the device's default */
-  int32_t schedule;               /* sim: enum pah_schedule; -1: the device's */
-  int32_t counters;               /* sim: 1 counts sectors, wavefronts, ... by line; -1: the device's */
-  uint64_t seed;                  /* sim: of PAH_RANDOM */
-  const struct pah_attn *problem; /* sim: findings tell addresses in its tensors' words; NULL: none */
-};
-
-enum { PAH_CODE_SIZE = 32, PAH_FILE_SIZE = 256, PAH_MESSAGE_SIZE = 512 };
-
-struct pah_finding {        /* one thing that is wrong, where it was seen first */
-  char code[PAH_CODE_SIZE]; /* stable: doc/sim.md lists them */
-  char message[PAH_MESSAGE_SIZE];
-  char file[PAH_FILE_SIZE]; /* of the source line; empty: not known */
-  int32_t line, thread[3], block[3];
-  int64_t count; /* times that it was seen at this line */
-};
-
-struct pah_line_counters { /* of one source line */
-  char file[PAH_FILE_SIZE];
-  int32_t line;
-  int64_t global_requests, global_bytes, global_sectors, global_sectors_ideal; /* warp-wide; sectors of 32 bytes */
-  int64_t shared_requests, shared_bytes, shared_wavefronts, shared_wavefronts_ideal; /* a conflict-free one: ideal */
-};
-
-struct pah_counters {
-  int64_t thread_blocks, threads;
-  int64_t global_load_bytes, global_store_bytes, global_sectors, global_sectors_ideal;
-  int64_t global_unique_bytes; /* different bytes touched: the fewest that could move */
-  int64_t shared_bytes, shared_wavefronts, shared_wavefronts_ideal;
-  int64_t atomics, barriers, warp_barriers, shuffles;
-  int64_t mma_flops;
-  int64_t async_bytes; /* by cp.async and TMA; also part of the global bytes */
-  int64_t shared_static_bytes, shared_dynamic_bytes;
-  int32_t blocks_per_sm; /* by shared memory and threads of the chosen architecture; registers are not known */
-  double occupancy;      /* threads resident of the most possible, by the same */
-};
-
-struct pah_report { /* what a launch on sim says; pah_report_free frees what it points to */
-  struct pah_finding *findings;
-  struct pah_line_counters *lines;
-  int64_t finding_count, line_count;
-  struct pah_counters counters;
-  int32_t has_counters, schedule;
-  uint64_t seed;
-};
-
-int pah_module_compile(struct pah_device *device, const struct pah_module_spec *spec, struct pah_module **module);
-void pah_module_retain(struct pah_module *module);
-void pah_module_release(struct pah_module *module);
-const char *pah_module_kernel(struct pah_module *module, int64_t i); /* names compiled so far; NULL past the last */
-/* `name` is a kernel of the source as one writes it there: "decode", "ns::f", "f<128, float>"; compiled if need be. */
-int pah_module_signature(struct pah_module *module, const char *name, struct pah_signature *signature);
-int pah_module_resources(struct pah_module *module, const char *name, struct pah_resources *resources);
-/* report may be NULL: then findings (sim) are an error, PAH_EINVAL, whose line is the first finding. Else the caller
- * frees it; findings are no error, but a launch that cannot start is. On cuda the launch is asynchronous. */
-int pah_module_launch(struct pah_module *module, const char *name, const struct pah_launch *launch,
-                      struct pah_report *report);
-void pah_report_free(struct pah_report *report);
-/* Sums of the counters of all launches on sim since the last call with on = 1, those of built-in kernels included; they
- * are counted while it is on. sum and launches may be NULL. */
-int pah_device_tally(struct pah_device *device, int on, struct pah_counters *sum, int64_t *launches);
-
-/* ---- Tensor maps (src/tensor/tensor_map.c): what bulk tensor copies (TMA) need to know of a tensor ---- */
-enum pah_swizzle { PAH_SWIZZLE_NONE = 0, PAH_SWIZZLE_32, PAH_SWIZZLE_64, PAH_SWIZZLE_128 }; /* bytes of a row */
-
-/* A kernel takes it by value, as `const __grid_constant__ ptx::tensor_map`; on cuda it is a CUtensorMap. */
-struct pah_tensor_map {
-  uint64_t words[16];
-};
-/* For boxes of box[0] x ... elements, in the order of the tensor's dimensions: 1 to 5 of them, the last with stride 1.
- * Coordinates in kernels are the other way round, innermost first. What lies outside the tensor is read as zero. The
- * map holds the address of the tensor's data, not a reference to it. */
-int pah_tensor_map(const struct pah_tensor *tensor, const int64_t *box, int32_t swizzle, struct pah_tensor_map *map);
-
-/* The implementations that there are, one list (src/attention/kernels.h). */
-struct pah_kernel {
-  const char *device; /* "cpu" */
-  const char *op;     /* "fwd" */
-  const char *name;   /* what kernel= takes */
-  const char *dtypes; /* of q, and of the cache behind a slash: "f32 f16 bf16 / fp8_e4m3 fp8_e5m2" */
-  const char *limits; /* "head_dim: multiples of 8 up to 256" */
-  const char *about;  /* one line */
-};
-const struct pah_kernel *pah_kernel_at(int64_t i); /* NULL past the last */
-
-/* Tiles of the naive GPU kernels (src/gpu/tiles.c): queries and keys that a thread block takes at a time. */
-struct pah_tile {
-  int32_t op;    /* PAH_FWD (fwd_fp8 too) or PAH_BWD */
-  int32_t dtype; /* of q */
-  int32_t head_dim;
-  int32_t block_m, block_n;
-};
-const struct pah_tile *pah_tile_at(int64_t i); /* NULL past the last */
-
-/* The built-in kernels that a device of cuda or sim has compiled so far (src/gpu/modules.c). */
-struct pah_instance {
-  const char *source; /* "naive/forward.cu HEAD_DIM=64 ...": file and defines; valid while the device is open */
-  const char *kernel; /* "forward" */
-  int64_t threads;    /* of a thread block, in the last launch */
-  int64_t shared_dynamic_bytes;
-  struct pah_resources resources;
-  double occupancy;             /* threads that a multiprocessor holds, of the most that it could */
-  int32_t thread_blocks_per_sm; /* that it holds at a time */
-};
-int64_t pah_device_instances(struct pah_device *device); /* how many */
-int pah_device_instance(struct pah_device *device, int64_t i, struct pah_instance *instance);
-
-/* Size and offset of every struct above and of each field, as the C compiler has laid them out (src/layout.c). */
+/* ---- Layout (src/layout.c) ----------------------------------------------------------------------------------
+ * Size and offset of every struct of the interface and of each of its fields, as the C compiler has laid them out:
+ * in the order of the headers, a struct before its fields. */
 struct pah_layout {
   const char *type, *field; /* "pah_tensor", "shape"; field empty: the struct itself */
   int64_t offset, size;

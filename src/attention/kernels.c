@@ -1,7 +1,7 @@
 /* kernels.c - pah_kernel_at: the list of kernels.h as a table. */
 #include "kernels.h"
 
-#include "pah.h"
+#include "pah_module.h"
 
 #define ROW(device, op, name, dtypes, limits, about) {device, op, name, dtypes, limits, about},
 static const struct pah_kernel kernels[] = {PAH_KERNELS(ROW)};

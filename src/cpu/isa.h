@@ -4,7 +4,7 @@
 #ifndef PAH_CPU_ISA_H
 #define PAH_CPU_ISA_H
 
-#include "pah.h"
+#include "pah_measure.h"
 
 /* Arguments are checked. Functions return 0, PAH_ENOMEM or PAH_EINTERRUPTED (error line set). */
 struct pah_cpu_isa {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "pah_measure.h"
 #include "state.h"
 
 static const double mark_seconds = 0.01, spin_seconds = 0.002, forever = 1e300;

@@ -1,5 +1,5 @@
 /* results_file.h - what lua/pah/results/init.lua needs of the system: a line appended to a file, a lock of a run, a
- * hash. Plain C, as pah.h, behind which it becomes part of the ffi.cdef. Read next: results_file.c, sha256.c. */
+ * hash. The last of the interface headers (INTERFACE in Makefile.am). Read next: results_file.c, sha256.c. */
 #ifndef PAH_FILE_H
 #define PAH_FILE_H
 

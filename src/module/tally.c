@@ -18,25 +18,13 @@ int pah_device_tally(struct pah_device *device, int on, struct pah_counters *sum
   return PAH_OK;
 }
 
+/* The counters before those that describe one launch are a row of int64_t. */
+enum { SUMMED = offsetof(struct pah_counters, shared_static_bytes) / sizeof(int64_t) };
+
 void pah_tally_add(struct pah_device *device, const struct pah_report *report) {
   if (!device->tally_on || !report->has_counters) return;
-  struct pah_counters *sum = &device->tally;
-  const struct pah_counters *c = &report->counters;
+  int64_t *sum = (int64_t *)&device->tally;
+  const int64_t *add = (const int64_t *)&report->counters;
+  for (int i = 0; i < (int)SUMMED; i++) sum[i] += add[i];
   device->tally_launches++;
-  sum->thread_blocks += c->thread_blocks;
-  sum->threads += c->threads;
-  sum->global_load_bytes += c->global_load_bytes;
-  sum->global_store_bytes += c->global_store_bytes;
-  sum->global_sectors += c->global_sectors;
-  sum->global_sectors_ideal += c->global_sectors_ideal;
-  sum->global_unique_bytes += c->global_unique_bytes;
-  sum->shared_bytes += c->shared_bytes;
-  sum->shared_wavefronts += c->shared_wavefronts;
-  sum->shared_wavefronts_ideal += c->shared_wavefronts_ideal;
-  sum->atomics += c->atomics;
-  sum->barriers += c->barriers;
-  sum->warp_barriers += c->warp_barriers;
-  sum->shuffles += c->shuffles;
-  sum->mma_flops += c->mma_flops;
-  sum->async_bytes += c->async_bytes;
 }

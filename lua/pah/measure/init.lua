@@ -210,10 +210,8 @@ end
 local Result = {}
 Result.__index = Result
 
--- Of struct pah_counters: those that can be summed over launches.
-local counted_fields = {"thread_blocks", "threads", "global_load_bytes", "global_store_bytes", "global_sectors",
-  "global_sectors_ideal", "global_unique_bytes", "shared_bytes", "shared_wavefronts", "shared_wavefronts_ideal",
-  "atomics", "barriers", "warp_barriers", "shuffles", "mma_flops", "async_bytes"}
+-- Those that can be summed over launches.
+local counted_fields = binding.fields("pah_counters", "shared_static_bytes")
 
 local function counted_text(r)
   local least = r.bytes and (", fewest possible %d"):format(r.bytes) or ""

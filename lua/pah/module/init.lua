@@ -200,8 +200,7 @@ local function check_name(name)
   if type(name) ~= "string" then errors.raisef("kernel: is a %s, must be the name of a kernel", type(name)) end
 end
 
-local resource_fields = {"registers", "shared_bytes", "local_bytes", "constant_bytes", "max_threads",
-  "max_shared_bytes", "spill_store_bytes", "spill_load_bytes"}
+local resource_fields = binding.fields "pah_resources"
 
 local function resource_table(r)
   local t = {}

@@ -1,5 +1,6 @@
 -- launch_report.lua - what a launch on sim has to say: report.findings, counters (.global, .shared, .mma, ...),
 -- counters by source line; tostring(report) is for people. Codes and counters: doc/sim.md.
+local binding = require "pah.ffi"
 local ffi = require "ffi"
 
 local M = {}
@@ -13,32 +14,39 @@ local function finding(f)
     thread = triple(f.thread), block = triple(f.block), count = tonumber(f.count)}
 end
 
+local groups = {global = true, shared = true, mma = true, async = true}
+local counters, line_counters = binding.fields "pah_counters", binding.fields "pah_line_counters"
+
+-- The numbers of a struct of counters into table t: global_bytes becomes t.global.bytes, global_sectors_ideal
+-- t.global.ideal, threads t.threads.
+local function put_numbers(t, struct, fields)
+  for _, field in ipairs(fields) do
+    local group, name = field:match "^(%l+)_([%l_]+)$"
+    local value = tonumber(struct[field])
+    if groups[group] then
+      t[group] = t[group] or {}
+      t[group][name:match "_(ideal)$" or name] = value
+    else
+      t[field] = value
+    end
+  end
+  return t
+end
+
 local function line(c)
-  return {
-    file = ffi.string(c.file), line = c.line,
-    global = {requests = tonumber(c.global_requests), bytes = tonumber(c.global_bytes),
-      sectors = tonumber(c.global_sectors), ideal = tonumber(c.global_sectors_ideal)},
-    shared = {requests = tonumber(c.shared_requests), bytes = tonumber(c.shared_bytes),
-      wavefronts = tonumber(c.shared_wavefronts), ideal = tonumber(c.shared_wavefronts_ideal)},
-  }
+  local l = put_numbers({}, c, line_counters)
+  l.file = ffi.string(c.file)
+  return l
 end
 
 --- The report of a struct pah_report as a table.
 function M.new(report, kernel, options)
-  local c = report.counters
-  local function n(field) return tonumber(c[field]) end
   local r = {
     kernel = kernel, findings = {}, lines = {}, counted = report.has_counters == 1,
     schedule = ({[0] = "order", "reverse", "random"})[report.schedule], seed = tonumber(report.seed),
-    global = {load_bytes = n "global_load_bytes", store_bytes = n "global_store_bytes", sectors = n "global_sectors",
-      ideal = n "global_sectors_ideal", unique_bytes = n "global_unique_bytes"},
-    shared = {bytes = n "shared_bytes", wavefronts = n "shared_wavefronts", ideal = n "shared_wavefronts_ideal",
-      static_bytes = n "shared_static_bytes", dynamic_bytes = n "shared_dynamic_bytes"},
-    mma = {flops = n "mma_flops"}, async = {bytes = n "async_bytes"},
-    thread_blocks = n "thread_blocks", threads = n "threads", atomics = n "atomics", barriers = n "barriers",
-    warp_barriers = n "warp_barriers", shuffles = n "shuffles", blocks_per_sm = n "blocks_per_sm",
-    occupancy = n "occupancy", options = options,
+    options = options,
   }
+  put_numbers(r, report.counters, counters)
   for i = 0, tonumber(report.finding_count) - 1 do r.findings[i + 1] = finding(report.findings[i]) end
   for i = 0, tonumber(report.line_count) - 1 do r.lines[i + 1] = line(report.lines[i]) end
   table.sort(r.lines, function(a, b)

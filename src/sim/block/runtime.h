@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <stddef.h>
 
-#include "pah.h"
+#include "pah_module.h"
 #include "sim/abi.h"
 #include "fiber.h"
 

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "pah_measure.h"
 #include "sim/block/check.h"
 #include "sim/block/counters.h"
 #include "report.h"

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "pah.h"
+#include "pah_module.h"
 
 enum { SIM_TENSOR_RANK = 5 };
 
