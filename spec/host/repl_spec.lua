@@ -93,7 +93,7 @@ describe("completion", function()
   end)
 
   it("knows files in strings", function()
-    assert.equal('ns_spec.lua"', (complete 'dofile("spec/optio'))
+    assert.equal('ns_spec.lua"', (complete 'dofile("spec/host/optio'))
     assert.equal("port/", (complete "dofile('spec/sup"))
     assert.same({""}, {complete 'dofile("no/such/folder'})
   end)

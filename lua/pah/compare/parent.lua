@@ -37,7 +37,7 @@ function M.parse(text)
 end
 
 local function start(side)
-  local call = ("require('pah.turns').serve(%s)"):format(("%q"):format(side.path)
+  local call = ("require('pah.compare.child').serve(%s)"):format(("%q"):format(side.path)
     .. (#side.words > 0 and ", unpack(arg)" or ""))
   local words = {"/usr/bin/env"}
   for _, word in ipairs(side.environment) do words[#words + 1] = word end
