@@ -2,6 +2,7 @@
 -- beside its limit; or batches in vLLM's grammar. The measuring is pah.bench_attention at the points of a pah.sweep.
 -- Read next: measure/standard_table.lua, measure/problem.lua, init.lua.
 local batches = require "pah.attention.batch"
+local bench_attention = require "pah.measure.attention"
 local bench_problem = require "pah.measure.problem"
 local bench_table = require "pah.measure.standard_table"
 local columns = require "pah.util.columns"
@@ -115,7 +116,7 @@ local function measure(points, keys, device, sizes, effort, opt)
       local args = bench_problem.arguments(problem_of(p, device, sizes))
       local o = {name = key_of(p), cold = p.caches == "cold"}
       for name, value in pairs(effort) do o[name] = value end
-      return pah.bench_attention(p.op, args, o)
+      return bench_attention.bench_attention(p.op, args, o)
     end,
   }
   bench_problem.forget()

@@ -1,6 +1,13 @@
 -- compare.lua - `pah compare`: two stored runs, or two scripts by turns; the exit code is the verdict.
 -- Read next: compare/init.lua, compare/parent.lua, doc/comparing.md.
+local comparison = require "pah.compare"
 local host = require "pah.host"
+local interleave = require "pah.compare.parent"
+local json = require "pah.util.json"
+local schema = require "pah.results.schema"
+local stats = require "pah.measure.stats"
+local store_of = require "pah.compare.store"
+local versus = require "pah.compare.statistics"
 
 local function complain(message)
   io.stderr:write("pah: ", tostring(message), "\n", "hint: `pah help compare` says how it goes\n")
@@ -19,7 +26,7 @@ end
 -- ---- By turns -------------------------------------------------------------------------------------------------------
 
 -- Differences of every pair by point, and the ratio of them all.
-local function judge(points, metric, o, comparison, versus, interleave)
+local function judge(points, metric, o)
   local lists, results = {}, {}
   local confidence = comparison.confidence(o, #points)
   for i, point in ipairs(points) do
@@ -31,7 +38,7 @@ local function judge(points, metric, o, comparison, versus, interleave)
 end
 
 -- On stderr while it goes on: what the pairs so far could find, and what all of them will.
-local function progress(opt, o, versus, all, pair, seconds)
+local function progress(opt, o, all, pair, seconds)
   if opt.quiet then return end
   local text = ("pair %d of %d, %.0f s to go"):format(pair, opt.pairs, (opt.pairs - pair) * seconds)
   if all and pair >= 3 then
@@ -44,20 +51,18 @@ local function progress(opt, o, versus, all, pair, seconds)
 end
 
 local function interleaved(opt, o)
-  local comparison, interleave = require "pah.compare", require "pah.compare.parent"
-  local stats, versus = require "pah.measure.stats", require "pah.compare.statistics"
   local metric = comparison.metric_of_answer(o.metric)
   local a, b = interleave.parse(opt[1]), interleave.parse(opt[2])
-  local started = require("pah.results.schema").now()
-  local store = opt.out ~= "" and require "pah.compare.store"(opt.out, a, b, started, opt.pairs)
+  local started = schema.now()
+  local store = opt.out ~= "" and store_of(opt.out, a, b, started, opt.pairs)
   local points = interleave.measure(a, b, {pairs = opt.pairs, time = opt.time, seed = opt.seed ~= 0 and opt.seed
     or os.time(), conditions = store ~= false, after = function(points, pair, seconds)
       if store then store:add(points, pair) end
-      local _, all = judge(points, metric, o, comparison, versus, interleave)
-      progress(opt, o, versus, all, pair, seconds)
+      local _, all = judge(points, metric, o)
+      progress(opt, o, all, pair, seconds)
     end})
   if store then store:close() end
-  local results, all = judge(points, metric, o, comparison, versus, interleave)
+  local results, all = judge(points, metric, o)
   for i, point in ipairs(points) do
     local r, medians = results[i], {{}, {}}
     for which = 1, 2 do
@@ -103,7 +108,6 @@ end
 local function run(opt)
   local wrong = check(opt)
   if wrong then return complain(wrong) end
-  local comparison = require "pah.compare"
   local ok, c = pcall(function()
     local o = comparison.options{metric = opt.metric, threshold = fraction(opt.threshold), each = opt.each,
       any = opt.any}
@@ -111,7 +115,7 @@ local function run(opt)
   end)
   if not ok then return complain(c) end
   if opt.json then
-    print(require("pah.util.json").encode(plain(c), {indent = 2}))
+    print(json.encode(plain(c), {indent = 2}))
   else
     print(opt.markdown and c:markdown() or tostring(c))
   end

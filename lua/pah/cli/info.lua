@@ -1,8 +1,10 @@
 -- info.lua - what `pah info` says: the program, its devices, the processor and, when asked, its measured limits.
 local ffi = require "ffi"
 local binding = require "pah.ffi"
+local devices = require "pah.device"
 local files = require "pah.util.whole_file"
 local host = require "pah.host"
+local peaks = require "pah.measure.peaks"
 local units = require "pah.util.units"
 local C = binding.C
 
@@ -29,15 +31,15 @@ end
 
 --- The facts as a table that JSON can hold; with `limits` true the limits are measured too (a few seconds).
 function M.collect(limits)
-  local cpu = pah.device("cpu"):info()
+  local cpu = devices.get("cpu"):info()
   return {
     version = host.version, luajit = jit.version, os = jit.os, arch = jit.arch, program = host.exe, data = host.datadir,
     cpu = {
       model = cpu.model, threads = cpu.threads, cache_bytes = cpu.cache_bytes, memory_bytes = cpu.bytes,
       available_bytes = available_bytes(), instruction_sets = instruction_sets(cpu.isa),
     },
-    devices = pah.devices(),
-    limits = limits and require("pah.measure.peaks").collect "cpu" or nil,
+    devices = devices.devices(),
+    limits = limits and peaks.collect "cpu" or nil,
   }
 end
 

@@ -1,12 +1,20 @@
 -- init.lua - the command line: commands by name, everything else as a Lua interpreter takes it (interpreter.lua).
 -- Promises: exit code 0 done, 1 the script failed, 2 wrong usage with a hint, 130 after Ctrl-C; results on stdout,
 -- everything else on stderr. Read next: interpreter.lua, options.lua, repl.lua.
+local columns = require "pah.util.columns"
 local errors = require "pah.errors"
+local help = require "pah.cli.help"
 local host = require "pah.host"
-pah = require "pah"
+local library = require "pah"
+local info = require "pah.cli.info"
 local interpreter = require "pah.cli.interpreter"
+local json = require "pah.util.json"
+local kernel_table = require "pah.module.kernel_table"
 local options = require "pah.options"
+local repl = require "pah.cli.repl"
 local readable = require("pah.util.whole_file").readable
+
+rawset(_G, "pah", library) -- the global that every script finds
 
 local commands, order = {}, {}
 
@@ -48,11 +56,11 @@ local function find_script(name)
 end
 
 local function print_json(value)
-  print(require("pah.util.json").encode(value))
+  print(json.encode(value))
   return 0
 end
 
-local function print_columns(rows) io.write(require("pah.util.columns").plain(rows)) end
+local function print_columns(rows) io.write(columns.plain(rows)) end
 
 -- ---- Commands -------------------------------------------------------------------------------------------------
 
@@ -90,7 +98,7 @@ Ctrl-C stops a running call, Ctrl-D leaves. History: $PAH_HISTORY, else $XDG_STA
   run = function()
     arg = {[0] = "pah"}
     local code = interpreter.init()
-    return code == 0 and require("pah.cli.repl").run() or code
+    return code == 0 and repl.run() or code
   end,
 })
 
@@ -120,7 +128,6 @@ command("info", {
   },
   words = 0,
   run = function(opt)
-    local info = require "pah.cli.info"
     local facts = info.collect(opt.limits)
     if opt.json then return print_json(facts) end
     info.print(facts)
@@ -135,12 +142,12 @@ command("kernels", {
   options = {json = {"print JSON", false}, arch = {"compile for sm_80, sm_90a, ...", ""}}, words = 0,
   run = function(opt)
     if opt.arch ~= "" then
-      local list = require("pah.module.kernel_table").collect(opt.arch)
+      local list = kernel_table.collect(opt.arch)
       if opt.json then return print_json(list) end
-      print_columns(require("pah.module.kernel_table").rows(list))
+      print_columns(kernel_table.rows(list))
       return 0
     end
-    local kernels = pah.kernels()
+    local kernels = library.kernels()
     if opt.json then return print_json(kernels) end
     local rows = {{"device", "op", "kernel", "dtypes (q / cache)", "limits", "what it is"}}
     for _, k in ipairs(kernels) do rows[#rows + 1] = {k.device, k.op, k.name, k.dtypes, k.limits, k.about} end
@@ -171,7 +178,7 @@ command("help", {
     if opt[1] and not commands[opt[1]] then
       return complain(('help: "%s" is no command'):format(opt[1]), "`pah help` lists them")
     end
-    io.stdout:write(require("pah.cli.help")(commands, order, opt[1]))
+    io.stdout:write(help(commands, order, opt[1]))
     return 0
   end,
 })
@@ -212,7 +219,7 @@ local function main(argv)
     end
     return complain(('no command and no file is named "%s"'):format(first), hint)
   end
-  local code, why = interpreter.main(argv, function() return require("pah.cli.repl").run() end)
+  local code, why = interpreter.main(argv, repl.run)
   return code or complain(why, "`pah --help` lists the options")
 end
 

@@ -1,85 +1,15 @@
 -- interpreter.lua - pah as a Lua interpreter: chunks run with a traceback, and the options that luajit has.
 -- Promises: the exit codes of init.lua; the global `arg` and `...` as in lua and luajit, LUA_INIT honoured.
-local errors = require "pah.errors"
 local host = require "pah.host"
+local traceback = require "pah.traceback"
 
 local M = {}
 
--- ---- Errors ---------------------------------------------------------------------------------------------------
-
---- An error value as text: a string as it is, an object by its __tostring, anything else by its type.
-function M.message(e)
-  if type(e) == "string" then return e end
-  local meta = getmetatable(e)
-  if type(e) == "number" or type(meta) == "table" and meta.__tostring or type(e) == "cdata" then
-    local ok, text = pcall(tostring, e)
-    if ok and type(text) == "string" then return text end
-  end
-  return ("(error object is a %s value)"):format(type(e))
-end
-
-local function frame_line(info)
-  local where = info.source:match "^@(.*)" or info.short_src
-  if info.what == "C" then where = "[C]" elseif info.currentline > 0 then where = where .. ":" .. info.currentline end
-  local what
-  if info.what == "main" then
-    what = "in main chunk"
-  elseif info.name then
-    what = ("in function '%s'"):format(info.name)
-  elseif info.what == "C" then
-    what = "in a C function"
-  else
-    what = ("in function <%s:%d>"):format(info.short_src, info.linedefined)
-  end
-  return ("\t%s: %s"):format(where, what)
-end
-
--- First and last frame that concern the script: the library's way to errors.raise is left out, and so is what the
--- program did to start the script.
-local function extent(frames, message)
-  local first, last = 1, #frames
-  for i = #frames, 1, -1 do
-    if frames[i].func == xpcall then
-      last = i - 1
-      break
-    end
-  end
-  local script = last
-  while script > 0 and errors.inside(frames[script].source) do script = script - 1 end
-  if script > 0 then last = script end
-  -- raised: by errors.lua or by Ctrl-C, not by a mistake in the library, where every frame counts
-  local i, raised = 1, message == "interrupted"
-  while i <= last and (frames[i].what == "C" or errors.inside(frames[i].source)) do
-    raised = raised or frames[i].func == errors.raise
-    i = i + 1
-  end
-  if raised and i <= last then first = i end
-  return first, last
-end
-
---- The handler for xpcall: the message and, on lines of its own, the calls that led to it. A handler that calls this
---- one gives 3 as level.
-function M.traceback(e, level)
-  local message, frames = M.message(e), {}
-  level = level or 2
-  while true do
-    local info = debug.getinfo(level, "Slnf")
-    if not info then break end
-    frames[#frames + 1] = info
-    level = level + 1
-  end
-  local first, last = extent(frames, message)
-  local lines = {message, "stack traceback:"}
-  for i = first, last do
-    if last - first > 24 and i == first + 12 then lines[#lines + 1] = "\t..." end
-    if last - first <= 24 or i < first + 12 or i > last - 10 then lines[#lines + 1] = frame_line(frames[i]) end
-  end
-  return table.concat(lines, "\n")
-end
+-- ---- Calls ----------------------------------------------------------------------------------------------------
 
 --- Calls f(...); an error is reported on stderr with its traceback. Returns the exit code, 0 or 1.
 function M.call_plainly(f, ...)
-  local ok, message = xpcall(f, M.traceback, ...)
+  local ok, message = xpcall(f, traceback, ...)
   if ok then return 0 end
   -- At some alignments of frames LuaJIT has no slots left after a stack overflow to call a handler with.
   if message == "stack overflow" then message = message .. "\nstack traceback:\n\t(no stack was left to take it)" end

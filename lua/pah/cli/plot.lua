@@ -1,4 +1,5 @@
 -- plot.lua - the command `pah plot`: a picture of a results file. Read next: plot/init.lua, init.lua.
+local plot = require "pah.plot"
 local text = require "pah.util.safe_text"
 
 local function complain(message)
@@ -38,7 +39,7 @@ flops_per_second (TFLOP/s), fraction (of the limit), and every other number of t
     if #sources == 0 then return complain "no results file is named" end
     local where, wrong = conditions(opt.where)
     if not where then return complain(('--where: "%s" is not AXIS=VALUE'):format(text.line(wrong))) end
-    require("pah.plot").plot{sources, kind = opt.kind, x = opt.x, y = opt.y, by = #opt.by > 0 and opt.by or nil,
+    plot.plot{sources, kind = opt.kind, x = opt.x, y = opt.y, by = #opt.by > 0 and opt.by or nil,
       metric = opt.metric, where = next(where) and where or nil, title = opt.title, out = opt.out, width = opt.width}
     return 0
   end,

@@ -2,9 +2,10 @@
 -- Promises: nothing typed ends it but Ctrl-D; Ctrl-C stops a running call and clears the line at the prompt.
 -- Read next: complete.lua, inspect.lua, src/host/lineedit.c.
 local complete = require "pah.cli.complete"
+local devices = require "pah.device"
 local host = require "pah.host"
 local inspect = require "pah.cli.inspect"
-local interpreter = require "pah.cli.interpreter"
+local traceback = require "pah.traceback"
 
 local M = {}
 
@@ -62,8 +63,8 @@ local function report(message)
 end
 
 -- The traceback without what says nothing: a single frame that is the typed line itself.
-local function traceback(e)
-  local text = interpreter.traceback(e, 3)
+local function short_traceback(e)
+  local text = traceback(e, 3)
   local calls = text:match "\nstack traceback:\n(.*)$" or ""
   for line in calls:gmatch "[^\n]+" do
     if not line:match "^\t%[C%]" and not line:match "^\tstdin:%d+: in main chunk$" then return text end
@@ -82,7 +83,7 @@ end
 
 local function run_chunk(chunk)
   jit.off(chunk, true) -- compiled loops do not see Ctrl-C
-  local ok, message = xpcall(function() print_results(chunk()) end, traceback)
+  local ok, message = xpcall(function() print_results(chunk()) end, short_traceback)
   host.rearm()
   if not ok then report(message) end
 end
@@ -95,7 +96,7 @@ local function turn(read)
 end
 
 local function greet()
-  local cpu = pah.device("cpu"):info()
+  local cpu = devices.get("cpu"):info()
   print(("pah %s, %s; cpu: %s, %d threads"):format(host.version, jit.version, cpu.isa, cpu.threads))
   print "Tab completes, Ctrl-C stops a call, Ctrl-D leaves."
 end

@@ -1,4 +1,6 @@
 -- report.lua - the command `pah report`: results files as one page of HTML. Read next: report/init.lua.
+local report = require "pah.report"
+
 return {
   usage = "RUN.db [MORE ...] [-o report.html] [--title TITLE]",
   about = "measured results as one page of HTML that needs nothing else",
@@ -15,7 +17,7 @@ network and no scripts, and is made for light, dark, paper and a phone. Pictures
       io.stderr:write "pah: report: no results file is named\nhint: `pah help report` says how it goes\n"
       return 2
     end
-    require("pah.report").report{sources, out = opt.out, title = opt.title}
+    report.report{sources, out = opt.out, title = opt.title}
     io.stderr:write("pah: report: ", opt.out, "\n")
     return 0
   end,

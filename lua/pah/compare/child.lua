@@ -4,9 +4,9 @@
 local bench = require "pah.measure"
 local binding = require "pah.ffi"
 local host = require "pah.host"
-local interpreter = require "pah.cli.interpreter"
 local json = require "pah.util.json"
 local run_header = require "pah.results.header"
+local traceback = require "pah.traceback"
 
 local C = binding.C
 
@@ -80,14 +80,14 @@ end
 
 -- A script may return what is to be measured: a function, or functions by name.
 local function measure_returned(value)
-  if type(value) == "function" then return pah.bench(value) end
+  if type(value) == "function" then return bench.bench(value) end
   if type(value) ~= "table" then return end
   local names = {}
   for name, fn in pairs(value) do
     if type(name) == "string" and type(fn) == "function" then names[#names + 1] = name end
   end
   table.sort(names)
-  for _, name in ipairs(names) do pah.bench(value[name], {name = name}) end
+  for _, name in ipairs(names) do bench.bench(value[name], {name = name}) end
 end
 
 --- Runs the script at `path` with the words that follow as its arguments, in turns with the parent; does not return.
@@ -98,7 +98,7 @@ function M.serve(path, ...)
   local chunk, why = loadfile(path)
   local ok = chunk ~= nil
   if ok then
-    ok, why = xpcall(function(...) measure_returned(chunk(...)) end, interpreter.traceback, ...)
+    ok, why = xpcall(function(...) measure_returned(chunk(...)) end, traceback, ...)
   end
   if ok then tell{event = "done"} else tell{event = "error", message = tostring(why)} end
   link:receive() -- until the parent has read it

@@ -5,6 +5,7 @@ local axes_of = require "pah.experiment.axes"
 local columns = require "pah.util.columns"
 local errors = require "pah.errors"
 local options = require "pah.options"
+local peaks = require "pah.measure.peaks"
 local results_table = require "pah.results.table"
 local sweep = require "pah.experiment.sweep"
 
@@ -103,7 +104,7 @@ function M.experiment(spec)
   local rows = sweep.sweep{
     name = spec.name, axes = axes, where = spec.where, store = opt.out, fresh = opt.fresh,
     rounds = opt.rounds, seed = opt.seed, quiet = opt.quiet, options = stored, files = spec.files,
-    on_error = spec.on_error, limits = opt.limits and require("pah.measure.peaks").collect or nil,
+    on_error = spec.on_error, limits = opt.limits and peaks.collect or nil,
     setup = function() context = spec.setup and spec.setup(own) end,
     run = function(p, at)
       local values = at.round == 1 and spec.check and spec.check(p, context, own) or nil

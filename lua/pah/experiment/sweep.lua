@@ -6,9 +6,11 @@ local axes_of = require "pah.experiment.axes"
 local errors = require "pah.errors"
 local host = require "pah.host"
 local progress = require "pah.experiment.progress"
+local random = require("pah.tensor.random").exports
 local results = require "pah.results"
 local run_header = require "pah.results.header"
 local schema = require "pah.results.schema"
+local traceback = require "pah.traceback"
 
 local M = {}
 
@@ -91,7 +93,7 @@ end
 
 -- The message of an error and its traceback from there to the point's function, eight lines at most.
 local function short_traceback(e)
-  local text, lines = require("pah.cli.interpreter").traceback(e, 3), {}
+  local text, lines = traceback(e, 3), {}
   for line in text:gmatch "[^\n]+" do
     if line:find("/pah/experiment/sweep.lua:", 1, true) or #lines == 8 then break end
     lines[#lines + 1] = line
@@ -119,7 +121,7 @@ end
 
 -- The points in the order of a round: the same for the same seed.
 local function shuffled(points, seed, round)
-  local order = pah.randperm(#points, {seed = (seed % 2 ^ 31) * 4096 + round, device = "cpu"}):totable()
+  local order = random.randperm(#points, {seed = (seed % 2 ^ 31) * 4096 + round, device = "cpu"}):totable()
   local list = {}
   for i, place in ipairs(order) do list[i] = points[place + 1] end
   return list

@@ -6,8 +6,10 @@ local attention = require "pah.attention"
 local bench = require "pah.measure"
 local bench_oracle = require "pah.measure.oracle"
 local bench_order = require "pah.measure.shuffle"
+local closeness = require("pah.tensor.closeness").exports
 local errors = require "pah.errors"
 local ffi = require "ffi"
+local random = require("pah.tensor.random").exports
 local tensor = require "pah.tensor"
 local work = require "pah.attention.work"
 
@@ -63,7 +65,7 @@ local function prepare(state)
 end
 
 local function check_written(state, name, t)
-  local unwritten = pah.diff(t, t).nan
+  local unwritten = closeness.diff(t, t).nan
   if unwritten > 0 then
     fail(state.name, "left %d of %d elements of %s unwritten (or wrote NaN) when it returned", unwritten, t:numel(),
       name)
@@ -72,7 +74,7 @@ end
 
 -- Whether `got` is `want` within the tolerance, `size` being the root mean square; and the report of pah.allclose.
 local function close(state, got, want, size)
-  return pah.allclose(got, want, {atol = state.tolerance * size, rtol = size > 0 and state.tolerance or 0})
+  return closeness.allclose(got, want, {atol = state.tolerance * size, rtol = size > 0 and state.tolerance or 0})
 end
 
 local function compare(state, name, got, want)
@@ -102,7 +104,7 @@ end
 
 -- ---- Before the first timed call --------------------------------------------------------------------------------
 
-local function rms(t) return pah.diff(t, t:clone():zero()).rms end
+local function rms(t) return closeness.diff(t, t:clone():zero()).rms end
 
 -- Some rows, and backward some keys, against the oracle; the arguments are in their own order.
 local function against_oracle(state, results)
@@ -175,7 +177,7 @@ end
 local function second_set(op, args, seed)
   local q = args.q
   seed = 2 ^ 40 + 2 * seed
-  local set = {q = pah.randn(q.shape, {dtype = q.dtype, device = q.device, seed = seed})}
+  local set = {q = random.randn(q.shape, {dtype = q.dtype, device = q.device, seed = seed})}
   if op == backward then
     local call = {q = set.q}
     for _, name in ipairs {"k_blocks", "v_blocks", "block_table", "seqused_k", "cu_seqlens_q", "seqlen_k", "causal",
@@ -183,7 +185,7 @@ local function second_set(op, args, seed)
       call[name] = args[name]
     end
     set.out, set.lse = attention.fwd(call)
-    set.dout = pah.randn(q.shape, {dtype = q.dtype, device = q.device, seed = seed + 1})
+    set.dout = random.randn(q.shape, {dtype = q.dtype, device = q.device, seed = seed + 1})
   end
   return set
 end
@@ -215,7 +217,7 @@ end
 local function new_state(op_name, args, opts)
   local op, q, seed = ops[op_name], args.q, opts.seed or 1
   local out_dtype = op_name == "fwd_fp8" and (args.out and args.out.dtype or args.out_dtype) or q.dtype
-  local own, random = own_arguments(op, args, out_dtype), generator(seed)
+  local own, draw = own_arguments(op, args, out_dtype), generator(seed)
   local first, small = {}, {}
   for _, name in ipairs(op.inputs) do first[name] = args[name]:clone() end
   for name, value in pairs(own) do
@@ -226,7 +228,7 @@ local function new_state(op_name, args, opts)
   end
   return {
     op = op, op_name = op_name, args = own, name = opts.name or op_name, run = opts.run or attention.exports[op_name],
-    calls = 0, random = random, order = bench_order.new(own, random), small = small, results = {}, expected = {},
+    calls = 0, random = draw, order = bench_order.new(own, draw), small = small, results = {}, expected = {},
     rms = {}, sets = {first, second_set(op, args, seed)}, tolerance = math.max(tolerance[q.dtype],
       tolerance[out_dtype]),
   }

@@ -1,6 +1,7 @@
 -- oracle.lua - parts of an attention problem by float64: some queries of some sequences by pah.reference, and the
 -- gradients of some keys by the formula itself, so that a large problem is judged in a moment. Promises: a part is what
 -- the whole gives there; nothing is left to chance but which part. Read next: attention.lua, src/reference/reference.c.
+local devices = require "pah.device"
 local reference = require "pah.attention.reference"
 local tensor = require "pah.tensor"
 local work = require "pah.attention.work"
@@ -33,13 +34,13 @@ end
 -- The keys or values of one sequence in the order of its table, a block each: [keys, 1, heads, D] on the cpu.
 local function gather(pool, ids)
   local shape = pool.shape
-  local small = tensor.new({math.max(1, #ids), shape[2], shape[3], shape[4]}, pool.dtype, pah.device "cpu")
+  local small = tensor.new({math.max(1, #ids), shape[2], shape[3], shape[4]}, pool.dtype, devices.get "cpu")
   for i, id in ipairs(ids) do small:narrow(1, i, 1):copy(pool:narrow(1, id + 1, 1)) end
   return small:view({small.shape[1] * shape[2], 1, shape[3], shape[4]})
 end
 
 local function integers(list)
-  local t = tensor.new({#list}, "i32", pah.device "cpu")
+  local t = tensor.new({#list}, "i32", devices.get "cpu")
   for i, value in ipairs(list) do t:data()[i - 1] = value end
   return t
 end
@@ -59,7 +60,7 @@ local function sequence_of(problem, b)
   for j = 1, math.ceil(problem.lengths[b].k / args.k_blocks.shape[2]) do ids[j] = problem.table[b][j] end
   local one = {k_blocks = gather(args.k_blocks, ids), v_blocks = gather(args.v_blocks, ids)}
   local keys = one.k_blocks.shape[1]
-  one.block_table = pah.arange(keys, {dtype = "i32", device = "cpu"}):view({1, keys})
+  one.block_table = tensor.exports.arange(keys, {dtype = "i32", device = "cpu"}):view({1, keys})
   for _, name in ipairs {"softcap", "softmax_scale", "o_scale", "out_dtype"} do one[name] = args[name] end
   for _, name in ipairs {"q_descale", "k_descale", "v_descale"} do
     local value = args[name]

@@ -3,7 +3,10 @@
 -- Read next: src/cpu/measure.c, kernels/peaks.cu, init.lua.
 local C = require("pah.ffi").C
 local devices = require "pah.device"
+local host = require "pah.host"
+local i64 = require("pah.module").exports.i64
 local json = require "pah.util.json"
+local tensor = require "pah.tensor"
 local timer = require "pah.measure.timer"
 local units = require "pah.util.units"
 
@@ -87,7 +90,7 @@ end
 
 local function module_of(device)
   modules[device.name] = modules[device.name]
-    or device:compile{source = require("pah.host").datadir .. "/kernels/peaks.cu"}
+    or device:compile{source = host.datadir .. "/kernels/peaks.cu"}
   return modules[device.name]
 end
 
@@ -99,7 +102,7 @@ end
 
 function cuda.fma(device, dtype)
   local module, info = module_of(device), device:info()
-  local sums = pah.empty({256}, {device = device})
+  local sums = tensor.exports.empty({256}, {device = device})
   local blocks, rounds = 4 * math.max(1, info.sms), 2000
   if dtype == "f32" then
     local seconds = best_time(device, function()
@@ -117,16 +120,16 @@ end
 
 function cuda.read(device, bytes, block_bytes)
   local module = module_of(device)
-  local data = pah.zeros({bytes / 4}, {device = device})
-  local sums = pah.empty({256}, {device = device})
+  local data = tensor.exports.zeros({bytes / 4}, {device = device})
+  local sums = tensor.exports.empty({256}, {device = device})
   local grid = {8 * math.max(1, device:info().sms)}
   local passes = block_bytes and 1 or math.max(1, math.floor(2 ^ 30 / bytes))
   local seconds = best_time(device, function()
     if block_bytes then
-      module:launch("read_blocks", {grid = grid, block = {256}}, sums, data, pah.i64(bytes / block_bytes),
-        pah.i64(block_bytes / 16))
+      module:launch("read_blocks", {grid = grid, block = {256}}, sums, data, i64(bytes / block_bytes),
+        i64(block_bytes / 16))
     else
-      module:launch("read", {grid = grid, block = {256}}, sums, data, pah.i64(bytes / 16), passes)
+      module:launch("read", {grid = grid, block = {256}}, sums, data, i64(bytes / 16), passes)
     end
   end)
   return passes * bytes / seconds

@@ -3,7 +3,10 @@
 -- it is allocated. Read next: attention/batch.lua, cli/bench.lua.
 local attention = require "pah.attention"
 local batches = require "pah.attention.batch"
+local block_table = require("pah.attention.block_table").exports.block_table
 local errors = require "pah.errors"
+local random = require("pah.tensor.random").exports
+local tensor = require "pah.tensor"
 local work = require "pah.attention.work"
 
 local M = {}
@@ -27,8 +30,8 @@ local function pool_of(shape, dtype, device)
   if kept.key ~= key then
     kept = {}
     collectgarbage()
-    kept = {key = key, k = pah.randn(shape, {dtype = dtype, device = device, seed = 2}),
-      v = pah.randn(shape, {dtype = dtype, device = device, seed = 3})}
+    kept = {key = key, k = random.randn(shape, {dtype = dtype, device = device, seed = 2}),
+      v = random.randn(shape, {dtype = dtype, device = device, seed = 3})}
   end
   return kept.k:view(shape), kept.v:view(shape)
 end
@@ -49,7 +52,7 @@ local function q_dtype_of(op, o) return o.dtype:match "^fp8" and op == "decode" 
 -- Raises what the operation itself says of a dtype and sizes that it cannot do: of a call with no sequence.
 local function check_sizes(op, o)
   local dtype = q_dtype_of(op, o)
-  local function empty(shape, of) return pah.empty(shape, {dtype = of, device = "cpu"}) end
+  local function empty(shape, of) return tensor.exports.empty(shape, {dtype = of, device = "cpu"}) end
   local cache = {0, o.block_size, o.kv_heads, o.head_dim}
   local q = empty({0, o.heads, 1, o.head_dim}, dtype)
   local args = {q = q, k_blocks = empty(cache, o.dtype), v_blocks = empty(cache, o.dtype),
@@ -85,15 +88,15 @@ function M.arguments(op, batch, o)
   check_size(batch, op == "bwd" and 5 * pool + 14 * rows or pool + 8 * rows, o.device)
   local shape = batch.padded and {#batch.requests, o.heads, batch.max_q, o.head_dim}
     or {batch.total_q, o.heads, o.head_dim}
-  local args = {q = pah.randn(shape, {dtype = q_dtype, device = o.device, seed = 1})}
+  local args = {q = random.randn(shape, {dtype = q_dtype, device = o.device, seed = 1})}
   args.k_blocks, args.v_blocks = pool_of({blocks, o.block_size, o.kv_heads, o.head_dim}, o.dtype, o.device)
-  args.block_table, args.seqused_k = pah.block_table{seqlens = batch.seqlens, block_size = o.block_size,
+  args.block_table, args.seqused_k = block_table{seqlens = batch.seqlens, block_size = o.block_size,
     num_blocks = blocks, seed = 4, device = o.device}
   if not batch.padded then args.cu_seqlens_q = batch.cu_seqlens_q end
   if op ~= "decode" then args.causal = true end
   if op == "bwd" then
     args.out, args.lse = attention.fwd(args)
-    args.dout = pah.randn(shape, {dtype = q_dtype, device = o.device, seed = 5})
+    args.dout = random.randn(shape, {dtype = q_dtype, device = o.device, seed = 5})
   end
   return args
 end

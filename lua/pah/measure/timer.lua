@@ -5,6 +5,8 @@ local binding = require "pah.ffi"
 local errors = require "pah.errors"
 local ffi = require "ffi"
 local gpu_clock = require "pah.measure.gpu_clock"
+local i64 = require("pah.module").exports.i64
+local tensor = require "pah.tensor"
 
 local C, check = binding.C, binding.check
 
@@ -111,12 +113,12 @@ extern "C" __global__ void sweep(float4 *data, long long count, float *sums) {
 
 local function flush_of_cuda(device, bytes)
   local module = device:compile{text = flush_text}
-  local data = pah.empty({bytes / 4}, {device = device})
-  local sums = pah.empty({1}, {device = device})
+  local data = tensor.exports.empty({bytes / 4}, {device = device})
+  local sums = tensor.exports.empty({1}, {device = device})
   local shape = {grid = {8 * math.max(1, device:info().sms)}, block = {256}}
   return function()
-    module:launch("flush", shape, data, pah.i64(bytes / 16), sums)
-    module:launch("sweep", shape, data, pah.i64(bytes / 16), sums)
+    module:launch("flush", shape, data, i64(bytes / 16), sums)
+    module:launch("sweep", shape, data, i64(bytes / 16), sums)
     device:synchronize()
   end
 end

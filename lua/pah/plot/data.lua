@@ -2,6 +2,7 @@
 -- Promises: takes whatever holds results (a file, runs, a run, rows, results of pah.bench); counted results have no
 -- time. Read next: choice.lua.
 local errors = require "pah.errors"
+local results = require "pah.results"
 local stats = require "pah.measure.stats"
 
 local M = {}
@@ -30,7 +31,7 @@ end
 --- The runs in `source`: a path, what pah.results.read returns, a run, or a list of runs, rows or results. Also the
 --- notes of files that could not be read whole.
 function M.runs(source, what)
-  if type(source) == "string" then source = require("pah.results").read(source) end
+  if type(source) == "string" then source = results.read(source) end
   if type(source) ~= "table" then
     errors.raisef("%s: results are a %s, must be a path, runs, rows or results of pah.bench", what, type(source))
   end

@@ -7,6 +7,7 @@ local files = require "pah.util.whole_file"
 local gnuplot = require "pah.plot.run_gnuplot"
 local pictures = require "pah.plot.layout"
 local script = require "pah.plot.gnuplot_script"
+local terminal = require "pah.plot.terminal"
 local text = require "pah.util.safe_text"
 local theme = require "pah.plot.theme"
 
@@ -72,7 +73,6 @@ function M.plot(o)
   end
   local picture = M.picture(o)
   if not format then
-    local terminal = require "pah.plot.terminal"
     io.stdout:write(terminal.draw(picture, terminal.settings(o.width)))
     return
   end

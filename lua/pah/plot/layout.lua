@@ -1,6 +1,7 @@
 -- layout.lua - a plan of choice.lua worked out: series, axes with their ranges and units, lines of the limits.
 -- Promises: all that is drawn stands here as numbers in the unit of its axis, for gnuplot and for the terminal alike.
 -- Read next: gnuplot_script.lua, terminal.lua, roofline.lua.
+local roofline = require "pah.plot.roofline"
 local text = require "pah.util.safe_text"
 local units = require "pah.util.units"
 
@@ -238,7 +239,7 @@ function builders.samples(plan, picture)
 end
 
 function builders.roofline(plan, picture)
-  require("pah.plot.roofline").build(plan, picture, split(plan))
+  roofline.build(plan, picture, split(plan))
 end
 
 -- The first lines where there are more than a legend can name.

@@ -2,6 +2,7 @@
 -- bars and heat maps in blocks. Promises: readable without colour; never wider than asked; no name reaches the terminal
 -- unclean. Read next: layout.lua, text_canvas.lua.
 local canvas = require "pah.plot.text_canvas"
+local host = require "pah.host"
 local output_of = require("pah.util.shell").output
 local pictures = require "pah.plot.layout"
 local text = require "pah.util.safe_text"
@@ -17,7 +18,6 @@ local shades = {" ", "░", "░", "▒", "▒", "▓", "▓", "█", "█"}
 --- How to draw: {width=, colour=}. The width is that of the terminal, of $COLUMNS, or 80; colours only on a terminal
 --- and without $NO_COLOR.
 function M.settings(width)
-  local host = require "pah.host"
   local terminal = host.isatty(1)
   local no_colour = os.getenv "NO_COLOR"
   if not width and terminal then width = tonumber(output_of("stty size </dev/tty 2>/dev/null"):match "%d+ (%d+)") end

@@ -309,9 +309,6 @@ function methods.free(t)
   ffi.fill(t.raw, ffi.sizeof(t.raw))
 end
 
---- Writes t as a .npy file.
-function methods.save(t, path) return require("pah.tensor.npy").save(t, path) end
-
 M.exports = {is_tensor = M.is_tensor}
 
 --- The names of all methods and properties, sorted: for completion and for the specs of the documents.
@@ -349,6 +346,9 @@ local function checked(name, method)
   end
 end
 
-for name, method in pairs(methods) do methods[name] = checked(name, method) end
+--- Adds a method, which is called with a tensor that has not been freed.
+function M.add_method(name, method) methods[name] = checked(name, method) end
+
+for name, method in pairs(methods) do M.add_method(name, method) end
 
 return M

@@ -133,6 +133,7 @@ function M.load(path, opts)
   return device and t:to(device) or t
 end
 
+tensor.add_method("save", M.save)
 M.exports = {load = M.load}
 
 return M
