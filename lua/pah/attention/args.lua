@@ -13,6 +13,17 @@ local M = {}
 --- Operations by name, as numbers of enum pah_op.
 M.ops = {fwd = C.PAH_FWD, fwd_fp8 = C.PAH_FWD_FP8, bwd = C.PAH_BWD, decode = C.PAH_DECODE}
 
+--- Adds fwd, fwd_fp8 and decode to a module: functions of named arguments that return the out and lse of
+--- forward(op, args). What that returns besides was only to be kept alive during the call.
+function M.each_forward(module, forward)
+  for _, op in ipairs {"fwd", "fwd_fp8", "decode"} do
+    module[op] = function(args)
+      local out, lse = forward(op, args)
+      return out, lse
+    end
+  end
+end
+
 -- ---- Values ----------------------------------------------------------------------------------------------
 
 local function describe(value)

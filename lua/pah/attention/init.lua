@@ -40,25 +40,11 @@ local function forward(op, args)
   return out, lse, keep
 end
 
---- Forward: out, lse = pah.fwd{q=, k_blocks=, v_blocks=, block_table=, [seqused_k=, cu_seqlens_q=, causal=, ...]}.
+-- Forward: out, lse = pah.fwd{q=, k_blocks=, v_blocks=, block_table=, [seqused_k=, cu_seqlens_q=, causal=, ...]};
 -- q [B, H, Sq, D] or ragged [total_q, H, D]; f32, f16 or bf16; lse is f32, a natural logarithm.
-function M.fwd(args)
-  local out, lse = forward("fwd", args)
-  return out, lse
-end
-
---- Forward with fp8: as fwd, with q_descale, k_descale, v_descale (numbers or tensors), o_scale and out_dtype.
-function M.fwd_fp8(args)
-  local out, lse = forward("fwd_fp8", args)
-  return out, lse
-end
-
---- Decode, one query per sequence: out, lse = pah.decode{q=, ..., [num_splits=]}; q [B, H, 1, D] or [B, H, D],
--- the cache may be fp8; lse is [B, H, 1].
-function M.decode(args)
-  local out, lse = forward("decode", args)
-  return out, lse
-end
+-- fwd_fp8: as fwd, with q_descale, k_descale, v_descale (numbers or tensors), o_scale and out_dtype.
+-- decode, one query per sequence: [num_splits=]; q [B, H, 1, D] or [B, H, D], the cache may be fp8; lse is [B, H, 1].
+args_of.each_forward(M, forward)
 
 --- Backward: dq, dk_blocks, dv_blocks = pah.bwd{dout=, q=, k_blocks=, v_blocks=, out=, lse=, block_table=, ...}.
 -- dq has the shape and dtype of q; the others those of k_blocks, with 0 in slots that no sequence uses.

@@ -55,25 +55,10 @@ local function forward(op, args)
   return out, lse, keep
 end
 
---- Oracle of pah.fwd: out, lse in f64. Like all that follow it takes intermediate = DTYPE ("bf16", ...), which makes
--- it the straightforward low-precision evaluation: every intermediate result is rounded to that dtype.
-function M.fwd(args)
-  local out, lse = forward("fwd", args)
-  return out, lse
-end
-
---- Oracle of pah.fwd_fp8. With an fp8 out_dtype (the default for an fp8 q) out is real x o_scale, within the range of
--- that type and not rounded.
-function M.fwd_fp8(args)
-  local out, lse = forward("fwd_fp8", args)
-  return out, lse
-end
-
---- Oracle of pah.decode: out, lse in f64.
-function M.decode(args)
-  local out, lse = forward("decode", args)
-  return out, lse
-end
+-- Oracles of pah.fwd, fwd_fp8 and decode: out, lse in f64. Like bwd they take intermediate = DTYPE ("bf16", ...), which
+-- makes them the straightforward low-precision evaluation: every intermediate result is rounded to that dtype. With an
+-- fp8 out_dtype (fwd_fp8's default for an fp8 q) out is real x o_scale, within the range of that type and not rounded.
+args_of.each_forward(M, forward)
 
 --- Oracle of pah.bwd: dq, dk_blocks, dv_blocks in f64. out and lse need not be given: both are computed again.
 function M.bwd(args)
