@@ -1,10 +1,6 @@
 -- block_table_spec.lua - pah.block_table: every option, blocks that are distinct and inside the pool, unused
 -- entries -1, the same table for the same seed, and the messages of wrong options.
-local function refused(part, options)
-  local ok, why = pcall(pah.block_table, options)
-  assert.is_false(ok, part)
-  assert.is_truthy(tostring(why):find(part, 1, true), tostring(why))
-end
+local function refused(part, options) require "spec.support.refused"(part, pah.block_table, options) end
 
 describe("block_table", function()
   it("gives every sequence blocks of its own inside the pool", function()

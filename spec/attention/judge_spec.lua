@@ -51,17 +51,9 @@ local DTYPES = {
   fwd_fp8 = {{"fp8_e4m3"}, {"fp8_e5m2"}, {"bf16", "fp8_e4m3"}},
 }
 
-local function merged(a, b)
-  local m = {}
-  for _, t in ipairs {a, b} do
-    for name, value in pairs(t) do m[name] = value end
-  end
-  return m
-end
-
 local function check(op, dtypes, mutation)
   local what, change, argument, wrong = unpack(mutation, 1, 4)
-  local case = cases.plain(op, merged({dtype = dtypes[1], cache_dtype = dtypes[2], len_q = 9}, change))
+  local case = cases.plain(op, cases.merged({dtype = dtypes[1], cache_dtype = dtypes[2], len_q = 9}, change))
   local problem = problems.build(case, cpu)
   local want, pt = problem.reference(), judge.low_precision(problem)
   assert.same({}, judge.judge(problem, rounded(problem, want), want, pt))

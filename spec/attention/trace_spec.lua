@@ -1,21 +1,17 @@
 -- trace_spec.lua - FlashInfer-Trace files made by hand: order of keys, both names of the last page's length, pools
 -- larger than axes.num_pages, indices and offsets that lie; and, where the shared data are there, their captured
 -- workloads.
-local data = (os.getenv "PAH_SHARED_DATA" or "../shared/data") .. "/flashinfer_trace"
+local captured = require "spec.support.captured"
+local child = require "spec.support.child"
+local refused = require "spec.support.refused"
 
 local function i32(list) return pah.tensor(list, {dtype = "i32"}) end
 
-local refused = require "spec.support.refused"
-
-local root = os.tmpname()
-os.remove(root)
-setup(function() assert.equal(0, os.execute(("mkdir '%s'"):format(root))) end)
+local root = child.folder()
 teardown(function() os.execute(("rm -r '%s'"):format(root)) end)
 
 local function write(name, text)
-  local f = assert(io.open(root .. "/" .. name, "w"))
-  f:write(text)
-  f:close()
+  child.write(root .. "/" .. name, text)
   return root .. "/" .. name
 end
 
@@ -86,21 +82,15 @@ describe("lists of pages", function()
 end)
 
 describe("the captures", function()
-  local definition_path = data .. "/definitions/gqa_paged/gqa_paged_decode_h32_kv8_d128_ps1.json"
-  local file = io.open(definition_path)
-  if not file then
-    pending "the shared data are not there"
-    return
-  end
-  file:close()
+  if not captured.present then return pending "the shared data are not there" end
 
   it("load, with a pool of the largest index and one", function()
-    local list = pah.trace.workloads(data .. "/decode_captures/workloads.jsonl")
+    local list = pah.trace.workloads(captured.folder .. "/decode_captures/workloads.jsonl")
     assert.equal(7, #list)
-    local definition = pah.trace.definition(definition_path)
+    local definition = pah.trace.definition(captured.definition)
     for _, w in ipairs(list) do
-      local p = pah.trace.load{workload = w, definition = definition, root = data}
-      local raw = pah.safetensors.load(data .. "/" .. w.inputs.kv_indices.path)
+      local p = pah.trace.load{workload = w, definition = definition, root = captured.folder}
+      local raw = pah.safetensors.load(captured.folder .. "/" .. w.inputs.kv_indices.path)
       local most, p64 = 0, raw.kv_indices:data()
       for i = 0, #raw.kv_indices - 1 do most = math.max(most, tonumber(p64[i])) end
       assert.equal(most + 1, p.num_blocks)
@@ -112,7 +102,7 @@ describe("the captures", function()
   end)
 
   it("of garbage are refused", function()
-    local files = io.popen(("ls '%s'/decode_captures_garbage/*.safetensors"):format(data))
+    local files = io.popen(("ls '%s'/decode_captures_garbage/*.safetensors"):format(captured.folder))
     local count = 0
     for path in files:lines() do
       local t = pah.safetensors.load(path)

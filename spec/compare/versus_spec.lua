@@ -3,15 +3,7 @@
 local stats = require "pah.measure.stats"
 local versus = require "pah.compare.statistics"
 
--- Normal numbers, and uniform ones.
-local function generator(seed)
-  local state = seed
-  local function uniform()
-    state = (state * 16807) % 2147483647
-    return state / 2147483647
-  end
-  return function() return math.sqrt(-2 * math.log(uniform())) * math.cos(2 * math.pi * uniform()) end, uniform
-end
+local generator = require "spec.support.normal"
 
 -- A round of samples: noise that depends on its neighbours by `correlation`, times what the round and the run have.
 local function round_of(normal, shift, o)

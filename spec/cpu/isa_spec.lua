@@ -1,19 +1,12 @@
 -- isa_spec.lua - instruction sets by name: pah.device "cpu:avx2" and PAH_ISA; and the ways of multiplying bf16 where
 -- there are several (PAH_BF16). That the kernels of each set are right is what spec/attention/cases_spec.lua checks;
 -- those of a processor that is not here are pending.
+local child = require "spec.support.child"
 local ffi = require "ffi"
-
-local function output(command)
-  local pipe = assert(io.popen(command .. " 2>&1"))
-  local text = pipe:read "*a"
-  pipe:close()
-  return text
-end
-
 local refused = require "spec.support.refused"
 
 -- The parent of the shell is this program.
-local program = output("readlink /proc/$PPID/exe"):gsub("%s+$", "")
+local program = child.shell("readlink /proc/$PPID/exe"):gsub("%s+$", "")
 local isa_of_cpu = ([['%s' -e 'print(pah.device("cpu"):info().isa)']]):format(program)
 
 local names = require("spec.support.isas").all
@@ -21,7 +14,7 @@ local names = require("spec.support.isas").all
 -- Those cases of one operation or all, with an environment.
 local function passes(environment, cases, least)
   local command = "PAH_CASES_EVERY=1 %s '%s' test --filter='%s' spec/attention/cases_spec.lua"
-  local text = output(command:format(environment, program, cases))
+  local text = child.shell(command:format(environment, program, cases))
   local passed, failed, errors = text:match "(%d+) successes / (%d+) failures? / (%d+) errors?"
   assert.is_truthy(passed, text)
   assert.is_true(tonumber(passed) >= least and failed == "0" and errors == "0", text)
@@ -33,14 +26,14 @@ describe("instruction sets", function()
       pending(name .. " does not run on this processor")
       it(name .. " is refused where it does not run", function()
         refused("device: cpu: this processor has no " .. name, pah.device, "cpu:" .. name)
-        local text = output(("PAH_ISA=%s "):format(name) .. isa_of_cpu)
+        local text = child.shell(("PAH_ISA=%s "):format(name) .. isa_of_cpu)
         assert.is_truthy(text:find("PAH_ISA: this processor has no", 1, true), text)
       end)
     else
       it(name .. " is chosen by the device's name and by PAH_ISA", function()
         local device = pah.device("cpu:" .. name)
         assert.same({name, "cpu:" .. name, true}, {device:info().isa, device.name, device:info().host_memory})
-        assert.equal(name .. "\n", output(("PAH_ISA=%s "):format(name) .. isa_of_cpu))
+        assert.equal(name .. "\n", child.shell(("PAH_ISA=%s "):format(name) .. isa_of_cpu))
       end)
     end
   end
@@ -63,7 +56,7 @@ describe("instruction sets", function()
   end)
 
   it("are named by pah info, the generic one with what it is compiled to", function()
-    local text = output(("'%s' info"):format(program))
+    local text = child.shell(("'%s' info"):format(program))
     for _, name in ipairs(names) do assert.is_truthy(text:find(name, 1, true), name) end
     local generic = {x64 = "SSE2", arm64 = "NEON"}
     assert.is_truthy(text:match("generic +%l+ %(" .. generic[jit.arch] .. "%)"), text)
@@ -71,7 +64,7 @@ describe("instruction sets", function()
 
   it("that are none are refused", function()
     refused('device: cpu: "mmx" is not an instruction set of this build', pah.device, "cpu:mmx")
-    local text = output("PAH_ISA=mmx " .. isa_of_cpu)
+    local text = child.shell("PAH_ISA=mmx " .. isa_of_cpu)
     assert.is_truthy(text:find('PAH_ISA: "mmx" is not an instruction set of this build', 1, true), text)
   end)
 end)
@@ -97,7 +90,7 @@ describe("products of bf16", function()
     print(sum(out), sum(lse), sum((pah.fwd_fp8(p))))
   ]]
   local function run(environment)
-    return output(("%s PAH_DEVICE=cpu '%s' -e '%s'"):format(environment, program, script))
+    return child.shell(("%s PAH_DEVICE=cpu '%s' -e '%s'"):format(environment, program, script))
   end
 
   for _, way in ipairs {"dots", "fma"} do

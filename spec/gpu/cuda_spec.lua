@@ -3,27 +3,19 @@
 -- in a process of their own; every 20th case of the table runs there too. What needs neither driver nor GPU:
 -- nvrtc_spec.lua.
 local host = require "pah.host"
+local shell = require("spec.support.child").shell
 
-local sim_why
-for _, d in ipairs(pah.devices()) do
-  if d.name == "sim" and not d.usable then sim_why = d.why end
-end
-
-local function shell(command)
-  local pipe = io.popen(command .. " 2>&1")
-  local output = pipe:read "*a"
-  return pipe:close(), output
-end
+local sim_why = require("spec.support.sim").why
 
 local base = os.tmpname()
 local library = base .. ".so"
-local built, words = shell(("${CC:-cc} -std=gnu11 -shared -fPIC -Isrc -o %s spec/driver/*.c"):format(library))
+local words, code = shell(("${CC:-cc} -std=gnu11 -shared -fPIC -Isrc -o %s spec/driver/*.c"):format(library))
 
 -- The specs of a file in a process that has the test driver, as a list of {name=, result=, words=}.
 local function run(arguments)
   local environment = ("env -u PAH_DEVICE PAH_PROGRAM=%s PAH_LIBCUDA=%s PAH_LIBNVRTC=%s PAH_CASES_EVERY=20 "
     .. "LSAN_OPTIONS=detect_leaks=0"):format(host.exe, library, library)
-  local _, output = shell(("%s %s test -o TAP %s"):format(environment, host.exe, arguments))
+  local output = shell(("%s %s test -o TAP %s"):format(environment, host.exe, arguments))
   local list = {}
   for line in output:gmatch "[^\n]+" do
     local result, name = line:match "^(n?o?t? ?ok) %d+ %- (.*)$"
@@ -53,17 +45,17 @@ end
 
 describe("cuda over the test driver", function()
   if sim_why then return pending(sim_why) end
-  if not built then return pending("the test driver is not built: " .. words) end
+  it("builds its driver", function() assert.equal(0, code, words) end)
+  if code ~= 0 then return end
   report("has the device", "spec/driver/cuda_cases.lua")
   it("passes scripts/gpu-check's own part, sim and measuring aside", function()
     local results = os.tmpname()
     local command = "PAH_LIBCUDA=%s PAH_LIBNVRTC=%s %s scripts/studies/gpu_check.lua --no-bench --no-sim --output %s"
-    local ok, output = shell(command
-      :format(library, library, host.exe, results))
+    local output, status = shell(command:format(library, library, host.exe, results))
     local lines = {}
     for line in io.lines(results) do lines[#lines + 1] = require("pah.util.json").decode(line) end
     os.remove(results)
-    assert.is_truthy(ok, output)
+    assert.equal(0, status, output)
     assert.is_truthy(output:find("ok +out%-of%-range block ids are refused"), output)
     assert.same({"header", "check", "check"}, {lines[1].kind, lines[2].kind, lines[3].kind})
     assert.is_true(lines[2].ok and lines[3].ok)
@@ -78,10 +70,10 @@ describe("cuda without a driver", function()
   end)
 
   it("says what is missing", function()
-    local _, output = shell(("PAH_LIBCUDA=/nowhere/libcuda.so %s -e \"pah.device 'cuda'\""):format(host.exe))
+    local output = shell(("PAH_LIBCUDA=/nowhere/libcuda.so %s -e \"pah.device 'cuda'\""):format(host.exe))
     assert.is_truthy(output:find("cuda is not usable because /nowhere/libcuda.so cannot be opened", 1, true), output)
-    if not built then return end
-    _, output = shell(("PAH_LIBCUDA=%s PAH_LIBNVRTC=/nowhere/nvrtc.so %s -e \"pah.device 'cuda'\"")
+    if code ~= 0 then return end
+    output = shell(("PAH_LIBCUDA=%s PAH_LIBNVRTC=/nowhere/nvrtc.so %s -e \"pah.device 'cuda'\"")
       :format(library, host.exe))
     assert.is_truthy(output:find("NVRTC (/nowhere/nvrtc.so) cannot be opened", 1, true), output)
     assert.is_truthy(output:find("PAH_LIBNVRTC", 1, true), output)

@@ -1,14 +1,10 @@
 -- nvrtc_spec.lua - "cuda:sm_90a", the cuda device with neither GPU nor driver: every built-in kernel compiles for sm_80
 -- and sm_90a with NVRTC and says what it needs; so does `pah kernels --arch`. Pending where there is no NVRTC.
+local child = require "spec.support.child"
 local host = require "pah.host"
+local refused = require "spec.support.refused"
 
 local usable, why = pcall(pah.device, "cuda:sm_90a")
-
-local function refused(part, f, ...)
-  local ok, message = pcall(f, ...)
-  assert.is_false(ok, part)
-  assert.is_truthy(tostring(message):find(part, 1, true), tostring(message))
-end
 
 local function has_toolkit()
   for _, root in ipairs {os.getenv "CUDA_HOME" or "", os.getenv "CUDA_PATH" or "", "/usr/local/cuda"} do
@@ -115,14 +111,10 @@ describe("NVRTC alone", function()
   end)
 
   it("is what `pah kernels --arch` prints #slow", function()
-    local pipe = io.popen(host.exe .. " kernels --arch sm_90a")
-    local text = pipe:read "*a"
-    pipe:close()
+    local text = child.shell(host.exe .. " kernels --arch sm_90a")
     assert.is_truthy(text:find("kernel +registers +static +dynamic +spilled"), text)
     assert.is_truthy(text:find("backward_dkv +%d+ +0 +%d+"), text)
-    pipe = io.popen(host.exe .. " kernels --arch sm_1 2>&1; echo $?")
-    text = pipe:read "*a"
-    pipe:close()
+    text = child.shell(host.exe .. " kernels --arch sm_1")
     assert.is_truthy(text:find("is not an architecture of this NVRTC", 1, true), text)
   end)
 end)

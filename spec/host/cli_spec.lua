@@ -1,31 +1,17 @@
 -- cli_spec.lua - the command line from outside: golden transcripts of help, wrong usage, errors and the interpreter's
 -- options, in spec/golden/NAME.txt. PAH_GOLDEN=write rewrites them; look at what git diff shows then.
+local child = require "spec.support.child"
 local host = require "pah.host"
 
-local folder = os.tmpname()
-os.remove(folder)
-assert(os.execute("mkdir " .. folder) == 0)
+local folder, quoted = child.folder(), child.quoted
 
--- A word for the shell.
-local function quoted(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
-
-local function write(name, text)
-  local file = assert(io.open(folder .. "/" .. name, "w"))
-  file:write(text)
-  file:close()
-end
+local function write(name, text) child.write(folder .. "/" .. name, text) end
 
 -- Runs "pah WORDS" by the shell in the test's folder; returns stdout, stderr and the exit code.
 local function pah_says(words, environment)
   local program = ("env -u LUA_INIT -u PAH_DEVICE %s %s"):format(environment or "", quoted(host.exe))
   local status = os.execute(("cd %s && exec >out 2>err; %s %s"):format(quoted(folder), program, words))
-  local texts = {}
-  for i, name in ipairs {"out", "err"} do
-    local file = assert(io.open(folder .. "/" .. name))
-    texts[i] = file:read "*a"
-    file:close()
-  end
-  return texts[1], texts[2], math.floor(status / 256)
+  return child.read(folder .. "/out"), child.read(folder .. "/err"), math.floor(status / 256)
 end
 
 -- What differs between machines and versions, replaced by its name.
@@ -52,14 +38,9 @@ end
 local function golden(name, commands)
   local path, text = ("spec/golden/%s.txt"):format(name), transcript(commands)
   if os.getenv "PAH_GOLDEN" == "write" then
-    local file = assert(io.open(path, "w"))
-    file:write(text)
-    file:close()
+    child.write(path, text)
   end
-  local file = assert(io.open(path))
-  local want = file:read "*a"
-  file:close()
-  assert.equal(want, text)
+  assert.equal(child.read(path), text)
 end
 
 teardown(function() os.execute("rm -r " .. quoted(folder)) end)
@@ -210,9 +191,6 @@ describe("the man page", function()
 
   it("is clean to mandoc", function()
     if os.execute "command -v mandoc >/dev/null" ~= 0 then pending "mandoc is not installed" return end
-    local pipe = io.popen "mandoc -Tlint -Wwarning doc/pah.1 2>&1"
-    local findings = pipe:read "*a"
-    pipe:close()
-    assert.equal("", findings)
+    assert.equal("", (child.shell "mandoc -Tlint -Wwarning doc/pah.1"))
   end)
 end)

@@ -1,30 +1,16 @@
 -- module_spec.lua - kernels of one's own on sim: what the compiler says, what is compiled again and what is not, a
 -- cache that is damaged, shared or unsafe, launches that break rules, kernels that go wrong without harming the host.
+local child = require "spec.support.child"
 local host = require "pah.host"
+local refused = require "spec.support.refused"
 
-local why
-for _, d in ipairs(pah.devices()) do
-  if d.name == "sim" and not d.usable then why = d.why end
-end
+local why = require("spec.support.sim").why
 
-local function refused(part, f, ...)
-  local ok, words = pcall(f, ...)
-  assert.is_false(ok, part)
-  assert.is_truthy(tostring(words):find(part, 1, true), tostring(words))
-end
-
-local function write(path, text)
-  local file = assert(io.open(path, "w"))
-  file:write(text)
-  file:close()
-end
+local write = child.write
 
 local function shell(command, ...)
-  local pipe = io.popen(command:format(...) .. " 2>&1; echo \"exit $?\"")
-  local output = pipe:read "*a"
-  pipe:close()
-  local code = tonumber(output:match "exit (%d+)\n$")
-  return code, (output:gsub("exit %d+\n$", ""))
+  local output, code = child.shell(command:format(...))
+  return code, output
 end
 
 describe("a module", function()

@@ -1,4 +1,5 @@
 -- options_spec.lua - pah.options: what a script declares, what the command line gives, and how it is refused.
+local child = require "spec.support.child"
 local host = require "pah.host"
 local options = require "pah.options"
 
@@ -119,15 +120,11 @@ describe("options", function()
 
   it("end the script with code 2, or 0 for --help", function()
     local script = os.tmpname()
-    local file = assert(io.open(script, "w"))
-    file:write("-- x.lua - counts\n-- sequences. Slowly.\nlocal opt = pah.options{batch = {'sequences', 16}}\n",
-      "print(opt.batch, opt[1])\n")
-    file:close()
+    child.write(script, "-- x.lua - counts\n-- sequences. Slowly.\nlocal opt = pah.options{batch = {'sequences', 16}}\n"
+      .. "print(opt.batch, opt[1])\n")
     local function run(words)
-      local pipe = io.popen(("env -u LUA_INIT %s %s %s 2>&1; echo $?"):format(host.exe, script, words))
-      local text = pipe:read "*a"
-      pipe:close()
-      return (text:gsub(script:gsub("%p", "%%%0"), "SCRIPT"))
+      local text, code = child.shell(("env -u LUA_INIT %s %s %s"):format(host.exe, script, words))
+      return ("%s%d\n"):format(text:gsub(script:gsub("%p", "%%%0"), "SCRIPT"), code)
     end
     assert.equal("3\tx\n0\n", run "--batch 3 x")
     assert.equal('SCRIPT: --batch: "x" is not a whole number\nhint: --help lists the options\n2\n', run "--batch x")

@@ -1,4 +1,5 @@
 -- repl_spec.lua - the prompt: from standard input that is no terminal, and on a terminal of tmux; what Tab completes.
+local child = require "spec.support.child"
 local complete = require("pah.cli.complete").complete
 local host = require "pah.host"
 local inspect = require("pah.cli.inspect").inspect
@@ -6,14 +7,10 @@ local inspect = require("pah.cli.inspect").inspect
 -- What `pah repl` prints, errors among it, for these lines.
 local function types(...)
   local script = os.tmpname()
-  local file = assert(io.open(script, "w"))
-  file:write(table.concat({...}, "\n"), "\n")
-  file:close()
-  local pipe = io.popen(("env -u LUA_INIT %s repl <%s 2>&1; echo $?"):format(host.exe, script))
-  local text = pipe:read "*a"
-  pipe:close()
+  child.write(script, table.concat({...}, "\n") .. "\n")
+  local text, code = child.shell(("env -u LUA_INIT %s repl <%s"):format(host.exe, script))
   os.remove(script)
-  return text
+  return ("%s%d\n"):format(text, code)
 end
 
 describe("the prompt", function()
@@ -104,19 +101,15 @@ local function session()
   local name = "pah-spec-" .. tostring(math.floor(pah.clock() * 1e6))
   local history = os.tmpname()
   local tmux = ("tmux -L %s -f /dev/null "):format(name)
-  local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
   local program = ("PAH_HISTORY=%s env -u LUA_INIT %s; echo left $?; sleep 60"):format(history, host.exe)
-  local started = os.execute(tmux .. "new-session -d -x 90 -y 30 " .. quoted(program) .. " 2>/dev/null")
+  local started = os.execute(tmux .. "new-session -d -x 90 -y 30 " .. child.quoted(program) .. " 2>/dev/null")
   if started ~= 0 then return nil end
   local self = {history = history}
   function self.send(...)
-    for _, keys in ipairs{...} do os.execute(tmux .. "send-keys " .. quoted(keys)) end
+    for _, keys in ipairs{...} do os.execute(tmux .. "send-keys " .. child.quoted(keys)) end
   end
   function self.screen()
-    local pipe = io.popen(tmux .. "capture-pane -p")
-    local text = pipe:read "*a"
-    pipe:close()
-    return text
+    return (child.shell(tmux .. "capture-pane -p"))
   end
   -- Waits until the screen holds the pattern; an assertion fails after thirty seconds.
   function self.expect(pattern)

@@ -1,4 +1,5 @@
 -- stats_spec.lua - statistics of times, against brute force and known figures.
+local generator = require "spec.support.normal"
 local stats = require "pah.measure.stats"
 
 describe("statistics", function()
@@ -38,15 +39,6 @@ describe("statistics", function()
     end
   end)
 
-  -- Normal numbers of a generator of our own: math.random differs between builds.
-  local function generator(seed)
-    local state = seed
-    local function uniform()
-      state = (state * 16807) % 2147483647
-      return state / 2147483647
-    end
-    return function() return math.sqrt(-2 * math.log(uniform())) * math.cos(2 * math.pi * uniform()) end
-  end
 
   it("cover the true median 95 times in 100, whether samples depend on each other or not", function()
     for _, correlation in ipairs {0, 0.6, 0.9} do

@@ -1,15 +1,11 @@
 -- ptx_bugs_spec.lua - every mistake planted in spec/kernels/ptx_bugs.cu and spec/kernels/ptx_pipeline.cu is found, in
 -- every schedule, with the code given here; the same kernel without it is right and causes no finding.
 local ptx = require "spec.support.ptx"
-local describe = ptx.needs_sim(describe, pending)
+local describe = require("spec.support.sim").needed(describe, pending)
 
 local schedules = {{"order"}, {"reverse"}, {"random", 1}, {"random", 2}}
 
-local function codes_of(report)
-  local codes = {}
-  for _, finding in ipairs(report.findings) do codes[finding.code] = true end
-  return codes
-end
+local codes_of = ptx.codes_of
 
 local function names_of(codes)
   local list = {}

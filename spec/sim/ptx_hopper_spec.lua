@@ -3,7 +3,7 @@
 local bit = require "bit"
 local ffi = require "ffi"
 local ptx = require "spec.support.ptx"
-local describe = ptx.needs_sim(describe, pending)
+local describe = require("spec.support.sim").needed(describe, pending)
 
 local forms, element = ptx.forms, ptx.element
 

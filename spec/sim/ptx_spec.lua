@@ -3,7 +3,7 @@
 -- is a GPU.
 local bit = require "bit"
 local ptx = require "spec.support.ptx"
-local describe = ptx.needs_sim(describe, pending)
+local describe = require("spec.support.sim").needed(describe, pending)
 
 local decode, element, f32, f32_code, forms = ptx.decode, ptx.element, ptx.f32, ptx.f32_code, ptx.forms
 local compiled, each_device, read, stream, words = ptx.compiled, ptx.each_device, ptx.read, ptx.stream, ptx.words

@@ -54,10 +54,7 @@ local function marked(file, name)
   return lines
 end
 
-local why
-for _, d in ipairs(pah.devices()) do
-  if d.name == "sim" and not d.usable then why = d.why end
-end
+local why = require("spec.support.sim").why
 
 describe("a planted mistake on sim #slow", function()
   if why then return pending(why) end

@@ -1,11 +1,7 @@
 -- tensor_map_spec.lua - pah.tensor_map refuses what the hardware cannot copy, and says why.
-local describe = require("spec.support.ptx").needs_sim(describe, pending)
+local describe = require("spec.support.sim").needed(describe, pending)
 
-local function refused(part, ...)
-  local ok, why = pcall(pah.tensor_map, ...)
-  assert.is_false(ok, part)
-  assert.is_truthy(tostring(why):find(part, 1, true), tostring(why))
-end
+local function refused(part, ...) require "spec.support.refused"(part, pah.tensor_map, ...) end
 
 describe("tensor maps", function()
   local sim = pah.device "sim:sm_90a"

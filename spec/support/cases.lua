@@ -138,7 +138,8 @@ end
 
 -- ---- The table --------------------------------------------------------------------------------------------------
 
-local function merged(...)
+--- A case of several tables of fields; later ones win.
+function M.merged(...)
   local case = {}
   for _, fields in ipairs {...} do
     for name, value in pairs(fields) do case[name] = value end
@@ -176,7 +177,7 @@ function M.all(mixtures)
     for _, dtypes in ipairs(axis.dtypes) do
       for _, changes in ipairs(axis.changes) do
         for _, change in ipairs(changes) do
-          local case = merged(PLAIN, {op = axis.op}, dtypes, change)
+          local case = M.merged(PLAIN, {op = axis.op}, dtypes, change)
           if case.ragged then case.layout_q = nil end
           add(list, case, change)
         end
@@ -195,7 +196,7 @@ end
 
 --- The plain case of an operation with some fields changed; `seed` defaults to 1.
 function M.plain(op, change)
-  local case = merged(PLAIN, {op = op, dtype = "f32", seed = 1}, change or {})
+  local case = M.merged(PLAIN, {op = op, dtype = "f32", seed = 1}, change or {})
   case.name = name_of(case, change or {})
   return case
 end

@@ -1,5 +1,5 @@
--- child.lua - scripts that specs run in a process and a folder of their own: to kill them, to take their disk away, to
--- see what they print.
+-- child.lua - what specs run in other processes and keep in files: a folder, its files, commands of the shell, scripts
+-- of pah to kill, to take the disk from, to see the output of.
 local host = require "pah.host"
 
 local M = {}
@@ -41,6 +41,23 @@ end
 
 --- What a file holds that must be there.
 function M.read(path) return (assert(M.contents(path), path .. " is not there")) end
+
+--- What a command of the shell prints on both streams, and its exit code.
+function M.shell(command)
+  local pipe = assert(io.popen(("{ %s\n} 2>&1; echo \"exit $?\""):format(command)))
+  local text = pipe:read "*a"
+  pipe:close()
+  local output, code = text:match "^(.*)exit (%d+)\n$"
+  return output, tonumber(code)
+end
+
+--- The lines that a command of the shell prints on standard output.
+function M.lines(command)
+  local pipe, list = assert(io.popen(command)), {}
+  for line in pipe:lines() do list[#list + 1] = line end
+  pipe:close()
+  return list
+end
 
 --- Runs `pah WORDS` by the shell in a folder; `before` stands before the program: "timeout 1", "ulimit -f 1;". Returns
 --- stdout, stderr and the exit code (128 + n for signal n).

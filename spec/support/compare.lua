@@ -1,34 +1,20 @@
 -- compare.lua - what the specs of pah compare share: a folder, the command run in it, results made by hand.
+local child = require "spec.support.child"
 local host = require "pah.host"
 local stats = require "pah.measure.stats"
 
-local M = {folder = os.tmpname()}
-
-os.remove(M.folder)
-assert(os.execute("mkdir " .. M.folder) == 0)
+local M = {folder = child.folder()}
 
 --- To be called when the specs of a file are done.
 function M.clean() os.execute("rm -r " .. M.folder) end
 
-local function contents(path)
-  local file = assert(io.open(path))
-  local text = file:read "*a"
-  file:close()
-  return text
-end
-
-function M.write(name, text)
-  local file = assert(io.open(M.folder .. "/" .. name, "w"))
-  file:write(text)
-  file:close()
-end
+function M.write(name, text) child.write(M.folder .. "/" .. name, text) end
 
 --- pah compare WORDS in the folder: stdout, stderr, exit code.
 function M.compare(words)
-  local program = "'" .. host.exe:gsub("'", "'\\''") .. "'"
   local status = os.execute(("cd %s && exec >out 2>err; env -u LUA_INIT PAH_DEVICE=cpu %s compare %s"):format(M.folder,
-    program, words))
-  return contents(M.folder .. "/out"), contents(M.folder .. "/err"), math.floor(status / 256)
+    child.quoted(host.exe), words))
+  return child.read(M.folder .. "/out"), child.read(M.folder .. "/err"), math.floor(status / 256)
 end
 
 --- Raises unless `part` stands in `text`.

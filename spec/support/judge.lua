@@ -1,6 +1,7 @@
 -- judge.lua - accepts or refuses a kernel's results. A tensor passes if its largest error is at most twice that of a
 -- straightforward low-precision evaluation plus a small constant, and its mean error at most one and a half times
 -- that one's mean; infinities and NaN must agree exactly, and nothing around the results may have changed.
+local assert = require "luassert"
 local ffi = require "ffi"
 local problem = require "spec.support.problem"
 
@@ -104,6 +105,13 @@ end
 function M.lse_of_case_complaint(case, got, want, pt)
   if by_half(case, got) then return M.complaint(got, want, pt, LSE_HALF) end
   return M.lse_complaint(got, want)
+end
+
+--- Raises unless the kernels pass a case on a device; returns the problem, with its results.
+function M.passes(case, device)
+  local p = problem.build(case, device)
+  assert.same({}, M.judge(p, p.run()))
+  return p
 end
 
 --- All complaints about `results` of a problem as a list of lines; `want` and `pt` are made if they are not given.

@@ -103,17 +103,11 @@ function M.each_device(f, hopper)
   for _, device in ipairs(devices(hopper)) do f(device, device.name) end
 end
 
---- busted's describe for specs that need sim: they count as pending where it is not usable (no C++ compiler). The words
---- of busted are known in spec files only, hence the arguments.
-function M.needs_sim(describe, pending)
-  for _, d in ipairs(pah.devices()) do
-    if d.name == "sim" and not d.usable then
-      return function(name)
-        describe(name, function() pending(d.why) end)
-      end
-    end
-  end
-  return describe
+--- The set of codes of a report's findings: {race = true}.
+function M.codes_of(report)
+  local codes = {}
+  for _, finding in ipairs(report.findings) do codes[finding.code] = true end
+  return codes
 end
 
 local modules = {}

@@ -2,12 +2,7 @@
 -- assignment through them, exact int64, and every wrong index with its message at the script's line.
 local model = require "spec.support.model"
 
-local function refused(part, f)
-  local ok, why = pcall(f)
-  assert.is_false(ok, "no error was raised")
-  local text = tostring(why):match "index_spec%.lua:%d+: (.*)$"
-  assert.is_truthy(text and text:find(part, 1, true), tostring(why))
-end
+local refused = require("spec.support.refused").here
 
 -- A random slice of a model: the list of indices for pah, and the model's view.
 local function random_slice(m, r)

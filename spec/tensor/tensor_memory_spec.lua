@@ -2,11 +2,7 @@
 -- machine, and borrowed memory lives as long as any view of it.
 local ffi = require "ffi"
 
-local function refused(want, f)
-  local ok, why = pcall(f)
-  assert.is_false(ok, want)
-  assert.is_truthy(why:find(want, 1, true) and why:find "^[^\n]*tensor_memory_spec%.lua:%d+: ", why)
-end
+local refused = require("spec.support.refused").here
 
 describe("the memory of tensors", function()
   it("that were dropped does not pile up", function()

@@ -3,23 +3,10 @@
 -- Indexing is in index_spec.lua.
 local ffi = require "ffi"
 local model = require "spec.support.model"
+local refused = require("spec.support.refused").here
 
 local dtypes = {"f32", "f64", "f16", "bf16", "fp8_e4m3", "fp8_e5m2", "i32", "i64", "u8"}
 local sizes = {f32 = 4, f64 = 8, f16 = 2, bf16 = 2, fp8_e4m3 = 1, fp8_e5m2 = 1, i32 = 4, i64 = 8, u8 = 1}
-
--- The error of f(...), without its place; the place must be this file.
-local function message_of(f, ...)
-  local ok, why = pcall(f, ...)
-  assert.is_false(ok, "no error was raised")
-  local text = tostring(why):match "tensor_spec%.lua:%d+: (.*)$"
-  assert.is_truthy(text, "not raised at the script's line: " .. tostring(why))
-  return text
-end
-
-local function refused(part, f, ...)
-  local text = message_of(f, ...)
-  assert.is_truthy(text:find(part, 1, true), text)
-end
 
 describe("constructors", function()
   it("give every dtype its size, strides and contents", function()

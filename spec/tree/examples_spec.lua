@@ -1,7 +1,8 @@
 -- examples_spec.lua - every file of lua/examples runs in a child process with small options, exits 0 and prints what it
 -- promises; each is under 60 lines and starts with a one-line comment. llama_decode also with a captured workload.
+local captured = require "spec.support.captured"
+local child = require "spec.support.child"
 local program = require("pah.host").exe
-local data = (os.getenv "PAH_SHARED_DATA" or "../shared/data") .. "/flashinfer_trace"
 
 local cases = {
   hello = {"", "block_table", "against the float64 oracle:%s+max abs"},
@@ -22,17 +23,11 @@ local cases = {
 
 -- Output of the example with these options, and whether it exited 0.
 local function run(name, options)
-  local command = "'%s' run lua/examples/%s.lua %s 2>&1; echo \"exit $?\""
-  local pipe = assert(io.popen(command:format(program, name, options)))
-  local text = pipe:read "*a"
-  pipe:close()
-  return text, text:find("exit 0\n$") ~= nil
+  local text, code = child.shell(("'%s' run lua/examples/%s.lua %s"):format(program, name, options))
+  return text, code == 0
 end
 
-local no_sim
-for _, d in ipairs(pah.devices()) do
-  if d.name == "sim" and not d.usable then no_sim = d.why end
-end
+local no_sim = require("spec.support.sim").why
 
 describe("example", function()
   local files = io.popen "ls lua/examples/*.lua"
@@ -56,16 +51,12 @@ describe("example", function()
   end
   files:close()
 
-  local definition = data .. "/definitions/gqa_paged/gqa_paged_decode_h32_kv8_d128_ps1.json"
-  local file = io.open(definition)
-  if not file then
-    pending "llama_decode with a captured workload: the shared data are not there"
-    return
+  if not captured.present then
+    return pending "llama_decode with a captured workload: the shared data are not there"
   end
-  file:close()
   it("llama_decode runs a captured workload", function()
     local text, ok = run("llama_decode", ("--definition '%s' --workloads '%s/decode_captures/workloads.jsonl'"
-      .. " --root '%s' --repeats 1 --workload 2"):format(definition, data, data))
+      .. " --root '%s' --repeats 1 --workload 2"):format(captured.definition, captured.folder, captured.folder))
     assert.is_true(ok, text)
     assert.is_truthy(text:find "64 sequences" and text:find "H=32 Hkv=8 D=128 bf16" and text:find ": ok\n", text)
   end)

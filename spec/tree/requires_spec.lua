@@ -1,5 +1,7 @@
 -- requires_spec.lua - what the files of lua/pah require goes one way: down the list of layers below, and never in a
 -- circle inside a layer. A require inside a function counts like one at the top of its file.
+local child = require "spec.support.child"
+
 -- From below to above; a layer is a folder or a single file of lua/pah. A file requires its own layer and those before.
 local layers = {
   "errors", "traceback", "util", "ffi", "options", "device", "tensor", "attention", "module", "measure", "results",
@@ -25,13 +27,9 @@ end
 -- file (as "tensor.npy") -> what it requires. `tensor` means the folder's init.lua, which is "tensor.init" here.
 local function graph()
   local files, texts = {}, {}
-  local pipe = assert(io.popen "cd lua/pah && find . -name '*.lua'")
-  for path in pipe:lines() do
-    local file = assert(io.open("lua/pah/" .. path))
-    texts[path:gsub("^%./", ""):gsub("%.lua$", ""):gsub("/", ".")] = file:read "*a"
-    file:close()
+  for _, path in ipairs(child.lines "find lua/pah -name '*.lua'") do
+    texts[path:gsub("^lua/pah/", ""):gsub("%.lua$", ""):gsub("/", ".")] = child.read(path)
   end
-  pipe:close()
   for name, text in pairs(texts) do
     local to = {}
     for _, wanted in ipairs(required(text)) do

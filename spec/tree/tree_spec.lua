@@ -1,18 +1,14 @@
 -- tree_spec.lua - the tree keeps its own rules: every Lua file is installed, files and functions stay short, every
 -- file says what it is, no line is too long, nothing is left undone by its own words. Limits: CONTRIBUTING.md.
+local child = require "spec.support.child"
+
 local function lines_of(path)
   local lines = {}
   for line in io.lines(path) do lines[#lines + 1] = line end
   return lines
 end
 
-local function list(command)
-  local pipe = assert(io.popen(command))
-  local names = {}
-  for name in pipe:lines() do names[#names + 1] = name end
-  pipe:close()
-  return names
-end
+local list = child.lines
 
 local sources = list("find src lua spec scripts kernels -type f \\( -name '*.[ch]' -o -name '*.lua' -o -name '*.awk' "
   .. "-o -name '*.cu' -o -name '*.cuh' -o -path 'src/sim/include/*' \\) | LC_ALL=C sort")
