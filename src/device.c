@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "error.h"
-#include "gpu/gpu.h"
 
 static const struct pah_device_ops *const kinds[] = {&pah_cpu_ops, &pah_cuda_ops, &pah_sim_ops};
 enum { KIND_COUNT = sizeof kinds / sizeof *kinds };
@@ -101,7 +100,6 @@ void pah_device_release(struct pah_device *dev) {
   }
   pthread_mutex_unlock(&list_lock);
   if (left) return;
-  pah_gpu_forget(dev);
   if (dev->ops->close) dev->ops->close(dev);
   pthread_mutex_destroy(&dev->lock);
   free(dev);
@@ -109,7 +107,7 @@ void pah_device_release(struct pah_device *dev) {
 
 int pah_device_get_info(struct pah_device *dev, struct pah_device_info *info) {
   *info = dev->info;
-  if (dev->ops == &pah_cpu_ops) info->threads = pah_get_threads(); /* the one figure that a script may change */
+  if (dev->ops->info) dev->ops->info(dev, info);
   return PAH_OK;
 }
 
@@ -127,10 +125,10 @@ int pah_device_set(struct pah_device *dev, const char *name, const char *value) 
   if (!strcmp(name, "check")) {
     if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
       return pah_fail(PAH_EINVAL, "check: is \"%.32s\", must be 0 or 1", value);
-    if (*value == '0' && (dev->ops->host_readable || dev->info.host_memory))
+    if (dev->ops->host_readable || dev->info.host_memory) { /* the core itself looks over the tables */
+      if (*value == '1') return PAH_OK;
       return pah_fail(PAH_EINVAL, "check: is 0, but %s always checks block tables and lengths", dev->info.name);
-    dev->check_off = *value == '0';
-    return PAH_OK;
+    }
   }
   if (!dev->ops->set)
     return pah_fail(PAH_EINVAL, "%.32s: is not a setting of %s, which has none of its own", name, dev->info.name);

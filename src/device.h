@@ -9,7 +9,7 @@
 
 struct pah_device;
 struct pah_module_kernel;
-struct pah_gpu_module;
+struct pah_tally;
 
 /* Slots return 0 or a status with the error line set. Arguments are checked by the callers in src/ (device.c,
  * tensor/tensor.c, attention/attn.c): a device holds only its differences. "Optional" slots may be NULL. */
@@ -19,9 +19,10 @@ struct pah_device_ops {
   /* Says why the device cannot be used on this machine, with the cure; 0 if it can. `arg` is the part behind the
    * colon of the name ("1", "sm_90a", "avx2") or "". */
   int (*usable)(const char *arg);
-  int (*open)(struct pah_device *dev, const char *arg);             /* fills dev->info and dev->state */
-  void (*close)(struct pah_device *dev);                            /* optional: nothing to free */
-  int (*alloc)(struct pah_device *dev, int64_t bytes, void **data); /* bytes >= 1; aligned to 64 at least */
+  int (*open)(struct pah_device *dev, const char *arg);               /* fills dev->info and dev->state */
+  void (*close)(struct pah_device *dev);                              /* optional: nothing to free */
+  void (*info)(struct pah_device *dev, struct pah_device_info *info); /* optional: nothing in *info changes by itself */
+  int (*alloc)(struct pah_device *dev, int64_t bytes, void **data);   /* bytes >= 1; aligned to 64 at least */
   void (*free)(struct pah_device *dev, void *data, int64_t bytes);
   int (*copy_in)(struct pah_device *dev, void *dst, const void *src,
                  int64_t bytes); /* host to device; optional on host memory */
@@ -46,6 +47,8 @@ struct pah_device_ops {
                 const struct pah_launch *launch, struct pah_report *report);
   int (*resources)(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *kernel,
                    struct pah_resources *resources);
+  /* The sums of counters of this device's launches (module/tally.h); optional: it counts nothing. */
+  struct pah_tally *(*tally)(struct pah_device *dev);
   /* Tensor maps; optional: refused. The arguments fit the rules of the hardware (tensor/tensor_map.c). */
   int (*tensor_map)(struct pah_device *dev, const struct pah_tensor *t, const int64_t *box, int32_t swizzle,
                     struct pah_tensor_map *map);
@@ -57,11 +60,6 @@ struct pah_device {
   void *state;        /* the device's own */
   int64_t references; /* under `lock`, like all below */
   struct pah_memory memory;
-  struct pah_gpu_module *kernels; /* built-in kernels compiled so far (gpu/modules.c) */
-  int check_off;                  /* the setting "check" is 0 */
-  int tally_on;                   /* counters of launches are summed up (module/tally.c) */
-  int64_t tally_launches;
-  struct pah_counters tally;
   struct pah_device *next; /* in the list of open devices */
   pthread_mutex_t lock;
 };
@@ -69,9 +67,6 @@ struct pah_device {
 /* Allocation with the account kept. */
 int pah_device_alloc(struct pah_device *dev, int64_t bytes, void **data);
 void pah_device_free(struct pah_device *dev, void *data, int64_t bytes);
-
-/* What a launch has counted, into the device's tally if one runs (module/tally.c). */
-void pah_tally_add(struct pah_device *device, const struct pah_report *report);
 
 extern const struct pah_device_ops pah_cpu_ops;  /* src/cpu/device.c */
 extern const struct pah_device_ops pah_cuda_ops; /* src/cuda/device.c */

@@ -258,10 +258,17 @@ static int cpu_kv_append(struct pah_device *dev, const struct pah_kv_append *c) 
   return isa_of(dev)->kv_append(c, pah_get_threads());
 }
 
+/* The one figure that a script may change. */
+static void cpu_info(struct pah_device *dev, struct pah_device_info *info) {
+  (void)dev;
+  info->threads = pah_get_threads();
+}
+
 const struct pah_device_ops pah_cpu_ops = {
     .kind = "cpu",
     .usable = cpu_usable,
     .open = cpu_open,
+    .info = cpu_info,
     .alloc = cpu_alloc,
     .free = cpu_free,
     .attention = cpu_attention,

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "error.h"
-#include "gpu/gpu.h"
 #include "state.h"
 
 enum { SMALL_COPY = 64 * 1024, DEFAULT_LIMIT = 60 };
@@ -117,6 +116,7 @@ static int read_limit(struct pah_device *dev, const char *what, const char *valu
 
 static void cuda_close(struct pah_device *dev) {
   struct cuda_state *s = dev->state;
+  pah_gpu_forget(dev);
   if (!s->stuck && s->context) { /* one that waits for an endless kernel cannot be ended */
     cu.cuCtxSetCurrent(s->context);
     if (s->stream) cu.cuStreamSynchronize(s->stream);
@@ -166,6 +166,10 @@ static int cuda_open(struct pah_device *dev, const char *arg) {
 
 static int cuda_set(struct pah_device *dev, const char *name, const char *value) {
   if (!strcmp(name, "limit")) return read_limit(dev, name, value);
+  if (!strcmp(name, "check")) { /* 0 or 1: device.c has looked */
+    ((struct cuda_state *)dev->state)->gpu.check_off = *value == '0';
+    return PAH_OK;
+  }
   return pah_fail(PAH_EINVAL, "%.32s: is not a setting of cuda, must be check or limit", name);
 }
 

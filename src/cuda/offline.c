@@ -6,11 +6,11 @@
 #include <string.h>
 
 #include "error.h"
-#include "gpu/gpu.h"
 #include "gpu/occupancy.h"
 #include "state.h"
 
 struct offline {
+  struct pah_gpu_state gpu; /* first: gpu/gpu.h */
   char arch[16];
   int dry;
 };
@@ -32,6 +32,7 @@ static int offline_open(struct pah_device *dev, const char *arg) {
 }
 
 static void offline_close(struct pah_device *dev) {
+  pah_gpu_forget(dev);
   free(dev->state);
 }
 

@@ -3,7 +3,7 @@
 #ifndef PAH_CUDA_STATE_H
 #define PAH_CUDA_STATE_H
 
-#include "module/module.h"
+#include "gpu/gpu.h"
 #include "api.h"
 #include "nvrtc.h"
 
@@ -17,6 +17,7 @@ struct cuda_mark {
 };
 
 struct cuda_state {
+  struct pah_gpu_state gpu; /* first: gpu/gpu.h */
   CUdevice device;
   CUcontext context; /* the primary one, so that other libraries of the process share our memory */
   CUstream stream;   /* all that we do is in its order */

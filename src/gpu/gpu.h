@@ -10,12 +10,17 @@
 int pah_gpu_attention(struct pah_device *dev, int op, const struct pah_attn *a);
 int pah_gpu_merge(struct pah_device *dev, const struct pah_merge *m);
 int pah_gpu_kv_append(struct pah_device *dev, const struct pah_kv_append *c);
-/* Frees the built-in kernels of a device that closes: it has no reference left but theirs, which are not counted. */
+
+/* What these slots keep of a device: the state of one that has them must begin with it (cuda, its offline one, sim). */
+struct pah_gpu_state {
+  struct pah_gpu_module *modules; /* built-in kernels compiled so far, the newest first */
+  int check_off;                  /* the setting "check" is 0 */
+};
+/* Frees the built-in kernels of a device that closes, first thing: it has no reference left but theirs, which are not
+ * counted. */
 void pah_gpu_forget(struct pah_device *dev);
 
 /* ---- Between the files of this folder ---- */
-
-struct pah_gpu_module; /* one compiled built-in kernel file of a device, in a list */
 
 /* A launch of a built-in kernel: `file` is in kernels/, the defines are "NAME=VALUE", the arguments point at values. */
 struct pah_gpu_call {

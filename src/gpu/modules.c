@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "module/datadir.h"
 #include "error.h"
 #include "gpu.h"
+#include "module/datadir.h"
+#include "module/tally.h"
 #include "occupancy.h"
 
 struct pah_gpu_module {
@@ -17,6 +18,11 @@ struct pah_gpu_module {
   int64_t threads, shared; /* like these */
   struct pah_gpu_module *next;
 };
+
+/* NULL of a device without modules. */
+static struct pah_gpu_state *state_of(const struct pah_device *dev) {
+  return dev->ops->compile ? dev->state : NULL;
+}
 
 const char *pah_gpu_type(int dtype) {
   return pah_dtype_name(dtype); /* types.cuh calls them the same */
@@ -44,8 +50,8 @@ static int compile(struct pah_device *dev, const struct pah_gpu_call *call, cons
   }
   pah_device_release(dev); /* the module's reference; what called us has another. See pah_gpu_forget */
   m->key = copy;
-  m->next = dev->kernels;
-  dev->kernels = m;
+  m->next = state_of(dev)->modules;
+  state_of(dev)->modules = m;
   *found = m;
   return PAH_OK;
 }
@@ -55,7 +61,7 @@ int pah_gpu_call(struct pah_device *dev, const struct pah_gpu_call *call) {
   size_t n = (size_t)snprintf(key, sizeof key, "%s", call->file);
   for (int i = 0; i < call->define_count && n < sizeof key; i++)
     n += (size_t)snprintf(key + n, sizeof key - n, " %s", call->defines[i]);
-  struct pah_gpu_module *m = dev->kernels;
+  struct pah_gpu_module *m = state_of(dev)->modules;
   while (m && strcmp(m->key, key) != 0) m = m->next;
   int status = m ? PAH_OK : compile(dev, call, key, &m);
   if (status) return status;
@@ -67,14 +73,15 @@ int pah_gpu_call(struct pah_device *dev, const struct pah_gpu_call *call) {
                               .shared = call->shared,
                               .args = call->args,
                               .schedule = -1,
-                              .counters = dev->tally_on, /* else nobody would see them */
+                              .counters = pah_tally_on(dev), /* else nobody would see them */
                               .problem = call->problem};
   return pah_module_launch(m->module, call->kernel, &launch, NULL);
 }
 
 int64_t pah_device_instances(struct pah_device *dev) {
+  const struct pah_gpu_state *s = state_of(dev);
   int64_t count = 0;
-  for (struct pah_gpu_module *m = dev->kernels; m; m = m->next) count++;
+  for (struct pah_gpu_module *m = s ? s->modules : NULL; m; m = m->next) count++;
   return count;
 }
 
@@ -82,7 +89,7 @@ int pah_device_instance(struct pah_device *dev, int64_t i, struct pah_instance *
   int64_t count = pah_device_instances(dev);
   if (i < 0 || i >= count)
     return pah_fail(PAH_EINVAL, "instance: is %lld, must be below %lld", (long long)i, (long long)count);
-  struct pah_gpu_module *m = dev->kernels; /* the newest is the first */
+  struct pah_gpu_module *m = state_of(dev)->modules; /* the newest is the first */
   for (int64_t skip = count - 1 - i; skip; skip--) m = m->next;
   *instance = (struct pah_instance){
       .source = m->key, .kernel = m->kernel, .threads = m->threads, .shared_dynamic_bytes = m->shared};
@@ -95,10 +102,11 @@ int pah_device_instance(struct pah_device *dev, int64_t i, struct pah_instance *
 }
 
 void pah_gpu_forget(struct pah_device *dev) {
+  struct pah_gpu_state *s = state_of(dev);
   dev->references++; /* so that no module's release closes the device again */
-  while (dev->kernels) {
-    struct pah_gpu_module *m = dev->kernels;
-    dev->kernels = m->next;
+  while (s->modules) {
+    struct pah_gpu_module *m = s->modules;
+    s->modules = m->next;
     pah_device_retain(dev);
     pah_module_release(m->module);
     free(m->key);
@@ -110,7 +118,7 @@ void pah_gpu_forget(struct pah_device *dev) {
 
 int pah_gpu_checks(const struct pah_device *dev) {
   const char *asked = getenv("PAH_CUDA_CHECK");
-  return !dev->ops->host_readable && !dev->check_off && !(asked && !strcmp(asked, "0"));
+  return !dev->ops->host_readable && !state_of(dev)->check_off && !(asked && !strcmp(asked, "0"));
 }
 
 int pah_gpu_check(struct pah_device *dev, const char *kernel, const void *params, int *broken) {

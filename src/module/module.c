@@ -14,6 +14,7 @@
 #include "datadir.h"
 #include "error.h"
 #include "scan.h"
+#include "tally.h"
 
 /* ---- The key ---- */
 

@@ -15,11 +15,14 @@
 #include "gpu/gpu.h"
 #include "gpu/occupancy.h"
 #include "module/module.h"
+#include "module/tally.h"
 #include "build.h"
 #include "launch.h"
 #include "sim/ptx/tensor_map.h"
 
 struct state {
+  struct pah_gpu_state gpu; /* first: gpu/gpu.h */
+  struct pah_tally tally;
   struct sim_arena arena;
   int arch;
   struct pah_launch defaults; /* schedule, seed, limit, counters */
@@ -124,6 +127,7 @@ static int sim_open(struct pah_device *dev, const char *arg) {
 
 static void sim_close(struct pah_device *dev) {
   struct state *s = dev->state;
+  pah_gpu_forget(dev);
   sim_arena_close(&s->arena);
   free(s);
 }
@@ -223,6 +227,10 @@ static int sim_run(struct pah_device *dev, struct pah_module *m, struct pah_modu
   return sim_launch(&job, report);
 }
 
+static struct pah_tally *sim_tally(struct pah_device *dev) {
+  return &((struct state *)dev->state)->tally;
+}
+
 static int sim_resources(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *k,
                          struct pah_resources *r) {
   const struct sim_image *image = m->image;
@@ -250,5 +258,6 @@ const struct pah_device_ops pah_sim_ops = {
     .unload = sim_unload,
     .launch = sim_run,
     .resources = sim_resources,
+    .tally = sim_tally,
     .tensor_map = sim_tensor_map,
 };
