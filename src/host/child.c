@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "host.h"
+#include "interrupt.h"
 
 enum { CHILD_FD = 3 }; /* where a child finds its end */
 static const char type_name[] = "pah.child";

@@ -1,6 +1,6 @@
 /* host.c - the program: a LuaJIT state with the module `pah.host` in it, then lua/pah/cli/init.lua.
- * Promises: all behaviour is in Lua, all speed in src/cpu; this file finds the Lua files, hands over what only C can
- * know, and turns Ctrl-C into a Lua error. Read next: lua/pah/cli/init.lua, lineedit.c. */
+ * Promises: all behaviour is in Lua, all speed in src/cpu; this file finds the Lua files and hands over what only C can
+ * know. Read next: lua/pah/cli/init.lua, interrupt.c, lineedit.c. */
 #define _GNU_SOURCE
 #include "host.h"
 
@@ -9,19 +9,17 @@
 #include <lauxlib.h>
 #include <limits.h>
 #include <lualib.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #if defined(__GLIBC__)
 #include <malloc.h>
 #endif
 
 #include "config.h"
+#include "interrupt.h"
 #include "module/datadir.h"
 
 static const char cdef[] = {
@@ -33,79 +31,6 @@ static const char cdef[] = {
 #else
 #define COMPILER "gcc " __VERSION__
 #endif
-
-/* ---- Ctrl-C --------------------------------------------------------------------------------------------- */
-
-static lua_State *main_state;
-static pthread_t main_thread;
-static volatile sig_atomic_t interrupts;
-
-int host_interrupts(void) {
-  return interrupts;
-}
-
-int host_rearm(lua_State *L) {
-  int came = interrupts != 0;
-  lua_sethook(L, NULL, 0, 0);
-  interrupts = 0;
-  pah_interrupt(0);
-  return came;
-}
-
-static void stop(lua_State *L, lua_Debug *ar) {
-  (void)ar;
-  lua_sethook(L, NULL, 0, 0);
-  lua_pushliteral(L, "interrupted"); /* no position: it may be anywhere; the traceback tells */
-  lua_error(L);
-}
-
-/* Running kernels return early, running Lua code raises at its next instruction. A call that does neither, such as
- * a compiled loop that calls nothing, ends with the program at the second Ctrl-C. */
-static void on_sigint(int signal) {
-  if (!pthread_equal(pthread_self(), main_thread)) { /* a kernel's thread got it: hooks are the main thread's */
-    pthread_kill(main_thread, signal);
-    return;
-  }
-  static struct timespec first;
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  double since = (double)(now.tv_sec - first.tv_sec) + 1e-9 * (double)(now.tv_nsec - first.tv_nsec);
-  if (interrupts && since < 0.1) return; /* the same one again, from a parent such as timeout(1) */
-  first = now;
-  if (interrupts++) {
-    static const char line[] = "\npah: interrupted\n";
-    ssize_t written = write(STDERR_FILENO, line, sizeof line - 1);
-    (void)written;
-    _exit(130);
-  }
-  pah_interrupt(1);
-  lua_sethook(main_state, stop, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
-}
-
-/* catch_interrupts(): from now on Ctrl-C raises "interrupted" in the running call. An ignored SIGINT stays ignored,
- * as nohup and shells' background jobs want it. */
-static int catch_interrupts(lua_State *L) {
-  (void)L;
-  struct sigaction action;
-  if (!sigaction(SIGINT, NULL, &action) && action.sa_handler == SIG_IGN) return 0;
-  memset(&action, 0, sizeof action);
-  action.sa_handler = on_sigint; /* no SA_RESTART: a read at the prompt must return */
-  sigaction(SIGINT, &action, NULL);
-  return 0;
-}
-
-/* rearm() -> boolean: whether Ctrl-C came since the last time; forgets it, so that the next one stops the next call. */
-static int rearm(lua_State *L) {
-  lua_pushboolean(L, host_rearm(L));
-  return 1;
-}
-
-/* interrupted() -> boolean: whether Ctrl-C came since then; what was interrupted may have put it in words of its own.
- */
-static int interrupted(lua_State *L) {
-  lua_pushboolean(L, host_interrupts() != 0);
-  return 1;
-}
 
 /* ---- The module ----------------------------------------------------------------------------------------- */
 
@@ -155,9 +80,7 @@ static void push_module(lua_State *L, int argc, char **argv) {
   set_string(L, "compiler", COMPILER);
   set_function(L, "isatty", is_terminal);
   set_function(L, "list", list_folder);
-  set_function(L, "catch_interrupts", catch_interrupts);
-  set_function(L, "rearm", rearm);
-  set_function(L, "interrupted", interrupted);
+  host_add_interrupts(L);
   host_add_line_input(L);
   host_add_children(L);
   lua_newtable(L);
@@ -202,9 +125,8 @@ static void keep_freed_memory(void) {
 
 int main(int argc, char **argv) {
   keep_freed_memory();
-  lua_State *L = main_state = luaL_newstate();
+  lua_State *L = luaL_newstate();
   if (!L) return fputs("pah: no memory for Lua\n", stderr), 1;
-  main_thread = pthread_self();
   lua_pushcfunction(L, run);
   lua_pushinteger(L, argc);
   lua_pushlightuserdata(L, argv);
@@ -215,8 +137,7 @@ int main(int argc, char **argv) {
   } else {
     status = (int)lua_tointeger(L, -1);
   }
-  struct sigaction action;
-  if (!sigaction(SIGINT, NULL, &action) && action.sa_handler == on_sigint) signal(SIGINT, SIG_DFL);
+  host_drop_interrupts();
   lua_close(L); /* a hook set meanwhile would raise where nothing catches it */
   return status;
 }

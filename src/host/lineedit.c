@@ -14,6 +14,7 @@
 
 #include "config.h"
 #include "host.h"
+#include "interrupt.h"
 
 /* Leaves the line of `text` without its newline on the stack; or nil at the end, or false after Ctrl-C. */
 static int push_line(lua_State *L, const char *text, size_t bytes) {

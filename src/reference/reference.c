@@ -3,185 +3,16 @@
  * evaluation that tolerances are measured with: K x scale, scores, softmax and out are rounded to that type, sums run
  * in float (as FlashAttention's reference with reorder_ops). An fp8 intermediate rounds the softmax to it, the rest to
  * bf16. Threads only share out (sequence, head) pairs, so results never depend on their number.
- * Read next: backward.c, number.c, spec/attention/reference_spec.lua. */
+ * Read next: head.c, backward.c, number.c, spec/attention/reference_spec.lua. */
 #include "reference.h"
-
-#include <math.h>
-#include <stdlib.h>
 
 #include "attention/attn_check.h"
 #include "error.h"
 
-/* ---- The problem, one element at a time ----------------------------------------------------------------- */
-
-static bool present(const struct pah_tensor *t) {
-  return t->dtype != PAH_NONE;
-}
-
-static int64_t i32_at(const struct pah_tensor *t, int64_t index) {
-  return ((const int32_t *)t->data)[index];
-}
-
-struct ref_sizes ref_sizes(const struct pah_attn *a) {
-  return (struct ref_sizes){
-      .B = a->block_table.shape[0],
-      .H = a->q.shape[1],
-      .Hkv = a->k_blocks.shape[2],
-      .D = a->k_blocks.shape[3],
-      .block_size = a->k_blocks.shape[1],
-  };
-}
-
-int64_t ref_len_q(const struct pah_attn *a, int64_t b) {
-  const struct pah_tensor *cu = &a->cu_seqlens_q;
-  if (present(cu)) return i32_at(cu, (b + 1) * cu->stride[0]) - i32_at(cu, b * cu->stride[0]);
-  return a->q.ndim == 3 ? 1 : a->q.shape[2];
-}
-
-int64_t ref_len_k(const struct pah_attn *a, int64_t b) {
-  if (present(&a->seqused_k)) return i32_at(&a->seqused_k, b * a->seqused_k.stride[0]);
-  if (a->seqlen_k >= 0) return a->seqlen_k;
-  return a->block_table.shape[1] * a->k_blocks.shape[1];
-}
-
-int64_t ref_row(const struct pah_attn *a, const struct pah_tensor *t, int64_t b, int64_t h, int64_t i) {
-  const struct pah_tensor *cu = &a->cu_seqlens_q;
-  if (present(cu)) return (i32_at(cu, b * cu->stride[0]) + i) * t->stride[0] + h * t->stride[1];
-  if (t->ndim == 3) return b * t->stride[0] + h * t->stride[1];
-  return b * t->stride[0] + h * t->stride[1] + i * t->stride[2];
-}
-
-int64_t ref_lse_row(const struct pah_attn *a, int64_t b, int64_t h, int64_t i) {
-  const struct pah_tensor *cu = &a->cu_seqlens_q, *lse = &a->lse;
-  if (present(cu)) return h * lse->stride[0] + (i32_at(cu, b * cu->stride[0]) + i) * lse->stride[1];
-  return b * lse->stride[0] + h * lse->stride[1] + i * lse->stride[2];
-}
-
-int64_t ref_token(const struct pah_attn *a, const struct pah_tensor *blocks, int64_t b, int64_t g, int64_t t) {
-  int64_t block_size = blocks->shape[1];
-  int64_t block = i32_at(&a->block_table, b * a->block_table.stride[0] + t / block_size * a->block_table.stride[1]);
-  return block * blocks->stride[0] + t % block_size * blocks->stride[1] + g * blocks->stride[2];
-}
-
-bool ref_visible(const struct pah_attn *a, int64_t len_q, int64_t len_k, int64_t i, int64_t j) {
-  int64_t off = a->causal == PAH_CAUSAL_TOP_LEFT ? 0 : len_k - len_q;
-  if (a->causal != PAH_CAUSAL_NONE && j > i + off) return false;
-  if (a->window_left >= 0 && j < i + off - a->window_left) return false;
-  if (a->window_right >= 0 && j > i + off + a->window_right) return false;
-  return true;
-}
-
-/* A scalar, one number per (sequence, K/V head), or 1 where absent. */
-static double descale(const struct pah_tensor *t, int64_t b, int64_t g) {
-  if (!present(t)) return 1;
-  return ref_load(t->dtype, t->data, t->ndim == 2 ? b * t->stride[0] + g * t->stride[1] : 0);
-}
-
-/* ---- One head ------------------------------------------------------------------------------------------- */
-
-static bool is_fp8(int dtype) {
-  return dtype == PAH_FP8_E4M3 || dtype == PAH_FP8_E5M2;
-}
-
-double ref_add_product(int precision, double sum, double x, double y) {
-  return precision == PAH_NONE ? sum + x * y : (float)(sum + x * y);
-}
-
-int ref_head_open(struct ref_head *head, const struct pah_attn *a, int64_t b, int64_t h) {
-  struct ref_sizes s = ref_sizes(a);
-  int64_t group = s.H / s.Hkv;
-  *head = (struct ref_head){.a = a, .b = b, .h = h, .g = h / group, .D = s.D};
-  head->len_q = ref_len_q(a, b);
-  head->len_k = ref_len_k(a, b);
-  head->precision = is_fp8(a->intermediate) ? PAH_BF16 : a->intermediate;
-  head->scale = isnan(a->softmax_scale) ? 1 / sqrt((double)s.D) : a->softmax_scale;
-  int64_t n = head->len_k * s.D;
-  /* Never an allocation of 0 bytes, which may be NULL. */
-  head->k = malloc((size_t)(n + 1) * sizeof(double));
-  head->v = malloc((size_t)(n + 1) * sizeof(double));
-  head->scaled_k = malloc((size_t)(n + 1) * sizeof(double));
-  head->q = malloc((size_t)(2 * s.D + 1) * sizeof(double));
-  head->score = malloc((size_t)(3 * head->len_k + 1) * sizeof(double));
-  if (!head->k || !head->v || !head->scaled_k || !head->q || !head->score)
-    return pah_fail(PAH_ENOMEM, "reference: no memory for %lld keys", (long long)head->len_k);
-  head->out = head->q + s.D;
-  head->slope = head->score + head->len_k;
-  head->p = head->slope + head->len_k;
-  double k_descale = descale(&a->k_descale, b, head->g), v_descale = descale(&a->v_descale, b, head->g);
-  for (int64_t t = 0; t < head->len_k; t++) {
-    int64_t k = ref_token(a, &a->k_blocks, b, head->g, t), v = ref_token(a, &a->v_blocks, b, head->g, t);
-    for (int64_t d = 0; d < s.D; d++) {
-      double *at = &head->k[t * s.D + d];
-      *at = ref_round(ref_load(a->k_blocks.dtype, a->k_blocks.data, k + d) * k_descale, head->precision);
-      head->scaled_k[t * s.D + d] = ref_round(*at * head->scale, head->precision);
-      head->v[t * s.D + d] =
-          ref_round(ref_load(a->v_blocks.dtype, a->v_blocks.data, v + d) * v_descale, head->precision);
-    }
-  }
-  return 0;
-}
-
-void ref_head_free(struct ref_head *head) {
-  free(head->k);
-  free(head->v);
-  free(head->scaled_k);
-  free(head->q);
-  free(head->score);
-}
-
-/* score = c tanh(score / c), and its slope. */
-static void apply_softcap(struct ref_head *head, int64_t j) {
-  double c = head->a->softcap;
-  head->slope[j] = 1;
-  if (!(c > 0)) return;
-  double t = ref_round(tanh(ref_round(head->score[j] / c, head->precision)), head->precision);
-  head->score[j] = ref_round(c * t, head->precision);
-  head->slope[j] = ref_round(1 - t * t, head->precision);
-}
-
-bool ref_head_row(struct ref_head *head, int64_t i) {
-  const struct pah_attn *a = head->a;
-  int64_t D = head->D, row = ref_row(a, &a->q, head->b, head->h, i);
-  double q_descale = descale(&a->q_descale, head->b, head->g);
-  for (int64_t d = 0; d < D; d++)
-    head->q[d] = ref_round(ref_load(a->q.dtype, a->q.data, row + d) * q_descale, head->precision);
-
-  bool any = false;
-  double largest = -INFINITY;
-  for (int64_t j = 0; j < head->len_k; j++) {
-    if (!ref_visible(a, head->len_q, head->len_k, i, j)) continue;
-    double sum = 0;
-    for (int64_t d = 0; d < D; d++) sum = ref_add_product(head->precision, sum, head->q[d], head->scaled_k[j * D + d]);
-    head->score[j] = ref_round(sum, head->precision);
-    apply_softcap(head, j);
-    if (head->score[j] > largest) largest = head->score[j];
-    any = true;
-  }
-
-  double total = 0;
-  for (int64_t j = 0; j < head->len_k; j++) {
-    bool seen = ref_visible(a, head->len_q, head->len_k, i, j);
-    head->p[j] = seen ? exp(head->score[j] - largest) : 0;
-    if (seen) total += head->p[j];
-  }
-  int p_precision = is_fp8(a->intermediate) ? a->intermediate : head->precision;
-  for (int64_t d = 0; d < D; d++) head->out[d] = 0;
-  for (int64_t j = 0; j < head->len_k; j++) {
-    if (!ref_visible(a, head->len_q, head->len_k, i, j)) continue;
-    head->p[j] = ref_round(head->p[j] / total, p_precision);
-    for (int64_t d = 0; d < D; d++)
-      head->out[d] = ref_add_product(head->precision, head->out[d], head->p[j], head->v[j * D + d]);
-  }
-  head->lse = any ? largest + log(total) : -INFINITY;
-  return any;
-}
-
-/* ---- Forward -------------------------------------------------------------------------------------------- */
-
 /* The form in which an fp8 out is compared: real x o_scale within the range of the type, rounded only in the
  * low-precision evaluation. NaN stays NaN. */
 static double out_value(const struct pah_attn *a, int precision, double x) {
-  if (!is_fp8(a->out_dtype)) return ref_round(x, precision);
+  if (!ref_is_fp8(a->out_dtype)) return ref_round(x, precision);
   double scaled = x * a->o_scale, limit = ref_max(a->out_dtype);
   if (precision != PAH_NONE) return ref_round(scaled, a->out_dtype);
   return scaled > limit ? limit : scaled < -limit ? -limit : scaled;
@@ -196,15 +27,10 @@ static int forward_head(const struct pah_attn *a, int64_t b, int64_t h) {
     int64_t out = ref_row(a, &a->out, b, h, i);
     for (int64_t d = 0; d < head.D; d++)
       ref_store(PAH_F64, a->out.data, out + d, out_value(a, head.precision, head.out[d]));
-    if (present(&a->lse)) ref_store(PAH_F64, a->lse.data, ref_lse_row(a, b, h, i), head.lse);
+    if (ref_present(&a->lse)) ref_store(PAH_F64, a->lse.data, ref_lse_row(a, b, h, i), head.lse);
   }
   ref_head_free(&head);
   return status;
-}
-
-/* Threads cost more than they bring below this many products of an element of q and a token. */
-bool ref_is_large(const struct pah_attn *a) {
-  return pah_tensor_numel(&a->q) * a->block_table.shape[1] * a->k_blocks.shape[1] > 1 << 18;
 }
 
 static int forward(const struct pah_attn *a) {

@@ -1,7 +1,7 @@
 /* reference.h - what the files of the float64 oracle share: numbers decoded and rounded from the definitions of their
  * formats, and an attention problem seen one element at a time. Nothing here is used by a kernel, and nothing of a
  * kernel or of tensor/dtype.c is used here: two independent readings of the contract must agree.
- * Read next: reference.c (forward), backward.c, merge.c. */
+ * Read next: head.c, reference.c (forward), backward.c, merge.c. */
 #ifndef PAH_REFERENCE_H
 #define PAH_REFERENCE_H
 
@@ -17,13 +17,21 @@ double ref_round(double x, int dtype);
 void ref_store(int dtype, void *data, int64_t index, double x); /* the code of ref_round(x, dtype) */
 double ref_max(int dtype);                                      /* largest finite value of a floating-point type */
 
-/* The sizes of a problem, legend as in pah.h. */
+static inline bool ref_is_fp8(int dtype) {
+  return dtype == PAH_FP8_E4M3 || dtype == PAH_FP8_E5M2;
+}
+
+/* The problem and its heads (head.c). The sizes of a problem, legend as in pah.h. */
 struct ref_sizes {
   int64_t B, H, Hkv, D, block_size;
 };
 struct ref_sizes ref_sizes(const struct pah_attn *a);
 int64_t ref_len_q(const struct pah_attn *a, int64_t b);
 int64_t ref_len_k(const struct pah_attn *a, int64_t b);
+
+static inline bool ref_present(const struct pah_tensor *t) {
+  return t->dtype != PAH_NONE;
+}
 
 /* Index of element [0 .. D) = 0 of query row i of sequence b, head h in a tensor shaped like q; in lse likewise. */
 int64_t ref_row(const struct pah_attn *a, const struct pah_tensor *t, int64_t b, int64_t h, int64_t i);
@@ -32,7 +40,7 @@ int64_t ref_lse_row(const struct pah_attn *a, int64_t b, int64_t h, int64_t i);
 int64_t ref_token(const struct pah_attn *a, const struct pah_tensor *blocks, int64_t b, int64_t g, int64_t t);
 
 /* One sequence and query head with everything it reads as float64. `precision` is a->intermediate: each function
- * named in reference.c as rounding rounds to it. */
+ * named in head.c as rounding rounds to it. */
 struct ref_head {
   const struct pah_attn *a;
   int64_t b, h, g; /* sequence, query head, K/V head */

@@ -112,6 +112,11 @@ int pah_check_result(struct pah_arg arg) {
   return PAH_OK;
 }
 
+int pah_check_written(const char *name, const struct pah_tensor *t) {
+  int status = pah_tensor_check(name, t);
+  return status ? status : pah_check_result((struct pah_arg){name, t});
+}
+
 /* The strides of two views over dimensions in which they move, from the largest stride down. Index differences of
  * dimension d lie in [-low[d], high[d]]; reach[d] is the farthest that the dimensions from d on can go. */
 struct lattice {

@@ -34,6 +34,8 @@ int pah_check_same_shape(struct pah_arg arg, struct pah_arg other);
 int pah_check_unit_stride(struct pah_arg arg);
 /* No two elements of a result at one place. */
 int pah_check_result(struct pah_arg arg);
+/* A tensor that is written, as the FFI may bring it: pah_tensor_check, and that. */
+int pah_check_written(const char *name, const struct pah_tensor *t);
 /* `result` shares no memory with `other`. */
 int pah_check_disjoint(struct pah_arg result, struct pah_arg other);
 /* Both of the last two over a list: the arguments of `results` against themselves, each other and all `others`. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "dtype.h"
 #include "error.h"
 #include "tensor.h"
@@ -169,7 +170,7 @@ static int fill_random(const struct pah_tensor *t, void (*visit)(const struct pa
 }
 
 int pah_tensor_rand(const struct pah_tensor *t, uint64_t seed, double low, double high) {
-  int status = pah_tensor_check_result("tensor", t);
+  int status = pah_check_written("tensor", t);
   if (status) return status;
   if (!(low < high) || !isfinite(high - low))
     return pah_fail(PAH_EINVAL, "low, high: are %g and %g, must be finite with low < high", low, high);
@@ -184,7 +185,7 @@ int pah_tensor_rand(const struct pah_tensor *t, uint64_t seed, double low, doubl
 }
 
 int pah_tensor_randn(const struct pah_tensor *t, uint64_t seed, double mean, double std) {
-  int status = pah_tensor_check_result("tensor", t);
+  int status = pah_check_written("tensor", t);
   if (status) return status;
   if (!isfinite(mean) || !isfinite(std))
     return pah_fail(PAH_EINVAL, "mean, scale: are %g and %g, must be finite", mean, std);
@@ -246,7 +247,7 @@ static double integer_limit(int dtype) {
 }
 
 int pah_tensor_randint(const struct pah_tensor *t, uint64_t seed, int64_t low, int64_t high) {
-  int status = pah_tensor_check_result("tensor", t);
+  int status = pah_check_written("tensor", t);
   if (status) return status;
   if (low >= high)
     return pah_fail(PAH_EINVAL, "low, high: are %lld and %lld, must be low < high", (long long)low, (long long)high);
@@ -260,7 +261,7 @@ int pah_tensor_randint(const struct pah_tensor *t, uint64_t seed, int64_t low, i
 }
 
 int pah_tensor_randperm(const struct pah_tensor *t, uint64_t seed) {
-  int status = pah_tensor_check_result("tensor", t);
+  int status = pah_check_written("tensor", t);
   if (status) return status;
   if (t->ndim != 1) return pah_fail(PAH_EINVAL, "tensor: has %d dimensions, must have 1", t->ndim);
   int64_t n = t->shape[0];

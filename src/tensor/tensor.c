@@ -125,7 +125,7 @@ static int copy_overlapping(const struct pah_tensor *dst, const struct pah_tenso
 }
 
 int pah_tensor_copy(const struct pah_tensor *dst, const struct pah_tensor *src) {
-  int status = pah_tensor_check_result("dst", dst);
+  int status = pah_check_written("dst", dst);
   if (!status) status = pah_tensor_check("src", src);
   if (status) return status;
   status = pah_check_same_shape((struct pah_arg){"src", src}, (struct pah_arg){"dst", dst});
@@ -191,7 +191,7 @@ static void fill_run(const struct pah_run *run, void *context) {
 }
 
 int pah_tensor_fill(const struct pah_tensor *t, double value) {
-  int status = pah_tensor_check_result("tensor", t);
+  int status = pah_check_written("tensor", t);
   if (status || pah_tensor_numel(t) == 0) return status;
   struct fill_context c = {.size = pah_dtype_size(t->dtype)};
   pah_store_f64(t->dtype, c.bytes, c.size, 1, &value);

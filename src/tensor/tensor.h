@@ -5,11 +5,9 @@
 
 #include "pah.h"
 
-/* Rejects what the FFI may bring: a bad dtype or ndim, negative sizes or strides, sizes that overflow, no data. */
+/* Rejects what the FFI may bring: a bad dtype or ndim, negative sizes or strides, sizes that overflow, no data. A
+ * tensor that is written: pah_check_written (check.h). */
 int pah_tensor_check(const char *name, const struct pah_tensor *t);
-
-/* The same for a tensor that is written: no two elements at one place besides (an expanded one has). */
-int pah_tensor_check_result(const char *name, const struct pah_tensor *t);
 
 /* Bytes from `data` to the end of the last element; 0 for an empty tensor. */
 int64_t pah_tensor_span(const struct pah_tensor *t);

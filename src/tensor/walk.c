@@ -1,10 +1,9 @@
-/* walk.c - how a strided tensor is checked, measured, brought to the host and walked.
+/* walk.c - how a strided tensor is checked by itself, measured, brought to the host and walked.
  * A walk splits a range of row-major indices into runs along the innermost dimension; big ones spread over threads. */
 #include <omp.h>
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "check.h"
 #include "device.h"
 #include "dtype.h"
 #include "error.h"
@@ -57,11 +56,6 @@ int pah_tensor_check(const char *name, const struct pah_tensor *t) {
   if (!t->device) return pah_fail(PAH_EINVAL, "%s: has no device", name);
   if (!t->data && !empty) return pah_fail(PAH_EINVAL, "%s: has no data (was it freed?)", name);
   return PAH_OK;
-}
-
-int pah_tensor_check_result(const char *name, const struct pah_tensor *t) {
-  int status = pah_tensor_check(name, t);
-  return status ? status : pah_check_result((struct pah_arg){name, t});
 }
 
 int64_t pah_tensor_span(const struct pah_tensor *t) {

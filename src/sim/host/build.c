@@ -306,6 +306,7 @@ static int open_image(const char *path, struct sim_image **image) {
   i->path = strdup(path);
   i->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   int status = i->handle ? sim_elf_map(i) : pah_fail(PAH_EIO, "%s: cannot be opened: %s", path, dlerror());
+  if (!status) status = sim_variables_read(i);
   if (status) {
     sim_image_close(i);
     return status;

@@ -119,6 +119,5 @@ int sim_elf_map(struct sim_image *image) {
   const uint8_t *start = NULL;
   if (dynamic && !dlinfo(image->handle, RTLD_DI_TLS_DATA, &start) && start)
     image->dynamic_offset = (uint64_t)(dynamic - start) + 1;
-  int status = sim_variables_read(image);
-  return status ? status : share(image->data, image->data_end);
+  return share(image->data, image->data_end);
 }
