@@ -1,5 +1,5 @@
-# layout.awk - the structs of the interface headers as rows for src/layout.c: WHOLE(struct), then FIELD(struct, field)
-# for each of its fields. Used by Makefile.am. It reads the plain C of those headers: a struct opens with
+# layout.awk - the structs of the interface headers as rows for src/host/layout.c: WHOLE(struct), then for each of its
+# fields FIELD(struct, field). Used by Makefile.am. It reads the plain C of those headers: a struct opens with
 # "struct name {" and closes with "}" in column 0, has no struct inside, and its declarations end in ";".
 {
   while (match($0, /\/\*([^*]|\*+[^*\/])*\*+\//)) $0 = substr($0, 1, RSTART - 1) " " substr($0, RSTART + RLENGTH)

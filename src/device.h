@@ -1,5 +1,5 @@
 /* device.h - what a device is: an ops table, a count of references and an account of its memory.
- * To add a device: write src/NAME/device.c with one struct pah_device_ops, and name it in the list of device.c. */
+ * To add a device: write src/NAME/device.c with one struct pah_device_ops, and name it in the list of devices.c. */
 #ifndef PAH_DEVICE_H
 #define PAH_DEVICE_H
 
@@ -63,6 +63,10 @@ struct pah_device {
   struct pah_device *next; /* in the list of open devices */
   pthread_mutex_t lock;
 };
+
+/* The open device of that name, or a new one of this kind; `arg` is the part of the name behind the colon. */
+int pah_device_open_kind(const struct pah_device_ops *ops, const char *name, const char *arg,
+                         struct pah_device **device);
 
 /* Allocation with the account kept. */
 int pah_device_alloc(struct pah_device *dev, int64_t bytes, void **data);

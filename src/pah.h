@@ -226,7 +226,7 @@ struct pah_kv_append {    /* new tokens into the cache */
 int pah_kv_append(const struct pah_kv_append *c);
 int pah_reference_kv_append(const struct pah_kv_append *c);
 
-/* ---- Layout (src/layout.c) ----------------------------------------------------------------------------------
+/* ---- Layout (src/host/layout.c) ----------------------------------------------------------------------------------
  * Size and offset of every struct of the interface and of each of its fields, as the C compiler has laid them out:
  * in the order of the headers, a struct before its fields. */
 struct pah_layout {

@@ -1,6 +1,6 @@
--- layout_spec.lua - the C compiler (src/layout.c) and LuaJIT agree on the size of every struct of the interface and on
--- the offset and size of every field; the headers are read here by other means than scripts/layout.awk, so that a field
--- missing from the table fails.
+-- layout_spec.lua - the C compiler (src/host/layout.c) and LuaJIT agree on the size of every struct of the interface
+-- and on the offset and size of every field; the headers are read here by other means than scripts/layout.awk, so that
+-- a field missing from the table fails.
 local ffi = require "ffi"
 local binding = require "pah.ffi"
 local headers = require "spec.support.interface"
@@ -40,11 +40,11 @@ describe("the layout of", function()
     it("struct " .. name .. " is the same in C and in LuaJIT", function()
       local struct = ffi.typeof("struct " .. name)
       assert.same(fields, binding.fields(name))
-      local listed = assert(compiled[name], "src/layout.c does not list it")
+      local listed = assert(compiled[name], "src/host/layout.c does not list it")
       assert.equal(ffi.sizeof(struct), listed[""][2])
       local one = struct()
       for _, field in ipairs(fields) do
-        assert.is_truthy(listed[field], "src/layout.c does not list " .. field)
+        assert.is_truthy(listed[field], "src/host/layout.c does not list " .. field)
         assert.equal(ffi.offsetof(struct, field), listed[field][1], field)
         local value = one[field]
         if type(value) == "cdata" and not tostring(ffi.typeof(value)):find("*", 1, true) and not tonumber(value) then

@@ -2,7 +2,6 @@
  * Promises: what the kernels do not support is refused by name before anything is launched.
  * Read next: kernels/naive/forward.cu, kernels/naive/decode.cu, kernels/naive/backward.cuh; tiles.c. */
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,9 +31,7 @@ static void define(struct pah_gpu_call *call, struct job *j, const char *name, i
 }
 
 static void define_type(struct pah_gpu_call *call, struct job *j, const char *name, int dtype) {
-  snprintf(j->text[call->define_count], sizeof j->text[0], "%s=%s", name, pah_gpu_type(dtype));
-  call->defines[call->define_count] = j->text[call->define_count];
-  call->define_count++;
+  pah_gpu_define_type(call, j->text[call->define_count], sizeof j->text[0], name, dtype);
 }
 
 static void set_grid(struct pah_gpu_call *call, int64_t x, int64_t y, int64_t z) {

@@ -33,7 +33,7 @@ struct pah_gpu_call {
 };
 int pah_gpu_call(struct pah_device *dev, const struct pah_gpu_call *call);
 void pah_gpu_define(struct pah_gpu_call *call, char *text, size_t bytes, const char *name, int64_t value);
-const char *pah_gpu_type(int dtype); /* the name in kernels/types.cuh */
+void pah_gpu_define_type(struct pah_gpu_call *call, char *text, size_t bytes, const char *name, int dtype);
 
 /* Whether contents of device arrays are checked by a kernel here: where the host cannot read them, unless the setting
  * "check" or PAH_CUDA_CHECK is 0. */

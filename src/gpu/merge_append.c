@@ -1,5 +1,4 @@
 /* merge_append.c - merge and kv_append on cuda and sim. Read next: kernels/merge.cu, kernels/kv_append.cu. */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "attention/attn_check.h"
@@ -7,25 +6,9 @@
 #include "gpu.h"
 #include "params.h"
 
-static void define_type(struct pah_gpu_call *call, char *text, size_t bytes, const char *name, int dtype) {
-  snprintf(text, bytes, "%s=%s", name, pah_gpu_type(dtype));
-  call->defines[call->define_count++] = text;
-}
-
 /* A thread per element of a row. */
 static int check_width(int64_t d) {
   return d <= 1024 ? PAH_OK : pah_fail(PAH_EUNSUPPORTED, "head_dim: is %lld, must be at most 1024 here", (long long)d);
-}
-
-/* Rows of out [B, H, Sq, D], [B, H, D] or ragged [total_q, H, D]; of lse [B, H, Sq] or [H, total_q]. */
-static struct pah_rows rows_of(const struct pah_tensor *t, int ragged) {
-  if (ragged) return (struct pah_rows){t->data, 0, t->stride[1], t->stride[0]};
-  return (struct pah_rows){t->data, t->stride[0], t->stride[1], t->ndim == 4 ? t->stride[2] : 0};
-}
-
-static struct pah_rows lse_of(const struct pah_tensor *t, int ragged) {
-  if (ragged) return (struct pah_rows){t->data, 0, t->stride[0], t->stride[1]};
-  return (struct pah_rows){t->data, t->stride[0], t->stride[1], t->stride[2]};
 }
 
 int pah_gpu_merge(struct pah_device *dev, const struct pah_merge *m) {
@@ -35,13 +18,14 @@ int pah_gpu_merge(struct pah_device *dev, const struct pah_merge *m) {
   int64_t batch = ragged ? 1 : out->shape[0], heads = out->shape[1];
   int status = check_width(d);
   if (status || !d || !rows || !batch || !heads) return status;
-  struct pah_merge_params p = {rows_of(&m->out_a, ragged), lse_of(&m->lse_a, ragged), rows_of(&m->out_b, ragged),
-                               lse_of(&m->lse_b, ragged),  rows_of(&m->out, ragged),  lse_of(&m->lse, ragged)};
+  struct pah_merge_params p = {pah_gpu_out_rows(&m->out_a, ragged), pah_gpu_lse_rows(&m->lse_a, ragged),
+                               pah_gpu_out_rows(&m->out_b, ragged), pah_gpu_lse_rows(&m->lse_b, ragged),
+                               pah_gpu_out_rows(&m->out, ragged),   pah_gpu_lse_rows(&m->lse, ragged)};
   char text[3][32];
   struct pah_gpu_call call = {.file = "merge.cu", .kernel = "merge", .grid = {rows, heads, batch}, .threads = d};
-  define_type(&call, text[0], sizeof text[0], "A_T", m->out_a.dtype);
-  define_type(&call, text[1], sizeof text[1], "B_T", m->out_b.dtype);
-  define_type(&call, text[2], sizeof text[2], "OUT_T", m->out.dtype);
+  pah_gpu_define_type(&call, text[0], sizeof text[0], "A_T", m->out_a.dtype);
+  pah_gpu_define_type(&call, text[1], sizeof text[1], "B_T", m->out_b.dtype);
+  pah_gpu_define_type(&call, text[2], sizeof text[2], "OUT_T", m->out.dtype);
   call.args[0] = &p;
   return pah_gpu_call(dev, &call);
 }
@@ -82,8 +66,8 @@ int pah_gpu_kv_append(struct pah_device *dev, const struct pah_kv_append *c) {
   if (status) return status;
   char text[2][32];
   struct pah_gpu_call call = {.file = "kv_append.cu", .kernel = "kv_append", .grid = {tokens, heads, 1}, .threads = d};
-  define_type(&call, text[0], sizeof text[0], "IN_T", c->k.dtype);
-  define_type(&call, text[1], sizeof text[1], "KV_T", c->k_blocks.dtype);
+  pah_gpu_define_type(&call, text[0], sizeof text[0], "IN_T", c->k.dtype);
+  pah_gpu_define_type(&call, text[1], sizeof text[1], "KV_T", c->k_blocks.dtype);
   call.args[0] = &p;
   return pah_gpu_call(dev, &call);
 }

@@ -24,12 +24,13 @@ static struct pah_gpu_state *state_of(const struct pah_device *dev) {
   return dev->ops->compile ? dev->state : NULL;
 }
 
-const char *pah_gpu_type(int dtype) {
-  return pah_dtype_name(dtype); /* types.cuh calls them the same */
-}
-
 void pah_gpu_define(struct pah_gpu_call *call, char *text, size_t bytes, const char *name, int64_t value) {
   snprintf(text, bytes, "%s=%lld", name, (long long)value);
+  call->defines[call->define_count++] = text;
+}
+
+void pah_gpu_define_type(struct pah_gpu_call *call, char *text, size_t bytes, const char *name, int dtype) {
+  snprintf(text, bytes, "%s=%s", name, pah_dtype_name(dtype)); /* types.cuh calls them the same */
   call->defines[call->define_count++] = text;
 }
 

@@ -24,6 +24,16 @@ static struct pah_scale scale(const struct pah_tensor *t) {
   return (struct pah_scale){t->data, t->ndim == 2 ? t->stride[0] : 0, t->ndim == 2 ? t->stride[1] : 0};
 }
 
+struct pah_rows pah_gpu_out_rows(const struct pah_tensor *t, int ragged) {
+  if (ragged) return (struct pah_rows){t->data, 0, t->stride[1], t->stride[0]};
+  return (struct pah_rows){t->data, t->stride[0], t->stride[1], t->ndim == 4 ? t->stride[2] : 0};
+}
+
+struct pah_rows pah_gpu_lse_rows(const struct pah_tensor *t, int ragged) {
+  if (ragged) return (struct pah_rows){t->data, 0, t->stride[0], t->stride[1]};
+  return (struct pah_rows){t->data, t->stride[0], t->stride[1], t->stride[2]};
+}
+
 void pah_gpu_params(const struct pah_attn *a, const struct pah_attn_sizes *s, struct pah_attn_params *p) {
   *p = (struct pah_attn_params){
       .q = rows(s, &a->q),

@@ -5,6 +5,7 @@
 
 #include "counters.h"
 #include "sched.h"
+#include "clock.h"
 
 enum { BARRIERS = 16 };
 

@@ -8,9 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sim/ptx/async.h"
 #include "counters.h"
 #include "sched.h"
+#include "clock.h"
+#include "shadow.h"
 
 /* ---- Who is asking ---- */
 
@@ -209,6 +210,15 @@ static int check_elsewhere(struct sim_thread *t, const struct sim_access *a) {
   return -1;
 }
 
+/* Is this byte of shared memory the compiler's own? */
+static int is_guard(const struct sim_image *image, uint64_t at) {
+  for (int i = 0; i < image->variable_count; i++) {
+    const struct sim_variable *v = &image->variables[i];
+    if (v->guard && at >= v->at && at < v->at + v->bytes) return 1;
+  }
+  return 0;
+}
+
 static int check_words(const struct sim_space *s, struct sim_thread *t, const struct sim_access *a) {
   struct view v = {.thread = t};
   const struct sim_agent *agent = a->agent >= 0 ? sim_agent_at(a->agent) : NULL;
@@ -236,7 +246,7 @@ static int check_words(const struct sim_space *s, struct sim_thread *t, const st
     at = word * 4 + to;
   }
   if (uninitialised && s == &sim_spaces[SIM_SHARED] &&
-      sim_is_guard(sim_job->image, (uint64_t)((const uint8_t *)a->address - s->base)))
+      is_guard(sim_job->image, (uint64_t)((const uint8_t *)a->address - s->base)))
     return 1; /* not the kernel's doing */
   if (uninitialised && !(a->flags & SIM_QUIET))
     sim_find_at(a->pc, NULL, a->address, "uninitialised", "%s %u bytes of %s memory that nobody has written", verb(a),

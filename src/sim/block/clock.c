@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim/host/launch.h"
+#include "job.h"
 
 static void *allocate(size_t bytes) {
   void *p = calloc(1, bytes);

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gpu/occupancy.h"
 #include "sched.h"
+#include "shadow.h"
 
 enum { SECTOR = 32, BANKS = 32, WORD = 4 };
 
@@ -177,8 +177,4 @@ void sim_count_flush(int warp) {
   c->count = 0;
   if (c->used) memset(c->slots, 0, c->slot_room * sizeof *c->slots);
   c->used = 0;
-}
-
-void sim_count_occupancy(struct pah_counters *c, int arch, int64_t threads, int64_t shared) {
-  c->blocks_per_sm = pah_thread_blocks_per_sm(pah_arch_limits_of(arch), threads, 0, shared, &c->occupancy);
 }

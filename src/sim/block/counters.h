@@ -3,6 +3,7 @@
 #define PAH_SIM_COUNTERS_H
 
 #include "check.h"
+#include "shadow.h"
 
 /* One lane's access; lanes of a warp at the same instruction for the n-th time make one request. */
 void sim_count_access(struct sim_thread *t, const struct sim_space *s, const struct sim_access *a);
@@ -11,7 +12,5 @@ void sim_count_flush(int warp);
 /* A request of the emulator: n addresses of `bytes` each in shared memory, served together (ldmatrix: 8 rows). */
 void sim_count_shared(const void *pc, const void *const *addresses, int n, uint32_t bytes);
 void sim_count_global(const void *pc, const void *const *addresses, int n, uint32_t bytes);
-/* Occupancy of the architecture, from shared memory and threads. */
-void sim_count_occupancy(struct pah_counters *c, int arch, int64_t threads, int64_t shared);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "check.h"
 #include "sched.h"
-#include "sim/ptx/wgmma.h"
+#include "shadow.h"
 
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 

@@ -4,7 +4,7 @@
  * sim/ptx/wgmma.c. */
 #include <string.h>
 
-#include "sim/ptx/async.h"
+#include "check.h"
 #include "clock.h"
 
 /* Steps at which each thread fenced, the last few in a ring; and what it knew of the others at the last one. */

@@ -1,7 +1,7 @@
 /* runtime.h - the simulated GPU inside the child process of a launch: threads, accesses, findings; for the files of
  * this folder that emulate instructions (warp.c, sim/ptx/mma.c, sim/ptx/async.c, ...). sim/abi.h is what kernels see of
  * it. One OS thread runs one thread block at a time; its threads are fibers that run until they must wait. Read next:
- * fiber.h, sched.c (who runs when), check.c (what an access means), sim/host/launch.c (the child process). */
+ * fiber.h, sched.c (who runs when), check.c (what an access means), child.c (the child process). */
 #ifndef PAH_SIM_RUNTIME_H
 #define PAH_SIM_RUNTIME_H
 
@@ -131,10 +131,14 @@ void *sim_shared(uint32_t address, uint32_t bytes, const void *pc); /* checked; 
 
 /* Counters of the launch, to be added to. */
 struct pah_counters *sim_counters(void);
-/* Is called at the end of every thread block, and at its start, by sched.c; sim/ptx/async.c keeps its own state there.
- */
-void sim_async_block_begin(void);
+void sim_async_fence(struct sim_thread *t); /* fence.proxy.async; proxy.c */
+
+/* ---- What this folder calls of sim/ptx, which is built upon it ---- */
+void sim_async_block_begin(
+    void); /* at the start and the end of every thread block: async.c keeps its own state there */
 void sim_async_block_end(void);
-void sim_async_fence(struct sim_thread *t); /* fence.proxy.async */
+void mbarrier_visible(int thread); /* mbarriers that the thread initialised are now known to the async proxy */
+/* The thread reads or writes p on its stack; a finding when that is a sum of wgmma that is not delivered. */
+void sim_wgmma_touched(const struct sim_thread *t, const void *p, const void *pc);
 
 #endif

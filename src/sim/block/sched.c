@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "check.h"
+#include "clock.h"
+#include "shadow.h"
 
 struct sim_block sim_block;
 

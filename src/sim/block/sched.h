@@ -2,7 +2,7 @@
 #ifndef PAH_SIM_SCHED_H
 #define PAH_SIM_SCHED_H
 
-#include "sim/host/launch.h"
+#include "job.h"
 
 struct sim_block {
   struct sim_thread threads[SIM_MAX_THREADS];

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "sim/host/launch.h"
+#include "job.h"
 #include "sched.h"
 
 struct sim_space sim_spaces[SIM_SPACES];

@@ -1,5 +1,5 @@
 /* shadow.h - what is remembered of every word that a kernel may touch: who wrote and read it last, and its state byte
- * (sim/host/arena.h). Global memory, shared memory and a module's variables are three spaces of one kind. See shadow.c.
+ * (sim/arena.h). Global memory, shared memory and a module's variables are three spaces of one kind. See shadow.c.
  */
 #ifndef PAH_SIM_SHADOW_H
 #define PAH_SIM_SHADOW_H

@@ -5,6 +5,8 @@
 
 #include "check.h"
 #include "sched.h"
+#include "clock.h"
+#include "shadow.h"
 
 /* ---- Agents ---- */
 

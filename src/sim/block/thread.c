@@ -8,6 +8,7 @@
 
 #include "check.h"
 #include "sched.h"
+#include "shadow.h"
 
 struct pah_sim_dim pah_sim_thread_idx(void) {
   return sim_block.running->index;

@@ -1,7 +1,7 @@
 /* launch.c - a launch runs in a child process: whatever a kernel does to memory, it does to a copy, except for the
  * arena and the module's variables, which are shared and watched. The parent waits, stops it at the limit or on Ctrl-C,
  * and reads the findings from a page that both see.
- * Promises: no kernel can harm the host or hang it. Read next: sim/block/sched.c (the child's work), report.c. */
+ * Promises: no kernel can harm the host or hang it. Read next: sim/block/child.c (its work), report.c. */
 #define _GNU_SOURCE
 #include "launch.h"
 
@@ -13,109 +13,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/time.h>
 #include <sys/wait.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include "error.h"
+#include "gpu/occupancy.h"
 #include "pah_measure.h"
-#include "sim/block/check.h"
-#include "sim/block/counters.h"
 #include "report.h"
-#include "sim/block/sched.h"
-
-const struct sim_job *sim_job;
-struct sim_result *sim_result;
 
 enum { DEFAULT_LIMIT = 300 }; /* seconds */
-
-/* ---- In the child ---- */
-
-void sim_give_up(const char *why) {
-  snprintf(sim_result->give_up, sizeof sim_result->give_up, "%s", why);
-  _exit(3);
-}
-
-static const void *interrupted_at(void *context) {
-#if defined(__x86_64__)
-  return (const uint8_t *)(uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] +
-         1; /* like a return address */
-#else
-  return (const uint8_t *)(uintptr_t)((ucontext_t *)context)->uc_mcontext.pc + 1;
-#endif
-}
-
-/* In the runtime the place of the interrupted instruction says nothing; the thread's last entry does. */
-static const void *place_of(const void *pc) {
-  const struct sim_image *image = sim_job->image;
-  int in_kernel = (const uint8_t *)pc >= image->text && (const uint8_t *)pc < image->text_end;
-  return in_kernel || !sim_block.running ? pc : sim_block.running->pc;
-}
-
-/* Memory that no hook has watched, or none left of a stack. */
-static void on_fault(int signal, siginfo_t *info, void *context) {
-  const void *pc = place_of(interrupted_at(context));
-  int owner = 0, where = sim_fiber_of(info->si_addr, &owner);
-  if (signal == SIGFPE)
-    sim_find(pc, "arithmetic", "an integer was divided by zero, or the quotient does not fit");
-  else if (signal == SIGILL)
-    sim_find(pc, "trap", "the kernel reached code that the compiler took for unreachable");
-  else if (where == 2)
-    sim_find(pc, "stack-overflow", "thread %d needs more than %d KiB of local memory", owner, SIM_STACK_SIZE / 1024);
-  else
-    sim_find(pc, "bad-address", "address %p was used, which is in no tensor, shared or local memory", info->si_addr);
-  sim_result->done = 1;
-  _exit(0);
-}
-
-static void on_alarm(int signal, siginfo_t *info, void *context) {
-  (void)signal, (void)info;
-  sim_find(place_of(interrupted_at(context)), "time-limit",
-           "the launch was stopped at its limit of %g seconds here, in "
-           "thread block %lld",
-           sim_job->launch->limit > 0 ? sim_job->launch->limit : DEFAULT_LIMIT, (long long)sim_block.index);
-  sim_result->done = 1;
-  _exit(0);
-}
-
-static void catch (int signal, void (*handler)(int, siginfo_t *, void *)) {
-  struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK};
-  sigaction(signal, &action, NULL);
-}
-
-static void prepare_signals(double limit) {
-  static uint8_t stack[64 * 1024];
-  sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
-  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
-  for (int i = 0; i < 4; i++) catch (faults[i], on_fault);
-  catch (SIGALRM, on_alarm);
-  signal(SIGINT, SIG_IGN); /* the parent hears it too and ends us */
-  struct itimerval timer = {
-      .it_value = {.tv_sec = (time_t)limit, .tv_usec = (suseconds_t)((limit - (double)(time_t)limit) * 1e6)}};
-  if (!timer.it_value.tv_sec && !timer.it_value.tv_usec) timer.it_value.tv_usec = 1;
-  setitimer(ITIMER_REAL, &timer, NULL);
-}
-
-static void child(const struct sim_job *job, double limit) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  prepare_signals(limit);
-  sim_job = job;
-  const struct pah_launch *l = job->launch;
-  sim_shadow_open();
-  int64_t blocks = l->grid[0] * l->grid[1] * l->grid[2];
-  sim_block.fatal = 0;
-  for (int64_t i = 0; i < blocks && !sim_block.fatal; i++) {
-    int64_t index = l->schedule == PAH_REVERSE ? blocks - 1 - i : i;
-    sim_run_block(index);
-    for (int w = 0; w < SIM_MAX_WARPS && l->counters > 0; w++) sim_count_flush(w);
-  }
-  sim_result->done = 1;
-  _exit(0);
-}
-
-/* ---- In the parent ---- */
 
 /* Waits for the end of the pipe, which the child holds open. 0 ended, 1 interrupted, 2 over the limit. */
 static int watch(int fd, double limit) {
@@ -222,7 +128,8 @@ static int fill_report(const struct sim_job *job, struct pah_report *report) {
   c->shared_static_bytes = job->static_shared;
   c->shared_dynamic_bytes = job->launch->shared;
   const int64_t *block = job->launch->block;
-  sim_count_occupancy(c, job->arch, block[0] * block[1] * block[2], c->shared_static_bytes + c->shared_dynamic_bytes);
+  c->blocks_per_sm = pah_thread_blocks_per_sm(pah_arch_limits_of(job->arch), block[0] * block[1] * block[2], 0,
+                                              c->shared_static_bytes + c->shared_dynamic_bytes, &c->occupancy);
   report->has_counters = job->launch->counters > 0;
   report->schedule = job->launch->schedule;
   report->seed = job->launch->seed;
@@ -237,7 +144,7 @@ static int run_child(const struct sim_job *job, double limit, int *how, int *exi
   pid_t pid = fork();
   if (pid == 0) {
     close(fds[0]);
-    child(job, limit);
+    sim_child(job, limit);
   }
   close(fds[1]);
   if (pid < 0) {
@@ -265,31 +172,4 @@ int sim_launch(const struct sim_job *job, struct pah_report *report) {
   munmap(sim_result, sizeof *sim_result);
   sim_result = NULL;
   return status;
-}
-
-/* ---- Where the child's memory is ---- */
-
-extern void *__tls_get_addr(size_t *index);
-
-uint8_t *sim_shared_base(void) {
-  if (!sim_job->image->tls_module) return (uint8_t *)(uintptr_t)64; /* no shared memory: of no size either */
-  size_t index[2] = {sim_job->image->tls_module, 0};
-  return __tls_get_addr(index);
-}
-
-uint32_t sim_shared_bytes(void) {
-  const struct sim_image *image = sim_job->image;
-  return (uint32_t)(image->dynamic_offset ? image->dynamic_offset - 1 + (uint64_t)sim_job->launch->shared
-                                          : image->shared_bytes);
-}
-
-struct pah_counters *sim_counters(void) {
-  return &sim_result->counters;
-}
-
-void *sim_shared(uint32_t address, uint32_t bytes, const void *pc) {
-  if (address > sim_shared_bytes() || bytes > sim_shared_bytes() - address)
-    sim_fatal(pc, "out-of-bounds", "uses %u bytes at byte %u of shared memory, which has %u bytes", bytes, address,
-              sim_shared_bytes());
-  return sim_shared_base() + address;
 }

@@ -1,82 +1,10 @@
-/* launch.h - a launch on sim, as the device starts it and as the child process sees it. See launch.c. */
+/* launch.h - a launch on sim, as the device starts it. See launch.c; what the child process sees of it: block/job.h. */
 #ifndef PAH_SIM_LAUNCH_H
 #define PAH_SIM_LAUNCH_H
 
-#include "arena.h"
-#include "sim/block/clock.h"
-#include "sim/block/runtime.h"
-#include "sim/block/shadow.h"
-
-/* A shared variable, by its place in the thread-local block (variable.c). */
-struct sim_variable {
-  uint64_t at, bytes;
-  uint64_t owner; /* the kernel that declares it, as its address in the object; 0: any kernel may use it */
-  int guard;      /* the compiler's own */
-};
-
-/* A shared object made from a kernel source (build.c). */
-struct sim_image {
-  void *handle;             /* of dlopen */
-  char *path;               /* of the file, for the names of source lines */
-  uint8_t *text, *text_end; /* the whole object in memory */
-  uint8_t *data, *data_end; /* its variables: __device__ and __constant__; shared with the child */
-  uint64_t shared_bytes;    /* static shared memory, of all kernels together */
-  uint64_t dynamic_offset;  /* of dynamic shared memory within the block's */
-  size_t tls_module;        /* which thread-local block is the shared memory */
-  struct sim_variable *variables;
-  int variable_count;
-};
-
-/* What one launch needs; made by device.c. */
-struct sim_job {
-  struct sim_arena *arena;
-  const struct sim_image *image;
-  void (*entry)(void **args);
-  const struct pah_signature *signature;
-  const struct pah_launch *launch;
-  const char *kernel;
-  int arch;              /* 80, 90 */
-  int64_t static_shared; /* of the kernel */
-};
-
-int sim_is_guard(const struct sim_image *image, uint64_t at); /* is this byte of shared memory the compiler's own? */
+#include "sim/block/job.h"
 
 /* Runs the job in a child process; fills the report. Errors: the child could not be made, or the user interrupted. */
 int sim_launch(const struct sim_job *job, struct pah_report *report);
-
-/* ---- In the child ---- */
-
-enum { SIM_MAX_FINDINGS = 64, SIM_HEAP_BYTES = 16 << 20 }; /* half of the heap is lost to distances */
-
-struct sim_finding { /* before its places have names */
-  char code[PAH_CODE_SIZE];
-  char message[PAH_MESSAGE_SIZE];
-  const void *pc, *other_pc; /* other: where the other party of a race was */
-  const void *address;       /* what was touched; NULL: nothing */
-  int32_t thread, other_thread;
-  int64_t block, count;
-};
-
-struct sim_line { /* counters of one instruction */
-  const void *pc;
-  struct pah_line_counters count;
-};
-enum { SIM_MAX_LINES = 4096 };
-
-/* Shared between parent and child. */
-struct sim_result {
-  int32_t done;      /* the child came to its end */
-  uint64_t heap_end; /* of the arena's addresses, when the kernel used malloc; else 0 */
-  char give_up[256]; /* why it did not */
-  int32_t finding_count;
-  struct sim_finding findings[SIM_MAX_FINDINGS];
-  struct pah_counters counters;
-  struct sim_line lines[SIM_MAX_LINES];
-};
-
-extern const struct sim_job *sim_job;
-extern struct sim_result *sim_result;
-
-void sim_give_up(const char *why) __attribute__((noreturn)); /* the simulator itself cannot go on */
 
 #endif

@@ -1,59 +1,9 @@
-/* report.c - findings of a launch: collected in the child (one per code and place, counted), given names in the parent:
- * source lines by symbol.c, and for addresses in a paged cache the words of its block table.
- * Read next: symbol.c, launch.c. */
+/* report.c - addresses in the words of a paged cache: which block, slot, head and element, and whose token it is.
+ * Source lines get their names in symbol.c. Read next: symbol.c, launch.c. */
 #include "report.h"
 
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include "sim/block/check.h"
-#include "sim/block/sched.h"
-
-/* ---- In the child ---- */
-
-static void add(const void *pc, const void *other_pc, const void *address, const char *code, const char *format,
-                va_list args) {
-  struct sim_result *r = sim_result;
-  for (int i = 0; i < r->finding_count; i++)
-    if (r->findings[i].pc == pc && !strcmp(r->findings[i].code, code)) {
-      r->findings[i].count++;
-      return;
-    }
-  if (r->finding_count == SIM_MAX_FINDINGS) return;
-  struct sim_finding *f = &r->findings[r->finding_count];
-  *f = (struct sim_finding){.pc = pc, .other_pc = other_pc, .address = address, .count = 1};
-  f->thread = sim_block.running ? sim_block.running->id : 0;
-  f->block = sim_block.index;
-  snprintf(f->code, sizeof f->code, "%s", code);
-  vsnprintf(f->message, sizeof f->message, format, args);
-  r->finding_count++;
-}
-
-void sim_find_at(const void *pc, const void *other_pc, const void *address, const char *code, const char *format, ...) {
-  va_list args;
-  va_start(args, format);
-  add(pc, other_pc, address, code, format, args);
-  va_end(args);
-}
-
-void sim_find(const void *pc, const char *code, const char *format, ...) {
-  va_list args;
-  va_start(args, format);
-  add(pc, NULL, NULL, code, format, args);
-  va_end(args);
-}
-
-void sim_fatal(const void *pc, const char *code, const char *format, ...) {
-  va_list args;
-  va_start(args, format);
-  add(pc, NULL, NULL, code, format, args);
-  va_end(args);
-  sim_leave();
-}
-
-/* ---- In the parent: addresses in the words of a paged cache ---- */
 
 /* Splits the byte offset of `t` into indices; 0 if it lies before the tensor. Past its end the first index runs on. */
 static int locate(const struct pah_tensor *t, const void *address, int64_t *index) {

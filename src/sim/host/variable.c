@@ -74,14 +74,6 @@ int sim_variables_read(struct sim_image *image) {
   return image->variables ? PAH_OK : pah_fail(PAH_ENOMEM, "sim: no memory for the variables of a module");
 }
 
-int sim_is_guard(const struct sim_image *image, uint64_t at) {
-  for (int i = 0; i < image->variable_count; i++) {
-    const struct sim_variable *v = &image->variables[i];
-    if (v->guard && at >= v->at && at < v->at + v->bytes) return 1;
-  }
-  return 0;
-}
-
 uint64_t sim_static_shared(const struct sim_image *image, uint64_t kernel) {
   uint64_t bytes = 0;
   for (int i = 0; i < image->variable_count; i++) {

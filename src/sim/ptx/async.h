@@ -38,7 +38,6 @@ struct sim_mbarrier *mbarrier_at(uint32_t address, const char *instruction, cons
 int mbarrier_agent(struct sim_mbarrier *b, const void *pc);
 void mbarrier_add_copy(struct sim_mbarrier *b, struct async_copy *copy); /* takes it over */
 void mbarrier_add_arrival(struct sim_mbarrier *b, int increment, uint64_t sequence, const void *pc);
-void mbarrier_visible(int thread); /* those that the thread initialised are now known to the async proxy */
 void mbarrier_block_end(void);
 
 /* ---- async.c ---- */
@@ -58,12 +57,5 @@ void bulk_block_end(void);
 /* ---- wgmma.c ---- */
 void wgmma_block_begin(void);
 void wgmma_block_end(void);
-
-/* ---- sim/block/proxy.c: generic writes become visible to the async proxy by fence.proxy.async ---- */
-void sim_async_fence(struct sim_thread *t);
-void proxy_block_begin(void);
-/* Is a write by thread `writer` at its step `step` fenced for an asynchronous access on behalf of `reader`, whose agent
- * knows `known` of the writer's steps? */
-int sim_proxy_fenced(int writer, uint32_t step, const struct sim_thread *reader, uint32_t known);
 
 #endif

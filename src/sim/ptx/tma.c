@@ -9,7 +9,6 @@
 #include "sim/abi_ptx.h"
 #include "async.h"
 #include "sim/block/check.h"
-#include "sim/host/launch.h"
 #include "tensor_map.h"
 
 enum {

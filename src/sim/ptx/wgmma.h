@@ -28,7 +28,4 @@ struct wgmma_source {
 void wgmma_read(const struct wgmma_source *source, unsigned long long descriptor, int trans, int from, int count,
                 int agent, uint32_t (*words)[MATRIX_WORDS]);
 
-/* For sim/block/hooks.c: the thread reads or writes p on its stack; a finding when that is a sum not delivered. */
-void sim_wgmma_touched(const struct sim_thread *t, const void *p, const void *pc);
-
 #endif

@@ -1,0 +1,131 @@
+/* child.c - the child process of a launch: it runs the thread blocks one after another. Whatever ends it early - memory
+ * that no hook has watched, a division by zero, the limit of seconds - becomes a finding at a source line.
+ * Read next: job.h, sched.c (one thread block), sim/host/launch.c (the parent). */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/time.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "counters.h"
+#include "job.h"
+#include "sched.h"
+#include "shadow.h"
+
+const struct sim_job *sim_job;
+struct sim_result *sim_result;
+
+void sim_give_up(const char *why) {
+  snprintf(sim_result->give_up, sizeof sim_result->give_up, "%s", why);
+  _exit(3);
+}
+
+static const void *interrupted_at(void *context) {
+#if defined(__x86_64__)
+  return (const uint8_t *)(uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] +
+         1; /* like a return address */
+#else
+  return (const uint8_t *)(uintptr_t)((ucontext_t *)context)->uc_mcontext.pc + 1;
+#endif
+}
+
+/* In the runtime the place of the interrupted instruction says nothing; the thread's last entry does. */
+static const void *place_of(const void *pc) {
+  const struct sim_image *image = sim_job->image;
+  int in_kernel = (const uint8_t *)pc >= image->text && (const uint8_t *)pc < image->text_end;
+  return in_kernel || !sim_block.running ? pc : sim_block.running->pc;
+}
+
+/* Memory that no hook has watched, or none left of a stack. */
+static void on_fault(int signal, siginfo_t *info, void *context) {
+  const void *pc = place_of(interrupted_at(context));
+  int owner = 0, where = sim_fiber_of(info->si_addr, &owner);
+  if (signal == SIGFPE)
+    sim_find(pc, "arithmetic", "an integer was divided by zero, or the quotient does not fit");
+  else if (signal == SIGILL)
+    sim_find(pc, "trap", "the kernel reached code that the compiler took for unreachable");
+  else if (where == 2)
+    sim_find(pc, "stack-overflow", "thread %d needs more than %d KiB of local memory", owner, SIM_STACK_SIZE / 1024);
+  else
+    sim_find(pc, "bad-address", "address %p was used, which is in no tensor, shared or local memory", info->si_addr);
+  sim_result->done = 1;
+  _exit(0);
+}
+
+static double stops_after; /* seconds */
+
+static void on_alarm(int signal, siginfo_t *info, void *context) {
+  (void)signal, (void)info;
+  sim_find(place_of(interrupted_at(context)), "time-limit",
+           "the launch was stopped at its limit of %g seconds here, in "
+           "thread block %lld",
+           stops_after, (long long)sim_block.index);
+  sim_result->done = 1;
+  _exit(0);
+}
+
+static void catch (int signal, void (*handler)(int, siginfo_t *, void *)) {
+  struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+  sigaction(signal, &action, NULL);
+}
+
+static void prepare_signals(double limit) {
+  static uint8_t stack[64 * 1024];
+  sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
+  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+  for (int i = 0; i < 4; i++) catch (faults[i], on_fault);
+  catch (SIGALRM, on_alarm);
+  signal(SIGINT, SIG_IGN); /* the parent hears it too and ends us */
+  struct itimerval timer = {
+      .it_value = {.tv_sec = (time_t)limit, .tv_usec = (suseconds_t)((limit - (double)(time_t)limit) * 1e6)}};
+  if (!timer.it_value.tv_sec && !timer.it_value.tv_usec) timer.it_value.tv_usec = 1;
+  setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+void sim_child(const struct sim_job *job, double limit) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  stops_after = limit;
+  prepare_signals(limit);
+  sim_job = job;
+  const struct pah_launch *l = job->launch;
+  sim_shadow_open();
+  int64_t blocks = l->grid[0] * l->grid[1] * l->grid[2];
+  sim_block.fatal = 0;
+  for (int64_t i = 0; i < blocks && !sim_block.fatal; i++) {
+    int64_t index = l->schedule == PAH_REVERSE ? blocks - 1 - i : i;
+    sim_run_block(index);
+    for (int w = 0; w < SIM_MAX_WARPS && l->counters > 0; w++) sim_count_flush(w);
+  }
+  sim_result->done = 1;
+  _exit(0);
+}
+
+/* ---- Where its memory is ---- */
+
+extern void *__tls_get_addr(size_t *index);
+
+uint8_t *sim_shared_base(void) {
+  if (!sim_job->image->tls_module) return (uint8_t *)(uintptr_t)64; /* no shared memory: of no size either */
+  size_t index[2] = {sim_job->image->tls_module, 0};
+  return __tls_get_addr(index);
+}
+
+uint32_t sim_shared_bytes(void) {
+  const struct sim_image *image = sim_job->image;
+  return (uint32_t)(image->dynamic_offset ? image->dynamic_offset - 1 + (uint64_t)sim_job->launch->shared
+                                          : image->shared_bytes);
+}
+
+struct pah_counters *sim_counters(void) {
+  return &sim_result->counters;
+}
+
+void *sim_shared(uint32_t address, uint32_t bytes, const void *pc) {
+  if (address > sim_shared_bytes() || bytes > sim_shared_bytes() - address)
+    sim_fatal(pc, "out-of-bounds", "uses %u bytes at byte %u of shared memory, which has %u bytes", bytes, address,
+              sim_shared_bytes());
+  return sim_shared_base() + address;
+}
