@@ -44,12 +44,6 @@ __device__ inline visible_keys within(visible_keys v, int first, int count) {
   return v;
 }
 
-/* What a running maximum is taken away from before exp: itself, but 0 while no key has been seen, where it is -inf and
- * -inf - -inf would be NaN. A NaN score is no maximum, but makes every sum NaN, and so the row: it is never hidden. */
-__device__ inline float exponent_base(float max) {
-  return max == negative_infinity() ? 0.0f : max;
-}
-
 /* The score of a raw product: scaled, then capped. */
 __device__ inline float score_of(const pah_attn_params &p, float product) {
   float score = product * p.softmax_scale;

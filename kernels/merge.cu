@@ -2,7 +2,7 @@
  * thread per element. A part with lse -inf has seen no key: its out may hold anything and is not looked at. Defines:
  * A_T, B_T, OUT_T. */
 #include "mask.cuh"
-#include "types.cuh"
+#include "softmax.cuh"
 
 extern "C" __global__ void merge(pah_merge_params p) {
   int b = blockIdx.z, head = blockIdx.y, d = threadIdx.x;
@@ -10,11 +10,12 @@ extern "C" __global__ void merge(pah_merge_params p) {
   float lse_a = *row_at<float>(p.lse_a, b, head, row), lse_b = *row_at<float>(p.lse_b, b, head, row);
   __syncthreads(); /* out and lse may be those of a part: everybody has read lse before anybody writes it */
   bool has_a = lse_a != negative_infinity(), has_b = lse_b != negative_infinity();
-  float max = is_nan(lse_a) || is_nan(lse_b) ? lse_a + lse_b : fmaxf(lse_a, lse_b), result = 0, total = 0;
-  float weight_a = has_a ? expf(lse_a - max) : 0.0f, weight_b = has_b ? expf(lse_b - max) : 0.0f;
-  total = weight_a + weight_b;
+  running_softmax both;
+  both.max = fmaxf(lse_a, lse_b); /* a NaN is no maximum, but its weight is NaN and so is the row */
+  float weight_a = both.weight(lse_a), weight_b = both.weight(lse_b), result = 0;
+  both.total = weight_a + weight_b;
   if (has_a) result += weight_a * to_float(row_at<A_T>(p.out_a, b, head, row)[d]);
   if (has_b) result += weight_b * to_float(row_at<B_T>(p.out_b, b, head, row)[d]);
-  from_float(row_at<OUT_T>(p.out, b, head, row)[d], has_a || has_b ? result / total : 0.0f);
-  if (d == 0) *row_at<float>(p.lse, b, head, row) = has_a || has_b ? max + logf(total) : negative_infinity();
+  from_float(row_at<OUT_T>(p.out, b, head, row)[d], both.normalize(result));
+  if (d == 0) *row_at<float>(p.lse, b, head, row) = both.lse();
 }

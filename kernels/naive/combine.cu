@@ -2,19 +2,21 @@
  * A thread block per head and sequence, a thread per element. A part without a visible key has lse -inf and weighs
  * nothing. Defines: HEAD_DIM, OUT_T. */
 #include "mask.cuh"
-#include "types.cuh"
+#include "softmax.cuh"
 
 extern "C" __global__ void combine(pah_attn_params p) {
   int head = blockIdx.x, b = blockIdx.y, d = threadIdx.x;
   long long first = (long long)b * p.heads + head, step = (long long)p.batch * p.heads;
-  float max = negative_infinity(), total = 0, sum = 0;
-  for (int i = 0; i < p.num_splits; i++) max = fmaxf(max, p.partial_lse[first + i * step]);
+  running_softmax row;
+  row.begin();
+  for (int i = 0; i < p.num_splits; i++) row.max = fmaxf(row.max, p.partial_lse[first + i * step]);
+  float sum = 0;
   for (int i = 0; i < p.num_splits; i++) {
-    float weight = expf(p.partial_lse[first + i * step] - exponent_base(max));
-    total += weight;
+    float weight = row.weight(p.partial_lse[first + i * step]);
+    row.total += weight;
     sum += weight * p.partial_out[(first + i * step) * HEAD_DIM + d];
   }
-  long long row = sequence_of(p, b).first_row;
-  from_float(row_at<OUT_T>(p.out, b, head, row)[d], total == 0 ? 0.0f : sum / total);
-  if (d == 0) *row_at<float>(p.lse, b, head, row) = total == 0 ? negative_infinity() : max + logf(total);
+  long long at = sequence_of(p, b).first_row;
+  from_float(row_at<OUT_T>(p.out, b, head, at)[d], row.normalize(sum));
+  if (d == 0) *row_at<float>(p.lse, b, head, at) = row.lse();
 }

@@ -3,7 +3,7 @@
  * elements. With one split the result is final; with more, combine.cu joins the parts.
  * Defines: HEAD_DIM, Q_T, KV_T, OUT_T. Read next: combine.cu. */
 #include "mask.cuh"
-#include "types.cuh"
+#include "softmax.cuh"
 
 constexpr int WARPS = 4;
 constexpr int PER_LANE = HEAD_DIM / 32;
@@ -13,16 +13,21 @@ __device__ float warp_sum(float x) {
   return x;
 }
 
-/* A running softmax: the sum of exp(score - max), and of V weighted so. */
+/* The softmax of the tokens seen so far, and this lane's elements of V summed with its weights. */
 struct running {
-  float max, total, sum[PER_LANE];
+  running_softmax row;
+  float sum[PER_LANE];
 };
 
+__device__ running no_token() {
+  running r = {};
+  r.row.begin();
+  return r;
+}
+
 __device__ void add_token(running &r, float score, const KV_T *v, int lane) {
-  float max = fmaxf(r.max, score), base = exponent_base(max);
-  float shrink = expf(r.max - base), weight = expf(score - base);
-  r.max = max;
-  r.total = r.total * shrink + weight;
+  float shrink = r.row.raise(score), weight = r.row.weight(score);
+  r.row.total += weight;
   for (int i = 0; i < PER_LANE; i++) r.sum[i] = r.sum[i] * shrink + weight * to_float(v[lane + 32 * i]);
 }
 
@@ -30,16 +35,16 @@ __device__ void add_token(running &r, float score, const KV_T *v, int lane) {
 __device__ running join_warps(const running &r, int warp, int lane) {
   __shared__ float max[WARPS], total[WARPS], sum[WARPS][HEAD_DIM];
   if (lane == 0) {
-    max[warp] = r.max;
-    total[warp] = r.total;
+    max[warp] = r.row.max;
+    total[warp] = r.row.total;
   }
   for (int i = 0; i < PER_LANE; i++) sum[warp][lane + 32 * i] = r.sum[i];
   __syncthreads();
-  running all = {negative_infinity(), 0, {}};
-  for (int w = 0; w < WARPS; w++) all.max = fmaxf(all.max, max[w]);
+  running all = no_token();
+  for (int w = 0; w < WARPS; w++) all.row.max = fmaxf(all.row.max, max[w]);
   for (int w = 0; w < WARPS; w++) {
-    float weight = expf(max[w] - exponent_base(all.max));
-    all.total += weight * total[w];
+    float weight = all.row.weight(max[w]);
+    all.row.total += weight * total[w];
     for (int i = 0; i < PER_LANE; i++) all.sum[i] += weight * sum[w][lane + 32 * i];
   }
   return all;
@@ -56,7 +61,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32) decode(pah_attn_params 
 
   float q[PER_LANE], k_descale = descale_of(p.k_descale, b, kv_head);
   for (int i = 0; i < PER_LANE; i++) q[i] = to_float(row_at<Q_T>(p.q, b, head, s.first_row)[lane + 32 * i]);
-  running mine = {negative_infinity(), 0, {}};
+  running mine = no_token();
   for (int t = begin + warp; t < end; t += WARPS) {
     const KV_T *k = token_at<KV_T>(p, p.k, b, t, kv_head);
     float product = 0;
@@ -66,8 +71,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32) decode(pah_attn_params 
 
   running all = join_warps(mine, warp, lane);
   if (warp) return;
-  float scale = all.total == 0 ? 0.0f : descale_of(p.v_descale, b, kv_head) / all.total;
-  float lse = all.total == 0 ? negative_infinity() : all.max + logf(all.total);
+  float scale = all.row.normalize(descale_of(p.v_descale, b, kv_head)), lse = all.row.lse();
   if (p.num_splits == 1) {
     OUT_T *out = row_at<OUT_T>(p.out, b, head, s.first_row);
     for (int i = 0; i < PER_LANE; i++) from_float(out[lane + 32 * i], all.sum[i] * scale);

@@ -5,7 +5,7 @@
  * Defines: HEAD_DIM, BLOCK_M, BLOCK_N, Q_T, KV_T, OUT_T (types.cuh). The fp8 operation is this kernel with descales and
  * o_scale. Read next: decode.cu, backward.cuh. */
 #include "mask.cuh"
-#include "types.cuh"
+#include "softmax.cuh"
 
 constexpr int THREADS = 128;
 constexpr int PER_ROW = THREADS / BLOCK_M;  /* threads that share a row */
@@ -21,12 +21,12 @@ __device__ void load_tile(float *tile, const pah_attn_params &p, const pah_block
   }
 }
 
-__device__ void store_row(const pah_attn_params &p, int b, int head, long long row, int part, const float *sum,
-                          float max, float total, float v_descale) {
-  OUT_T *out = row_at<OUT_T>(p.out, b, head, row);
-  float scale = total == 0 ? 0.0f : v_descale * p.o_scale / total; /* no visible key: 0 */
+__device__ void store_row(const pah_attn_params &p, int b, int head, long long at, int part, const float *sum,
+                          const running_softmax &row, float v_descale) {
+  OUT_T *out = row_at<OUT_T>(p.out, b, head, at);
+  float scale = row.normalize(v_descale * p.o_scale); /* no visible key: 0 */
   for (int c = 0; c < COLUMNS; c++) from_float(out[part + PER_ROW * c], sum[c] * scale);
-  if (part == 0) *row_at<float>(p.lse, b, head, row) = total == 0 ? negative_infinity() : max + logf(total);
+  if (part == 0) *row_at<float>(p.lse, b, head, at) = row.lse();
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS) forward(pah_attn_params p) {
@@ -51,7 +51,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) forward(pah_attn_params p)
   /* Tiles that any row of this thread block sees: both ends of what is visible move forward with the row. */
   int begin = visible_to(p, s, first_q).first / BLOCK_N * BLOCK_N, end = visible_to(p, s, first_q + rows - 1).last + 1;
 
-  float max = negative_infinity(), total = 0, sum[COLUMNS] = {};
+  running_softmax row;
+  row.begin();
+  float sum[COLUMNS] = {};
   for (int first = begin; first < end; first += BLOCK_N) {
     int count = at_most(s.len_k - first, BLOCK_N);
     load_tile(kv_tile, p, p.k, b, kv_head, first, count);
@@ -66,20 +68,18 @@ extern "C" __global__ void __launch_bounds__(THREADS) forward(pah_attn_params p)
     __syncthreads(); /* the scores are there, and nobody needs K any more */
 
     load_tile(kv_tile, p, p.v, b, kv_head, first, count);
-    float old_max = max;
-    for (int n = now.first; n <= now.last; n++) max = fmaxf(max, scores[m * (BLOCK_N + 1) + n]);
-    float base = exponent_base(max), shrink = expf(old_max - base);
-    total *= shrink;
+    float largest = negative_infinity();
+    for (int n = now.first; n <= now.last; n++) largest = fmaxf(largest, scores[m * (BLOCK_N + 1) + n]);
+    float shrink = row.raise(largest);
     for (int c = 0; c < COLUMNS; c++) sum[c] *= shrink;
     __syncthreads(); /* V is there */
 
     for (int n = now.first; n <= now.last; n++) {
-      float weight = expf(scores[m * (BLOCK_N + 1) + n] - base);
-      total += weight;
+      float weight = row.weight(scores[m * (BLOCK_N + 1) + n]);
+      row.total += weight;
       for (int c = 0; c < COLUMNS; c++) sum[c] += weight * kv_tile[n * PITCH + part + PER_ROW * c];
     }
     __syncthreads(); /* tile and scores are free again */
   }
-  if (m < rows)
-    store_row(p, b, head, s.first_row + first_q + m, part, sum, max, total, descale_of(p.v_descale, b, kv_head));
+  if (m < rows) store_row(p, b, head, s.first_row + first_q + m, part, sum, row, descale_of(p.v_descale, b, kv_head));
 }
