@@ -18,7 +18,8 @@ need() {
   export DEBIAN_FRONTEND=noninteractive
   # Lists may be absent or old on a fresh machine: fetch them once, then install.
   # shellcheck disable=SC2086
-  log=$({ $root apt-get update -qq && $root apt-get install -y -qq --no-install-recommends $missing; } 2>&1 </dev/null) || {
+  log=$({ $root apt-get update -qq && $root apt-get install -y -qq --no-install-recommends $missing; } \
+    2>&1 </dev/null) || {
     printf '%s\npah: apt-get could not install:%s\n' "$log" "$missing" >&2
     return 1
   }
@@ -26,6 +27,7 @@ need() {
 
 # What the program is built with and runs with: g++ and addr2line (binutils) are what the device sim compiles with;
 # libsqlite3-0 is opened for results in .db files.
-BUILD_PACKAGES="gcc g++ binutils libc6-dev make autoconf automake pkg-config libluajit-5.1-dev libluajit-5.1-2 libedit-dev libsqlite3-0"
+BUILD_PACKAGES="gcc g++ binutils libc6-dev make autoconf automake pkg-config \
+libluajit-5.1-dev libluajit-5.1-2 libedit-dev libsqlite3-0"
 # What the specs and the checks of the sources use besides.
 TEST_PACKAGES="sqlite3 lua-busted lua-check clang clang-format libomp-dev tmux mandoc gnuplot-nox"

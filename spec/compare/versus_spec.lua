@@ -3,7 +3,7 @@
 local stats = require "pah.measure.stats"
 local versus = require "pah.compare.statistics"
 
-local generator = require "spec.support.normal"
+local generator = require("spec.support.model").normal
 
 -- A round of samples: noise that depends on its neighbours by `correlation`, times what the round and the run have.
 local function round_of(normal, shift, o)

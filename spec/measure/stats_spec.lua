@@ -1,5 +1,5 @@
 -- stats_spec.lua - statistics of times, against brute force and known figures.
-local generator = require "spec.support.normal"
+local generator = require("spec.support.model").normal
 local stats = require "pah.measure.stats"
 
 describe("statistics", function()

@@ -15,6 +15,17 @@ function M.random(salt)
   end
 end
 
+--- Two functions from a seed, for simulations: one gives normal numbers, the other uniform ones in (0, 1); both draw
+--- from one sequence, which is the same on every machine and build. That of math.random is not.
+function M.normal(seed)
+  local state = seed
+  local function uniform()
+    state = (state * 16807) % 2147483647
+    return state / 2147483647
+  end
+  return function() return math.sqrt(-2 * math.log(uniform())) * math.cos(2 * math.pi * uniform()) end, uniform
+end
+
 --- A model of a contiguous tensor whose element i (row-major, from 0) is first + i.
 function M.new(shape, first)
   local n, strides = 1, {}

@@ -23,6 +23,23 @@ describe("scripts/specs", function()
     assert.equal(0, code)
   end)
 
+  it("names only files that there are, and finds whatever holds specs", function()
+    local found, text = {}, child.read "scripts/specs"
+    for _, path in ipairs(child.lines "find spec -name '*_spec.lua'") do
+      found[path:match "([^/]+)_spec%.lua$"] = true
+    end
+    for names in text:gmatch '\n%l+="([%l_ ]+)"' do
+      for name in names:gmatch "%S+" do assert.is_true(found[name], name) end
+    end
+    -- Files that another spec runs in a process of its own.
+    local handed_on = {["spec/driver/cuda_cases.lua"] = "spec/gpu/cuda_spec.lua"}
+    for _, path in ipairs(child.lines "grep -rlE '^describe\\(' spec") do
+      if not path:match "_spec%.lua$" then
+        assert.is_truthy(handed_on[path] and child.read(handed_on[path]):find(path, 1, true), path)
+      end
+    end
+  end)
+
   it("counts what fails, what breaks off and what ends with an error", function()
     local text, code = run [[
       case "$*" in

@@ -1,5 +1,5 @@
--- tree_spec.lua - the tree keeps its own rules: every Lua file is installed, files and functions stay short, every
--- file says what it is, no line is too long, nothing is left undone by its own words. Limits: CONTRIBUTING.md.
+-- tree_spec.lua - the tree keeps its own rules: every Lua file is installed, files, functions and folders stay small,
+-- every file says what it is, no line is too long, nothing is left undone by its own words. Limits: CONTRIBUTING.md.
 local child = require "spec.support.child"
 
 local function lines_of(path)
@@ -11,18 +11,52 @@ end
 local list = child.lines
 
 local sources = list("find src lua spec scripts kernels -type f \\( -name '*.[ch]' -o -name '*.lua' -o -name '*.awk' "
-  .. "-o -name '*.cu' -o -name '*.cuh' -o -path 'src/sim/include/*' \\) | LC_ALL=C sort")
+  .. "-o -name '*.cu' -o -name '*.cuh' -o -path 'src/sim/include/*' -o -path 'scripts/*' \\) | LC_ALL=C sort")
 
--- Functions of a C file longer than `limit`, by braces in column 0, which clang-format guarantees.
-local function long_functions(path, limit)
-  local found, start = {}, nil
-  for n, line in ipairs(lines_of(path)) do
-    if line:match("^[%a_].*%)%s*{$") then start = n end
-    if line == "}" and start then
-      if n - start + 1 > limit then found[#found + 1] = ("%s:%d: %d lines"):format(path, start, n - start + 1) end
-      start = nil
+-- Functions of a C or CUDA file longer than `limit`. clang-format guarantees that a body's last brace stands under the
+-- first character of its declaration. Bodies inside a struct count too.
+local function long_functions(lines, limit)
+  local found, declared, start, ending = {}, nil, nil, nil
+  for n, line in ipairs(lines) do
+    local indent = line:match "^ *"
+    if start then
+      if line == ending then
+        if n - start + 1 > limit then found[#found + 1] = {start, n - start + 1} end
+        start = nil
+      end
+    elseif line:match "^%s*[#/}]" or line:match "[;}:]$" or line == "" then
+      declared = nil
+    else
+      declared = declared or {n, indent, ""}
+      declared[3] = declared[3] .. line
+      if line:match "{$" then
+        if declared[3]:find("(", 1, true) and not declared[3]:find("=[^()]*{$") then
+          start, ending = declared[1], declared[2] .. "}"
+        end
+        declared = nil
+      end
     end
   end
+  return found
+end
+
+-- Functions of a Lua file longer than `limit`, without the functions inside them: a describe holds its specs.
+local function long_lua_functions(chunk, limit)
+  local util, found = require "jit.util", {}
+  local function visit(prototype)
+    local info, inside = util.funcinfo(prototype), 0
+    local all = info.lastlinedefined - info.linedefined + 1
+    local i = -1
+    while true do
+      local constant = util.funck(prototype, i)
+      if constant == nil then break end
+      if type(constant) == "proto" then inside = inside + visit(constant) end
+      i = i - 1
+    end
+    if info.linedefined > 0 and all - inside > limit then found[#found + 1] = {info.linedefined, all - inside} end
+    return all - 1
+  end
+  visit(chunk)
   return found
 end
 
@@ -69,14 +103,51 @@ describe("the tree #quick", function()
     assert.same({}, long)
   end)
 
-  it("keeps C functions within 70 lines", function()
+  it("keeps functions within 70 lines", function()
     local long = {}
     for _, path in ipairs(sources) do
-      if path:match("%.[ch]$") then
-        for _, found in ipairs(long_functions(path, 70)) do long[#long + 1] = found end
+      local found = {}
+      if path:match "%.lua$" then
+        found = long_lua_functions(assert(loadfile(path)), 70)
+      elseif path:match "%.[ch]$" or path:match "%.cuh?$" then
+        found = long_functions(lines_of(path), 70)
       end
+      for _, f in ipairs(found) do long[#long + 1] = ("%s:%d: %d lines"):format(path, f[1], f[2]) end
     end
     assert.same({}, long)
+  end)
+
+  it("would see a long function", function()
+    local body = ("\n  x();"):rep(3) .. "\n}"
+    for _, head in ipairs {"void f(int a) {", "template <int N>\n__global__ void f(int a,\n   int b) {"} do
+      local lines = {}
+      for line in (head .. body):gmatch "[^\n]+" do lines[#lines + 1] = line end
+      assert.same({{1, #lines}}, long_functions(lines, #lines - 1))
+      assert.same({}, long_functions(lines, #lines))
+    end
+    assert.same({{2, 3}}, long_functions({"struct s {", "  int f() const {", "    return 1;", "  }", "};"}, 2))
+    assert.same({}, long_functions({"static const int f[] = {", "    (1),", "    2,", "};"}, 1))
+    local chunk = loadstring "local function f()\n  x = 1\n  y(function()\n    z = 1\n  end)\nend\nreturn f"
+    assert.same({{1, 4}}, long_lua_functions(chunk, 3))
+    assert.same({{3, 3}, {1, 4}}, long_lua_functions(chunk, 2))
+  end)
+
+  it("keeps folders small", function()
+    -- A source and its header are one thing. More than 16 things in a folder want folders of their own.
+    local exceptions = {
+      ["src/sim/include"] = true, -- the names are those of CUDA's headers
+    }
+    local things, counts, large = {}, {}, {}
+    for _, path in ipairs(list "find src lua spec scripts kernels -type f ! -name '.*' ! -name '*.o'") do
+      local folder, name = path:match "^(.*)/([^/]+)$"
+      local thing = folder .. "/" .. name:gsub("%.[ch]$", "")
+      if not things[thing] then counts[folder] = (counts[folder] or 0) + 1 end
+      things[thing] = true
+    end
+    for folder, count in pairs(counts) do
+      if count > 16 and not exceptions[folder] then large[#large + 1] = folder .. ": " .. count end
+    end
+    assert.same({}, large)
   end)
 
   it("opens every file with what it is", function()
@@ -96,7 +167,7 @@ describe("the tree #quick", function()
     for _, path in ipairs(sources) do
       for n, line in ipairs(lines_of(path)) do
         for _, word in ipairs(words) do
-          if line:find(word, 1, true) then found[#found + 1] = path .. ":" .. n end
+          if line:find("%f[%w]" .. word .. "%f[%W]") then found[#found + 1] = path .. ":" .. n end
         end
       end
     end
