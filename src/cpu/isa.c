@@ -25,12 +25,12 @@
       .merge = merge_run,                                                                                              \
       .bwd = backward_run,                                                                                             \
       .kv_append = append_run,                                                                                         \
-      .fma_flops = limits_fma_flops,                                                                                   \
+      .fma_flops = peaks_fma_flops,                                                                                    \
       .dots_flops = dots,                                                                                              \
-      .read_sum = limits_read_sum,                                                                                     \
+      .read_sum = peaks_read_sum,                                                                                      \
   }
 
-TABLE(PAH_ISA, 0, limits_dots_flops);
+TABLE(PAH_ISA, 0, peaks_dots_flops);
 #if defined(PAH_AMX)
-TABLE(amx, 1, limits_amx_flops);
+TABLE(amx, 1, peaks_amx_flops);
 #endif

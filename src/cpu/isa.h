@@ -6,6 +6,9 @@
 
 #include "pah_measure.h"
 
+/* The largest head_dim (attention/attn_check.c): what rows on the stack have room for. */
+enum { PAH_MAX_D = 256 };
+
 /* Arguments are checked. Functions return 0, PAH_ENOMEM or PAH_EINTERRUPTED (error line set). */
 struct pah_cpu_isa {
   const char *name;
@@ -15,9 +18,10 @@ struct pah_cpu_isa {
   int (*bwd)(const struct pah_attn *a, int threads, int amx);
   int (*merge)(const struct pah_merge *m, int threads);
   int (*kv_append)(const struct pah_kv_append *c, int threads);
-  double (*fma_flops)(double seconds);                              /* one thread */
-  double (*dots_flops)(double seconds);                             /* of bf16, by vdpbf16ps or AMX; 0 without them */
-  uint64_t (*read_sum)(const void *data, int64_t bytes, int apart); /* reads it all, in order or eight parts by turns */
+  double (*fma_flops)(double seconds);  /* one thread */
+  double (*dots_flops)(double seconds); /* of bf16, by vdpbf16ps or AMX; 0 without them */
+  uint64_t (*read_sum)(const void *data, int64_t bytes,
+                       int apart); /* reads it all, in order or eight parts interleaved */
 };
 
 /* The set that PAH_ISA names, else the best that this processor has (device.c). */

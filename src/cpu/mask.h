@@ -1,7 +1,7 @@
-/* mask.h - what all tiled passes share: which keys and rows of a tile see each other. Query rows are counted flat,
+/* cpu/mask.h - what all tiled passes share: which keys and rows of a tile see each other. Query rows are counted flat,
  * row = query * group + head in the group. Read next: cpu/forward/run.h, cpu/backward/tile.h. */
-#ifndef PAH_CPU_TILE_H
-#define PAH_CPU_TILE_H
+#ifndef PAH_CPU_MASK_H
+#define PAH_CPU_MASK_H
 
 #include <math.h>
 
@@ -38,8 +38,8 @@ static inline void tile_keys_of(const struct tile_mask *m, int64_t row, int64_t 
   *end = tile_clamp((row_end - 1) / m->group + m->off + m->right + 1, 0, m->len_k);
 }
 
-/* A pair: flat rows [row, row + rows) against keys [key, key + keys). */
-struct tile_pair {
+/* A step: flat rows [row, row + rows) against keys [key, key + keys). */
+struct tile_step {
   int64_t row, rows, key, keys;
 };
 

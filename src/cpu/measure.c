@@ -1,4 +1,4 @@
-/* cpu/measure.c - what this processor can do at most, by loops of our own with the threads that the kernels have:
+/* cpu/measure.c - what this processor can do at most, by custom loops with the threads that the kernels have:
  * multiply-adds, and reads of memory, in order or by shuffled blocks. Reading is also how caches are made cold.
  * Read next: peaks.h (the loops), lua/pah/measure/peaks.lua (who calls). */
 #define _GNU_SOURCE

@@ -1,8 +1,8 @@
-/* peaks.h - what one core can do at most: multiply-adds of f32, products of bf16 and a linear read; and by which
+/* cpu/peaks.h - what one core can do at most: multiply-adds of f32, products of bf16 and a linear read; and by which
  * instruction bf16 is multiplied. The device
  * measures them (src/cpu/measure.c), a script sets a kernel's time against them. */
-#ifndef PAH_CPU_LIMITS_H
-#define PAH_CPU_LIMITS_H
+#ifndef PAH_CPU_PEAKS_H
+#define PAH_CPU_PEAKS_H
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -16,36 +16,36 @@
 #include "cpu/gemm/amx.h"
 
 #if defined(__AVX512BF16__)
-enum { LIMIT_DOTS = 1 };
+enum { BF16_HAS_DOTS = 1 };
 #else
-enum { LIMIT_DOTS = 0 };
+enum { BF16_HAS_DOTS = 0 };
 #endif
 #if defined(__AVX512F__)
-enum { LIMIT_BYTES = 64 };
+enum { PEAKS_BYTES = 64 };
 #elif defined(__AVX__)
-enum { LIMIT_BYTES = 32 };
+enum { PEAKS_BYTES = 32 };
 #else
-enum { LIMIT_BYTES = 16 };
+enum { PEAKS_BYTES = 16 };
 #endif
-typedef float limit_floats __attribute__((vector_size(LIMIT_BYTES)));
-typedef uint64_t limit_words __attribute__((vector_size(LIMIT_BYTES), may_alias));
+typedef float peaks_floats __attribute__((vector_size(PEAKS_BYTES)));
+typedef uint64_t peaks_words __attribute__((vector_size(PEAKS_BYTES), may_alias));
 
 /* Two units of four cycles latency want 8 chains in flight; 12 leave room and still fit 16 registers. A round takes
  * some ten microseconds, so that reading the clock after it does not count. */
 enum { FMA_CHAINS = 12, FMA_STEPS = 20000 };
 
 /* f32 multiply-adds of one thread, 2 flops each, per second, over at least `seconds`. */
-static double limits_fma_flops(double seconds) {
-  limit_floats chain[FMA_CHAINS], ratio, step;
+static double peaks_fma_flops(double seconds) {
+  peaks_floats chain[FMA_CHAINS], ratio, step;
   volatile float seed = 0.5f; /* the compiler must not see the constants, or it would fold the loop */
-  for (int i = 0; i < LIMIT_BYTES / 4; i++) ratio[i] = seed, step[i] = seed + 0.25f;
+  for (int i = 0; i < PEAKS_BYTES / 4; i++) ratio[i] = seed, step[i] = seed + 0.25f;
   for (int c = 0; c < FMA_CHAINS; c++) chain[c] = ratio * (float)c;
   double flops = 0, start = pah_clock(), now;
   do {
     for (int n = 0; n < FMA_STEPS; n++)
 #pragma GCC unroll 12
       for (int c = 0; c < FMA_CHAINS; c++) chain[c] = chain[c] * ratio + step;
-    flops += 2.0 * FMA_STEPS * FMA_CHAINS * (LIMIT_BYTES / 4);
+    flops += 2.0 * FMA_STEPS * FMA_CHAINS * (PEAKS_BYTES / 4);
     now = pah_clock();
   } while (now - start < seconds);
   volatile float keep = 0;
@@ -54,7 +54,7 @@ static double limits_fma_flops(double seconds) {
 }
 
 /* The same of vdpbf16ps, 4 flops for each f32 of the sum; 0 where there is no such instruction. */
-static double limits_dots_flops(double seconds) {
+static double peaks_dots_flops(double seconds) {
 #if defined(__AVX512BF16__)
   volatile uint32_t seed = 0x3f003f00; /* a pair of 0.5 */
   __m512bh pair = (__m512bh)_mm512_set1_epi32((int)seed);
@@ -65,7 +65,7 @@ static double limits_dots_flops(double seconds) {
     for (int n = 0; n < FMA_STEPS; n++)
 #pragma GCC unroll 12
       for (int c = 0; c < FMA_CHAINS; c++) chain[c] = _mm512_dpbf16_ps(chain[c], pair, pair);
-    flops += 4.0 * FMA_STEPS * FMA_CHAINS * (LIMIT_BYTES / 4);
+    flops += 4.0 * FMA_STEPS * FMA_CHAINS * (PEAKS_BYTES / 4);
     now = pah_clock();
   } while (now - start < seconds);
   volatile float keep = 0;
@@ -79,7 +79,7 @@ static double limits_dots_flops(double seconds) {
 
 #if defined(PAH_AMX)
 /* The same of the tile unit, by products of registers alone. */
-static double limits_amx_flops(double seconds) {
+static double peaks_amx_flops(double seconds) {
   _Alignas(64) uint32_t a[AMX_ROWS * AMX_SIDE];
   _Alignas(64) float c[AMX_ROWS * AMX_ROWS];
   for (int i = 0; i < AMX_ROWS * AMX_SIDE; i++) a[i] = 0x3f003f00; /* pairs of 0.5 */
@@ -102,11 +102,11 @@ static double limits_amx_flops(double seconds) {
 /* Whether vdpbf16ps is faster than multiply-adds, by trial. It has twice the rate of f32 multiply-adds on a Zen 4 and
  * half of it on an Emerald Rapids; five short rounds of each take half a millisecond, once, and the best of them are a
  * factor of two from the line on either machine, so that the answer, and with it the rounding, is always the same. */
-static int limits_dots_pay(void) {
+static int bf16_dots_pay(void) {
   static int pay = -1;
   double best_dots = 0, best_fma = 0;
   for (int n = 0; n < 5 && pay < 0; n++) {
-    double d = limits_dots_flops(0), f = limits_fma_flops(0);
+    double d = peaks_dots_flops(0), f = peaks_fma_flops(0);
     best_dots = d > best_dots ? d : best_dots;
     best_fma = f > best_fma ? f : best_fma;
   }
@@ -117,23 +117,23 @@ static int limits_dots_pay(void) {
 /* How bf16 is multiplied, as the environment's PAH_BF16 says ("fma", "dots", "amx"), else the fastest. `amx`: the
  * instruction set in use has the tile unit; `fits`: it can take this problem. One that it cannot take goes the way that
  * is fastest without. */
-static int limits_choose_bf16(int amx, int fits, int *way) {
+static int bf16_choose(int amx, int fits, int *way) {
   static const char *const names[] = {"fma", "dots", "amx"};
   const char *wanted = getenv("PAH_BF16");
-  int most = amx ? BF16_AMX : LIMIT_DOTS ? BF16_DOTS : BF16_FMA, given = 0;
+  int most = amx ? BF16_AMX : BF16_HAS_DOTS ? BF16_DOTS : BF16_FMA, given = 0;
   *way = most;
   if (wanted && *wanted) {
     while (given <= most && strcmp(wanted, names[given]) != 0) given++;
     if (given > most)
       return pah_fail(PAH_EINVAL, "PAH_BF16: is \"%.32s\", must be fma%s", wanted,
-                      amx          ? ", dots or amx"
-                      : LIMIT_DOTS ? " or dots"
-                                   : ": this instruction set has no products of bf16");
+                      amx             ? ", dots or amx"
+                      : BF16_HAS_DOTS ? " or dots"
+                                      : ": this instruction set has no products of bf16");
     *way = given;
     if (given < BF16_AMX) return PAH_OK;
   }
   if (*way == BF16_AMX && fits) return PAH_OK;
-  *way = LIMIT_DOTS && limits_dots_pay() ? BF16_DOTS : BF16_FMA;
+  *way = BF16_HAS_DOTS && bf16_dots_pay() ? BF16_DOTS : BF16_FMA;
   return PAH_OK;
 }
 
@@ -141,18 +141,18 @@ static int limits_choose_bf16(int amx, int fits, int *way) {
  * `apart`, an eighth of it beside the other seven: the prefetcher of the second level then works on eight pages at a
  * time. On a Xeon with 16 cores two threads read 32 GB/s in order and 40 so, on one with two cores there is little
  * between. */
-static uint64_t limits_read_sum(const void *data, int64_t bytes, int apart) {
-  enum { STREAMS = 8 }; /* independent sums: the loads of a step never wait for each other */
-  const limit_words *p = data;
-  limit_words sum[STREAMS] = {0};
-  const int64_t steps = bytes / (STREAMS * LIMIT_BYTES), gap = apart ? steps : 1, step = apart ? 1 : STREAMS;
+static uint64_t peaks_read_sum(const void *data, int64_t bytes, int apart) {
+  enum { SUMS = 8 }; /* independent sums: the loads of a step never wait for each other */
+  const peaks_words *p = data;
+  peaks_words sum[SUMS] = {0};
+  const int64_t steps = bytes / (SUMS * PEAKS_BYTES), gap = apart ? steps : 1, step = apart ? 1 : SUMS;
   for (int64_t n = 0; n < steps; n++, p += step)
 #pragma GCC unroll 8
-    for (int s = 0; s < STREAMS; s++) sum[s] ^= p[s * gap];
+    for (int s = 0; s < SUMS; s++) sum[s] ^= p[s * gap];
   uint64_t total = 0;
-  for (int s = 0; s < STREAMS; s++)
-    for (int i = 0; i < LIMIT_BYTES / 8; i++) total ^= sum[s][i];
-  const unsigned char *rest = (const unsigned char *)data + steps * STREAMS * LIMIT_BYTES;
+  for (int s = 0; s < SUMS; s++)
+    for (int i = 0; i < PEAKS_BYTES / 8; i++) total ^= sum[s][i];
+  const unsigned char *rest = (const unsigned char *)data + steps * SUMS * PEAKS_BYTES;
   for (; rest < (const unsigned char *)data + bytes; rest++) total ^= *rest;
   return total;
 }

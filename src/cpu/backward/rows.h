@@ -1,4 +1,4 @@
-/* rows.h - what passes between memory and the tiles of the backward pass: rows of q and dout, of K and V
+/* cpu/backward/rows.h - what passes between memory and the tiles of the backward pass: rows of q and dout, of K and V
  * through the block table, of the three gradients; and delta, which is a sum over a row. Read next: run.h. */
 #ifndef PAH_CPU_BACKWARD_ROWS_H
 #define PAH_CPU_BACKWARD_ROWS_H
@@ -28,10 +28,10 @@ static void bwd_load(float *restrict dst, const char *restrict src, int dtype, i
   }
 }
 
-static int bwd_is_odd(lanes_u32 largest) {
-  int odd = 0;
-  for (int i = 0; i < CELL_VECTOR; i++) odd |= largest[i] >= 0x7f800000;
-  return odd;
+static int bwd_is_nonfinite(lanes_u32 largest) {
+  int nonfinite = 0;
+  for (int i = 0; i < CELL_VECTOR; i++) nonfinite |= largest[i] >= 0x7f800000;
+  return nonfinite;
 }
 
 /* ---- Query rows ------------------------------------------------------------------------------------------ */
@@ -66,40 +66,40 @@ static void bwd_delta(const struct bwd *w, int64_t b) {
 }
 
 /* Where the rows of tile r of KV head `head` lie in q and dout: the next that t will load. */
-static void bwd_look_ahead(const struct bwd *w, struct tile *t, const struct bwd_rows *r, int64_t head) {
+static void bwd_look_ahead(const struct bwd *w, struct bwd_tile *t, const struct bwd_rows *r, int64_t head) {
   const struct pah_attn *a = w->a;
   int64_t group = w->s.group, i = r->row / group, g = r->row % group;
   t->ahead_rows = r->rows;
   t->ahead_bytes = w->s.D * pah_dtype_size(a->q.dtype);
   for (int64_t m = 0; m < r->rows; m++) {
     t->ahead[m] = paged_q_row(a, &w->s, &a->q, r->sequence, head * group + g, i);
-    t->ahead[TILE_ROWS + m] = paged_q_row(a, &w->s, &a->dout, r->sequence, head * group + g, i);
+    t->ahead[BWD_ROWS + m] = paged_q_row(a, &w->s, &a->dout, r->sequence, head * group + g, i);
     if (++g == group) g = 0, i++;
   }
 }
 
 /* q and dout in pairs, from the rows that bwd_look_ahead has found; returns 1 if they hold a NaN or an infinity. */
-static int bwd_load_pairs(struct tile *t, int64_t rows) {
-  const char **q = t->ahead, **dout = t->ahead + TILE_ROWS;
+static int bwd_load_bf16x2(struct bwd_tile *t, int64_t rows) {
+  const char **q = t->ahead, **dout = t->ahead + BWD_ROWS;
   for (int64_t m = 0; m < rows; m++) {
-    memcpy(t->q + m * TILE_LD, q[m], (size_t)t->D * 2);
-    memcpy(t->dout + m * TILE_LD, dout[m], (size_t)t->D * 2);
+    memcpy(t->q + m * BWD_LD, q[m], (size_t)t->D * 2);
+    memcpy(t->dout + m * BWD_LD, dout[m], (size_t)t->D * 2);
   }
   for (int64_t whole = t->amx ? AMX_ROWS : 2; rows % whole; rows++) q[rows] = dout[rows] = pack_zeros;
-  int odd = pack_values(t->q_pairs, TILE_ROWS / 2 * CELL_COLS, q, rows, t->D, PAH_BF16, 1) |
-            pack_values(t->dout_pairs, TILE_ROWS / 2 * CELL_COLS, dout, rows, t->D, PAH_BF16, 1);
+  int nonfinite = pack_values(t->q_bf16x2, BWD_ROWS / 2 * CELL_COLS, q, rows, t->D, PAH_BF16, 1) |
+                  pack_values(t->dout_bf16x2, BWD_ROWS / 2 * CELL_COLS, dout, rows, t->D, PAH_BF16, 1);
 #if defined(PAH_AMX)
   if (t->amx) {
-    amx_transpose_pairs(t->q_t, t->q_pairs, rows, t->D);
-    amx_transpose_pairs(t->dout_t, t->dout_pairs, rows, t->D);
+    bwd_amx_transpose(t->q_t, t->q_bf16x2, rows, t->D);
+    bwd_amx_transpose(t->dout_t, t->dout_bf16x2, rows, t->D);
   }
 #endif
-  return odd;
+  return nonfinite;
 }
 
 /* The rows that bwd_look_ahead has found into the tile, lse and delta too. Rows with lse = -inf saw no key; they become
  * 0, so that nothing they hold reaches dK and dV. */
-static void bwd_load_rows(const struct bwd *w, struct tile *t, const struct bwd_rows *r, int64_t head) {
+static void bwd_load_rows(const struct bwd *w, struct bwd_tile *t, const struct bwd_rows *r, int64_t head) {
   const struct pah_attn *a = w->a;
   int64_t first, len_q, group = w->s.group, i = r->row / group, g = r->row % group;
   pah_q_range(a, &w->s, r->sequence, &first, &len_q);
@@ -110,19 +110,19 @@ static void bwd_load_rows(const struct bwd *w, struct tile *t, const struct bwd_
     t->delta[m] = delta[i * w->s.H + g];
     if (++g == group) g = 0, i++;
     if (t->lse[m] != -INFINITY) continue;
-    t->ahead[m] = t->ahead[TILE_ROWS + m] = pack_zeros;
+    t->ahead[m] = t->ahead[BWD_ROWS + m] = pack_zeros;
     t->dead_rows = 1;
   }
-  if (t->pairs) {
-    t->odd_rows = bwd_load_pairs(t, r->rows);
+  if (t->bf16x2) {
+    t->nonfinite_rows = bwd_load_bf16x2(t, r->rows);
     return;
   }
   lanes_u32 largest = {0};
   for (int64_t m = 0; m < r->rows; m++) {
-    bwd_load((float *)t->q + m * TILE_LD, t->ahead[m], a->q.dtype, t->D, &largest);
-    bwd_load((float *)t->dout + m * TILE_LD, t->ahead[TILE_ROWS + m], a->dout.dtype, t->D, &largest);
+    bwd_load((float *)t->q + m * BWD_LD, t->ahead[m], a->q.dtype, t->D, &largest);
+    bwd_load((float *)t->dout + m * BWD_LD, t->ahead[BWD_ROWS + m], a->dout.dtype, t->D, &largest);
   }
-  t->odd_rows = bwd_is_odd(largest);
+  t->nonfinite_rows = bwd_is_nonfinite(largest);
 }
 
 static void bwd_store_row(const struct bwd *w, const struct bwd_rows *r, int64_t head, int64_t m, const float *row) {
@@ -133,9 +133,9 @@ static void bwd_store_row(const struct bwd *w, const struct bwd_rows *r, int64_t
 
 /* The finished dQ of a row tile to its place. */
 static void bwd_store_rows(const struct bwd *w, const struct bwd_rows *r, int64_t head, const float *dq) {
-  int64_t panel = tile_dq_rows(r->rows) * CELL_COLS;
+  int64_t panel = bwd_dq_rows(r->rows) * CELL_COLS;
   for (int64_t m = 0; m < r->rows; m++) {
-    float row[TILE_MAX_D + CELL_COLS];
+    float row[PAH_MAX_D + CELL_COLS];
     for (int64_t d = 0; d < w->s.D; d += CELL_COLS)
       for (int64_t j = 0; j < CELL_COLS; j++) row[d + j] = dq[d / CELL_COLS * panel + m * CELL_COLS + j] * w->scale;
     bwd_store_row(w, r, head, m, row);
@@ -144,7 +144,7 @@ static void bwd_store_rows(const struct bwd *w, const struct bwd_rows *r, int64_
 
 /* dQ of the rows of sequence b that see no key. */
 static void bwd_clear_rows(const struct bwd *w, int64_t b) {
-  const float zero[TILE_MAX_D] = {0};
+  const float zero[PAH_MAX_D] = {0};
   for (int64_t n = w->first_rows[b]; n < w->first_rows[b + 1]; n++)
     for (int64_t head = 0; w->rows[n].first > w->rows[n].last && head < w->s.Hkv; head++)
       for (int64_t m = 0; m < w->rows[n].rows; m++) bwd_store_row(w, w->rows + n, head, m, zero);
@@ -153,37 +153,38 @@ static void bwd_clear_rows(const struct bwd *w, int64_t b) {
 /* ---- Keys ------------------------------------------------------------------------------------------------ */
 
 /* Whether any of the rows holds a NaN or an infinity. */
-static int bwd_odd_keys(const char *const *rows, int64_t n, int64_t D, int dtype) {
-  float row[TILE_MAX_D + CELL_VECTOR];
+static int bwd_nonfinite_keys(const char *const *rows, int64_t n, int64_t D, int dtype) {
+  float row[PAH_MAX_D + CELL_VECTOR];
   lanes_u32 largest = {0};
   for (int64_t j = 0; j < n; j++) bwd_load(row, rows[j], dtype, D, &largest);
-  return bwd_is_odd(largest);
+  return bwd_is_nonfinite(largest);
 }
 
 /* A tile of keys, transposed and as it is, with dK and dV of 0. */
-static void bwd_load_keys(const struct bwd *w, struct tile *t, int64_t b, int64_t head, int64_t key, int64_t keys) {
+static void bwd_load_keys(const struct bwd *w, struct bwd_tile *t, int64_t b, int64_t head, int64_t key, int64_t keys) {
   const struct pah_attn *a = w->a;
   int dtype = a->k_blocks.dtype;
   paged_rows(a, &w->s, &a->k_blocks, b, head, key, keys, t->k_rows);
   paged_rows(a, &w->s, &a->v_blocks, b, head, key, keys, t->v_rows);
-  for (int64_t j = keys; j < TILE_KEYS; j++) t->k_rows[j] = t->v_rows[j] = pack_zeros;
-  t->odd_keys = bwd_odd_keys(t->k_rows, keys, t->D, dtype) | bwd_odd_keys(t->v_rows, keys, t->D, dtype);
-  pack_keys(t->kt, t->k_rows, keys, t->D, dtype, t->pairs);
-  pack_keys(t->vt, t->v_rows, keys, t->D, dtype, t->pairs);
+  for (int64_t j = keys; j < BWD_KEYS; j++) t->k_rows[j] = t->v_rows[j] = pack_zeros;
+  t->nonfinite_keys =
+      bwd_nonfinite_keys(t->k_rows, keys, t->D, dtype) | bwd_nonfinite_keys(t->v_rows, keys, t->D, dtype);
+  pack_keys(t->kt, t->k_rows, keys, t->D, dtype, t->bf16x2);
+  pack_keys(t->vt, t->v_rows, keys, t->D, dtype, t->bf16x2);
   lanes_u32 unused = {0};
-  int64_t whole = t->amx ? AMX_ROWS : 1; /* the lists go on to TILE_KEYS */
-  if (t->pairs)
-    pack_values(t->k_pairs, TILE_KEYS / 2 * CELL_COLS, t->k_rows, (keys + whole - 1) / whole * whole, t->D, dtype, 1);
+  int64_t whole = t->amx ? AMX_ROWS : 1; /* the lists go on to BWD_KEYS */
+  if (t->bf16x2)
+    pack_values(t->k_bf16x2, BWD_KEYS / 2 * CELL_COLS, t->k_rows, (keys + whole - 1) / whole * whole, t->D, dtype, 1);
   else
-    for (int64_t j = 0; j < keys; j++) bwd_load(t->k + j * TILE_LD, t->k_rows[j], dtype, t->D, &unused);
+    for (int64_t j = 0; j < keys; j++) bwd_load(t->k + j * BWD_LD, t->k_rows[j], dtype, t->D, &unused);
   if (t->amx) {
-    memset(t->dk, 0, (size_t)(t->D * AMX_KEYS_LD) * sizeof *t->dk);
-    memset(t->dv, 0, (size_t)(t->D * AMX_KEYS_LD) * sizeof *t->dv);
+    memset(t->dk, 0, (size_t)(t->D * BWD_AMX_KEYS_LD) * sizeof *t->dk);
+    memset(t->dv, 0, (size_t)(t->D * BWD_AMX_KEYS_LD) * sizeof *t->dv);
     return;
   }
-  for (int64_t j = 0; j < TILE_KEYS; j++) {
-    memset(t->dk + j * TILE_LD, 0, (size_t)t->padded * sizeof *t->dk);
-    memset(t->dv + j * TILE_LD, 0, (size_t)t->padded * sizeof *t->dv);
+  for (int64_t j = 0; j < BWD_KEYS; j++) {
+    memset(t->dk + j * BWD_LD, 0, (size_t)t->padded * sizeof *t->dk);
+    memset(t->dv + j * BWD_LD, 0, (size_t)t->padded * sizeof *t->dv);
   }
 }
 
@@ -197,27 +198,27 @@ static void bwd_store_key(const struct bwd *w, int64_t b, int64_t head, int64_t 
   for (int which = 0; which < 2; which++) {
     const float *from = which ? dv : dk;
     if (place < 0)
-      row_store(blocks_row(to[which], blocks_id(w->a, b, logical), slot, head), to[which]->dtype, from, w->s.D);
+      row_store(bwd_blocks_row(to[which], bwd_blocks_id(w->a, b, logical), slot, head), to[which]->dtype, from, w->s.D);
     else
-      memcpy(blocks_copy(&w->blocks, &w->s, w->copies, h, place, which) + slot * w->s.D, from,
+      memcpy(bwd_blocks_copy(&w->blocks, &w->s, w->copies, h, place, which) + slot * w->s.D, from,
              (size_t)w->s.D * sizeof(float));
   }
 }
 
 /* dK and dV of a tile of keys to their blocks, or to the copies of those that are shared; h is the number of the head
  * in its wave. */
-static void bwd_store_keys(const struct bwd *w, const struct tile *t, int64_t b, int64_t head, int64_t h, int64_t key,
-                           int64_t keys) {
+static void bwd_store_keys(const struct bwd *w, const struct bwd_tile *t, int64_t b, int64_t head, int64_t h,
+                           int64_t key, int64_t keys) {
 #if defined(PAH_AMX)
   for (int64_t j = 0; t->amx && j < keys; j += AMX_SIDE) {
-    float dk[AMX_SIDE][TILE_MAX_D], dv[AMX_SIDE][TILE_MAX_D];
-    amx_rows_of(t->dk, j, t->D, dk);
-    amx_rows_of(t->dv, j, t->D, dv);
+    float dk[AMX_SIDE][PAH_MAX_D], dv[AMX_SIDE][PAH_MAX_D];
+    bwd_amx_rows_of(t->dk, j, t->D, dk);
+    bwd_amx_rows_of(t->dv, j, t->D, dv);
     for (int64_t i = 0; i < AMX_SIDE && j + i < keys; i++) bwd_store_key(w, b, head, h, key + j + i, dk[i], dv[i]);
   }
   if (t->amx) return;
 #endif
-  for (int64_t j = 0; j < keys; j++) bwd_store_key(w, b, head, h, key + j, t->dk + j * TILE_LD, t->dv + j * TILE_LD);
+  for (int64_t j = 0; j < keys; j++) bwd_store_key(w, b, head, h, key + j, t->dk + j * BWD_LD, t->dv + j * BWD_LD);
 }
 
 #endif

@@ -1,7 +1,7 @@
-/* amx.h - decode of many heads that share a KV head by the tile unit (cpu/gemm/amx.h): a tile of 32 tokens is
- * then a product of all heads' q with K, and of their P with V, of which only the packing of K and V takes vectors. By
- * multiply-adds such groups are bound by the core (many_heads.h), so by memory again.
- * Read next: tile.h, which calls. */
+/* cpu/decode/amx.h - decode of many heads that share a KV head by the tile unit (cpu/gemm/amx.h): a tile of 32 tokens
+ * is then a product of all heads' q with K, and of their P with V, of which only the packing of K and V takes vectors.
+ * By multiply-adds such groups are bound by the core (many_heads.h), so by memory again. Read next: tile.h, which
+ * calls. */
 #ifndef PAH_CPU_DECODE_AMX_H
 #define PAH_CPU_DECODE_AMX_H
 

@@ -1,11 +1,12 @@
-/* prefetch.h - what decode will read next is prefetched into the second-level cache, a line for every line that
- * is read now: with a shuffled block table the processor's own prefetcher sees short runs only. Bursts would fill the
- * line buffers and stall the loads that the kernel waits for, so the lines are spread over the inner loops. They come
- * from several runs by turns: a Xeon's prefetcher of the second level starts after some eight lines of a page and then
- * runs up to twenty ahead (seen by timing single lines); it then has more time to, and the first line of a page, for
- * which addresses are translated, holds up one run only. What it has brought holds a line buffer for a few cycles. */
-#ifndef PAH_CPU_DECODE_FETCH_H
-#define PAH_CPU_DECODE_FETCH_H
+/* cpu/decode/prefetch.h - what decode will read next is prefetched into the second-level cache, a line for every line
+ * that is read now: with a shuffled block table the processor's own prefetcher sees short runs only. Bursts would fill
+ * the line buffers and stall the loads that the kernel waits for, so the lines are spread over the inner loops. They
+ * come from several runs interleaved: a Xeon's prefetcher of the second level starts after some eight lines of a page
+ * and then runs up to twenty ahead (seen by timing single lines); it then has more time to, and the first line of a
+ * page, for which addresses are translated, holds up one run only. What it has brought holds a line buffer for a few
+ * cycles. */
+#ifndef PAH_CPU_DECODE_PREFETCH_H
+#define PAH_CPU_DECODE_PREFETCH_H
 
 #include <stdint.h>
 
@@ -19,7 +20,7 @@ enum { DECODE_SLOTS = 8, DECODE_SMALL_BLOCK = 7, DECODE_AHEAD = 512 };
 
 /* Runs of consecutive bytes: all heads of a token where they lie together, else one head of a token. */
 struct decode_fetch {
-  const char *slot[DECODE_SLOTS]; /* where lines are prefetched by turns; a round goes on by `step` bytes */
+  const char *slot[DECODE_SLOTS]; /* where lines are prefetched, interleaved; a round goes on by `step` bytes */
   uint64_t line, lines;           /* of the current runs, done and in all; lines 0: nothing is left at all */
   const char *const *row;         /* [tokens]: head 0 */
   int64_t step, bytes, tokens, part, token, stride, heads, head;

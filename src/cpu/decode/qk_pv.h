@@ -1,11 +1,11 @@
-/* qk_pv.h - the inner loops of decode: a few rows of K against the heads that share them, and of V.
- * One pair per dtype of the cache, which is decoded in registers on its way; up to four heads share what was decoded.
+/* cpu/decode/qk_pv.h - the inner loops of decode: a few rows of K against the heads that share them, and of V.
+ * One pair per dtype of the cache, which is widened in registers on its way; up to four heads share what was widened.
  * For a token and a KV head with four query heads (D=128, bf16: 512 bytes) an AVX-512 core has to issue 64
- * multiply-adds, 16 operations that decode, 11 that add across lanes and about 10 for the softmax, at two a cycle.
+ * multiply-adds, 16 operations that widen, 11 that add across lanes and about 10 for the softmax, at two a cycle.
  * vdpbf16ps is not used: it would round p to bf16, and takes 2.2 cycles on a Xeon of the fifth generation, where two
- * f32 multiply-adds of as many elements take 1.1. Read next: widen.h (decoding), prefetch.h (prefetch). */
-#ifndef PAH_CPU_DECODE_DOT_H
-#define PAH_CPU_DECODE_DOT_H
+ * f32 multiply-adds of as many elements take 1.1. Read next: widen.h (to f32), prefetch.h (prefetch). */
+#ifndef PAH_CPU_DECODE_QK_PV_H
+#define PAH_CPU_DECODE_QK_PV_H
 
 #include "prefetch.h"
 #include "widen.h"
@@ -67,11 +67,11 @@ static inline int64_t decode_at(int64_t d, int64_t D, int64_t strip) {
  * registers. */
 static inline __attribute__((always_inline)) void decode_dot_cell(const float *q, int64_t D, int heads,
                                                                   const char *const *k, float *p, int dtype,
-                                                                  const struct decode_table *table,
+                                                                  const struct widen_table *table,
                                                                   struct decode_fetch *fetch) {
-  const int tokens = DECODE_SUMS / heads, wide = decode_wide(dtype);
+  const int tokens = DECODE_SUMS / heads, wide = widen_vectors(dtype);
   const int step = DECODE_KEYS / wide < tokens ? DECODE_KEYS / wide : tokens;
-  const int64_t size = decode_size(dtype), strip = wide * CELL_VECTOR, ld = decode_row_floats(D, dtype);
+  const int64_t size = widen_size(dtype), strip = wide * CELL_VECTOR, ld = widen_row_floats(D, dtype);
   cell_vector sum[DECODE_SUMS] = {{0}};
   for (int64_t d = 0; d < ld; d += strip) {
     const int64_t at = decode_at(d, D, strip) * size;
@@ -90,7 +90,7 @@ static inline __attribute__((always_inline)) void decode_dot_cell(const float *q
             __builtin_prefetch(row + DECODE_AHEAD + n * 64, 0, 3);
           }
         }
-        decode_strip(row, dtype, table, key + i * wide);
+        widen_strip(row, dtype, table, key + i * wide);
       }
       if (first) decode_fetch_done(fetch, step * lines);
 #pragma GCC unroll 4
@@ -118,9 +118,9 @@ static inline int64_t decode_step(int64_t group) {
 /* The scores of all heads of a group with decode_step(group) tokens. The first pass over the rows prefetches. */
 static inline __attribute__((always_inline)) void decode_dot(const float *q, int64_t D, int64_t group,
                                                              const char *const *k, float *p, int dtype,
-                                                             const struct decode_table *table,
+                                                             const struct widen_table *table,
                                                              struct decode_fetch *fetch) {
-  const int64_t step = decode_step(group), ld = decode_row_floats(D, dtype);
+  const int64_t step = decode_step(group), ld = widen_row_floats(D, dtype);
   struct decode_fetch none = {0};
   int64_t h = 0;
   for (; h + 4 <= group; h += 4, fetch = &none)
@@ -137,9 +137,9 @@ static inline __attribute__((always_inline)) void decode_dot(const float *q, int
 /* o[h] += sum over tokens of p[h][j] v[j] for `heads` heads and `wide` vectors of D from `at` on. */
 static inline __attribute__((always_inline)) void
 decode_weigh_cell(const float *p, int64_t tokens, const char *const *v, int64_t at, int64_t D, int heads, int wide,
-                  float *o, int dtype, const struct decode_table *table, struct decode_fetch *fetch) {
-  const int64_t size = decode_size(dtype), ld = decode_row_floats(D, dtype);
-  const int strip = decode_wide(dtype), sums = heads * wide;
+                  float *o, int dtype, const struct widen_table *table, struct decode_fetch *fetch) {
+  const int64_t size = widen_size(dtype), ld = widen_row_floats(D, dtype);
+  const int strip = widen_vectors(dtype), sums = heads * wide;
   cell_vector sum[DECODE_SUMS];
 #pragma GCC unroll 16
   for (int i = 0; i < sums; i++) sum[i] = cell_load(o + i / wide * ld + at + i % wide * CELL_VECTOR);
@@ -152,7 +152,7 @@ decode_weigh_cell(const float *p, int64_t tokens, const char *const *v, int64_t 
       decode_fetch_lines(fetch, 2);
 #pragma GCC unroll 4
     for (int w = 0; w < wide; w += strip)
-      decode_strip(v[j] + decode_at(at + w * CELL_VECTOR, D, strip * CELL_VECTOR) * size, dtype, table, value + w);
+      widen_strip(v[j] + decode_at(at + w * CELL_VECTOR, D, strip * CELL_VECTOR) * size, dtype, table, value + w);
 #pragma GCC unroll 16
     for (int i = 0; i < sums; i++) sum[i] += value[i % wide] * p[i / wide * DECODE_TOKENS + j];
   }
@@ -163,24 +163,24 @@ decode_weigh_cell(const float *p, int64_t tokens, const char *const *v, int64_t 
 /* o of some heads over all of D: as many vectors at a time as there are sums, then what is left. */
 static inline __attribute__((always_inline)) void
 decode_weigh_heads(const float *p, int64_t tokens, const char *const *v, int64_t D, int heads, float *o, int dtype,
-                   const struct decode_table *table, struct decode_fetch *fetch) {
-  const int64_t ld = decode_row_floats(D, dtype);
+                   const struct widen_table *table, struct decode_fetch *fetch) {
+  const int64_t ld = widen_row_floats(D, dtype);
   const int wide = DECODE_SUMS / heads < 8 ? DECODE_SUMS / heads : 8;
   int64_t at = 0;
   for (; at + wide * CELL_VECTOR <= ld; at += wide * CELL_VECTOR)
     decode_weigh_cell(p, tokens, v, at, D, heads, wide, o, dtype, table, fetch);
   for (; wide > 4 && at + 4 * CELL_VECTOR <= ld; at += 4 * CELL_VECTOR)
     decode_weigh_cell(p, tokens, v, at, D, heads, 4, o, dtype, table, fetch);
-  if (decode_wide(dtype) == 4) return; /* rows are then a multiple of four vectors */
+  if (widen_vectors(dtype) == 4) return; /* rows are then a multiple of four vectors */
   for (; wide > 2 && at < ld; at += 2 * CELL_VECTOR)
     decode_weigh_cell(p, tokens, v, at, D, heads, 2, o, dtype, table, fetch);
 }
 
 static inline __attribute__((always_inline)) void decode_weigh(const float *p, int64_t tokens, const char *const *v,
                                                                int64_t D, int64_t group, float *o, int dtype,
-                                                               const struct decode_table *table,
+                                                               const struct widen_table *table,
                                                                struct decode_fetch *fetch) {
-  const int64_t ld = decode_row_floats(D, dtype);
+  const int64_t ld = widen_row_floats(D, dtype);
   struct decode_fetch none = {0};
   int64_t h = 0;
   for (; h + 4 <= group; h += 4, fetch = &none)
@@ -192,21 +192,21 @@ static inline __attribute__((always_inline)) void decode_weigh(const float *p, i
 
 /* ---- One pair per dtype ------------------------------------------------------------------------------------- */
 
-/* Rows of K and V have D elements, a strip at least; rows of q and o are decode_row_floats(D, dtype) apart. */
+/* Rows of K and V have D elements, a strip at least; rows of q and o are widen_row_floats(D, dtype) apart. */
 struct decode_kernel {
-  void (*dot)(const float *q, int64_t D, int64_t group, const char *const *k, float *p,
-              const struct decode_table *table, struct decode_fetch *fetch);
+  void (*dot)(const float *q, int64_t D, int64_t group, const char *const *k, float *p, const struct widen_table *table,
+              struct decode_fetch *fetch);
   void (*weigh)(const float *p, int64_t tokens, const char *const *v, int64_t D, int64_t group, float *o,
-                const struct decode_table *table, struct decode_fetch *fetch);
+                const struct widen_table *table, struct decode_fetch *fetch);
 };
 
 #define DECODE_KERNEL(name, dtype)                                                                                     \
   static void decode_dot_##name(const float *q, int64_t D, int64_t group, const char *const *k, float *p,              \
-                                const struct decode_table *table, struct decode_fetch *fetch) {                        \
+                                const struct widen_table *table, struct decode_fetch *fetch) {                         \
     decode_dot(q, D, group, k, p, dtype, table, fetch);                                                                \
   }                                                                                                                    \
   static void decode_weigh_##name(const float *p, int64_t tokens, const char *const *v, int64_t D, int64_t group,      \
-                                  float *o, const struct decode_table *table, struct decode_fetch *fetch) {            \
+                                  float *o, const struct widen_table *table, struct decode_fetch *fetch) {             \
     decode_weigh(p, tokens, v, D, group, o, dtype, table, fetch);                                                      \
   }
 DECODE_KERNEL(f32, PAH_F32)

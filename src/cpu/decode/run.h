@@ -1,10 +1,10 @@
-/* run.h - one query per sequence: bandwidth is all, so every byte of K and V is read once, for all heads.
+/* cpu/decode/run.h - one query per sequence: bandwidth is all, so every byte of K and V is read once, for all heads.
  * The tokens of all sequences form one range that is cut into equal pieces, several per thread so that a thread that
  * is held up costs little (or num_splits per sequence); each piece leaves a softmax state per head, and the states of
  * a sequence are merged in order at the end: the result depends on the number of threads, not on their luck.
  * Read next: tile.h (32 tokens of one piece), softmax.h. */
-#ifndef PAH_CPU_DECODE_H
-#define PAH_CPU_DECODE_H
+#ifndef PAH_CPU_DECODE_RUN_H
+#define PAH_CPU_DECODE_RUN_H
 
 #include <omp.h>
 
@@ -32,7 +32,7 @@ struct decode {
   float *scale;               /* [B][Hkv]: from q k to a score in units of log2(e) */
   struct decode_state *state; /* [items][H] */
   float *scratch;             /* [threads][decode_tile_floats] */
-  struct decode_table table;
+  struct widen_table table;
   int amx; /* amx.h does it */
 };
 
@@ -52,7 +52,7 @@ static int64_t decode_tiles(int64_t tokens) {
 }
 
 /* Fills the items. Called with room for what decode_count says. Without num_splits the tiles of all sequences are
- * numbered through and cut into `parts` ranges; cuts fall between tiles, so that few odd tiles remain. */
+ * numbered through and cut into `parts` ranges; cuts fall between tiles, so that few tiles are not whole. */
 static void decode_plan(struct decode *w, int64_t tiles, int64_t parts) {
   int64_t done = 0, splits = w->a->num_splits; /* done: tiles of the sequences before this one */
   for (int64_t b = 0; b < w->s.B; b++) {
@@ -92,7 +92,7 @@ static int64_t decode_count(const struct decode *w, int threads, int64_t *tiles,
 static void decode_load_scales(const struct decode *w) {
   for (int64_t b = 0; b < w->s.B; b++)
     for (int64_t head = 0; head < w->s.Hkv; head++)
-      w->scale[b * w->s.Hkv + head] = paged_scale(w->a, &w->s, b, head) * 1.44269504f;
+      w->scale[b * w->s.Hkv + head] = paged_scale(w->a, &w->s, b, head) * scalar_log2e;
 }
 
 /* ---- One piece ------------------------------------------------------------------------------------------- */
@@ -123,7 +123,7 @@ static void decode_item_run(const struct decode *w, int64_t n, float *scratch) {
 /* Merges the states of head h of sequence b in the order of its pieces and stores the row. */
 static void decode_store(const struct decode *w, int64_t b, int64_t h) {
   const struct pah_attn *a = w->a;
-  float o[DECODE_MAX_D] = {0}, row[DECODE_MAX_D];
+  float o[PAH_MAX_D] = {0}, row[PAH_MAX_D];
   float m = -INFINITY, l = 0;
   int64_t D = w->s.D, begin = w->first_item[b], end = w->first_item[b + 1];
   for (int64_t n = begin; n < end; n++) {
@@ -146,10 +146,10 @@ static void decode_store(const struct decode *w, int64_t b, int64_t h) {
   else
     for (int64_t d = 0; d < w->ld; d++) o[d] *= scale / l;
   int dtype = decode_dtype(&w->s, a->k_blocks.dtype);
-  decode_from_order(row, o, dtype, w->ld);
-  if (decode_direct(&w->s, a->k_blocks.dtype)) decode_join_tail(row, D, w->ld, decode_wide(dtype) * CELL_VECTOR);
+  widen_from_order(row, o, dtype, w->ld);
+  if (decode_direct(&w->s, a->k_blocks.dtype)) decode_join_tail(row, D, w->ld, widen_vectors(dtype) * CELL_VECTOR);
   row_store(paged_q_row(a, &w->s, &a->out, b, h, 0), a->out.dtype, row, D);
-  *paged_lse(a, &w->s, b, h, 0) = l == 0.0f ? -INFINITY : (m + log2f(l)) * 0.693147181f;
+  *paged_lse(a, &w->s, b, h, 0) = l == 0.0f ? -INFINITY : (m + log2f(l)) * scalar_ln2;
 }
 
 static int decode_alloc(struct decode *w, int64_t items, int threads) {
@@ -186,11 +186,11 @@ static void decode_work(const struct decode *w, int thread) {
 static int decode_run(const struct pah_attn *a, int threads, int amx) {
   struct decode w = {.a = a, .s = pah_attn_sizes(a)};
   if (amx && decode_amx_fits(a, &w.s)) {
-    int way, status = limits_choose_bf16(amx, 1, &way);
+    int way, status = bf16_choose(amx, 1, &way);
     if (status) return status;
     w.amx = way == BF16_AMX;
   }
-  w.ld = decode_row_floats(w.s.D, decode_dtype(&w.s, a->k_blocks.dtype));
+  w.ld = widen_row_floats(w.s.D, decode_dtype(&w.s, a->k_blocks.dtype));
   int64_t tiles, parts, items = decode_count(&w, threads, &tiles, &parts);
   if (parts < threads) threads = (int)parts; /* too little work to be worth the start of a team */
   if (!decode_alloc(&w, items, threads)) {
@@ -199,7 +199,7 @@ static int decode_run(const struct pah_attn *a, int threads, int amx) {
   }
   decode_plan(&w, tiles, parts);
   decode_load_scales(&w);
-  decode_table_fill(&w.table, a->k_blocks.dtype);
+  widen_table_fill(&w.table, a->k_blocks.dtype);
   if (threads == 1)
     decode_work(&w, 0);
   else {

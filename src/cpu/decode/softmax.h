@@ -1,6 +1,6 @@
-/* softmax.h - the online softmax of decode, over the DECODE_TOKENS scores of a head at a time and in powers
+/* cpu/decode/softmax.h - the online softmax of decode, over the DECODE_TOKENS scores of a head at a time and in powers
  * of two: the score's scale holds log2(e). The maximum is lazy (as in FlashAttention 4): it stays behind by up to
- * DECODE_SLACK (`slack`; f16.h has a smaller one), so that p reaches 2^10 at most, which costs f32 nothing, and
+ * DECODE_LAZY_LOG2 (`lazy_log2`; f16.h has a smaller one), so that p reaches 2^10 at most, which costs f32 nothing, and
  * most tiles neither look for their maximum nor rescale the output. The sum stays a vector until the end. About 40
  * operations for 32 scores. */
 #ifndef PAH_CPU_DECODE_SOFTMAX_H
@@ -11,7 +11,7 @@
 
 enum { DECODE_TOKENS = 32 };
 
-#define DECODE_SLACK 10.0f
+#define DECODE_LAZY_LOG2 10.0f
 
 /* The running state of a head: start with m = -inf and sums of 0. Scores are in units of log2(e) here. */
 struct decode_state {
@@ -31,7 +31,7 @@ static inline __attribute__((always_inline)) void decode_mask_scores(float *p, i
                                                                      float softcap) {
   for (int64_t c = 0; c < DECODE_TOKENS; c++) {
     float x = p[c] * scale;
-    if (softcap > 0) x = softcap * 1.44269504f * score_tanh(x * (0.693147181f / softcap));
+    if (softcap > 0) x = softcap * scalar_log2e * scalar_tanh(x * (scalar_ln2 / softcap));
     p[c] = c < tokens ? x : -INFINITY;
   }
 }
@@ -39,14 +39,14 @@ static inline __attribute__((always_inline)) void decode_mask_scores(float *p, i
 /* The next `tokens` scores of a head, q k in p, to probabilities relative to m. Returns what the output so far has to
  * be multiplied by (1: nothing). */
 static inline __attribute__((always_inline)) float decode_softmax(struct decode_state *state, float *p, int64_t tokens,
-                                                                  float scale, float softcap, float slack) {
+                                                                  float scale, float softcap, float lazy_log2) {
   enum { VECTORS = DECODE_TOKENS / CELL_VECTOR };
   if (tokens < DECODE_TOKENS || softcap > 0) {
     decode_mask_scores(p, tokens, scale, softcap);
     scale = 1.0f;
   }
   float alpha = 1.0f, m = state->m;
-  cell_vector s[VECTORS], limit = (cell_vector){0} + (m + slack);
+  cell_vector s[VECTORS], limit = (cell_vector){0} + (m + lazy_log2);
   int above = 0;
 #pragma GCC unroll 8
   for (int v = 0; v < VECTORS; v++) {

@@ -1,8 +1,8 @@
-/* amx.h - a tile of query rows against a tile of keys where products go to the tile unit (cpu/gemm/amx.h). They
- * take little longer than the softmax then, and what counts is that S stays in the first-level cache: scores, softmax
- * and values of 32 rows come before the next 32, while panels of K and V stream from the second level. (To run the
- * softmax beside the products of other groups gains nothing: vectors and tiles share port 5, doc/cpu.md.)
- * Read next: tile.h (the same by register tiles), run.h (who calls). */
+/* cpu/forward/amx.h - a tile of query rows against a tile of keys where products go to the tile unit (cpu/gemm/amx.h).
+ * They take little longer than the softmax then, and what counts is that S stays in the first-level cache: scores,
+ * softmax and values of 32 rows come before the next 32, while panels of K and V stream from the second level. (To run
+ * the softmax beside the products of other groups gains nothing: vectors and tiles share port 5, doc/cpu.md.) Read
+ * next: tile.h (the same by register tiles), run.h (who calls). */
 #ifndef PAH_CPU_FORWARD_AMX_H
 #define PAH_CPU_FORWARD_AMX_H
 
@@ -32,7 +32,7 @@ static inline void fwd_amx_values(struct fwd_tile *t, const struct fwd_group *g)
   }
 }
 
-static void fwd_amx_pair(struct fwd_tile *t, const struct tile_mask *mask, const struct tile_pair *at,
+static void fwd_amx_step(struct fwd_tile *t, const struct tile_mask *mask, const struct tile_step *at,
                          const struct fwd_score *score) {
   for (int64_t m = 0; m < at->rows; m += AMX_ROWS) {
     struct fwd_group g = fwd_group(t, mask, at, m, AMX_ROWS);
@@ -42,8 +42,8 @@ static void fwd_amx_pair(struct fwd_tile *t, const struct tile_mask *mask, const
       fwd_group_row(t, mask, at, &g, score, m + i, t->s + i * FWD_LD);
       fwd_prefetch(t);
     }
-    if (g.masked && t->odd)
-      fwd_odd_values(t, mask, at, m, g.rows, t->s);
+    if (g.masked && t->nonfinite)
+      fwd_nonfinite_values(t, mask, at, m, g.rows, t->s);
     else
       fwd_amx_values(t, &g);
   }

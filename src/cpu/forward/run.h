@@ -1,10 +1,10 @@
-/* run.h - fwd and fwd_fp8: tiles of query rows against tiles of keys with an online softmax.
+/* cpu/forward/run.h - fwd and fwd_fp8: tiles of query rows against tiles of keys with an online softmax.
  * A task is (sequence, KV head, tile of rows), where row = query * group + head in the group: the heads of a KV head
  * share every K and V tile, which is converted and packed once, for all tiles of rows that see it. Masked tiles are
  * skipped. What each step is worth stands in doc/cpu.md. Read next: panels.h (K and V), tile.h and
- * amx.h (one pair of tiles). */
-#ifndef PAH_CPU_FORWARD_H
-#define PAH_CPU_FORWARD_H
+ * amx.h (one step). */
+#ifndef PAH_CPU_FORWARD_RUN_H
+#define PAH_CPU_FORWARD_RUN_H
 
 #include <float.h>
 #include <omp.h>
@@ -22,7 +22,7 @@ struct fwd {
   const struct pah_attn *a;
   struct pah_attn_sizes s;
   int bf16; /* how bf16 is multiplied (cpu/peaks.h); other dtypes: BF16_FMA */
-  struct fwd_streams streams;
+  struct fwd_kv_streams kv_streams;
   int64_t scratch_floats;
   float *scratch; /* [threads][scratch_floats] */
 };
@@ -59,7 +59,7 @@ static void fwd_load_rows(const struct fwd *w, struct fwd_tile *t, int64_t b, in
                           float scale) {
   const struct pah_attn *a = w->a;
   struct fwd_place at = fwd_place(w, head, row), ahead = fwd_place(w, head, row + FWD_AHEAD);
-  int64_t group = w->streams.row_group, whole = (rows + group - 1) / group * group;
+  int64_t group = w->kv_streams.row_group, whole = (rows + group - 1) / group * group;
   for (int64_t m = 0; m < whole; m++, fwd_next(w, &at), fwd_next(w, &ahead)) {
     if (m + FWD_AHEAD < rows) fwd_prefetch_row(w, &a->q, b, &ahead);
     memset(t->o + m * FWD_LD, 0, (size_t)t->padded * 4);
@@ -69,26 +69,26 @@ static void fwd_load_rows(const struct fwd *w, struct fwd_tile *t, int64_t b, in
     }
     t->state[m] = (struct fwd_state){.m = -INFINITY};
     const char *from = paged_q_row(a, &w->s, &a->q, b, at.h, at.i);
-    if (t->pairs && a->q.dtype == PAH_BF16 && scale > 0) {
+    if (t->bf16x2 && a->q.dtype == PAH_BF16 && scale > 0) {
       memcpy(t->q + m * FWD_LD, from, (size_t)t->words * 4);
       continue;
     }
-    float wide[PACK_MAX_D], *q = t->pairs ? wide : (float *)t->q + m * FWD_LD;
+    float wide[PAH_MAX_D], *q = t->bf16x2 ? wide : (float *)t->q + m * FWD_LD;
     row_load(q, from, a->q.dtype, t->D);
     if (!(scale > 0))
       for (int64_t d = 0; d < t->D; d++) q[d] *= scale < 0 ? -1.0f : 0.0f;
-    if (t->pairs) row_store(t->q + m * FWD_LD, PAH_BF16, q, t->D);
+    if (t->bf16x2) row_store(t->q + m * FWD_LD, PAH_BF16, q, t->D);
   }
 }
 
 /* The tile of keys `at`, if it has any: where its rows lie, to be packed or prefetched, or the lines of its panels. */
-static void fwd_locate(const struct fwd_streams *all, const struct fwd_stream *stream, struct fwd_tile *t,
-                       const struct tile_pair *at) {
-  if (!stream->key_tiles) {
-    fwd_locate_rows(all, stream, at->key, at->keys, t->k_rows, t->v_rows);
+static void fwd_locate(const struct fwd_kv_streams *all, const struct fwd_kv_stream *kv_stream, struct fwd_tile *t,
+                       const struct tile_step *at) {
+  if (!kv_stream->key_tiles) {
+    fwd_locate_rows(all, kv_stream, at->key, at->keys, t->k_rows, t->v_rows);
     return;
   }
-  const uint32_t *k = stream->panels + (at->key - stream->key) / all->keys * (all->k_words + all->v_words);
+  const uint32_t *k = kv_stream->panels + (at->key - kv_stream->key) / all->keys * (all->k_words + all->v_words);
   for (int64_t j = 0; j < at->keys; j++) {
     t->k_rows[j] = (const char *)k + j * t->k_bytes;
     t->v_rows[j] = (const char *)(k + all->k_words) + j * t->v_bytes;
@@ -96,16 +96,16 @@ static void fwd_locate(const struct fwd_streams *all, const struct fwd_stream *s
 }
 
 /* Makes `at` t's tile of keys: packs it, or takes its panels. */
-static void fwd_take(const struct fwd_streams *all, const struct fwd_stream *stream, struct fwd_tile *t,
-                     const struct tile_pair *at) {
-  if (!stream->key_tiles) {
-    t->odd = fwd_pack(all, t->k, t->v, t->k_rows, t->v_rows, at->keys);
+static void fwd_take(const struct fwd_kv_streams *all, const struct fwd_kv_stream *kv_stream, struct fwd_tile *t,
+                     const struct tile_step *at) {
+  if (!kv_stream->key_tiles) {
+    t->nonfinite = fwd_pack(all, t->k, t->v, t->k_rows, t->v_rows, at->keys);
     return;
   }
-  int64_t i = (at->key - stream->key) / all->keys;
-  t->k = stream->panels + i * (all->k_words + all->v_words);
+  int64_t i = (at->key - kv_stream->key) / all->keys;
+  t->k = kv_stream->panels + i * (all->k_words + all->v_words);
   t->v = t->k + all->k_words;
-  t->odd = stream->odd[i];
+  t->nonfinite = kv_stream->nonfinite[i];
 }
 
 static void fwd_store(const struct fwd *w, const struct fwd_tile *t, int64_t b, int64_t head, int64_t row, int64_t rows,
@@ -128,64 +128,64 @@ static void fwd_store(const struct fwd *w, const struct fwd_tile *t, int64_t b, 
 static struct fwd_score fwd_score_of(const struct fwd *w, float scale) {
   float natural = fabsf(scale), cap = w->a->softcap;
   if (natural == 0) natural = 1; /* it is in q */
-  float base2 = cap > 0 ? fwd_log2e : natural * fwd_log2e, lag = FWD_LAG / base2;
-  return (struct fwd_score){base2, isinf(lag) ? FLT_MAX : lag, natural, cap, w->streams.pairs};
+  float base2 = cap > 0 ? scalar_log2e : natural * scalar_log2e, lazy = FWD_LAZY_LOG2 / base2;
+  return (struct fwd_score){base2, isinf(lazy) ? FLT_MAX : lazy, natural, cap, w->kv_streams.bf16x2};
 }
 
 /* Bytes of what is prefetched at a time: a row of K and V as the cache has them, or a key's share of a tile's panels.
  */
-static void fwd_row_bytes(const struct fwd *w, const struct fwd_stream *stream, struct fwd_tile *t) {
-  const struct fwd_streams *all = &w->streams;
-  t->k_bytes = stream->key_tiles ? all->k_words * 4 / all->keys : t->D * pah_dtype_size(w->a->k_blocks.dtype);
-  t->v_bytes = stream->key_tiles ? all->v_words * 4 / all->keys : t->D * pah_dtype_size(w->a->v_blocks.dtype);
+static void fwd_row_bytes(const struct fwd *w, const struct fwd_kv_stream *kv_stream, struct fwd_tile *t) {
+  const struct fwd_kv_streams *all = &w->kv_streams;
+  t->k_bytes = kv_stream->key_tiles ? all->k_words * 4 / all->keys : t->D * pah_dtype_size(w->a->k_blocks.dtype);
+  t->v_bytes = kv_stream->key_tiles ? all->v_words * 4 / all->keys : t->D * pah_dtype_size(w->a->v_blocks.dtype);
 }
 
-static void fwd_pair(const struct fwd *w, struct fwd_tile *t, const struct tile_mask *mask, const struct tile_pair *at,
+static void fwd_step(const struct fwd *w, struct fwd_tile *t, const struct tile_mask *mask, const struct tile_step *at,
                      const struct fwd_score *score) {
 #if defined(PAH_AMX)
   if (w->bf16 == BF16_AMX) {
-    fwd_amx_pair(t, mask, at, score);
+    fwd_amx_step(t, mask, at, score);
     return;
   }
 #endif
   (void)w;
   fwd_scores(t, mask, at);
   int masked = fwd_softmax(t, mask, at, score);
-  if (masked && t->odd)
-    fwd_odd_values(t, mask, at, 0, at->rows, t->s);
+  if (masked && t->nonfinite)
+    fwd_nonfinite_values(t, mask, at, 0, at->rows, t->s);
   else
     fwd_values(t, mask, at);
 }
 
-/* Tile i of a stream's rows, counted from the last: those see the most keys under causal and come first, and a tile
+/* Tile i of a KV stream's rows, counted from the last: those see the most keys under causal and come first, and a tile
  * that is not whole is the one that sees the fewest. */
-static void fwd_task(const struct fwd *w, const struct fwd_stream *stream, int64_t i, float *scratch) {
+static void fwd_task(const struct fwd *w, const struct fwd_kv_stream *kv_stream, int64_t i, float *scratch) {
   const struct pah_attn *a = w->a;
-  const struct fwd_streams *all = &w->streams;
-  int64_t b = stream->b, head = stream->head, row_end = stream->rows - i * stream->tile_rows;
+  const struct fwd_kv_streams *all = &w->kv_streams;
+  int64_t b = kv_stream->b, head = kv_stream->head, row_end = kv_stream->rows - i * kv_stream->tile_rows;
   if (row_end <= 0) return;
-  int64_t row = tile_clamp(row_end - stream->tile_rows, 0, row_end), rows = row_end - row, key, key_end;
-  struct fwd_tile t = {.pairs = all->pairs, .words = all->pairs ? w->s.D / 2 : w->s.D};
+  int64_t row = tile_clamp(row_end - kv_stream->tile_rows, 0, row_end), rows = row_end - row, key, key_end;
+  struct fwd_tile t = {.bf16x2 = all->bf16x2, .words = all->bf16x2 ? w->s.D / 2 : w->s.D};
   fwd_layout(&t, w->s.D, (char *)scratch);
-  fwd_row_bytes(w, stream, &t);
-  struct tile_mask mask = tile_mask(a, stream->rows / w->s.group, pah_len_k(a, &w->s, b), w->s.group);
+  fwd_row_bytes(w, kv_stream, &t);
+  struct tile_mask mask = tile_mask(a, kv_stream->rows / w->s.group, pah_len_k(a, &w->s, b), w->s.group);
   float scale = paged_scale(a, &w->s, b, head);
   struct fwd_score score = fwd_score_of(w, scale);
   fwd_load_rows(w, &t, b, head, row, rows, scale);
   tile_keys_of(&mask, row, row_end, &key, &key_end);
   int64_t last = key_end; /* panels are taken whole, from the one on that holds the first key */
-  if (stream->key_tiles) key -= (key - stream->key) % all->keys, last = stream->end;
-  struct tile_pair at = {row, rows, key, tile_clamp(last - key, 0, all->keys)};
-  fwd_locate(all, stream, &t, &at);
+  if (kv_stream->key_tiles) key -= (key - kv_stream->key) % all->keys, last = kv_stream->end;
+  struct tile_step at = {row, rows, key, tile_clamp(last - key, 0, all->keys)};
+  fwd_locate(all, kv_stream, &t, &at);
   while (at.key < key_end && !pah_interrupted) {
-    fwd_take(all, stream, &t, &at);
-    struct tile_pair next = {row, rows, at.key + at.keys, 0};
+    fwd_take(all, kv_stream, &t, &at);
+    struct tile_step next = {row, rows, at.key + at.keys, 0};
     if (next.key < key_end) next.keys = tile_clamp(last - next.key, 0, all->keys);
-    fwd_locate(all, stream, &t, &next);
+    fwd_locate(all, kv_stream, &t, &next);
     int64_t panels = (at.keys + CELL_COLS - 1) / CELL_COLS + t.padded / CELL_COLS;
     int64_t calls = (rows + all->row_group - 1) / all->row_group * panels + rows;
     t.fetch = 0, t.fetch_end = 2 * next.keys, t.stride = (t.fetch_end + calls - 1) / calls;
-    fwd_pair(w, &t, &mask, &at, &score);
+    fwd_step(w, &t, &mask, &at, &score);
     at = next;
   }
   fwd_store(w, &t, b, head, row, rows, &score);
@@ -198,10 +198,10 @@ static int64_t fwd_tile_rows(const struct fwd *w, int64_t longest, int threads) 
   return rows;
 }
 
-/* The waves, by every thread of a team: panels first, then the tiles of rows, of a stream together, to share its K and
- * V in cache. */
+/* The waves, by every thread of a team: panels first, then the tiles of rows, of a KV stream together, to share its K
+ * and V in cache. */
 static void fwd_work(const struct fwd *w, int64_t budget, int thread) {
-  const struct fwd_streams *all = &w->streams;
+  const struct fwd_kv_streams *all = &w->kv_streams;
   float *scratch = w->scratch + thread * w->scratch_floats;
   for (int64_t first = 0, end, words; first < all->count; first = end) {
 #pragma omp single copyprivate(end, words)
@@ -209,17 +209,17 @@ static void fwd_work(const struct fwd *w, int64_t budget, int thread) {
     if (words)
 #pragma omp for schedule(dynamic, 1)
       for (int64_t n = first * all->key_tiles; n < end * all->key_tiles; n++)
-        if (!pah_interrupted) fwd_pack_tile(all, all->stream + n / all->key_tiles, n % all->key_tiles);
+        if (!pah_interrupted) fwd_pack_tile(all, all->kv_stream + n / all->key_tiles, n % all->key_tiles);
 #pragma omp for schedule(dynamic, 1)
     for (int64_t n = first * all->tiles; n < end * all->tiles; n++)
-      if (!pah_interrupted) fwd_task(w, all->stream + n / all->tiles, n % all->tiles, scratch);
+      if (!pah_interrupted) fwd_task(w, all->kv_stream + n / all->tiles, n % all->tiles, scratch);
   }
 }
 
 static int forward_run(const struct pah_attn *a, int threads, int amx) {
   struct fwd w = {.a = a, .s = pah_attn_sizes(a)};
   int64_t longest = 0;
-  int status = paged_fits_bf16(a) ? limits_choose_bf16(amx, w.s.D % AMX_ROWS == 0, &w.bf16) : PAH_OK;
+  int status = paged_fits_bf16(a) ? bf16_choose(amx, w.s.D % AMX_ROWS == 0, &w.bf16) : PAH_OK;
   if (status) return status;
   for (int64_t b = 0; b < w.s.B; b++) {
     int64_t first, count;
@@ -227,15 +227,15 @@ static int forward_run(const struct pah_attn *a, int threads, int amx) {
     longest = count > longest ? count : longest;
   }
   struct fwd_tile t;
-  int64_t scratch = (fwd_layout(&t, w.s.D, NULL) + 31) / 16 * 16, pairs = w.bf16 != BF16_FMA;
-  int64_t keys = pairs ? FWD_KEYS : FWD_KEYS / 2;
+  int64_t scratch = (fwd_layout(&t, w.s.D, NULL) + 31) / 16 * 16, bf16x2 = w.bf16 != BF16_FMA;
+  int64_t keys = bf16x2 ? FWD_KEYS : FWD_KEYS / 2;
   int64_t budget = tile_clamp((int64_t)threads * FWD_WAVE_THREAD, FWD_WAVE, INT64_MAX);
-  w.streams = (struct fwd_streams){.a = a, .s = &w.s, .pairs = (int)pairs, .keys = keys, .whole = 1 + pairs};
-  w.streams.row_group = CELL_ROWS;
-  if (w.bf16 == BF16_AMX) w.streams.row_group = w.streams.whole = AMX_ROWS;
-  w.streams.k_words = FWD_KEYS / 2 * w.s.D, w.streams.v_words = FWD_DEPTH * t.padded;
-  int there = fwd_streams_init(&w.streams, fwd_tile_rows(&w, longest, threads), budget);
-  int64_t tasks = w.streams.count * w.streams.tiles;
+  w.kv_streams = (struct fwd_kv_streams){.a = a, .s = &w.s, .bf16x2 = (int)bf16x2, .keys = keys, .whole = 1 + bf16x2};
+  w.kv_streams.row_group = CELL_ROWS;
+  if (w.bf16 == BF16_AMX) w.kv_streams.row_group = w.kv_streams.whole = AMX_ROWS;
+  w.kv_streams.k_words = FWD_KEYS / 2 * w.s.D, w.kv_streams.v_words = FWD_DEPTH * t.padded;
+  int there = fwd_kv_streams_init(&w.kv_streams, fwd_tile_rows(&w, longest, threads), budget);
+  int64_t tasks = w.kv_streams.count * w.kv_streams.tiles;
   if (tasks < threads) threads = (int)tasks;
   w.scratch_floats = scratch;
   if (there && tasks) w.scratch = scratch_floats(threads * scratch);
@@ -248,7 +248,7 @@ static int forward_run(const struct pah_attn *a, int threads, int amx) {
     }
   }
   scratch_free(w.scratch);
-  fwd_streams_free(&w.streams);
+  fwd_kv_streams_free(&w.kv_streams);
   if (!there || (tasks && !w.scratch))
     return pah_fail(PAH_ENOMEM, "fwd: no memory for the scratch of %d threads", threads);
   return pah_interrupted ? pah_fail(PAH_EINTERRUPTED, "fwd: interrupted") : PAH_OK;

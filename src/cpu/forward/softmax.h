@@ -1,6 +1,6 @@
-/* softmax.h - the online softmax of a row of a tile, in base 2: the scale takes log2(e) in. The maximum
- * that is subtracted may lag by 2^8: only a score that passes it by more raises it and rescales the row (lazy
- * rescaling, as in FlashAttention 4), which after the first tiles hardly ever happens, so no row needs its exact
+/* cpu/forward/softmax.h - the online softmax of a row of a tile, in base 2: the scale takes log2(e) in. The maximum
+ * that is subtracted may stay behind by up to 2^8: only a score that passes it by more raises it and rescales the row
+ * (lazy rescaling, as in FlashAttention 4), which after the first tiles hardly ever happens, so no row needs its exact
  * maximum. Read next: tile.h. */
 #ifndef PAH_CPU_FORWARD_SOFTMAX_H
 #define PAH_CPU_FORWARD_SOFTMAX_H
@@ -10,14 +10,13 @@
 #include "cpu/vec/scalar_math.h"
 
 /* How far, as a power of 2, a score may exceed the maximum. */
-enum { FWD_LAG = 8 };
-static const float fwd_log2e = 1.44269504f;
+enum { FWD_LAZY_LOG2 = 8 };
 
 /* What is the same for all rows of a task. The scale is positive. */
 struct fwd_score {
-  float scale, lag;       /* from q k to a score in base 2; FWD_LAG the other way */
+  float scale, lazy;      /* from q k to a score in base 2; FWD_LAZY_LOG2 the other way */
   float natural, softcap; /* softcap > 0: from q k to a natural score, and where it is capped; scale is log2(e) then */
-  int pairs;              /* probabilities are written as bf16 */
+  int bf16x2;             /* probabilities are written as bf16 */
 };
 
 /* The running state of a row, two vectors of it: start with {{0}, -inf}. */
@@ -41,10 +40,10 @@ static inline void fwd_mask(float *s, int64_t low, int64_t high, int64_t first, 
 
 static void fwd_cap(float *s, int64_t low, int64_t high, const struct fwd_score *score) {
   float inverse = 1.0f / score->softcap;
-  for (int64_t c = low; c < high; c++) s[c] = score->softcap * score_tanh(s[c] * score->natural * inverse);
+  for (int64_t c = low; c < high; c++) s[c] = score->softcap * scalar_tanh(s[c] * score->natural * inverse);
 }
 
-/* A maximum passed by more than the lag: the row's sums and output are brought down to the new one. */
+/* A maximum passed by more than that: the row's sums and output are brought down to the new one. */
 static __attribute__((noinline)) void fwd_raise(struct fwd_state *state, cell_vector largest, float scale, float *o,
                                                 int64_t padded) {
   float top = -INFINITY;
@@ -69,7 +68,7 @@ static inline float fwd_base(float m, float scale, float *s, int64_t low, int64_
   return 0.0f;
 }
 
-/* q k of the columns [low, high), whole vectors (two for pairs), to probabilities in place; [first, end) are visible.
+/* q k of the columns [low, high), whole vectors (two for bf16x2), to probabilities in place; [first, end) are visible.
  */
 static inline void fwd_softmax_row(struct fwd_state *state, float *s, int64_t low, int64_t high, int64_t first,
                                    int64_t end, const struct fwd_score *score, float *o, int64_t padded) {
@@ -77,12 +76,12 @@ static inline void fwd_softmax_row(struct fwd_state *state, float *s, int64_t lo
   if (first > low || end < high) fwd_mask(s, low, high, first, end);
   cell_vector largest = cell_load(s + low);
   for (int64_t c = low + CELL_VECTOR; c < high; c += CELL_VECTOR) largest = exp2_max(cell_load(s + c), largest);
-  if (lanes_any_above(largest, (cell_vector){0} + (state->m + score->lag)))
+  if (lanes_any_above(largest, (cell_vector){0} + (state->m + score->lazy)))
     fwd_raise(state, largest, score->scale, o, padded);
   float scale = score->scale, base = fwd_base(state->m, scale, s, low, high);
   cell_vector sum = cell_load(state->lanes);
 #if defined(__AVX512BF16__)
-  if (score->pairs) {
+  if (score->bf16x2) {
     cell_vector other = {0};
     for (int64_t c = low; c < high; c += 2 * CELL_VECTOR) { /* what is written never passes what is still to be read */
       cell_vector x = exp2_lanes(cell_load(s + c) * scale - base);

@@ -1,4 +1,4 @@
-/* tile.h - a tile of query rows against a tile of keys: S = Q K^T, softmax, O += P V. Panels of K and V
+/* cpu/forward/tile.h - a tile of query rows against a tile of keys: S = Q K^T, softmax, O += P V. Panels of K and V
  * stay in L1 while the row groups of Q, S and O pass by from L2 (Goto's order); what the mask leaves out is left out by
  * panels of columns in the first product and by the depth of a row group in the second.
  * Read next: cpu/gemm/f32.h, cpu/gemm/bf16.h (the products), cpu/gemm/pack.h, softmax.h. */
@@ -9,18 +9,25 @@
 #include "cpu/gemm/pack.h"
 #include "cpu/mask.h"
 
-/* At most; run.h chooses. Rows of Q, O and S lie a constant 17 lines apart, for every D up to 256: an odd number of
- * lines spreads columns over all sets of the caches, and only what is used takes room in them. At D = 128 240 rows take
- * 120 KiB of each of Q, O and S and 128 of panels, half a MiB; 360 and 480 were no faster. With 128 keys a panel of V
- * takes 16 KiB of L1, as with 256 in pairs of bf16; 256 keys in f32 were 2 % slower. FWD_ROWS and halves of it down to
- * FWD_MIN_ROWS are multiples of every CELL_ROWS, FWD_DEPTH of every CELL_COLS. FWD_DEPTH: words of a column of V's
- * panels, as many as keys or half. FWD_SPARE: rows that the last row group of a tile may have too many. */
-enum { FWD_ROWS = 240, FWD_MIN_ROWS = 60, FWD_KEYS = 256, FWD_DEPTH = FWD_KEYS / 2, FWD_LD = 256 + 16, FWD_SPARE = 16 };
+/* At most; run.h chooses. Rows of Q, O and S lie a constant 17 lines apart, for every D up to PAH_MAX_D: an odd number
+ * of lines spreads columns over all sets of the caches, and only what is used takes room in them. At D = 128 240 rows
+ * take 120 KiB of each of Q, O and S and 128 of panels, half a MiB; 360 and 480 were no faster. With 128 keys a panel
+ * of V takes 16 KiB of L1, as with 256 in pairs of bf16; 256 keys in f32 were 2 % slower. FWD_ROWS and halves of it
+ * down to FWD_MIN_ROWS are multiples of every CELL_ROWS, FWD_DEPTH of every CELL_COLS. FWD_DEPTH: words of a column of
+ * V's panels, as many as keys or half. FWD_SPARE: rows that the last row group of a tile may have too many. */
+enum {
+  FWD_ROWS = 240,
+  FWD_MIN_ROWS = 60,
+  FWD_KEYS = 256,
+  FWD_DEPTH = FWD_KEYS / 2,
+  FWD_LD = PAH_MAX_D + 16,
+  FWD_SPARE = 16
+};
 
-/* A thread's scratch. A word is an f32 or, if `pairs`, two bf16. Arrays of rows have FWD_SPARE more. */
+/* A thread's scratch. A word is an f32 or, if `bf16x2`, two bf16. Arrays of rows have FWD_SPARE more. */
 struct fwd_tile {
   int64_t D, words, padded;         /* words of a row of q; D in whole CELL_COLS */
-  int pairs, odd;                   /* odd: v holds a NaN or an infinity */
+  int bf16x2, nonfinite;            /* nonfinite: v holds a NaN or an infinity */
   uint32_t *q;                      /* [FWD_ROWS][FWD_LD] words */
   float *s, *o;                     /* [FWD_ROWS][FWD_LD]: q k, then P in words; output, unnormalised */
   uint32_t *k, *v;                  /* panels of [words][CELL_COLS] and of [FWD_DEPTH][CELL_COLS] */
@@ -71,8 +78,8 @@ static inline void fwd_prefetch(struct fwd_tile *t) {
 
 static inline void fwd_dot(const struct fwd_tile *t, int64_t m, const uint32_t *panel, float *s) {
 #if defined(__AVX512BF16__)
-  if (t->pairs) {
-    cell_dots(t->words, (struct cell_pairs){t->q + m * FWD_LD, FWD_LD, 1}, panel, CELL_COLS, s, FWD_LD, 0);
+  if (t->bf16x2) {
+    cell_dots(t->words, (struct cell_bf16x2){t->q + m * FWD_LD, FWD_LD, 1}, panel, CELL_COLS, s, FWD_LD, 0);
     return;
   }
 #endif
@@ -81,7 +88,7 @@ static inline void fwd_dot(const struct fwd_tile *t, int64_t m, const uint32_t *
 }
 
 /* s = q k^T where anything is visible. */
-static void fwd_scores(struct fwd_tile *t, const struct tile_mask *mask, const struct tile_pair *at) {
+static void fwd_scores(struct fwd_tile *t, const struct tile_mask *mask, const struct tile_step *at) {
   const uint32_t *panel = t->k;
   for (int64_t key = 0; key < at->keys; key += CELL_COLS, panel += t->words * CELL_COLS) {
     int64_t first, end;
@@ -96,7 +103,7 @@ static void fwd_scores(struct fwd_tile *t, const struct tile_mask *mask, const s
 }
 
 /* Visible columns of `count` rows of the tile. */
-static inline void fwd_columns(const struct tile_mask *mask, const struct tile_pair *at, int64_t m, int64_t count,
+static inline void fwd_columns(const struct tile_mask *mask, const struct tile_step *at, int64_t m, int64_t count,
                                int64_t *first, int64_t *end) {
   tile_keys_of(mask, at->row + m, at->row + m + count, first, end);
   *first = tile_clamp(*first - at->key, 0, at->keys);
@@ -108,14 +115,14 @@ struct fwd_group {
   int64_t m, rows;
   /* The columns that any of them sees, from its first row's to its last row's end; low >= high: none. */
   int64_t low, high;
-  int64_t from, to; /* the same in whole vectors (two for pairs): what is multiplied */
+  int64_t from, to; /* the same in whole vectors (two for bf16x2): what is multiplied */
   int whole_rows;   /* all of them see the same */
   int masked;       /* a pair with the tile's keys is left out */
 };
 
 static inline struct fwd_group fwd_group(const struct fwd_tile *t, const struct tile_mask *mask,
-                                         const struct tile_pair *at, int64_t m, int64_t most) {
-  int64_t whole = t->pairs ? 2 * CELL_VECTOR : CELL_VECTOR, all, none;
+                                         const struct tile_step *at, int64_t m, int64_t most) {
+  int64_t whole = t->bf16x2 ? 2 * CELL_VECTOR : CELL_VECTOR, all, none;
   struct fwd_group g = {.m = m, .rows = tile_clamp(at->rows - m, 0, most), .masked = 1};
   fwd_columns(mask, at, m, g.rows, &g.low, &g.high);
   if (g.low >= g.high) return g;
@@ -128,7 +135,7 @@ static inline struct fwd_group fwd_group(const struct fwd_tile *t, const struct 
 }
 
 /* The softmax of row i, one of the group's, whose scores are s. */
-static inline void fwd_group_row(struct fwd_tile *t, const struct tile_mask *mask, const struct tile_pair *at,
+static inline void fwd_group_row(struct fwd_tile *t, const struct tile_mask *mask, const struct tile_step *at,
                                  const struct fwd_group *g, const struct fwd_score *score, int64_t i, float *s) {
   int64_t first = g->low, end = g->high;
   if (!g->whole_rows) fwd_columns(mask, at, i, 1, &first, &end);
@@ -136,7 +143,7 @@ static inline void fwd_group_row(struct fwd_tile *t, const struct tile_mask *mas
 }
 
 /* The softmax of every row, over the columns that its row group will multiply; returns whether any pair was masked. */
-static int fwd_softmax(struct fwd_tile *t, const struct tile_mask *mask, const struct tile_pair *at,
+static int fwd_softmax(struct fwd_tile *t, const struct tile_mask *mask, const struct tile_step *at,
                        const struct fwd_score *score) {
   int masked = 0;
   for (int64_t m = 0; m < at->rows; m += CELL_ROWS) {
@@ -153,9 +160,9 @@ static int fwd_softmax(struct fwd_tile *t, const struct tile_mask *mask, const s
 static inline void fwd_weigh(const struct fwd_tile *t, int64_t m, int64_t first, int64_t end, const uint32_t *panel,
                              float *o) {
 #if defined(__AVX512BF16__)
-  if (t->pairs) {
+  if (t->bf16x2) {
     first /= 2;
-    cell_dots((end + 1) / 2 - first, (struct cell_pairs){(const uint32_t *)t->s + m * FWD_LD + first, FWD_LD, 1},
+    cell_dots((end + 1) / 2 - first, (struct cell_bf16x2){(const uint32_t *)t->s + m * FWD_LD + first, FWD_LD, 1},
               panel + first * CELL_COLS, CELL_COLS, o, FWD_LD, 1);
     return;
   }
@@ -165,7 +172,7 @@ static inline void fwd_weigh(const struct fwd_tile *t, int64_t m, int64_t first,
 }
 
 /* o += p v over the keys that a group of rows sees. */
-static void fwd_values(struct fwd_tile *t, const struct tile_mask *mask, const struct tile_pair *at) {
+static void fwd_values(struct fwd_tile *t, const struct tile_mask *mask, const struct tile_step *at) {
   const uint32_t *panel = t->v;
   for (int64_t d = 0; d < t->padded; d += CELL_COLS, panel += FWD_DEPTH * CELL_COLS)
     for (int64_t m = 0; m < at->rows; m += CELL_ROWS) {
@@ -178,8 +185,8 @@ static void fwd_values(struct fwd_tile *t, const struct tile_mask *mask, const s
 
 /* Element j of a row of words: half of a pair or an f32. */
 static inline float fwd_element(const struct fwd_tile *t, const uint32_t *row, int64_t step, int64_t j) {
-  uint32_t word = row[(t->pairs ? j / 2 : j) * step];
-  if (t->pairs) word = j % 2 ? word & 0xffff0000u : word << 16;
+  uint32_t word = row[(t->bf16x2 ? j / 2 : j) * step];
+  if (t->bf16x2) word = j % 2 ? word & 0xffff0000u : word << 16;
   float x;
   memcpy(&x, &word, sizeof x);
   return x;
@@ -187,8 +194,8 @@ static inline float fwd_element(const struct fwd_tile *t, const uint32_t *row, i
 
 /* The same pair by pair, of `rows` rows whose P begins at s: 0 times a NaN or an infinity is a NaN, so the zeros that
  * stand for masked pairs must not be multiplied with such values. */
-static void fwd_odd_values(struct fwd_tile *t, const struct tile_mask *mask, const struct tile_pair *at, int64_t from,
-                           int64_t rows, const float *s) {
+static void fwd_nonfinite_values(struct fwd_tile *t, const struct tile_mask *mask, const struct tile_step *at,
+                                 int64_t from, int64_t rows, const float *s) {
   for (int64_t m = from; m < from + rows; m++, s += FWD_LD) {
     int64_t first, end;
     fwd_columns(mask, at, m, 1, &first, &end);

@@ -1,4 +1,4 @@
-/* amx.h - the register tile of bf16.h by the tile unit (AMX): 32 x 32 sums of pairs of bf16 in four of
+/* cpu/gemm/amx.h - the register tile of bf16.h by the tile unit (AMX): 32 x 32 sums of pairs of bf16 in four of
  * its eight registers, two for A and two for B. One instruction multiplies 16 rows of 16 pairs with 16 columns in 16
  * cycles, 16 times what two units of f32 multiply-adds do. Panels of B are those of pack.h as they are; A lies in rows.
  * Where the processor has no such unit it can be emulated (PAH_AMX=emulate, cpu/device.c), bit for bit, so that all

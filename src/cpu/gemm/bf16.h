@@ -1,8 +1,8 @@
-/* bf16.h - the register tile of f32.h on pairs of bf16: vdpbf16ps multiplies two pairs and adds both products
+/* cpu/gemm/bf16.h - the register tile of f32.h on pairs of bf16: vdpbf16ps multiplies two pairs and adds both products
  * to an f32. The shape, the strides and the way of A and B are the same, with a 32-bit word that holds elements 2k and
  * 2k + 1 (low half first) where f32.h has a float k. It rounds after each of the two additions and takes subnormal
- * numbers for 0. Only where the processor has it; whether it pays is measured (dots_pay in cpu/peaks.h).
- * Read next: pack.h (who makes the pairs). */
+ * numbers for 0. Only where the processor has it; whether it pays is measured (bf16_dots_pay in cpu/peaks.h).
+ * Read next: pack.h (who makes them). */
 #ifndef PAH_CPU_GEMM_BF16_H
 #define PAH_CPU_GEMM_BF16_H
 
@@ -16,14 +16,14 @@ enum { BF16_FMA, BF16_DOTS, BF16_AMX };
 #include <immintrin.h>
 
 /* Pair (m, k) of A is a[m * row + k * step]. */
-struct cell_pairs {
+struct cell_bf16x2 {
   const uint32_t *at;
   int64_t row, step;
 };
 
 /* c[m][n] = (add ? c[m][n] : 0) + sum over k < depth of A(m, k) . b[k * ldb + n], CELL_ROWS x CELL_COLS of it; depth
  * and ldb count pairs. As in f32.h, leading dimensions that are constants at the call keep A at one pointer. */
-static inline __attribute__((always_inline)) void cell_dots(int64_t depth, struct cell_pairs a, const uint32_t *b,
+static inline __attribute__((always_inline)) void cell_dots(int64_t depth, struct cell_bf16x2 a, const uint32_t *b,
                                                             int64_t ldb, float *c, int64_t ldc, int add) {
   __m512 sum[CELL_ROWS][2];
 #pragma GCC unroll 12

@@ -1,9 +1,9 @@
-/* f32.h - the register tile of every product of f32 tiles: up to CELL_ROWS x CELL_COLS elements of it.
+/* cpu/gemm/f32.h - the register tile of every product of f32 tiles: up to CELL_ROWS x CELL_COLS elements of it.
  * A is broadcast element by element with any two strides, so that it may be P or its transpose without a copy; B is
  * read in rows of CELL_COLS, which stay in L1 while the caller walks over the row groups of A.
  * Read next: cpu/mask.h (masks and panels). */
-#ifndef PAH_CPU_GEMM_H
-#define PAH_CPU_GEMM_H
+#ifndef PAH_CPU_GEMM_F32_H
+#define PAH_CPU_GEMM_F32_H
 
 #include <stdint.h>
 #include <string.h>

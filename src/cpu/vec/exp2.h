@@ -1,8 +1,8 @@
-/* exp2.h - 2^x of a vector, to 2e-7 relative, for the softmax of tiles: nine instructions with AVX-512, so 16
+/* cpu/vec/exp2.h - 2^x of a vector, to 2e-7 relative, for the softmax of tiles: nine instructions with AVX-512, so 16
  * scores take some 5 cycles of the two multiply-add units, where their products with D = 128 take 128. Read next:
  * cpu/forward/softmax.h. */
-#ifndef PAH_CPU_EXP2_H
-#define PAH_CPU_EXP2_H
+#ifndef PAH_CPU_VEC_EXP2_H
+#define PAH_CPU_VEC_EXP2_H
 
 #include "lanes.h"
 

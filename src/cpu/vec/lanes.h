@@ -1,9 +1,9 @@
-/* lanes.h - one vector of elements of any floating dtype as f32. Decoding is exact. The narrow formats go by one
- * multiplication: exponent and mantissa moved to their places in f32 make a number that is too small by a power of two,
- * subnormals included; what lies past the largest number is selected. Written with vectors because gcc 12 leaves the
- * same loops scalar (bf16: 11x slower). Read next: rows.h, cpu/decode/tile.h. */
-#ifndef PAH_CPU_LANES_H
-#define PAH_CPU_LANES_H
+/* cpu/vec/lanes.h - one vector of elements of any floating dtype as f32. Widening is exact. The narrow formats go by
+ * one multiplication: exponent and mantissa moved to their places in f32 make a number that is too small by a power of
+ * two, subnormals included; what lies past the largest number is selected. Written with vectors because gcc 12 leaves
+ * the same loops scalar (bf16: 11x slower). Read next: rows.h, cpu/decode/tile.h. */
+#ifndef PAH_CPU_VEC_LANES_H
+#define PAH_CPU_VEC_LANES_H
 
 #include "cpu/gemm/f32.h"
 
@@ -24,8 +24,8 @@ static inline __attribute__((always_inline)) cell_vector lanes_widen(lanes_u32 c
   lanes_u32 sign = (code >> (width - 1)) << 31, magnitude = code & ((1u << (width - 1)) - 1);
   lanes_u32 bits = magnitude << (23 - mantissa);
   lanes_u32 number = (lanes_u32)((cell_vector)bits * scale);
-  lanes_u32 odd = (lanes_u32)(magnitude >= special);
-  return (cell_vector)((number & ~odd) | ((bits | 0x7f800000) & odd) | sign);
+  lanes_u32 nonfinite = (lanes_u32)(magnitude >= special);
+  return (cell_vector)((number & ~nonfinite) | ((bits | 0x7f800000) & nonfinite) | sign);
 }
 
 static inline cell_vector lanes_f16(const void *p) {
@@ -52,7 +52,7 @@ static inline lanes_u32 lanes_words(const void *p) {
 
 #if defined(__F16C__)
 /* By way of f16: e5m2 is its upper byte. e4m3 lies one bit lower, with an exponent that is 8 too small, and its NaN
- * gets f16's exponent. Decode from e4m3 became 2.7x faster by it on a Zen 3. */
+ * gets f16's exponent. Widening e4m3 became 2.7x faster by it on a Zen 3. */
 static inline cell_vector lanes_e5m2(const void *p) {
 #if defined(__AVX512F__)
   return (cell_vector)_mm512_cvtph_ps(_mm256_slli_epi16(_mm256_cvtepu8_epi16(_mm_loadu_si128(p)), 8));

@@ -1,7 +1,7 @@
-/* rows.h - a row of consecutive elements of any floating dtype, to f32 and back. Decoding is exact, encoding
+/* cpu/vec/rows.h - a row of consecutive elements of any floating dtype, to f32 and back. Widening is exact, storing
  * rounds to nearest even as pah.h says. Read next: lanes.h (one vector of a row). */
-#ifndef PAH_CPU_ROWS_H
-#define PAH_CPU_ROWS_H
+#ifndef PAH_CPU_VEC_ROWS_H
+#define PAH_CPU_VEC_ROWS_H
 
 #include <stdint.h>
 #include <string.h>
@@ -17,7 +17,7 @@ static void row_store_f16(uint16_t *restrict dst, const float *restrict src, int
   for (; i < n; i++) dst[i] = pah_f32_to_f16(src[i]);
 }
 
-/* By vectors of our own: at -O2 gcc 12 leaves the loop scalar, which took 3 % of a backward pass with D = 64. */
+/* By vectors, by hand: at -O2 gcc 12 leaves the loop scalar, which took 3 % of a backward pass with D = 64. */
 static void row_store_bf16(uint16_t *restrict dst, const float *restrict src, int64_t n) {
   int64_t i = 0;
   for (; i + CELL_VECTOR <= n; i += CELL_VECTOR) {
