@@ -6,7 +6,6 @@
 #include <math.h>
 
 #include "attention/attn.h"
-#include "cpu/gemm/f32.h"
 
 /* Which keys a query sees, as distances from its diagonal: [i + off - left, i + off + right]. */
 struct tile_mask {

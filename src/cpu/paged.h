@@ -38,14 +38,6 @@ static inline void paged_rows(const struct pah_attn *a, const struct pah_attn_si
   }
 }
 
-/* Whether all of q, K and V are exact in bf16; f16 has more bits and would lose them. */
-static inline int paged_fits_bf16(const struct pah_attn *a) {
-  const int dtypes[] = {a->q.dtype, a->k_blocks.dtype, a->v_blocks.dtype};
-  for (int i = 0; i < 3; i++)
-    if (dtypes[i] == PAH_F32 || dtypes[i] == PAH_F16) return 0;
-  return 1;
-}
-
 /* A descale: absent 1, a scalar, or [B, Hkv]. */
 static inline float paged_descale(const struct pah_tensor *t, int64_t b, int64_t head) {
   if (t->dtype == PAH_NONE) return 1.0f;

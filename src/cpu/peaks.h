@@ -1,25 +1,14 @@
-/* cpu/peaks.h - what one core can do at most: multiply-adds of f32, products of bf16 and a linear read; and by which
- * instruction bf16 is multiplied. The device
- * measures them (src/cpu/measure.c), a script sets a kernel's time against them. */
+/* cpu/peaks.h - what one core can do at most: multiply-adds of f32, products of bf16 and a linear read. The device
+ * measures them (measure.c), a script sets a kernel's time against them. Read next: bf16_way.h, which chooses by them.
+ */
 #ifndef PAH_CPU_PEAKS_H
 #define PAH_CPU_PEAKS_H
 
 #include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#if defined(__AVX512BF16__)
-#include <immintrin.h>
-#endif
 
 #include "error.h"
 #include "cpu/gemm/amx.h"
 
-#if defined(__AVX512BF16__)
-enum { BF16_HAS_DOTS = 1 };
-#else
-enum { BF16_HAS_DOTS = 0 };
-#endif
 #if defined(__AVX512F__)
 enum { PEAKS_BYTES = 64 };
 #elif defined(__AVX__)
@@ -98,44 +87,6 @@ static double peaks_amx_flops(double seconds) {
   return flops / (now - start);
 }
 #endif
-
-/* Whether vdpbf16ps is faster than multiply-adds, by trial. It has twice the rate of f32 multiply-adds on a Zen 4 and
- * half of it on an Emerald Rapids; five short rounds of each take half a millisecond, once, and the best of them are a
- * factor of two from the line on either machine, so that the answer, and with it the rounding, is always the same. */
-static int bf16_dots_pay(void) {
-  static int pay = -1;
-  double best_dots = 0, best_fma = 0;
-  for (int n = 0; n < 5 && pay < 0; n++) {
-    double d = peaks_dots_flops(0), f = peaks_fma_flops(0);
-    best_dots = d > best_dots ? d : best_dots;
-    best_fma = f > best_fma ? f : best_fma;
-  }
-  if (pay < 0) pay = best_dots > best_fma;
-  return pay;
-}
-
-/* How bf16 is multiplied, as the environment's PAH_BF16 says ("fma", "dots", "amx"), else the fastest. `amx`: the
- * instruction set in use has the tile unit; `fits`: it can take this problem. One that it cannot take goes the way that
- * is fastest without. */
-static int bf16_choose(int amx, int fits, int *way) {
-  static const char *const names[] = {"fma", "dots", "amx"};
-  const char *wanted = getenv("PAH_BF16");
-  int most = amx ? BF16_AMX : BF16_HAS_DOTS ? BF16_DOTS : BF16_FMA, given = 0;
-  *way = most;
-  if (wanted && *wanted) {
-    while (given <= most && strcmp(wanted, names[given]) != 0) given++;
-    if (given > most)
-      return pah_fail(PAH_EINVAL, "PAH_BF16: is \"%.32s\", must be fma%s", wanted,
-                      amx             ? ", dots or amx"
-                      : BF16_HAS_DOTS ? " or dots"
-                                      : ": this instruction set has no products of bf16");
-    *way = given;
-    if (given < BF16_AMX) return PAH_OK;
-  }
-  if (*way == BF16_AMX && fits) return PAH_OK;
-  *way = BF16_HAS_DOTS && bf16_dots_pay() ? BF16_DOTS : BF16_FMA;
-  return PAH_OK;
-}
 
 /* Reads `bytes` from `data` (aligned to 64) once; the exclusive or of its words keeps the loads alive. In order, or, if
  * `apart`, an eighth of it beside the other seven: the prefetcher of the second level then works on eight pages at a

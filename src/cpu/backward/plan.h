@@ -6,7 +6,7 @@
 #define PAH_CPU_BACKWARD_PLAN_H
 
 #include "blocks.h"
-#include "products_bf16.h"
+#include "tile.h"
 #include "cpu/scratch.h"
 
 /* f32 scratch allowed for copies of shared blocks: KV heads are done in waves that keep within it (one head at least).
@@ -33,7 +33,7 @@ struct bwd {
   struct bwd_blocks blocks;
   float scale;
   int threads;
-  int bf16;                         /* how bf16 is multiplied (cpu/gemm/bf16.h); other dtypes: BF16_FMA */
+  int bf16;                         /* how bf16 is multiplied (cpu/bf16_way.h); other dtypes: BF16_FMA */
   int64_t tiles;                    /* row tiles of all sequences */
   struct bwd_rows *rows;            /* [tiles] */
   int64_t *first_rows;              /* [B+1]: first row tile of each sequence */

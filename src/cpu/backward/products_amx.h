@@ -12,8 +12,7 @@
 /* Words of a row of q or dout transposed: an odd number of lines. */
 enum { BWD_AMX_ROWS_LD = BWD_ROWS / 2, BWD_AMX_KEYS_LD = BWD_SCORES_LD };
 
-#if defined(PAH_AMX)
-_Static_assert(BWD_ROWS % AMX_ROWS == 0 && BWD_KEYS % AMX_ROWS == 0, "tiles are whole blocks");
+_Static_assert(!BF16_HAS_AMX || (BWD_ROWS % AMX_ROWS == 0 && BWD_KEYS % AMX_ROWS == 0), "tiles are whole blocks");
 _Static_assert(PAH_MAX_D *BWD_AMX_KEYS_LD <= BWD_KEYS * BWD_LD, "dk and dv have room for their transposes");
 
 /* bwd_f32_scores. */
@@ -111,6 +110,5 @@ static void bwd_amx_add_nonfinite_keys(const struct bwd_tile *t, const struct ti
       }
   }
 }
-#endif
 
 #endif

@@ -4,22 +4,10 @@
 #ifndef PAH_CPU_BACKWARD_PRODUCTS_BF16_H
 #define PAH_CPU_BACKWARD_PRODUCTS_BF16_H
 
-#include "products_amx.h"
+#include "tile.h"
+#include "cpu/gemm/bf16.h"
 
 #if defined(__AVX512BF16__)
-
-/* bwd_f32_scores. */
-static void bwd_bf16_scores(const struct bwd_tile *t, const struct tile_mask *mask, const struct tile_step *at,
-                            const uint32_t *a, const uint32_t *panels, float *c) {
-  for (int64_t key = 0; key < at->keys; key += CELL_COLS, panels += t->D / 2 * CELL_COLS) {
-    int64_t first, end;
-    bwd_rows_at(mask, at, key, CELL_COLS, &first, &end);
-    for (int64_t m = first; m < end; m += CELL_ROWS)
-      cell_dots(t->D / 2, (struct cell_bf16x2){a + m * BWD_LD, BWD_LD, 1}, panels, CELL_COLS,
-                c + m * BWD_SCORES_LD + key, BWD_SCORES_LD, 0);
-  }
-}
-
 /* P and dS of rows m and m + 1 to pairs of bf16; a row behind the last counts as 0. */
 static void bwd_bf16_of_rows(const struct bwd_tile *t, int64_t m, int64_t rows, int64_t cols) {
   const float *p = t->s + m * BWD_SCORES_LD, *ds = t->dp + m * BWD_SCORES_LD;
@@ -35,6 +23,40 @@ static void bwd_bf16_of_rows(const struct bwd_tile *t, int64_t m, int64_t rows, 
     _mm512_storeu_si512(t->ds_bf16x2 + to, _mm512_permutexvar_epi16(interleave, both_ds));
     _mm256_storeu_si256((__m256i *)(t->ds_rows + m * BWD_DS_LD + c / 2), _mm512_castsi512_si256(both_ds));
     _mm256_storeu_si256((__m256i *)(t->ds_rows + (m + 1) * BWD_DS_LD + c / 2), _mm512_extracti64x4_epi64(both_ds, 1));
+  }
+}
+
+/* c += the visible of two rows of b, weighed with the two halves of `weights`. Columns are in panels. */
+static void bwd_bf16_add(float *c, int64_t c_panel, const uint32_t *b, int64_t b_panel, uint32_t weights,
+                         uint32_t visible, int64_t padded) {
+  for (int64_t d = 0; d < padded; d += CELL_VECTOR) {
+    float *to = c + d / CELL_COLS * c_panel + d % CELL_COLS;
+    __m512i both = _mm512_loadu_si512(b + d / CELL_COLS * b_panel + d % CELL_COLS);
+    both = _mm512_and_si512(both, _mm512_set1_epi32((int)visible));
+    _mm512_storeu_ps(to,
+                     _mm512_dpbf16_ps(_mm512_loadu_ps(to), (__m512bh)_mm512_set1_epi32((int)weights), (__m512bh)both));
+  }
+}
+#else
+static void bwd_bf16_of_rows(const struct bwd_tile *t, int64_t m, int64_t rows, int64_t cols) {
+  (void)t, (void)m, (void)rows, (void)cols;
+}
+
+static void bwd_bf16_add(float *c, int64_t c_panel, const uint32_t *b, int64_t b_panel, uint32_t weights,
+                         uint32_t visible, int64_t padded) {
+  (void)c, (void)c_panel, (void)b, (void)b_panel, (void)weights, (void)visible, (void)padded;
+}
+#endif
+
+/* bwd_f32_scores. */
+static void bwd_bf16_scores(const struct bwd_tile *t, const struct tile_mask *mask, const struct tile_step *at,
+                            const uint32_t *a, const uint32_t *panels, float *c) {
+  for (int64_t key = 0; key < at->keys; key += CELL_COLS, panels += t->D / 2 * CELL_COLS) {
+    int64_t first, end;
+    bwd_rows_at(mask, at, key, CELL_COLS, &first, &end);
+    for (int64_t m = first; m < end; m += CELL_ROWS)
+      cell_dots(t->D / 2, (struct cell_bf16x2){a + m * BWD_LD, BWD_LD, 1}, panels, CELL_COLS,
+                c + m * BWD_SCORES_LD + key, BWD_SCORES_LD, 0);
   }
 }
 
@@ -70,18 +92,6 @@ static void bwd_bf16_add_rows(const struct bwd_tile *t, const struct tile_mask *
   }
 }
 
-/* c += the visible of two rows of b, weighed with the two halves of `weights`. Columns are in panels. */
-static void bwd_bf16_add(float *c, int64_t c_panel, const uint32_t *b, int64_t b_panel, uint32_t weights,
-                         uint32_t visible, int64_t padded) {
-  for (int64_t d = 0; d < padded; d += CELL_VECTOR) {
-    float *to = c + d / CELL_COLS * c_panel + d % CELL_COLS;
-    __m512i both = _mm512_loadu_si512(b + d / CELL_COLS * b_panel + d % CELL_COLS);
-    both = _mm512_and_si512(both, _mm512_set1_epi32((int)visible));
-    _mm512_storeu_ps(to,
-                     _mm512_dpbf16_ps(_mm512_loadu_ps(to), (__m512bh)_mm512_set1_epi32((int)weights), (__m512bh)both));
-  }
-}
-
 /* bwd_f32_add_nonfinite_keys and bwd_f32_add_nonfinite_rows: the same sums in the same order, and what is not visible
  * is 0 on both sides. So where no NaN gets to, the result has the same bits as without it. */
 static void bwd_bf16_add_nonfinite_keys(const struct bwd_tile *t, const struct tile_mask *mask,
@@ -112,102 +122,6 @@ static void bwd_bf16_add_nonfinite_rows(const struct bwd_tile *t, const struct t
                    BWD_KEYS / 2 * CELL_COLS, t->ds_rows[m * BWD_DS_LD + key / 2], visible, t->padded);
     }
   }
-}
-
-#endif
-
-/* ---- One step --------------------------------------------------------------------------------------- */
-
-/* P and dS of every row; returns whether any score of the tile is masked. One row takes a few hundred cycles with
- * hardly a load from L2, so this is where the rows of the next step and this step's dQ are fetched into it, a row at a
- * time: in a burst they would wait for each other. */
-static int bwd_softmax(struct bwd_tile *t, const struct tile_mask *mask, const struct tile_step *at, float scale,
-                       float softcap, const float *dq) {
-  int64_t whole = t->amx ? AMX_ROWS : BWD_SCORE_PIECE, cols = (at->keys + whole - 1) / whole * whole;
-  int masked = t->dead_rows;
-  for (int64_t m = 0; m < at->rows; m++) {
-    struct bwd_score_row row = {scale, softcap, t->lse[m], t->delta[m], 0, 0};
-    bwd_keys_at(mask, at, m, 1, &row.first, &row.end);
-    masked |= row.first > 0 || row.end < at->keys;
-    if (row.lse == -INFINITY) row.end = 0; /* it saw no key: no gradient */
-    for (int64_t d = 0; d < t->padded; d += 16) __builtin_prefetch(dq + m * t->padded + d, 1, 2);
-    for (int64_t n = m; m < t->ahead_rows && n < 2 * BWD_ROWS; n += BWD_ROWS)
-      for (int64_t i = 0; i < t->ahead_bytes; i += 64) __builtin_prefetch(t->ahead[n] + i, 0, 2);
-    bwd_score(t->s + m * BWD_SCORES_LD, t->dp + m * BWD_SCORES_LD, cols, &row);
-#if defined(__AVX512BF16__)
-    if (t->bf16x2 && (m % 2 || m + 1 == at->rows)) bwd_bf16_of_rows(t, m / 2 * 2, at->rows, cols);
-#endif
-  }
-#if defined(PAH_AMX)
-  if (t->amx) bwd_amx_clear_rows(t, at->rows);
-#endif
-  return masked;
-}
-
-/* S and dP of a step. */
-static void bwd_step_scores(const struct bwd_tile *t, const struct tile_mask *mask, const struct tile_step *at) {
-#if defined(PAH_AMX)
-  if (t->amx) {
-    bwd_amx_scores(t, mask, at, t->q, t->kt, t->s);
-    bwd_amx_scores(t, mask, at, t->dout, t->vt, t->dp);
-    return;
-  }
-#endif
-#if defined(__AVX512BF16__)
-  if (t->bf16x2) {
-    bwd_bf16_scores(t, mask, at, t->q, t->kt, t->s);
-    bwd_bf16_scores(t, mask, at, t->dout, t->vt, t->dp);
-    return;
-  }
-#endif
-  bwd_f32_scores(t, mask, at, (const float *)t->q, (const float *)t->kt, t->s);
-  bwd_f32_scores(t, mask, at, (const float *)t->dout, (const float *)t->vt, t->dp);
-}
-
-/* dK and dV of the same; nonfinite: by the visible pairs alone. */
-static void bwd_step_keys(const struct bwd_tile *t, const struct tile_mask *mask, const struct tile_step *at,
-                          int nonfinite) {
-#if defined(__AVX512BF16__)
-  void (*add)(const struct bwd_tile *, const struct tile_mask *, const struct tile_step *, const uint32_t *,
-              const uint32_t *, float *) = nonfinite ? bwd_bf16_add_nonfinite_keys : bwd_bf16_add_keys;
-#if defined(PAH_AMX)
-  if (t->amx) {
-    add = nonfinite ? bwd_amx_add_nonfinite_keys : bwd_amx_add_keys;
-    add(t, mask, at, t->dout_t, t->p_bf16x2, t->dv);
-    add(t, mask, at, t->q_t, t->ds_bf16x2, t->dk);
-    return;
-  }
-#endif
-  if (t->bf16x2) {
-    add(t, mask, at, t->p_bf16x2, t->dout_bf16x2, t->dv);
-    add(t, mask, at, t->ds_bf16x2, t->q_bf16x2, t->dk);
-    return;
-  }
-#endif
-  if (nonfinite) {
-    bwd_f32_add_nonfinite_keys(t, mask, at);
-    return;
-  }
-  bwd_f32_add_keys(t, mask, at, t->s, (const float *)t->dout, t->dv);
-  bwd_f32_add_keys(t, mask, at, t->dp, (const float *)t->q, t->dk);
-}
-
-/* dQ of the same. */
-static void bwd_step_rows(const struct bwd_tile *t, const struct tile_mask *mask, const struct tile_step *at,
-                          int nonfinite, float *dq) {
-#if defined(PAH_AMX)
-  if (t->amx && !nonfinite) {
-    bwd_amx_add_rows(t, mask, at, dq);
-    return;
-  }
-#endif
-#if defined(__AVX512BF16__)
-  if (t->bf16x2) {
-    (nonfinite ? bwd_bf16_add_nonfinite_rows : bwd_bf16_add_rows)(t, mask, at, dq);
-    return;
-  }
-#endif
-  (nonfinite ? bwd_f32_add_nonfinite_rows : bwd_f32_add_rows)(t, mask, at, dq);
 }
 
 #endif

@@ -4,8 +4,10 @@
 #define PAH_CPU_BACKWARD_ROWS_H
 
 #include "plan.h"
+#include "products_amx.h"
 #include "cpu/gemm/pack.h"
 #include "cpu/paged.h"
+#include "cpu/vec/rows.h"
 
 /* row_load that also keeps the larger magnitudes, to tell NaN and infinities: in the same pass, since a second one over
  * the tile costs as much again as the first, 2 % of the whole. */
@@ -88,12 +90,10 @@ static int bwd_load_bf16x2(struct bwd_tile *t, int64_t rows) {
   for (int64_t whole = t->amx ? AMX_ROWS : 2; rows % whole; rows++) q[rows] = dout[rows] = pack_zeros;
   int nonfinite = pack_values(t->q_bf16x2, BWD_ROWS / 2 * CELL_COLS, q, rows, t->D, PAH_BF16, 1) |
                   pack_values(t->dout_bf16x2, BWD_ROWS / 2 * CELL_COLS, dout, rows, t->D, PAH_BF16, 1);
-#if defined(PAH_AMX)
-  if (t->amx) {
+  if (BF16_HAS_AMX && t->amx) {
     bwd_amx_transpose(t->q_t, t->q_bf16x2, rows, t->D);
     bwd_amx_transpose(t->dout_t, t->dout_bf16x2, rows, t->D);
   }
-#endif
   return nonfinite;
 }
 
@@ -209,15 +209,13 @@ static void bwd_store_key(const struct bwd *w, int64_t b, int64_t head, int64_t 
  * in its wave. */
 static void bwd_store_keys(const struct bwd *w, const struct bwd_tile *t, int64_t b, int64_t head, int64_t h,
                            int64_t key, int64_t keys) {
-#if defined(PAH_AMX)
-  for (int64_t j = 0; t->amx && j < keys; j += AMX_SIDE) {
+  for (int64_t j = 0; BF16_HAS_AMX && t->amx && j < keys; j += AMX_SIDE) {
     float dk[AMX_SIDE][PAH_MAX_D], dv[AMX_SIDE][PAH_MAX_D];
     bwd_amx_rows_of(t->dk, j, t->D, dk);
     bwd_amx_rows_of(t->dv, j, t->D, dv);
     for (int64_t i = 0; i < AMX_SIDE && j + i < keys; i++) bwd_store_key(w, b, head, h, key + j + i, dk[i], dv[i]);
   }
-  if (t->amx) return;
-#endif
+  if (BF16_HAS_AMX && t->amx) return;
   for (int64_t j = 0; j < keys; j++) bwd_store_key(w, b, head, h, key + j, t->dk + j * BWD_LD, t->dv + j * BWD_LD);
 }
 

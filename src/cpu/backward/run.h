@@ -1,7 +1,6 @@
 /* cpu/backward/run.h - dq, dk_blocks and dv_blocks from dout, out and lse: recomputes P from lse, keys outside, queries
  * inside. Deterministic for any number of threads: see plan.h. The roofline, and what each step gained, is in
- * doc/cpu-backward.md. Read next: plan.h,
- * tile.h. */
+ * doc/cpu-backward.md. Read next: plan.h, step.h. */
 #ifndef PAH_CPU_BACKWARD_RUN_H
 #define PAH_CPU_BACKWARD_RUN_H
 
@@ -9,7 +8,7 @@
 #include <sched.h>
 
 #include "rows.h"
-#include "cpu/peaks.h"
+#include "step.h"
 
 /* Waits until *turn is `number`; 0 if the call was interrupted. It is set by tasks that were taken earlier and wait for
  * none but earlier ones, so this ends. */
@@ -88,7 +87,7 @@ static void bwd_wave(struct bwd *w, int64_t head0) {
 static int backward_run(const struct pah_attn *a, int threads, int amx) {
   struct bwd w = {.a = a, .s = pah_attn_sizes(a), .threads = threads, .scale = 0};
   w.scale = pah_softmax_scale(a, &w.s);
-  int status = a->q.dtype == PAH_BF16 ? bf16_choose(amx, w.s.D % AMX_ROWS == 0, &w.bf16) : PAH_OK;
+  int status = bf16_of_backward(a, &w.s, amx, &w.bf16);
   if (!status) status = bwd_blocks_find(&w.blocks, a, &w.s);
   if (!status && (bwd_plan(&w) || bwd_alloc(&w)))
     status = pah_fail(PAH_ENOMEM, "bwd: no memory for the scratch of %lld query rows and %lld KV heads",

@@ -1,14 +1,12 @@
-/* cpu/backward/tile.h - the core of the backward pass: a tile of keys against a tile of query rows of one KV head.
- * Recomputes S and dP, turns them into P and dS, and adds P^T dO to dV, dS^T Q to dK and dS K to dQ, with sums in f32;
- * the factors are f32, or pairs of bf16 where those are multiplied faster. Query rows are counted flat, row = query *
- * group + head in the group, so that the heads of a KV head share its tiles. Read next: products_bf16.h,
- * rows.h (what fills and empties the tiles), run.h, which walks them. */
+/* cpu/backward/tile.h - a tile of keys against a tile of query rows of one KV head: how large they are, what a thread
+ * holds of them, and which of their rows and keys see each other. Query rows are counted flat, row = query * group +
+ * head in the group, so that the heads of a KV head share its tiles. Read next: step.h (what is done with them), rows.h
+ * (what fills and empties them). */
 #ifndef PAH_CPU_BACKWARD_TILE_H
 #define PAH_CPU_BACKWARD_TILE_H
 
-#include "score.h"
-#include "cpu/gemm/bf16.h"
-#include "cpu/vec/rows.h"
+#include "cpu/bf16_way.h"
+#include "cpu/gemm/f32.h"
 #include "cpu/mask.h"
 
 /* Multiples of every CELL_ROWS and CELL_COLS. Many keys, since every tile of keys loads all its query rows again; at
@@ -47,7 +45,7 @@ struct bwd_tile {
   int dead_rows;      /* some row has lse = -inf */
 };
 
-/* Lays the arrays out from `at` (NULL: only counts) for products in one of the ways of cpu/gemm/bf16.h; returns the
+/* Lays the arrays out from `at` (NULL: only counts) for products in one of the ways of cpu/bf16_way.h; returns the
  * floats needed. */
 static int64_t bwd_tile_layout(struct bwd_tile *t, int64_t D, int way, float *at) {
   int bf16x2 = way != BF16_FMA;
@@ -91,7 +89,7 @@ static int64_t bwd_tile_layout(struct bwd_tile *t, int64_t D, int way, float *at
   return used / 4;
 }
 
-/* ---- The products of one step ----------------------------------------------------------------- */
+/* ---- What a step sees ------------------------------------------------------------------------------------ */
 
 /* Rows [*first, *end) of the step that see at least one of the n keys from its key `key` on. */
 static void bwd_rows_at(const struct tile_mask *mask, const struct tile_step *at, int64_t key, int64_t n,
@@ -109,85 +107,11 @@ static void bwd_keys_at(const struct tile_mask *mask, const struct tile_step *at
   *end = tile_clamp(*end - at->key, 0, at->keys);
 }
 
-/* c = a x b^T for the rows and panels of which anything is visible. */
-static void bwd_f32_scores(const struct bwd_tile *t, const struct tile_mask *mask, const struct tile_step *at,
-                           const float *a, const float *panels, float *c) {
-  for (int64_t key = 0; key < at->keys; key += CELL_COLS, panels += t->D * CELL_COLS) {
-    int64_t first, end;
-    bwd_rows_at(mask, at, key, CELL_COLS, &first, &end);
-    for (int64_t m = first; m < end; m += CELL_ROWS) /* the rows behind `rows` are scratch, so cells need no edge */
-      cell_full(t->D, (struct cell_a){a + m * BWD_LD, BWD_LD, 1}, panels, CELL_COLS, c + m * BWD_SCORES_LD + key,
-                BWD_SCORES_LD, 0);
-  }
-}
-
-/* c[key] += sum over rows of a[row][key] b[row]: the transposed products. The keys of a group lie side by side in a row
- * of a, so that P and dS need no transposed copy. */
-static void bwd_f32_add_keys(const struct bwd_tile *t, const struct tile_mask *mask, const struct tile_step *at,
-                             const float *a, const float *b, float *c) {
-  for (int64_t d = 0; d < t->padded; d += CELL_COLS)
-    for (int64_t key = 0; key < at->keys; key += CELL_ROWS) { /* BWD_KEYS is a multiple: no edge here either */
-      int64_t first, end;
-      bwd_rows_at(mask, at, key, CELL_ROWS, &first, &end);
-      if (first < end)
-        cell_full(end - first, (struct cell_a){a + first * BWD_SCORES_LD + key, 1, BWD_SCORES_LD},
-                  b + first * BWD_LD + d, BWD_LD, c + key * BWD_LD + d, BWD_LD, 1);
-    }
-}
-
 /* Rows of a tile of dQ: whole groups of every CELL_ROWS and of the 16 rows of a tile register. */
 static int64_t bwd_dq_rows(int64_t rows) {
   enum { GROUP = 48 };
   _Static_assert(GROUP % CELL_ROWS == 0 && GROUP % 16 == 0 && BWD_ROWS % GROUP == 0, "no group is cut");
   return (rows + GROUP - 1) / GROUP * GROUP;
-}
-
-/* dq[row] += sum over keys of ds[row][key] k[key]; dq is in panels of [bwd_dq_rows][CELL_COLS]. */
-static void bwd_f32_add_rows(const struct bwd_tile *t, const struct tile_mask *mask, const struct tile_step *at,
-                             float *dq) {
-  for (int64_t d = 0; d < t->padded; d += CELL_COLS, dq += bwd_dq_rows(at->rows) * CELL_COLS)
-    for (int64_t m = 0; m < at->rows; m += CELL_ROWS) {
-      int64_t first, end;
-      bwd_keys_at(mask, at, m, CELL_ROWS, &first, &end);
-      if (first < end)
-        cell_full(end - first, (struct cell_a){t->dp + m * BWD_SCORES_LD + first, BWD_SCORES_LD, 1},
-                  t->k + first * BWD_LD + d, BWD_LD, dq + m * CELL_COLS, CELL_COLS, 1);
-    }
-}
-
-/* ---- The same with NaN and infinities -------------------------------------------------------------------- */
-
-/* 0 times a NaN or an infinity is a NaN, so the zeros that stand for masked pairs must not be multiplied when the
- * inputs hold such values: the products with nothing but the visible pairs, one at a time. */
-static void bwd_f32_add_nonfinite_keys(const struct bwd_tile *t, const struct tile_mask *mask,
-                                       const struct tile_step *at) {
-  for (int64_t m = 0; m < at->rows; m++) {
-    int64_t first, end;
-    bwd_keys_at(mask, at, m, 1, &first, &end);
-    if (t->lse[m] == -INFINITY) continue;
-    const float *q = (const float *)t->q + m * BWD_LD, *dout = (const float *)t->dout + m * BWD_LD;
-    for (int64_t j = first; j < end; j++) {
-      float p = t->s[m * BWD_SCORES_LD + j], ds = t->dp[m * BWD_SCORES_LD + j];
-      for (int64_t d = 0; d < t->D; d++) {
-        t->dv[j * BWD_LD + d] += p * dout[d];
-        t->dk[j * BWD_LD + d] += ds * q[d];
-      }
-    }
-  }
-}
-
-static void bwd_f32_add_nonfinite_rows(const struct bwd_tile *t, const struct tile_mask *mask,
-                                       const struct tile_step *at, float *dq) {
-  int64_t panel = bwd_dq_rows(at->rows) * CELL_COLS;
-  for (int64_t m = 0; m < at->rows; m++) {
-    int64_t first, end;
-    bwd_keys_at(mask, at, m, 1, &first, &end);
-    if (t->lse[m] == -INFINITY) continue;
-    for (int64_t j = first; j < end; j++)
-      for (int64_t d = 0; d < t->D; d++)
-        dq[d / CELL_COLS * panel + m * CELL_COLS + d % CELL_COLS] +=
-            t->dp[m * BWD_SCORES_LD + j] * t->k[j * BWD_LD + d];
-  }
 }
 
 #endif

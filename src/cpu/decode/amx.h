@@ -8,15 +8,8 @@
 #include "qk_pv.h"
 #include "cpu/gemm/amx.h"
 #include "cpu/gemm/pack.h"
-#include "cpu/paged.h"
 
-/* Whether it can: all exact in bf16, whole blocks of heads and of D. */
-static int decode_amx_fits(const struct pah_attn *a, const struct pah_attn_sizes *s) {
-  return a->q.dtype == PAH_BF16 && paged_fits_bf16(a) && s->group % AMX_SIDE == 0 && s->D % AMX_ROWS == 0;
-}
-
-#if defined(PAH_AMX)
-_Static_assert((int)DECODE_TOKENS == (int)AMX_ROWS, "the tokens of a tile are one step and one block");
+_Static_assert(!BF16_HAS_AMX || (int)DECODE_TOKENS == (int)AMX_ROWS, "the tokens of a tile are one step and one block");
 
 /* K of a tile in pairs, transposed: [D / 2][DECODE_TOKENS]. A line of prefetch for every line that is read. */
 static inline __attribute__((always_inline)) void decode_amx_keys_as(uint32_t *panel, const char *const *rows,
@@ -75,14 +68,12 @@ static void decode_amx_weigh(float *p, int64_t tokens, const char **v, int dtype
   }
   for (int64_t h = 0; h < group; h++) {
     float *row = p + h * DECODE_TOKENS;
-    _mm512_storeu_si512(row,
-                        (__m512i)_mm512_cvtne2ps_pbh((__m512)cell_load(row + CELL_VECTOR), (__m512)cell_load(row)));
+    cell_store(row, (cell_vector)lanes_to_bf16x2(cell_load(row), cell_load(row + CELL_VECTOR)));
   }
   for (int64_t h = 0; h < group; h += AMX_ROWS)
     for (int64_t d = 0; d < D; d += CELL_COLS)
       amx_run((struct amx_block){(const uint32_t *)p + h * DECODE_TOKENS, panels + d * (DECODE_TOKENS / 2),
                                  o + h * ld + d, DECODE_TOKENS, CELL_COLS, ld, 1, group - h > AMX_SIDE, 1});
 }
-#endif
 
 #endif

@@ -10,7 +10,7 @@
 
 #include "error.h"
 #include "tile.h"
-#include "cpu/peaks.h"
+#include "cpu/bf16_way.h"
 #include "cpu/scratch.h"
 
 /* Pieces per thread, and the tiles that a piece should have at least to be worth its start and its merge. */
@@ -185,11 +185,9 @@ static void decode_work(const struct decode *w, int thread) {
 
 static int decode_run(const struct pah_attn *a, int threads, int amx) {
   struct decode w = {.a = a, .s = pah_attn_sizes(a)};
-  if (amx && decode_amx_fits(a, &w.s)) {
-    int way, status = bf16_choose(amx, 1, &way);
-    if (status) return status;
-    w.amx = way == BF16_AMX;
-  }
+  int way, status = bf16_of_decode(a, &w.s, amx, &way);
+  if (status) return status;
+  w.amx = way == BF16_AMX;
   w.ld = widen_row_floats(w.s.D, decode_dtype(&w.s, a->k_blocks.dtype));
   int64_t tiles, parts, items = decode_count(&w, threads, &tiles, &parts);
   if (parts < threads) threads = (int)parts; /* too little work to be worth the start of a team */

@@ -190,13 +190,11 @@ static void decode_scores(struct decode_tile *t) {
   if (group > DECODE_DIRECT) {
     for (int64_t head = 0; head < t->s->Hkv; head++) {
       decode_head_rows(cache, head, t->k_now, DECODE_TOKENS, k);
-#if defined(PAH_AMX)
-      if (t->amx) {
+      if (BF16_HAS_AMX && t->amx) {
         decode_amx_scores((const uint32_t *)t->q + head * group * t->s->D / 2, t->s->D, group, k, cache->dtype,
                           (uint32_t *)t->panels, t->p + head * group * DECODE_TOKENS, &fetch);
         continue;
       }
-#endif
       decode_many_dot(t->q + head * decode_many_floats(group, t->s->D), t->s->D, group, k, cache->dtype, t->panels,
                       t->p + head * group * DECODE_TOKENS, &fetch);
     }
@@ -224,13 +222,11 @@ static void decode_values(struct decode_tile *t) {
     float *p = t->p + head * group * DECODE_TOKENS, *o = t->o + head * group * t->ld;
     const char *v[DECODE_TOKENS];
     decode_probabilities(t, head);
-#if defined(PAH_AMX)
-    if (t->amx) {
+    if (BF16_HAS_AMX && t->amx) {
       decode_head_rows(cache, head, t->v_now, t->tokens, v);
       decode_amx_weigh(p, t->tokens, v, cache->dtype, t->s->D, group, (uint32_t *)t->panels, o, t->ld, &fetch);
       continue;
     }
-#endif
     if (t->half.on && decode_f16_weigh(&t->half, head, group, p, decode_f16_tile(t, cache, head, t->v_now), o, t->dtype,
                                        t->table, &fetch))
       continue;

@@ -12,7 +12,6 @@
 /* Rows of a tile at most, as FWD_ROWS: a multiple of AMX_ROWS. */
 enum { FWD_AMX_ROWS = FWD_ROWS + FWD_SPARE };
 
-#if defined(PAH_AMX)
 /* s = q k^T in the panels that hold columns the group sees. */
 static inline void fwd_amx_scores(struct fwd_tile *t, const struct fwd_group *g) {
   for (int64_t key = g->from; key < g->to; key += CELL_COLS) {
@@ -48,6 +47,5 @@ static void fwd_amx_step(struct fwd_tile *t, const struct tile_mask *mask, const
       fwd_amx_values(t, &g);
   }
 }
-#endif
 
 #endif

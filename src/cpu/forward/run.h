@@ -14,14 +14,14 @@
 
 #include "amx.h"
 #include "panels.h"
-#include "cpu/peaks.h"
+#include "cpu/bf16_way.h"
 #include "cpu/vec/rows.h"
 #include "cpu/softmax.h"
 
 struct fwd {
   const struct pah_attn *a;
   struct pah_attn_sizes s;
-  int bf16; /* how bf16 is multiplied (cpu/peaks.h); other dtypes: BF16_FMA */
+  int bf16; /* how bf16 is multiplied (cpu/bf16_way.h); other dtypes: BF16_FMA */
   struct fwd_kv_streams kv_streams;
   int64_t scratch_floats;
   float *scratch; /* [threads][scratch_floats] */
@@ -142,13 +142,10 @@ static void fwd_row_bytes(const struct fwd *w, const struct fwd_kv_stream *kv_st
 
 static void fwd_step(const struct fwd *w, struct fwd_tile *t, const struct tile_mask *mask, const struct tile_step *at,
                      const struct fwd_score *score) {
-#if defined(PAH_AMX)
-  if (w->bf16 == BF16_AMX) {
+  if (BF16_HAS_AMX && w->bf16 == BF16_AMX) {
     fwd_amx_step(t, mask, at, score);
     return;
   }
-#endif
-  (void)w;
   fwd_scores(t, mask, at);
   int masked = fwd_softmax(t, mask, at, score);
   if (masked && t->nonfinite)
@@ -219,7 +216,7 @@ static void fwd_work(const struct fwd *w, int64_t budget, int thread) {
 static int forward_run(const struct pah_attn *a, int threads, int amx) {
   struct fwd w = {.a = a, .s = pah_attn_sizes(a)};
   int64_t longest = 0;
-  int status = paged_fits_bf16(a) ? bf16_choose(amx, w.s.D % AMX_ROWS == 0, &w.bf16) : PAH_OK;
+  int status = bf16_of_forward(a, &w.s, amx, &w.bf16);
   if (status) return status;
   for (int64_t b = 0; b < w.s.B; b++) {
     int64_t first, count;

@@ -80,20 +80,18 @@ static inline void fwd_softmax_row(struct fwd_state *state, float *s, int64_t lo
     fwd_raise(state, largest, score->scale, o, padded);
   float scale = score->scale, base = fwd_base(state->m, scale, s, low, high);
   cell_vector sum = cell_load(state->lanes);
-#if defined(__AVX512BF16__)
-  if (score->bf16x2) {
+  if (BF16_HAS_DOTS && score->bf16x2) {
     cell_vector other = {0};
     for (int64_t c = low; c < high; c += 2 * CELL_VECTOR) { /* what is written never passes what is still to be read */
       cell_vector x = exp2_lanes(cell_load(s + c) * scale - base);
       cell_vector y = exp2_lanes(cell_load(s + c + CELL_VECTOR) * scale - base);
       sum += x;
       other += y;
-      _mm512_storeu_si512(s + c / 2, (__m512i)_mm512_cvtne2ps_pbh((__m512)y, (__m512)x));
+      cell_store(s + c / 2, (cell_vector)lanes_to_bf16x2(x, y));
     }
     cell_store(state->lanes, sum + other);
     return;
   }
-#endif
   for (int64_t c = low; c < high; c += CELL_VECTOR) {
     cell_vector p = exp2_lanes(cell_load(s + c) * scale - base);
     cell_store(s + c, p);

@@ -77,12 +77,10 @@ static inline void fwd_prefetch(struct fwd_tile *t) {
  */
 
 static inline void fwd_dot(const struct fwd_tile *t, int64_t m, const uint32_t *panel, float *s) {
-#if defined(__AVX512BF16__)
-  if (t->bf16x2) {
+  if (BF16_HAS_DOTS && t->bf16x2) {
     cell_dots(t->words, (struct cell_bf16x2){t->q + m * FWD_LD, FWD_LD, 1}, panel, CELL_COLS, s, FWD_LD, 0);
     return;
   }
-#endif
   cell_full(t->words, (struct cell_a){(const float *)t->q + m * FWD_LD, FWD_LD, 1}, (const float *)panel, CELL_COLS, s,
             FWD_LD, 0);
 }
@@ -159,14 +157,12 @@ static int fwd_softmax(struct fwd_tile *t, const struct tile_mask *mask, const s
 
 static inline void fwd_weigh(const struct fwd_tile *t, int64_t m, int64_t first, int64_t end, const uint32_t *panel,
                              float *o) {
-#if defined(__AVX512BF16__)
-  if (t->bf16x2) {
+  if (BF16_HAS_DOTS && t->bf16x2) {
     first /= 2;
     cell_dots((end + 1) / 2 - first, (struct cell_bf16x2){(const uint32_t *)t->s + m * FWD_LD + first, FWD_LD, 1},
               panel + first * CELL_COLS, CELL_COLS, o, FWD_LD, 1);
     return;
   }
-#endif
   cell_full(end - first, (struct cell_a){t->s + m * FWD_LD + first, FWD_LD, 1},
             (const float *)panel + first * CELL_COLS, CELL_COLS, o, FWD_LD, 1);
 }

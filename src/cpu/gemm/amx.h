@@ -9,9 +9,17 @@
 #include "bf16.h"
 #include "cpu/isa.h"
 
-/* PAH_AMX is defined by Makefile.am, since compilers differ in the name of their own macro.
- * Rows and columns of a tile register's sums, words (pairs of bf16) of a row of it, and the rows of a block. */
+/* Rows and columns of a tile register's sums, words (pairs of bf16) of a row of it, and the rows of a block. */
 enum { AMX_SIDE = 16, AMX_ROWS = 2 * AMX_SIDE };
+
+/* c[m][n] = (add ? c[m][n] : 0) + sum over k < 16 * steps of a[m * lda + k] . b[k * ldb + n], words of pairs, for 32
+ * columns and 32 rows, or 16 if not `both`. */
+struct amx_block {
+  const uint32_t *a, *b;
+  float *c;
+  int64_t lda, ldb, ldc, steps;
+  int both, add;
+};
 
 #if defined(PAH_AMX)
 /* What a thread does before its first block and after its last. The unit's state costs time at every switch of
@@ -30,15 +38,6 @@ static void amx_begin(void) {
 static void amx_end(void) {
   if (!pah_cpu_amx_emulated) _tile_release();
 }
-
-/* c[m][n] = (add ? c[m][n] : 0) + sum over k < 16 * steps of a[m * lda + k] . b[k * ldb + n], words of pairs, for 32
- * columns and 32 rows, or 16 if not `both`. */
-struct amx_block {
-  const uint32_t *a, *b;
-  float *c;
-  int64_t lda, ldb, ldc, steps;
-  int both, add;
-};
 
 /* A lower half that is not wanted costs nothing. */
 static inline __attribute__((always_inline)) void amx_step(const struct amx_block *x, const uint32_t *a,
@@ -126,6 +125,9 @@ static inline void amx_again(const struct amx_block *x, int64_t times) {
 #else
 static inline void amx_begin(void) {}
 static inline void amx_end(void) {}
+static inline void amx_run(struct amx_block x) {
+  (void)x;
+}
 #endif
 
 #endif

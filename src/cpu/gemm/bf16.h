@@ -1,25 +1,31 @@
 /* cpu/gemm/bf16.h - the register tile of f32.h on pairs of bf16: vdpbf16ps multiplies two pairs and adds both products
  * to an f32. The shape, the strides and the way of A and B are the same, with a 32-bit word that holds elements 2k and
  * 2k + 1 (low half first) where f32.h has a float k. It rounds after each of the two additions and takes subnormal
- * numbers for 0. Only where the processor has it; whether it pays is measured (bf16_dots_pay in cpu/peaks.h).
+ * numbers for 0. Only where the processor has it; whether it pays is measured (bf16_dots_pay in cpu/bf16_way.h).
  * Read next: pack.h (who makes them). */
 #ifndef PAH_CPU_GEMM_BF16_H
 #define PAH_CPU_GEMM_BF16_H
 
 #include "f32.h"
 
-/* How bf16 is multiplied: widened to f32, by pairs with vdpbf16ps, or by the tile unit (amx.h). cpu/peaks.h chooses.
- */
-enum { BF16_FMA, BF16_DOTS, BF16_AMX };
-
-#if defined(__AVX512BF16__)
-#include <immintrin.h>
+/* What this object can multiply bf16 with. Constants, so that a pass asks by `if`: what the set does not have falls
+ * away when it is compiled, and whatever stands in for it here is never called. */
+#if defined(PAH_AMX) /* by Makefile.am, since compilers differ in the name of their own macro */
+enum { BF16_HAS_DOTS = 1, BF16_HAS_AMX = 1 };
+#elif defined(__AVX512BF16__)
+enum { BF16_HAS_DOTS = 1, BF16_HAS_AMX = 0 };
+#else
+enum { BF16_HAS_DOTS = 0, BF16_HAS_AMX = 0 };
+#endif
 
 /* Pair (m, k) of A is a[m * row + k * step]. */
 struct cell_bf16x2 {
   const uint32_t *at;
   int64_t row, step;
 };
+
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
 
 /* c[m][n] = (add ? c[m][n] : 0) + sum over k < depth of A(m, k) . b[k * ldb + n], CELL_ROWS x CELL_COLS of it; depth
  * and ldb count pairs. As in f32.h, leading dimensions that are constants at the call keep A at one pointer. */
@@ -45,6 +51,11 @@ static inline __attribute__((always_inline)) void cell_dots(int64_t depth, struc
     _mm512_storeu_ps(c + m * ldc, sum[m][0]);
     _mm512_storeu_ps(c + m * ldc + CELL_VECTOR, sum[m][1]);
   }
+}
+#else
+static inline void cell_dots(int64_t depth, struct cell_bf16x2 a, const uint32_t *b, int64_t ldb, float *c, int64_t ldc,
+                             int add) {
+  (void)depth, (void)a, (void)b, (void)ldb, (void)c, (void)ldc, (void)add;
 }
 #endif
 

@@ -1,24 +1,17 @@
-/* cpu/gemm/f32.h - the register tile of every product of f32 tiles: up to CELL_ROWS x CELL_COLS elements of it.
+/* cpu/gemm/f32.h - the register tile of every product of f32 tiles: CELL_ROWS x CELL_COLS elements of it.
  * A is broadcast element by element with any two strides, so that it may be P or its transpose without a copy; B is
  * read in rows of CELL_COLS, which stay in L1 while the caller walks over the row groups of A.
- * Read next: cpu/mask.h (masks and panels). */
+ * Read next: bf16.h (the same of bf16), pack.h (who makes B). */
 #ifndef PAH_CPU_GEMM_F32_H
 #define PAH_CPU_GEMM_F32_H
 
 #include <stdint.h>
-#include <string.h>
+
+#include "cpu/vec/cell.h"
 
 /* Two vectors wide, and as many rows as the registers hold: 6 x 2 of 16 registers, 12 x 2 of 32. Wider or squarer
  * tiles spill, narrower ones wait for the loads of A. */
-#if defined(__AVX512F__)
-enum { CELL_VECTOR = 16, CELL_ROWS = 12 };
-#elif defined(__AVX__)
-enum { CELL_VECTOR = 8, CELL_ROWS = 6 };
-#else
-enum { CELL_VECTOR = 4, CELL_ROWS = 6 };
-#endif
-enum { CELL_COLS = 2 * CELL_VECTOR };
-typedef float cell_vector __attribute__((vector_size(CELL_VECTOR * 4), aligned(4), may_alias));
+enum { CELL_ROWS = CELL_VECTOR == 16 ? 12 : 6, CELL_COLS = 2 * CELL_VECTOR };
 
 /* Element (m, k) of A is a[m * row + k * step]. With a `row`, ldb and ldc that are constants at the call, every row of
  * A is one pointer and an offset in the instruction; with variables 12 rows take more registers than are left. So rows
@@ -28,14 +21,6 @@ struct cell_a {
   const float *at;
   int64_t row, step;
 };
-
-static inline cell_vector cell_load(const float *p) {
-  return *(const cell_vector *)p;
-}
-
-static inline void cell_store(float *p, cell_vector v) {
-  *(cell_vector *)p = v;
-}
 
 /* c[m][n] = (add ? c[m][n] : 0) + sum over k < depth of A(m, k) b[k * ldb + n], all CELL_ROWS x CELL_COLS of it. */
 static inline __attribute__((always_inline)) void cell_full(int64_t depth, struct cell_a a, const float *b, int64_t ldb,
@@ -60,19 +45,6 @@ static inline __attribute__((always_inline)) void cell_full(int64_t depth, struc
     cell_store(c + m * ldc, sum[m][0]);
     cell_store(c + m * ldc + CELL_VECTOR, sum[m][1]);
   }
-}
-
-/* The same for the first `rows` rows of c; A must be readable for all CELL_ROWS. */
-static inline __attribute__((always_inline)) void cell(int64_t rows, int64_t depth, struct cell_a a, const float *b,
-                                                       int64_t ldb, float *c, int64_t ldc, int add) {
-  if (rows >= CELL_ROWS) {
-    cell_full(depth, a, b, ldb, c, ldc, add);
-    return;
-  }
-  float edge[CELL_ROWS * CELL_COLS] = {0};
-  for (int64_t m = 0; add && m < rows; m++) memcpy(edge + m * CELL_COLS, c + m * ldc, CELL_COLS * sizeof *c);
-  cell_full(depth, a, b, ldb, edge, CELL_COLS, add);
-  for (int64_t m = 0; m < rows; m++) memcpy(c + m * ldc, edge + m * CELL_COLS, CELL_COLS * sizeof *c);
 }
 
 #endif

@@ -51,12 +51,8 @@ static inline int64_t pack_word_bytes(int dtype, int bf16x2) {
 
 /* CELL_VECTOR words of a row; `bf16x2` only of what bf16 holds exactly. */
 static inline __attribute__((always_inline)) lanes_u32 pack_load(const char *p, int dtype, int bf16x2) {
-#if defined(__AVX512BF16__)
-  if (bf16x2 && dtype == PAH_BF16) return *(const pack_words *)p;
-  if (bf16x2)
-    return (lanes_u32)_mm512_cvtne2ps_pbh((__m512)lanes_load(p + CELL_VECTOR, dtype), (__m512)lanes_load(p, dtype));
-#endif
-  (void)bf16x2;
+  if (BF16_HAS_DOTS && bf16x2 && dtype == PAH_BF16) return *(const pack_words *)p;
+  if (BF16_HAS_DOTS && bf16x2) return lanes_to_bf16x2(lanes_load(p, dtype), lanes_load(p + CELL_VECTOR, dtype));
   return (lanes_u32)lanes_load(p, dtype);
 }
 
@@ -90,8 +86,7 @@ static inline __attribute__((always_inline)) void pack_keys_as(uint32_t *panels,
 /* Panels of K from `keys` rows, whose list goes on with pack_zeros up to a multiple of CELL_COLS. */
 static void pack_keys(uint32_t *panels, const char *const *rows, int64_t keys, int64_t D, int dtype, int bf16x2) {
   keys = (keys + CELL_COLS - 1) / CELL_COLS * CELL_COLS;
-#if defined(__AVX512BF16__)
-  if (bf16x2) {
+  if (BF16_HAS_DOTS && bf16x2) {
     switch (dtype) {
     case PAH_BF16: pack_keys_as(panels, rows, keys, D / 2, PAH_BF16, 1); break;
     case PAH_FP8_E4M3: pack_keys_as(panels, rows, keys, D / 2, PAH_FP8_E4M3, 1); break;
@@ -99,8 +94,6 @@ static void pack_keys(uint32_t *panels, const char *const *rows, int64_t keys, i
     }
     return;
   }
-#endif
-  (void)bf16x2;
   switch (dtype) {
   case PAH_F32: pack_keys_as(panels, rows, keys, D, PAH_F32, 0); break;
   case PAH_F16: pack_keys_as(panels, rows, keys, D, PAH_F16, 0); break;
@@ -164,16 +157,13 @@ static inline __attribute__((always_inline)) int pack_values_as(uint32_t *panels
  * Columns past D become 0. */
 static int pack_values(uint32_t *panels, int64_t panel, const char *const *rows, int64_t keys, int64_t D, int dtype,
                        int bf16x2) {
-#if defined(__AVX512BF16__)
-  if (bf16x2) {
+  if (BF16_HAS_DOTS && bf16x2) {
     switch (dtype) {
     case PAH_BF16: return pack_values_as(panels, panel, rows, keys, D, PAH_BF16, 1);
     case PAH_FP8_E4M3: return pack_values_as(panels, panel, rows, keys, D, PAH_FP8_E4M3, 1);
     default: return pack_values_as(panels, panel, rows, keys, D, PAH_FP8_E5M2, 1);
     }
   }
-#endif
-  (void)bf16x2;
   switch (dtype) {
   case PAH_F32: return pack_values_as(panels, panel, rows, keys, D, PAH_F32, 0);
   case PAH_F16: return pack_values_as(panels, panel, rows, keys, D, PAH_F16, 0);

@@ -5,11 +5,13 @@
 #ifndef PAH_CPU_VEC_LANES_H
 #define PAH_CPU_VEC_LANES_H
 
-#include "cpu/gemm/f32.h"
+#include <stdint.h>
 
 #if defined(__F16C__)
 #include <immintrin.h>
 #endif
+
+#include "cell.h"
 
 #include "pah.h"
 
@@ -96,6 +98,16 @@ static inline __attribute__((always_inline)) cell_vector lanes_load(const void *
   case PAH_FP8_E5M2: return lanes_e5m2(p);
   default: return lanes_e4m3(p);
   }
+}
+
+/* Two vectors rounded to bf16: words of two elements each, those of `low` first. Only where BF16_HAS_DOTS
+ * (cpu/gemm/bf16.h) lets it be called. */
+static inline __attribute__((always_inline)) lanes_u32 lanes_to_bf16x2(cell_vector low, cell_vector high) {
+#if defined(__AVX512BF16__)
+  return (lanes_u32)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
+#else
+  return (void)low, (void)high, (lanes_u32){0};
+#endif
 }
 
 /* Whether a lane of a is above that of b. */
