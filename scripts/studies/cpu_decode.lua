@@ -2,7 +2,7 @@
 -- --rows=bf16`. Every call is measured in turns with a linear read of memory (or with the call that it is compared
 -- to), and the median of the ratios stands beside what it must reach and the goal; the exit code is 1 if one does
 -- not. Caches are cold: the read before each call is of four times the last-level cache, 1 GiB at most.
--- doc/cpu-decode.md explains the rows.
+-- doc/log/cpu-decode.md explains the rows.
 local C = require("pah.ffi").C
 local ffi = require "ffi"
 local timer = require "pah.measure.timer"

@@ -1,7 +1,7 @@
 -- cpu_prefill.lua - how far prefill on the cpu is from the peak of multiply-adds: `pah
 -- scripts/studies/cpu_prefill.lua`. Peak and kernel are measured in turns by processor time, since the machine's pace
 -- changes while they run, and the medians of the ratios stand beside what they must reach and what is the goal.
--- PAH_ISA chooses the object, PAH_BF16 the products of bf16 (doc/cpu.md). The exit code is 1 if a row that was
+-- PAH_ISA chooses the object, PAH_BF16 the products of bf16 (doc/design/cpu.md). The exit code is 1 if a row that was
 -- measured misses what it must.
 local processor = dofile((arg[0]:match "^(.*/)" or "") .. "processor_time.lua")
 local median = require("pah.measure.stats").median

@@ -164,7 +164,7 @@ local function find_source(source)
   return script .. source
 end
 
---- Compiles a CUDA C++ source for the device; see doc/lua-api.md, "Kernels of one's own".
+--- Compiles a CUDA C++ source for the device; see doc/lua-api.md, "Your own kernels".
 function M.compile(device, spec)
   if type(spec) ~= "table" then errors.raise "compile: must be called with a table {source=} or {text=}" end
   errors.check_keys("compile", spec, spec_keys)

@@ -1,6 +1,6 @@
 /* cpu/backward/run.h - dq, dk_blocks and dv_blocks from dout, out and lse: recomputes P from lse, keys outside, queries
  * inside. Deterministic for any number of threads: see plan.h. The roofline, and what each step gained, is in
- * doc/cpu-backward.md. Read next: plan.h, step.h. */
+ * doc/design/cpu-backward.md. Read next: plan.h, step.h. */
 #ifndef PAH_CPU_BACKWARD_RUN_H
 #define PAH_CPU_BACKWARD_RUN_H
 

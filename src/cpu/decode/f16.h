@@ -1,7 +1,7 @@
 /* cpu/decode/f16.h - decode of fp8 caches by f16 multiply-adds, 32 to an instruction, where the processor has
  * AVX512-FP16 (Sapphire Rapids and later): in f32 fp8 is bound by the core. What cannot be done so goes the f32 way,
  * head by head: q that f16 does not hold, NaN and infinities in K and V, and numbers so large that a sum of f16 could
- * overflow. doc/cpu-decode.md has the errors, measured. Read next: tile.h, which asks here first. */
+ * overflow. doc/design/cpu-fp8.md has the errors, measured. Read next: tile.h, which asks here first. */
 #ifndef PAH_CPU_DECODE_F16_H
 #define PAH_CPU_DECODE_F16_H
 

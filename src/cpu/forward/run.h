@@ -1,7 +1,7 @@
 /* cpu/forward/run.h - fwd and fwd_fp8: tiles of query rows against tiles of keys with an online softmax.
  * A task is (sequence, KV head, tile of rows), where row = query * group + head in the group: the heads of a KV head
  * share every K and V tile, which is converted and packed once, for all tiles of rows that see it. Masked tiles are
- * skipped. What each step is worth stands in doc/cpu.md. Read next: panels.h (K and V), tile.h and
+ * skipped. What each step is worth stands in doc/design/cpu-forward.md. Read next: panels.h (K and V), tile.h and
  * amx.h (one step). */
 #ifndef PAH_CPU_FORWARD_RUN_H
 #define PAH_CPU_FORWARD_RUN_H
