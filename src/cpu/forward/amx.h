@@ -1,8 +1,8 @@
 /* cpu/forward/amx.h - a tile of query rows against a tile of keys where products go to the tile unit (cpu/gemm/amx.h).
  * They take little longer than the softmax then, and what counts is that S stays in the first-level cache: scores,
  * softmax and values of 32 rows come before the next 32, while panels of K and V stream from the second level. (To run
- * the softmax beside the products of other groups gains nothing: vectors and tiles share port 5, doc/log/cpu-forward.md.) Read
- * next: tile.h (the same by register tiles), run.h (who calls). */
+ * the softmax beside the products of other groups gains nothing: vectors and tiles share port 5,
+ * doc/log/cpu-forward.md.) Read next: tile.h (the same by register tiles), run.h (who calls). */
 #ifndef PAH_CPU_FORWARD_AMX_H
 #define PAH_CPU_FORWARD_AMX_H
 
