@@ -11,8 +11,8 @@ function M.time(call)
   return C.pah_cpu_clock() - cpu, pah.clock() - wall
 end
 
---- Whether products of bf16 go to the tile unit, beside which softmax and conversions take as long (doc/design/cpu.md): a
---- fraction of its peak is not what counts then.
+--- Whether products of bf16 go to the tile unit (doc/design/cpu.md), beside which softmax and conversions take as long:
+--- a fraction of its peak is not what counts then.
 function M.by_tiles()
   return pah.device("cpu"):info().isa == "amx" and (os.getenv "PAH_BF16" or "amx") == "amx"
 end
