@@ -1,4 +1,4 @@
-// own_kernel.cu - a decode kernel of one's own: one query per sequence against its paged cache, f32.
+// own_kernel.cu - a custom decode kernel: one query per sequence against its paged cache, f32.
 // A thread block takes one head of one sequence; thread d owns element d of the head. Keys go by in tiles: first each
 // thread computes the score of a token, then all weigh V by the scores of the tile (online softmax).
 #include <math.h>

@@ -1,4 +1,4 @@
--- own_kernel: a decode kernel of one's own (own_kernel.cu) on the simulated GPU, against the float64 oracle
+-- own_kernel: a custom decode kernel (own_kernel.cu) on the simulated GPU, against the float64 oracle
 local opt = pah.options{
   device = {"where it runs: sim, sim:sm_90a or cuda", "sim"},
   heads = {"query heads", 4},

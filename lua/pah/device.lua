@@ -1,5 +1,6 @@
 -- device.lua - devices by name: pah.device, pah.devices, and the clock and threads of the host.
--- Promises: the same object for the same name; a device that is not usable is an error that says why and what to do.
+-- Promises: the same object for the same name; a device that is not usable is an error that gives the reason and the
+-- cure.
 local ffi = require "ffi"
 local errors = require "pah.errors"
 local binding = require "pah.ffi"
@@ -41,7 +42,7 @@ function Device:synchronize() check(C.pah_device_synchronize(self.handle)) end
 local Event = {}
 Event.__index = Event
 
---- A moment in the order of the device's work; later:since(earlier) is the seconds between two of them.
+--- An event in the order of the device's work; later:since(earlier) is the seconds between two of them.
 function Device:event()
   local handle = ffi.new "struct pah_event *[1]"
   check(C.pah_event_record(self.handle, handle))

@@ -1,4 +1,5 @@
--- errors.lua - raising errors where the user's script stands, and naming the nearest known key for a misspelt one.
+-- errors.lua - raising errors at the line of the user's script, and suggesting the nearest known key for a misspelt
+-- one.
 local M = {}
 
 local library = debug.getinfo(1, "S").source:match("^(@.*)errors%.lua$")

@@ -6,19 +6,18 @@ package.loaded["pah"] = M
 --- Version of the program, as configure.ac says it.
 M.version = require("pah.host").version
 
--- Each module returns a table whose field `exports` holds what it adds to `pah`; the order is that of their dependence.
+-- Each module returns a table whose field `exports` holds what it adds to `pah`. From below to above, in the order of
+-- the layers (spec/tree/requires_spec.lua).
 for _, name in ipairs {
-  "ffi", "device", "tensor", "tensor.random", "tensor.closeness", "tensor.npy", "tensor.safetensors",
-  "util.json", "attention", "attention.reference", "attention.block_table", "attention.kv_cache",
-  "attention.trace", "module", "module.tensor_map", "options", "attention.work", "measure", "measure.attention",
-  "results.sqlite", "results", "experiment.axes", "experiment.sweep", "experiment", "plot", "report", "compare",
-  "attention.batch",
+  "util.json", "ffi", "options", "device", "tensor", "tensor.random", "tensor.closeness", "tensor.npy",
+  "tensor.safetensors", "attention", "attention.reference", "attention.block_table", "attention.kv_cache",
+  "attention.trace", "attention.batch", "attention.work", "module", "module.tensor_map", "measure",
+  "measure.attention", "results.sqlite", "results", "experiment.axes", "experiment.sweep", "experiment", "plot",
+  "report", "compare",
 } do
-  if package.searchpath("pah." .. name, package.path) then
-    for key, value in pairs(require("pah." .. name).exports or {}) do
-      assert(M[key] == nil, key)
-      M[key] = value
-    end
+  for key, value in pairs(require("pah." .. name).exports or {}) do
+    assert(M[key] == nil, key)
+    M[key] = value
   end
 end
 

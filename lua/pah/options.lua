@@ -1,5 +1,5 @@
 -- options.lua - pah.options: a script declares its options and gets command-line flags and --help from them.
--- Promises: a value has the type of its default; what is wrong is said in one line on stderr and ends with code 2.
+-- Promises: a value has the type of its default; a mistake gives one line on stderr and exit code 2.
 -- The commands of cli/init.lua read theirs in the same way.
 local errors = require "pah.errors"
 
@@ -104,7 +104,7 @@ end
 
 -- ---- Parsing --------------------------------------------------------------------------------------------------
 
--- A value from its text; nil and a message if it has not the option's type or is no choice.
+-- A value from its text; nil and a message if it does not have the option's type or is not a choice.
 local function value_of(option, text)
   local value, why = types[option.kind].parse(text)
   if value == nil then return nil, ('%s: "%s" %s'):format(option.flag, text, why) end
@@ -190,8 +190,8 @@ end
 
 -- ---- Scripts --------------------------------------------------------------------------------------------------
 
---- What a Lua file says it is: the first sentence of its first comment, without the file's own name; nil if it has
---- none.
+--- What a Lua file is by its own words: the first sentence of its first comment, without the file's own name; nil if it
+--- has none.
 function M.about(path)
   local file = io.open(path)
   if not file then return nil end

@@ -24,7 +24,7 @@ local function compare(words)
   return assert(pah.json.decode(output, output))
 end
 
-local function by_turns(i, count)
+local function interleaved(i, count)
   local side = ("'%s/aa_work.lua --kind %s --count %%d'"):format(folder, kinds[i % #kinds + 1])
   return compare(("--interleave %s %s --pairs %d --time %g"):format(side:format(20), side:format(count), opt.pairs,
     opt.time))
@@ -67,7 +67,7 @@ end
 
 for _, mode in ipairs {"turns", "files"} do
   if opt.mode == mode or opt.mode == "both" then
-    local how = mode == "turns" and by_turns or by_files
+    local how = mode == "turns" and interleaved or by_files
     try("same, " .. mode, how, opt.times, 20)
     try("1.05, " .. mode, how, opt.planted, 21)
   end

@@ -1,5 +1,5 @@
 -- aa_work.lua - what scripts/studies/aa_test.lua compares with itself: `count` calls of a kernel as one.
--- By turns (pah compare --interleave) it returns the function; with --store it adds a run of three points to a file.
+-- Interleaved (pah compare --interleave) it returns the function; with --store it adds a run of three points to a file.
 local opt = pah.options{
   count = {"calls that are measured as one", 20}, kind = {"what is called: decode, prefill, copy", "decode"},
   store = {"results file that gets a run", ""}, rounds = {"rounds of that run", 3},

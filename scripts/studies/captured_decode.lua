@@ -1,6 +1,6 @@
 -- captured_decode.lua - decode over captured block tables (FlashInfer-Trace) as a fraction of the read bandwidth:
 --   pah scripts/studies/captured_decode.lua --definition D.json --workloads W.jsonl --root FOLDER
--- Every workload is checked against the oracle, then timed in turns with a read of four times the last-level cache,
+-- Every workload is checked against the oracle, then timed interleaved with a read of four times the last-level cache,
 -- which is the limit and leaves nothing of the call's data in the caches. Exit code 1 if a fraction falls short.
 local C = require("pah.ffi").C
 local timer = require "pah.measure.timer"
@@ -10,7 +10,7 @@ local opt = pah.options{
   definition = {"FlashInfer-Trace definition (.json)"},
   workloads = {"workloads (.jsonl) of that definition"},
   root = {"folder that the workloads' paths start from", "."},
-  rounds = {"turns of each", 7},
+  rounds = {"measurements of each", 7},
   must = {"the least fraction of the read bandwidth", 0.55},
 }
 
@@ -41,20 +41,20 @@ local failed, medians = false, {}
 for n, workload in ipairs(pah.trace.workloads(opt.workloads)) do
   local args = arguments(workload)
   local bytes, lengths = pah.work("decode", args).bytes, args.seqused_k:totable()
-  local fractions, seconds, limits = {}, {}, {}
+  local fractions, seconds, peaks = {}, {}, {}
   for i = 1, opt.rounds do
-    limits[i] = read_bytes / C.pah_reader_pass(timer.reader(read_bytes), 1)
+    peaks[i] = read_bytes / C.pah_reader_pass(timer.reader(read_bytes), 1)
     local start = pah.clock()
     pah.decode(args)
     seconds[i] = pah.clock() - start
-    fractions[i] = bytes / seconds[i] / limits[i]
+    fractions[i] = bytes / seconds[i] / peaks[i]
   end
   table.sort(lengths)
   medians[n] = median(fractions)
   failed = failed or medians[n] < opt.must
   print(("%2d: %d sequences of %d to %d, %4.0f MB: %6.2f ms, %.1f of %.1f GB/s: %.2f, must be >= %.2f %s"):format(n,
     #lengths, lengths[1], lengths[#lengths], bytes / 1e6, median(seconds) * 1e3, bytes / median(seconds) / 1e9,
-    median(limits) / 1e9, medians[n], opt.must, medians[n] >= opt.must and "ok" or "FAIL"))
+    median(peaks) / 1e9, medians[n], opt.must, medians[n] >= opt.must and "ok" or "FAIL"))
 end
 if #medians > 0 then print(("median of %d workloads: %.2f"):format(#medians, median(medians))) end
 os.exit(failed and 1 or 0)

@@ -1,5 +1,5 @@
 -- cpu_backward.lua - the backward pass of the cpu against the machine's limits: `pah
--- scripts/studies/cpu_backward.lua`. Limit, forward and backward are measured in turns, since the machine's pace
+-- scripts/studies/cpu_backward.lua`. Limit, forward and backward are measured interleaved, since the machine's pace
 -- changes while they run; what is printed are medians of the ratios of a round, by processor time, beside what they
 -- must reach and what they should. The exit code is 1 if one is below its must. PAH_ISA chooses the instruction set.
 local processor = dofile((arg[0]:match "^(.*/)" or "") .. "processor_time.lua")

@@ -1,5 +1,5 @@
 -- cpu_decode.lua - decode on the cpu beside what the machine can do: `pah scripts/studies/cpu_decode.lua
--- --rows=bf16`. Every call is measured in turns with a linear read of memory (or with the call that it is compared
+-- --rows=bf16`. Every call is measured interleaved with a linear read of memory (or with the call that it is compared
 -- to), and the median of the ratios stands beside what it must reach and the goal; the exit code is 1 if one does
 -- not. Caches are cold: the read before each call is of four times the last-level cache, 1 GiB at most.
 -- doc/log/cpu-decode.md explains the rows.
@@ -124,9 +124,9 @@ end
 local function print_row(row, value, text)
   local ok = not row.must or (row.sign == "<=" and value <= row.must) or (row.sign ~= "<=" and value >= row.must)
   failed = failed or not ok
-  local limits = row.must and ("must %s %5.2f, goal %5.2f   %-4s"):format(row.sign or ">=", row.must, row.goal,
+  local bounds = row.must and ("must %s %5.2f, goal %5.2f   %-4s"):format(row.sign or ">=", row.must, row.goal,
     ok and "ok" or "FAIL") or (" "):rep(32)
-  print(("%-46s %6.2f   %s %s"):format(row.name, value, limits, text or ""))
+  print(("%-46s %6.2f   %s %s"):format(row.name, value, bounds, text or ""))
   io.stdout:flush()
 end
 

@@ -186,31 +186,31 @@ local function time(call, seconds)
   return median(samples), #samples
 end
 
-local limits = {}
+local peaks = {}
 
-local function measure_limits()
+local function measure_peaks()
   local module = dev:compile{source = require("pah.host").datadir .. "/kernels/peaks.cu"}
   local info, bytes = dev:info(), 2 ^ 30
   local a = pah.zeros({bytes / 4}, {device = dev})
   local b = pah.zeros({bytes / 4}, {device = dev})
   local grid = info.sms * 8
   local seconds = time(function() module:launch("copy", {grid = grid, block = 512}, b, a, bytes / 16) end)
-  limits.copy = 2 * bytes / seconds
+  peaks.copy = 2 * bytes / seconds
   seconds = time(function() module:launch("read", {grid = grid, block = 512}, b, a, bytes / 16, 1) end)
-  limits.read = bytes / seconds
+  peaks.read = bytes / seconds
   local hopper = info.arch:match "^sm_90a"
   local rounds = 20000
   seconds = time(function() module:launch("peak", {grid = info.sms, block = 256}, b, rounds) end)
   local flops = hopper and 2 * 64 * 256 * 16 * 4 * 2 or 2 * 16 * 8 * 16 * 8 * 4 * 8 -- a round, a thread block
-  limits.tensor = flops * rounds * info.sms / seconds
+  peaks.tensor = flops * rounds * info.sms / seconds
   rounds = 4000
   seconds = time(function() module:launch("multiply_add", {grid = info.sms * 8, block = 256}, b, 0.5, rounds) end)
-  limits.fma = 2 * 16 * rounds * 256 * info.sms * 8 / seconds
-  result {kind = "limits", f32_fma_flops_per_second = limits.fma, copy_bytes_per_second = limits.copy,
-    read_bytes_per_second = limits.read,
-    bf16_tensor_flops_per_second = limits.tensor, instruction = hopper and "wgmma" or "mma.sync"}
+  peaks.fma = 2 * 16 * rounds * 256 * info.sms * 8 / seconds
+  result {kind = "limits", f32_fma_flops_per_second = peaks.fma, copy_bytes_per_second = peaks.copy,
+    read_bytes_per_second = peaks.read,
+    bf16_tensor_flops_per_second = peaks.tensor, instruction = hopper and "wgmma" or "mma.sync"}
   print(("limits: copy %.0f GB/s, read %.0f GB/s, f32 FMA %.1f TFLOP/s, bf16 tensor cores %.0f TFLOP/s (%s)"):format(
-    limits.copy / 1e9, limits.read / 1e9, limits.fma / 1e12, limits.tensor / 1e12, hopper and "wgmma" or "mma.sync"))
+    peaks.copy / 1e9, peaks.read / 1e9, peaks.fma / 1e12, peaks.tensor / 1e12, hopper and "wgmma" or "mma.sync"))
 end
 
 local function shuffled_problem(B, H, Hkv, D, len, sq, dtype, cache_dtype)
@@ -237,9 +237,9 @@ local function bench_decode(dtype, cache_dtype, B, len)
   local name = ("decode %s/%s B=%d len=%d"):format(dtype, cache_dtype, B, len)
   result {kind = "bench", op = "decode", dtype = dtype, cache_dtype = cache_dtype, B = B, H = H, Hkv = Hkv, D = D,
     len_k = len, block_size = 16, seconds = seconds, samples = n, bytes = bytes,
-    of_read = bytes / seconds / limits.read}
+    of_read = bytes / seconds / peaks.read}
   rows[#rows + 1] = {name, ("%.1f us"):format(seconds * 1e6), ("%.0f GB/s"):format(bytes / seconds / 1e9),
-    ("%.1f %% of read"):format(100 * bytes / seconds / limits.read)}
+    ("%.1f %% of read"):format(100 * bytes / seconds / peaks.read)}
 end
 
 local function bench_prefill(dtype, len)
@@ -250,12 +250,12 @@ local function bench_prefill(dtype, len)
   local function row(op, call, work)
     local seconds, n = time(call)
     result {kind = "bench", op = op, dtype = dtype, H = H, Hkv = Hkv, D = D, len_q = len, len_k = len, causal = true,
-      seconds = seconds, samples = n, flops = work, of_fma = work / seconds / limits.fma,
-      of_tensor = work / seconds / limits.tensor}
+      seconds = seconds, samples = n, flops = work, of_fma = work / seconds / peaks.fma,
+      of_tensor = work / seconds / peaks.tensor}
     rows[#rows + 1] = {("%s causal %s %d"):format(op, dtype, len), ("%.2f ms"):format(seconds * 1e3),
       ("%.2f TFLOP/s"):format(work / seconds / 1e12),
-      ("%.1f %% of FMA, %.2f %% of tensor"):format(100 * work / seconds / limits.fma,
-        100 * work / seconds / limits.tensor)}
+      ("%.1f %% of FMA, %.2f %% of tensor"):format(100 * work / seconds / peaks.fma,
+        100 * work / seconds / peaks.tensor)}
   end
   row("fwd", function() pah.fwd(p) end, flops)
   p.dout = pah.randn(p.q.shape, {seed = 7, dtype = dtype}):to(dev)
@@ -264,7 +264,7 @@ local function bench_prefill(dtype, len)
 end
 
 local function bench()
-  measure_limits()
+  measure_peaks()
   dev:set {check = false}
   bench_decode("bf16", "bf16", 32, 8192)
   bench_decode("f16", "f16", 8, 8192)

@@ -2,7 +2,7 @@
 -- sampled around a kernel of multiply-adds must explain its speed, the peaks of the tensor cores must stand to each
 -- other as the hardware's do, and nothing may be above its limit. Prints a line for each; exit code 1 if one fails.
 local gpu_clock = require "pah.measure.gpu_clock"
-local limits = require "pah.measure.peaks"
+local peaks = require "pah.measure.peaks"
 
 local opt = pah.options{device = {"the GPU", "cuda"}}
 local device = pah.device(opt.device)
@@ -43,11 +43,11 @@ local short = pah.bench(function() module:launch("multiply_add", {grid = {1}, bl
 print(short)
 line("back to back over isolated time", short.back_to_back and short.back_to_back / short.median, 0.05, 1.5)
 
-local f32, bf16, fp8 = limits.fma(device, "f32"), limits.fma(device, "bf16"), limits.fma(device, "fp8_e4m3")
+local f32, bf16, fp8 = peaks.fma(device, "f32"), peaks.fma(device, "bf16"), peaks.fma(device, "fp8_e4m3")
 print(("peaks, TFLOP/s: f32 %.1f, bf16 %.1f, fp8 %.1f"):format(f32 / 1e12, bf16 / 1e12, fp8 / 1e12))
 line("bf16 peak over f32", bf16 / f32, 4, 20)
 line("fp8 peak over bf16", fp8 / bf16, tonumber(info.arch:match "%d+") >= 89 and 1.6 or 0.95, 2.1)
-local linear, shuffled = limits.read(device), limits.read(device, nil, 2 ^ 15)
+local linear, shuffled = peaks.read(device), peaks.read(device, nil, 2 ^ 15)
 line("reads in order over reads of shuffled blocks", linear / shuffled, 0.8, 1.5,
   ("%.0f and %.0f GB/s"):format(linear / 1e9, shuffled / 1e9))
 

@@ -1,5 +1,5 @@
 -- peaks.lua - how far the cpu kernels are from the machine's limits: `pah scripts/studies/peaks.lua`. Limit and
--- kernel are measured in turns, since the machine's pace changes while they run; the medians of the ratios are
+-- kernel are measured interleaved, because the machine's pace changes while they run; the medians of the ratios are
 -- printed beside what they must reach, and the exit code is 1 if one does not.
 local C = require("pah.ffi").C
 local timer = require "pah.measure.timer"
@@ -65,13 +65,13 @@ local function decode()
   p.block_table, p.seqused_k = pah.block_table{seqlens = seqlens, block_size = 16, num_blocks = blocks, seed = 4,
     device = "cpu"}
   p.out, p.lse = pah.decode(p)
-  local total, fraction, rate, limits = B * len * token, {}, {}, {}
+  local total, fraction, rate, peaks = B * len * token, {}, {}, {}
   for i = 1, opt.rounds do
     local limit = total / C.pah_reader_pass(timer.reader(total), 1)
     local _, wall = time(function() pah.decode(p) end)
-    limits[i], fraction[i], rate[i] = limit / 1e9, total / wall / limit, total / wall / 1e9
+    peaks[i], fraction[i], rate[i] = limit / 1e9, total / wall / limit, total / wall / 1e9
   end
-  return median(fraction), median(rate), median(limits), total
+  return median(fraction), median(rate), median(peaks), total
 end
 
 local failed = false

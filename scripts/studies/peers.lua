@@ -1,7 +1,7 @@
 -- peers.lua - pah beside other CPU attention in one run: `scripts/peers` fetches them and runs this. pah's kernel, its
--- limit and the peers take turns; the medians of the ratios are printed beside what they must reach, and the exit code
--- is 1 if one falls short. Peers are given linear, contiguous caches on huge pages, while pah goes through a shuffled
--- block table; what they compute is compared with pah's result before anything is timed.
+-- limit and the peers are measured interleaved. The medians of the ratios are printed beside what they must reach; the
+-- exit code is 1 if one falls short. Peers get linear, contiguous caches on huge pages, while pah goes through a
+-- shuffled block table. What they compute is compared with pah's result before anything is timed.
 local folder = arg[0]:match "^(.*)/[^/]*$" or "."
 package.path = folder .. "/?.lua;" .. package.path
 local ffi = require "ffi"
@@ -13,7 +13,7 @@ local opt = pah.options{
   ggml = {"folder of libggml-base.so and libggml-cpu.so", ""},
   onnxruntime = {"path of libonnxruntime.so", ""},
   only = {"decode or prefill alone", ""},
-  rounds = {"turns of each", 7},
+  rounds = {"measurements of each", 7},
   bytes = {"bytes of K and V together in decode; 0: four times the last-level cache, 1 GiB at most", 0},
 }
 
@@ -34,9 +34,9 @@ local function time(call)
   return pah.clock() - wall, C.pah_cpu_clock() - cpu
 end
 
--- All `contenders` {name=, runs={function...}, out=} in turns -> wall and processor seconds by name, a list of rounds
--- each; of several runs that compute the same the fastest counts. `limit` () -> seconds is measured in every round too.
-local function take_turns(contenders, limit)
+-- All `contenders` {name=, runs={function...}, out=} interleaved: wall and processor seconds by name, a list of rounds
+-- each. Of several runs that compute the same the fastest counts. `limit` () -> seconds is measured in every round too.
+local function interleaved(contenders, limit)
   local wall, cpu = {limit = {}}, {}
   for _, c in ipairs(contenders) do
     wall[c.name], cpu[c.name] = {}, {}
@@ -129,7 +129,7 @@ local function decode(len, tokens, k, v, pools)
   end
   compare(contenders)
   local total = k.nbytes + v.nbytes
-  local wall, cpu = take_turns(contenders, function()
+  local wall, cpu = interleaved(contenders, function()
     pause()
     return C.pah_reader_pass(timer.reader(total), 1)
   end)
@@ -188,7 +188,7 @@ local function prefill(n, len)
   end
   compare(contenders)
   local flops = 4 * (n * len - n * (n - 1) / 2) * H * D
-  local wall, cpu = take_turns(contenders, function()
+  local wall, cpu = interleaved(contenders, function()
     pause()
     return flops / C.pah_measure_fma_flops(0.2)
   end)

@@ -128,7 +128,7 @@ describe("pah.bwd", function()
     end
   end)
 
-  it("is so with more streams than slots for dQ, some of them without keys or queries", function()
+  it("is so with more kv_streams than slots for dQ, some of them without keys or queries", function()
     local p = problem({{30, 0}, {40, 400}, {0, 210}, {100, 200}, {7, 0}, {3, 700}, {25, 25}},
       {causal = true, ragged = true, H = 6, Hkv = 3})
     pah.threads(1)

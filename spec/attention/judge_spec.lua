@@ -85,7 +85,7 @@ describe("the judge", function()
     return problem, rounded(problem, want), want
   end
 
-  it("refuses heads that are mapped in turns instead of groups", function()
+  it("refuses heads that are mapped round robin instead of in groups", function()
     local problem, _, want = plain_result {H = 4, Hkv = 2}
     local mutant = problem.reference()
     for position, head in ipairs {1, 3, 2, 4} do

@@ -1,5 +1,5 @@
 -- compare_spec.lua - pah compare of results files from outside, and pah.compare: verdicts and exit codes of files made
--- by hand, what is told of points that cannot be compared, wrong input. Scripts by turns: interleave_spec.lua.
+-- by hand, what is told of points that cannot be compared, wrong input. Interleaved scripts: interleave_spec.lua.
 local support = require "spec.support.compare"
 
 local compare, folder, has, result, write = support.compare, support.folder, support.has, support.result, support.write

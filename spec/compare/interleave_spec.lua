@@ -1,5 +1,5 @@
--- interleave_spec.lua - pah compare --interleave: two scripts by turns, what goes wrong in them; and pah.bench against
--- a loop of its own around the same C function.
+-- interleave_spec.lua - pah compare --interleave: two interleaved scripts, what goes wrong in them; and pah.bench
+-- against a separate loop around the same C function.
 local ffi = require "ffi"
 local interleave = require "pah.compare.parent"
 local retried = require "spec.support.retried"

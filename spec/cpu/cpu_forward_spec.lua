@@ -1,6 +1,6 @@
--- cpu_forward_spec.lua - forward on the cpu where its panels could show: K and V of a stream packed once for all tiles
--- of rows, in waves of streams, or by each tile where a stream is too large. The values of a row do not depend on the
--- rows beside it, so a call with one tile of rows, which packs for itself, is what the others are held against.
+-- cpu_forward_spec.lua - forward on the cpu where its panels could show: K and V of a kv_stream packed once for all
+-- tiles of rows, in waves of kv_streams, or by each tile where one is too large. The values of a row do not depend on
+-- the rows beside it, so a call with one tile of rows, which packs for itself, is the reference for the others.
 local judge = require "spec.support.judge"
 
 describe("forward on the cpu", function()
@@ -45,12 +45,12 @@ describe("forward on the cpu", function()
     end
   end
 
-  it("takes streams in several waves", function() -- 32 MiB of panels, where two threads have room for 24
+  it("takes kv_streams in several waves", function() -- 32 MiB of panels, where two threads have room for 24
     assert_like_parts(problem{Hkv = 16, len_q = 61, len_k = 1024, dtype = "f32"}, 61)
     assert_like_parts(problem{B = 4, Hkv = 5, len_q = 61, len_k = 900, dtype = "bf16"}, 61)
   end)
 
-  it("leaves a stream that is too large for a wave to its tiles of rows", function()
+  it("leaves a kv_stream that is too large for a wave to its tiles of rows", function()
     assert_like_parts(problem{Hkv = 1, len_q = 61, len_k = 13000, dtype = "f32"}, 61)
   end)
 

@@ -95,9 +95,9 @@ describe("decode by f16", function()
     end)
 
     it("gives what is not finite as f32 does, at visible and at masked tokens, " .. dtype, function()
-      local odd = dtype == "fp8_e4m3" and {0x7f, 0xff} or {0x7c, 0xfc, 0x7d, 0xff}
+      local nonfinite = dtype == "fp8_e4m3" and {0x7f, 0xff} or {0x7c, 0xfc, 0x7d, 0xff}
       for _, name in ipairs {"k_blocks", "v_blocks"} do
-        for _, code in ipairs(odd) do
+        for _, code in ipairs(nonfinite) do
           for _, token in ipairs {0, 3, 31, 32, 70, 74, 75, 79} do
             local p = problem{dtype = dtype}
             put(p[name], token, 1, (token * 37) % 128, code)

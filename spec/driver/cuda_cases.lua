@@ -93,7 +93,7 @@ describe("the cuda device", function()
     refused('device: "cuda:x" must be cuda, cuda:N', pah.device, "cuda:x")
   end)
 
-  it("runs a kernel of one's own, templates too", function()
+  it("runs a custom kernel, templates too", function()
     local x = pah.tensor({1, 2, 3}, {device = cuda})
     local module = cuda:compile{text = SOURCE}
     module:launch("scale", {block = 32, shared = 128}, x, 2, 3)

@@ -1,4 +1,4 @@
--- module_spec.lua - kernels of one's own on sim: what the compiler says, what is compiled again and what is not, a
+-- module_spec.lua - custom kernels on sim: what the compiler says, what is compiled again and what is not, a
 -- cache that is damaged, shared or unsafe, launches that break rules, kernels that go wrong without harming the host.
 local child = require "spec.support.child"
 local host = require "pah.host"

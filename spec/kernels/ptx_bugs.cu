@@ -14,7 +14,7 @@ template <int Bug> __global__ void copy(float *in, float *out) {
   if (Bug != 1) cp_async_commit_group();
   if (Bug == 2) own[1] = 0;                           // the destination, before the copy has landed
   if (Bug == 3) in[4 * i + 2] += 1;                   // the source
-  if (Bug == 4) __syncthreads();                      // before the wait: only one's own copies are known to be there
+  if (Bug == 4) __syncthreads();                      // before the wait: a thread knows only its own copies to be there
   if (Bug == 6) cp_async_cg(shared(own), in + 4 * i); // a second copy to the same place
   if (Bug != 5) cp_async_wait_group<0>();
   if (Bug == 1) cp_async_commit_group(); // too late

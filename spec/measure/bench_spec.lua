@@ -3,7 +3,7 @@
 local C = require("pah.ffi").C
 
 local fake_timer = require "spec.support.fake_timer"
-local limits = require "pah.measure.peaks"
+local peaks = require "pah.measure.peaks"
 local refused = require "spec.support.refused"
 local retried = require "spec.support.retried"
 
@@ -87,17 +87,17 @@ describe("pah.bench", function()
   it("knows a peak for each dtype: bf16 has two ways, of which the faster counts", function()
     local cpu = pah.device "cpu"
     retried(function()
-      limits.forget()
-      local f32, bf16 = limits.fma(cpu, "f32"), limits.fma(cpu, "bf16")
+      peaks.forget()
+      local f32, bf16 = peaks.fma(cpu, "f32"), peaks.fma(cpu, "bf16")
       local dots = C.pah_measure_dots_flops(0.02)
       assert.is_true(f32 > 0 and dots >= 0)
       assert.is_true(bf16 > 0.25 * dots) -- a quarter: other programs take their time too
     end)
     -- Dtypes that are multiplied by the same instructions have the same peak, not another measurement of it.
-    assert.equal(limits.fma(cpu, "f32"), limits.fma(cpu, "f16"))
-    assert.is_true(limits.fma(cpu, "bf16") >= limits.fma(cpu, "f32"))
-    assert.equal(limits.fma(cpu, "bf16"), limits.fma(cpu, "fp8_e4m3"))
-    assert.equal(limits.fma(cpu, "bf16"), limits.fma(cpu, "fp8_e5m2"))
+    assert.equal(peaks.fma(cpu, "f32"), peaks.fma(cpu, "f16"))
+    assert.is_true(peaks.fma(cpu, "bf16") >= peaks.fma(cpu, "f32"))
+    assert.equal(peaks.fma(cpu, "bf16"), peaks.fma(cpu, "fp8_e4m3"))
+    assert.equal(peaks.fma(cpu, "bf16"), peaks.fma(cpu, "fp8_e5m2"))
   end)
 
   it("looks again at the limits after long work, and says what has moved", function()
@@ -105,15 +105,15 @@ describe("pah.bench", function()
       return {read_bytes_per_second = read, shuffled_read_bytes_per_second = 2e9,
         fma_flops_per_second = {f32 = f32, bf16 = 3e11}, caches = {{bytes = 2 ^ 14, read_bytes_per_second = 5e10}}}
     end
-    local collect, device, again = limits.collect, pah.device "cpu", nil
-    limits.collect = function() return again end
-    finally(function() limits.collect = collect end)
+    local collect, device, again = peaks.collect, pah.device "cpu", nil
+    peaks.collect = function() return again end
+    finally(function() peaks.collect = collect end)
     again = found(1e9, 1e11)
-    assert.is_nil(limits.again(device, found(4e9, 2e11), 19))
-    local after, moved = limits.again(device, found(1.08e9, 1.09e11), 21)
+    assert.is_nil(peaks.again(device, found(4e9, 2e11), 19))
+    local after, moved = peaks.again(device, found(1.08e9, 1.09e11), 21)
     assert.equal(again, after)
     assert.is_nil(moved)
-    after, moved = limits.again(device, found(4e9, 9e10), 21)
+    after, moved = peaks.again(device, found(4e9, 9e10), 21)
     assert.equal(again, after)
     assert.equal("limits moved by more than 10 % while the rows were measured: reads of memory from 4.00 GB/s to "
       .. "1.00 GB/s, f32 multiply-adds from 90.0 GFLOP/s to 100 GFLOP/s", moved)

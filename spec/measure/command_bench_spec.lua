@@ -164,9 +164,9 @@ describe("pah bench", function()
 
   it("looks at the limits again after rows that took long, and says what moved", function()
     local script = ([[
-      local limits, calls = require "pah.measure.peaks", 0
-      limits.long, limits.floor = %s, function() end
-      limits.collect = function()
+      local peaks, calls = require "pah.measure.peaks", 0
+      peaks.long, peaks.floor = %s, function() end
+      peaks.collect = function()
         calls = calls + 1
         return {threads = 1, read_bytes_per_second = calls * 1e9, shuffled_read_bytes_per_second = 1e9, caches = {},
           fma_flops_per_second = {f32 = 1e9}}

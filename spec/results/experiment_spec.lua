@@ -130,7 +130,7 @@ describe("pah.experiment", function()
     assert.equal(runs[2].rows[1].axes.block_size * 1.5, values.max_error)
   end)
 
-  it("measures limits when a run begins, and not when one is gone on with", function()
+  it("measures limits when a run begins, and not when one is resumed", function()
     child.write(folder .. "/limits.lua", [[
       require("pah.measure.peaks").collect = function() print "collected" return {here = 1} end
       pah.experiment{name = "l", axes = {a = {1}}, run = function() end, report = function() end}]])

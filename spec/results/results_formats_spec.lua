@@ -18,7 +18,7 @@ describe("JSON lines", function()
     return path, text
   end
 
-  it("report an unfinished last line, and mend it when they are gone on with", function()
+  it("report an unfinished last line, and mend it when they are resumed", function()
     for _, missing in ipairs {2, 30, 100} do
       local path = torn(missing)
       local file = pah.results.read(path)
@@ -77,7 +77,7 @@ describe("lines that are JSON but no rows", function()
   it("are left out with a note, and harm nothing else", function()
     local path = new_path "jsonl"
     local id = fill(path)
-    local odd = {
+    local broken = {
       {'{"schema":1}', "a header without the id of its run"},
       {'{"schema":1,"run":7}', "a header without the id of its run"},
       {'{"schema":"x","run":"y"}', "no header names its run, y"},
@@ -98,13 +98,13 @@ describe("lines that are JSON but no rows", function()
       {"[1,2]", "no header names its run, nil"}, {"7", "it is no object"}, {"null", "it is no object"},
     }
     local lines = {}
-    for i, line in ipairs(odd) do lines[i] = line[1]:gsub("ID", id) end
+    for i, line in ipairs(broken) do lines[i] = line[1]:gsub("ID", id) end
     child.write(path, child.read(path) .. table.concat(lines, "\n") .. "\n" -- and one that has all that is needed
       .. ('{"run":"%s","index":5,"more":[1],"axes":{"size":32,"dtype":"f32"}}\n'):format(id))
     local file = pah.results.read(path)
     assert.equal(1, #file.runs)
-    assert.equal(#odd, #file.notes)
-    for i, line in ipairs(odd) do
+    assert.equal(#broken, #file.notes)
+    for i, line in ipairs(broken) do
       assert.is_truthy(file.notes[i]:find(("^line %d is left out: "):format(4 + i)), file.notes[i])
       assert.is_truthy(file.notes[i]:find(line[2], 1, true), file.notes[i])
     end

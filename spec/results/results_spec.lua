@@ -1,5 +1,5 @@
 -- results_spec.lua - results files: the same content in both formats, two writers, full disks, files that are none,
--- what a resume refuses. Unfinished and odd lines, and SQLite: results_formats_spec.lua; killed sweeps: sweep_spec.lua.
+-- what a resume refuses. Unfinished and broken lines, SQLite: results_formats_spec.lua; killed sweeps: sweep_spec.lua.
 local child = require "spec.support.child"
 local schema = require "pah.results.schema"
 local made = require "spec.support.results_file"

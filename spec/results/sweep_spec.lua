@@ -80,7 +80,7 @@ describe("the axes of a command line", function()
 end)
 
 describe("pah.sweep", function()
-  it("measures every point once a round, rounds one after another, in an order of chance", function()
+  it("measures every point once a round, rounds one after another, in random order", function()
     local log, again = {}, {}
     local rows = sweep({rounds = 3, axes = {a = pah.range(1, 6), b = {"x", "y"}}}, log)
     assert.equal(36, #rows)

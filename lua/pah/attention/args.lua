@@ -1,6 +1,6 @@
 -- args.lua - named arguments into C: the one struct pah_attn, filled field by field from a script's table.
--- Promises: what is no tensor, number or word where one is due is named here; every other rule is checked in C
--- (src/attention/attn_check.c). init.lua and reference.lua call fill; the struct is good until the next fill.
+-- Promises: an argument of the wrong Lua type is an error here; every other rule is checked in C
+-- (src/attention/attn_check.c). init.lua and reference.lua call fill; the struct is valid until the next fill.
 local errors = require "pah.errors"
 local C = require("pah.ffi").C
 local ffi = require "ffi"
@@ -14,7 +14,7 @@ local M = {}
 M.ops = {fwd = C.PAH_FWD, fwd_fp8 = C.PAH_FWD_FP8, bwd = C.PAH_BWD, decode = C.PAH_DECODE}
 
 --- Adds fwd, fwd_fp8 and decode to a module: functions of named arguments that return the out and lse of
---- forward(op, args). What that returns besides was only to be kept alive during the call.
+--- forward(op, args). Its further results only had to stay alive during the call.
 function M.each_forward(module, forward)
   for _, op in ipairs {"fwd", "fwd_fp8", "decode"} do
     module[op] = function(args)
@@ -112,7 +112,7 @@ end
 
 local function set_out_dtype(a, name, value) a.out_dtype = M.dtype(name, value) end
 
--- Every named argument and what puts it into the struct. Tensors that an operation does not take are refused in C.
+-- Every named argument and its setter. Tensors that an operation does not take are refused in C.
 local setters = {
   softmax_scale = set_number, softcap = set_number, causal = set_causal, window = set_window, seqlen_k = set_whole,
   num_splits = set_whole, block_m = set_whole, block_n = set_whole, kernel = set_kernel, o_scale = set_number,
@@ -138,8 +138,8 @@ local function refuse_key(what, args, extra_keys)
 end
 
 --- Fills the struct from the named arguments `args` of operation `op` ("fwd", ...); `what` names the function in
--- errors; `extra_keys` (a set) are let through for the caller to read. Returns the struct and a table that keeps what
--- was made on the way (scalars of numbers), or nil.
+-- errors; `extra_keys` (a set) are accepted for the caller to read. Returns the struct and a table that keeps alive
+-- what was made for it (scalars of numbers), or nil.
 function M.fill(what, op, args, extra_keys)
   if type(args) ~= "table" then
     raisef("%s: is called with %s, must be called with a table of named arguments", what, describe(args))
@@ -162,7 +162,7 @@ function M.fill(what, op, args, extra_keys)
   return a, keep
 end
 
---- A struct pah_attn of its own with the tensors of `args`, for findings of a launch to be told in their words.
+--- A new struct pah_attn with the tensors of `args`, so that findings of a launch can name them.
 function M.fill_problem(args)
   local a = ffi.new("struct pah_attn", (M.fill("problem", "fwd_fp8", args)))
   if not (is_tensor(args.k_blocks) and is_tensor(args.block_table)) then

@@ -1,13 +1,13 @@
 -- batch.lua - pah.batch: a batch of requests from a few letters, in vLLM's grammar: "2q2k_32q1s1k" is two prompts
--- of 2048 tokens and 32 sequences of 1024 that get one token more. Promises: what is wrong is named with its place, and
--- the text of a batch makes the same batch again. Read next: block_table.lua, measure/problem.lua.
+-- of 2048 tokens and 32 sequences of 1024 that get one more token. Promises: an error names the place in the text; the
+-- text of a batch gives the same batch again. Read next: block_table.lua, measure/problem.lua.
 local devices = require "pah.device"
 local errors = require "pah.errors"
 local tensor = require "pah.tensor"
 
 local M = {}
 
-local MOST = 2 ^ 20 -- requests of a batch, and above any sensible one
+local MOST = 2 ^ 20 -- requests of a batch, above any sensible number
 local LONGEST = 2 ^ 31 - 1 -- tokens: lengths are i32
 
 -- ---- Reading ----------------------------------------------------------------------------------------------------
@@ -20,7 +20,7 @@ end
 
 local function size(digits, k) return tonumber(digits) * (k == "k" and 1024 or 1) end
 
--- The request of a part that begins at character `at`, and how often it stands there.
+-- The request of the part that begins at character `at`, and its count.
 local function read_part(text, at, part)
   if part == "" then fail(text, at, part, "is empty, %s", grammar) end
   local count, q, q_k, rest = part:match "^(%d*)q(%d+)(k?)(.*)$"
@@ -65,7 +65,7 @@ end
 
 local function size_text(n) return n > 0 and n % 1024 == 0 and ("%dk"):format(n / 1024) or ("%d"):format(n) end
 
---- The shortest text of a list of requests: neighbours that are alike under one count.
+--- The shortest text of a list of requests: equal neighbours share one count.
 function M.text(requests)
   local parts, i = {}, 1
   while i <= #requests do
@@ -95,7 +95,7 @@ local function check_request(i, request)
   return {q_len = request.q_len, seq_len = request.seq_len}
 end
 
--- What requests do: "decode" (one new token each), "prefill" (nothing before), "extend" (new tokens behind others) or
+-- What requests do: "decode" (one new token each), "prefill" (nothing before), "extend" (new tokens after others) or
 -- "mixed".
 local function kind_of(requests)
   local kind
@@ -112,8 +112,8 @@ Batch.__index = Batch
 function Batch:__tostring() return self.text end
 
 --- A batch in vLLM's grammar, [COUNT]qTOKENS[k][sTOKENS[k]] joined by _: pah.batch "2q2k_32q1s1k"; q is new tokens, s
---- all tokens of a sequence with the new ones (default: as many as q), k 1024. A list of {q_len=, seq_len=} will do
---- too.
+--- all tokens of a sequence with the new ones (default: as many as q), k 1024. A list of {q_len=, seq_len=} is
+--- accepted too.
 -- The result has requests, seqlens (for pah.block_table), q_lens, total_q, max_q, kind ("decode", "prefill",
 -- "extend", "mixed"), padded (all q_len are equal), cu_seqlens_q (a tensor, for ragged q) and text; tostring is its
 -- text. opts.device: of the tensor.

@@ -1,5 +1,5 @@
 -- block_table.lua - block tables without a cache: pah.block_table{seqlens=, block_size=, num_blocks=, order=, seed=}.
--- Each sequence gets ceil(length / block_size) blocks of its own; entries behind them are -1 and never read.
+-- Each sequence gets ceil(length / block_size) blocks that no other has; entries after them are -1 and never read.
 local errors = require "pah.errors"
 local tensor = require "pah.tensor"
 local devices = require "pah.device"

@@ -1,5 +1,5 @@
 -- init.lua - pah.fwd, fwd_fp8, bwd, decode, merge, kv_append, and the lists of kernels and tile sizes.
--- Promises: results that the script does not give are allocated after the rules of the call hold, and returned.
+-- Promises: results that the script does not give are allocated, once the arguments have been checked, and returned.
 -- Read next: args.lua (named arguments), src/attention/attn_check.c (the rules). Shapes: doc/lua-api.md.
 local args_of = require "pah.attention.args"
 local errors = require "pah.errors"
@@ -68,7 +68,7 @@ end
 local merge = ffi.new("struct pah_merge")
 local merge_keys = {out = true, lse = true}
 
---- Fills the struct pah_merge; `out` and `lse` are the results. For pah.merge and the reference's.
+--- Fills the struct pah_merge; `out` and `lse` are the results. Used by pah.merge and pah.reference.merge.
 function M.fill_merge(out_a, lse_a, out_b, lse_b, out, lse)
   ffi.fill(merge, ffi.sizeof(merge))
   args_of.set_tensor(merge, "out_a", out_a)
@@ -117,7 +117,7 @@ end
 
 -- ---- Lists ------------------------------------------------------------------------------------------------
 
---- The implementations that there are: a list of {device=, op=, name=, dtypes=, limits=, about=}.
+--- The kernels that exist: a list of {device=, op=, name=, dtypes=, limits=, about=}.
 function M.kernels()
   local list = {}
   local kernel = C.pah_kernel_at(0)

@@ -1,6 +1,6 @@
 -- kv_cache.lua - the paged KV cache: a pool of blocks with reference counts, and sequences that own lists of blocks.
 -- Promises: fork shares blocks and copies the last partial one only when a side appends (copy-on-write); when blocks
--- run out, append returns nil and a reason and has changed nothing.
+-- run out, append returns nil and a reason and changes nothing.
 -- Read next: block_table.lua, init.lua (kv_append).
 local errors = require "pah.errors"
 local tensor = require "pah.tensor"
@@ -53,7 +53,7 @@ function Cache:__tostring()
     s.sequences)
 end
 
--- A list of ids of one's own; unpack would fail beyond a few thousand.
+-- A copy of a list of ids; unpack would fail beyond a few thousand.
 local function copy_of(list)
   local copy = {}
   for i = 1, #list do copy[i] = list[i] end
@@ -90,7 +90,7 @@ function mt.__tostring(seq)
   if not s.cache then return "pah.sequence (freed)" end
   return ("pah.sequence of %d tokens in %d blocks"):format(s.length, #s.blocks)
 end
--- A forgotten sequence gives its blocks back, like any other garbage.
+-- A sequence that is collected as garbage frees its blocks.
 function mt.__gc(seq) pcall(methods.free, seq) end
 
 local function new_sequence(cache, blocks, length)
@@ -178,7 +178,7 @@ function methods.fork(seq)
   return new_sequence(s.cache, copy_of(s.blocks), s.length)
 end
 
---- Keeps the first n tokens and gives back the blocks behind them.
+--- Keeps the first n tokens and frees the blocks after them.
 function methods.truncate(seq, n)
   local s = state_of("truncate", seq)
   tensor.whole("truncate: n", n)
@@ -188,7 +188,7 @@ function methods.truncate(seq, n)
   s.length = n
 end
 
---- Gives all blocks back; afterwards every use but another free is an error.
+--- Frees all blocks; afterwards every use except another free is an error.
 function methods.free(seq)
   local s = sequences[seq]
   if not s or not s.cache then return end
@@ -213,7 +213,7 @@ function Cache:block_table(list)
   return block_table.tensors(rows, lengths, width, self.k_blocks.device)
 end
 
---- Figures: num_blocks, free_blocks, used_blocks, shared_blocks (held by several sequences), block_size, sequences,
+--- Statistics: num_blocks, free_blocks, used_blocks, shared_blocks (held by several sequences), block_size, sequences,
 --- tokens (of all sequences), stored_tokens (slots in use, shared ones once), fragmentation (share of used slots idle).
 function Cache:stats()
   local num_blocks, size = self.k_blocks:size(1), block_size_of(self)

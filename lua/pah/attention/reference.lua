@@ -1,7 +1,7 @@
 -- reference.lua - pah.reference: the float64 oracle behind the same named arguments as the operations.
 -- Promises: results are new f64 tensors on the cpu; tensors of other devices are copied there first. Results that the
--- arguments name (out, lse, dq, ...) and how a kernel should work (kernel, num_splits) are ignored, so that one table
--- of arguments serves a kernel and its oracle. Read next: args.lua, src/reference/reference.c.
+-- arguments name (out, lse, dq, ...) and options of a kernel (kernel, num_splits) are ignored, so that one table of
+-- arguments serves a kernel and its oracle. Read next: args.lua, src/reference/reference.c.
 local args_of = require "pah.attention.args"
 local attention = require "pah.attention"
 local tensor = require "pah.tensor"
@@ -60,7 +60,7 @@ end
 -- fp8 out_dtype (fwd_fp8's default for an fp8 q) out is real x o_scale, within the range of that type and not rounded.
 args_of.each_forward(M, forward)
 
---- Oracle of pah.bwd: dq, dk_blocks, dv_blocks in f64. out and lse need not be given: both are computed again.
+--- Oracle of pah.bwd: dq, dk_blocks, dv_blocks in f64. out and lse need not be given: both are recomputed.
 function M.bwd(args)
   local a, inputs, keep = prepare("bwd", args)
   local dq, dk, dv = new(inputs.q.shape), new(inputs.k_blocks.shape), new(inputs.k_blocks.shape)

@@ -23,7 +23,7 @@ end
 local dtypes = {float32 = "f32", float16 = "f16", bfloat16 = "bf16", float8_e4m3fn = "fp8_e4m3",
   float8_e5m2 = "fp8_e5m2", int32 = "i32", int64 = "i64", uint8 = "u8", bool = "u8"}
 
---- The dtype of pah for one of FlashInfer-Trace; raises for those that pah has not.
+--- The dtype of pah for one of FlashInfer-Trace; raises for those that pah does not have.
 function M.dtype(name) return dtypes[name] or raisef("trace: dtype %s is not one that pah has", tostring(name)) end
 
 --- A definition: the decoded object (keys in order by pah.json.keys), checked, with `const` = {axis = value} added.

@@ -1,4 +1,4 @@
--- work.lua - what an attention call has to do, whatever the kernel: pah.work(op, args) counts its unmasked pairs, flops
+-- work.lua - the work of an attention call, whatever the kernel: pah.work(op, args) counts its unmasked pairs, flops
 -- and the fewest bytes from the tables themselves. Shared blocks count once, masked keys not at all.
 -- Formulas: doc/measuring.md. Read next: src/attention/attn.h (the mask), measure/attention.lua.
 local args_of = require "pah.attention.args"
@@ -36,7 +36,7 @@ function M.keys_of(args, len, i)
   return first, last
 end
 
--- Pairs (query, key) that the mask lets see each other in a sequence, and the first and last key that any query sees.
+-- Pairs (query, key) that the mask leaves in a sequence, and the first and last key that any query sees.
 local function visible(args, len)
   local pairs_, first_of_all, last_of_all = 0, len.k, -1
   for i = 0, len.q - 1 do

@@ -9,11 +9,11 @@ local columns = require "pah.util.columns"
 local devices = require "pah.device"
 local json = require "pah.util.json"
 local line_of = require("pah.util.safe_text").line
-local limits = require "pah.measure.peaks"
+local peaks = require "pah.measure.peaks"
 local schema = require "pah.results.schema"
 local sweep = require "pah.experiment.sweep"
 
--- How long a point is measured at most; precision and times as in pah.bench.
+-- The longest time that a point is measured; precision and times as in pah.bench.
 local efforts = {
   quick = {warmup = 0.2, min_time = 0.1, max_time = 0.5, min_samples = 5, precision = 0.05},
   standard = {warmup = 1, min_time = 0.3, max_time = 2, min_samples = 7, precision = 0.02},
@@ -21,7 +21,7 @@ local efforts = {
 }
 
 local function complain(message)
-  io.stderr:write("pah: bench: ", line_of(message), "\nhint: `pah help bench` says how it goes\n")
+  io.stderr:write("pah: bench: ", line_of(message), "\nhint: `pah help bench` shows the usage\n")
   return 2
 end
 
@@ -37,7 +37,7 @@ end
 
 local function or_default(list, default) return #list > 0 and list or {default} end
 
--- Points of the batches that were named: with every op, dtype and block size that was.
+-- Points of the batches that were given, with every op, dtype and block size that was given.
 local function points_of_batches(opt)
   local points = {}
   for _, text in ipairs(opt.batch) do
@@ -54,7 +54,7 @@ local function points_of_batches(opt)
   return points
 end
 
--- Points of the standard table that the options leave.
+-- Points of the standard table that the options select.
 local function points_of_table(opt, device, length)
   local wanted = {op = set_of(opt.op), dtype = set_of(opt.dtype), block_size = set_of(opt.block_size)}
   if opt.cold then wanted.caches = {cold = true} end
@@ -104,13 +104,13 @@ local function problem_of(point, device, sizes)
     heads = sizes.heads, kv_heads = sizes.kv_heads, head_dim = sizes.head_dim}
 end
 
--- Rows, the limits of the device before them, those after them if they took long, and what is to be said of these.
+-- Rows, the peaks of the device before them and, if they took long, after them, and a note on how these differ.
 local function measure(points, keys, device, sizes, effort, opt)
-  local device_limits
-  if not device.name:match "^sim" then device_limits = limits.collect(device) end
+  local device_peaks
+  if not device.name:match "^sim" then device_peaks = peaks.collect(device) end
   local rows = sweep.exports.sweep{
     name = "bench", axes = axes_of(points), where = function(p) return keys[key_of(p)] end, device = device,
-    store = opt.out, resume = false, quiet = opt.quiet, limits = device_limits,
+    store = opt.out, resume = false, quiet = opt.quiet, limits = device_peaks,
     options = {heads = sizes.heads, kv_heads = sizes.kv_heads, head_dim = sizes.head_dim},
     run = function(p)
       local args = bench_problem.arguments(problem_of(p, device, sizes))
@@ -120,10 +120,10 @@ local function measure(points, keys, device, sizes, effort, opt)
     end,
   }
   bench_problem.forget()
-  if not device_limits then return rows end
+  if not device_peaks then return rows end
   local seconds = 0
   for _, row in ipairs(rows) do seconds = seconds + row.seconds end
-  return rows, device_limits, limits.again(device, device_limits, seconds)
+  return rows, device_peaks, peaks.again(device, device_peaks, seconds)
 end
 
 -- Rows in the order of the points.
@@ -139,16 +139,16 @@ local function heading(device, sizes, found)
   print(("%s: %s, %d query heads, %d K/V heads, head_dim %d; blocks shuffled, causal but for decode"):format(
     device.name, info.model ~= "" and info.model or info.arch, sizes.heads, sizes.kv_heads, sizes.head_dim))
   if not found then return print "counted, not timed: sim has no time" end
-  local peaks = {}
+  local words = {}
   for _, dtype in ipairs(json.keys(found.fma_flops_per_second)) do
-    peaks[#peaks + 1] = ("%.4g %s"):format(found.fma_flops_per_second[dtype] / 1e9, dtype)
+    words[#words + 1] = ("%.4g %s"):format(found.fma_flops_per_second[dtype] / 1e9, dtype)
   end
   print(("limits measured in this run, %d threads: %.1f GB/s read from memory (%.1f by shuffled blocks), GFLOP/s of "
     .. "multiply-adds: %s"):format(found.threads, found.read_bytes_per_second / 1e9,
-    found.shuffled_read_bytes_per_second / 1e9, table.concat(peaks, ", ")))
+    found.shuffled_read_bytes_per_second / 1e9, table.concat(words, ", ")))
 end
 
--- Figures stand to the right, and what the points are to the left of them.
+-- Figures are aligned to the right; the columns that name the points stand to their left.
 local function print_lines(lines)
   local right = {}
   for i = #bench_table.axes + 1, #lines[1] do right[i] = true end
@@ -191,7 +191,7 @@ end
 -- Fields that an option gives.
 local options_of = {op = "--op", head_dim = "--head-dim"}
 
--- What makes one of the points one that no device can do, or nil.
+-- Why one of the points cannot be run on any device, or nil.
 local function wrong_with(points, device, sizes)
   for _, point in ipairs(points) do
     local ok, why = pcall(bench_problem.check, problem_of(point, device, sizes))
@@ -234,11 +234,11 @@ end
 
 return {
   usage = "[--full] [--batch 8q1s1k,2q2k_32q1s1k] [-o RESULTS.db] [options]",
-  about = "measure attention: a standard table beside the limits of the device, or batches of one's own",
+  about = "measure attention: a standard table beside the limits of the device, or batches of your own",
   text = [=[
-Without --batch a standard table for the device: decode, prefill, new tokens behind others, a mixed batch, backward;
+Without --batch a standard table for the device: decode, prefill, new tokens after others, a mixed batch, backward;
 --op, --dtype, --block-size and --cold then leave only those of its rows. A batch is in vLLM's grammar,
-[COUNT]qTOKENS[k][sTOKENS[k]] joined by _: 8q1s1k is 8 sequences of 1024 tokens that get one token more, 2q2k two
+[COUNT]qTOKENS[k][sTOKENS[k]] joined by _: 8q1s1k is 8 sequences of 1024 tokens that get one more token, 2q2k two
 prompts of 2048. Every result is checked against the float64 oracle, and every timed call gets its blocks and queries in
 another order. Exit code 1: a call failed. doc/measuring.md defines all figures.]=],
   options = {
@@ -248,9 +248,9 @@ another order. Exit code 1: a call failed. doc/measuring.md defines all figures.
     block_size = {"tokens of a block", {}, type = "whole"}, cold = {"with caches flushed before each call", false},
     heads = {"query heads [32; sim: 4]", type = "whole"}, kv_heads = {"key/value heads [8; sim: 2]", type = "whole"},
     head_dim = {"elements of a head [128; sim: 64]", type = "whole"},
-    full = {"more rows, measured longer: some minutes", false}, quick = {"few rows, measured shortly", false},
+    full = {"more rows, measured longer: takes minutes", false}, quick = {"few rows, measured briefly", false},
     filter = {"only rows whose key has this text, such as dtype=bf16", ""},
-    out = {"results file that the rows are stored in, .db or .jsonl", short = "o"}, json = {"print JSON", false},
+    out = {"results file for the rows, .db or .jsonl", short = "o"}, json = {"print JSON", false},
     quiet = {"no progress and no notes", false},
   },
   words = 0,

@@ -1,4 +1,4 @@
--- compare.lua - `pah compare`: two stored runs, or two scripts by turns; the exit code is the verdict.
+-- compare.lua - `pah compare`: two stored runs, or two interleaved scripts; the exit code is the verdict.
 -- Read next: compare/init.lua, compare/parent.lua, doc/comparing.md.
 local comparison = require "pah.compare"
 local host = require "pah.host"
@@ -10,7 +10,7 @@ local store_of = require "pah.compare.store"
 local versus = require "pah.compare.statistics"
 
 local function complain(message)
-  io.stderr:write("pah: ", tostring(message), "\n", "hint: `pah help compare` says how it goes\n")
+  io.stderr:write("pah: ", tostring(message), "\n", "hint: `pah help compare` shows the usage\n")
   return 2
 end
 
@@ -23,9 +23,9 @@ local function fraction(text)
   return value < 1 and value or nil
 end
 
--- ---- By turns -------------------------------------------------------------------------------------------------------
+-- ---- Interleaved ----------------------------------------------------------------------------------------------------
 
--- Differences of every pair by point, and the ratio of them all.
+-- The differences of every pair by point, and the ratio over all points.
 local function judge(points, metric, o)
   local lists, results = {}, {}
   local confidence = comparison.confidence(o, #points)
@@ -37,7 +37,7 @@ local function judge(points, metric, o)
   return results, #lists[1] > 1 and versus.paired_together(lists, {threshold = o.threshold})
 end
 
--- On stderr while it goes on: what the pairs so far could find, and what all of them will.
+-- Progress on stderr: the smallest slow-down that all pairs together will find.
 local function progress(opt, o, all, pair, seconds)
   if opt.quiet then return end
   local text = ("pair %d of %d, %.0f s to go"):format(pair, opt.pairs, (opt.pairs - pair) * seconds)
@@ -124,22 +124,22 @@ end
 
 return {
   usage = "A B [options]   or   compare --interleave a.lua b.lua [options]",
-  about = "is B faster or slower than A: two stored runs, or two scripts by turns",
+  about = "is B faster or slower than A: two stored runs, or two interleaved scripts",
   text = [[
 A and B are results files (their last run), FILE#RUN (an id, or its beginning or end) or FILE#all (all runs).
 With --interleave they are scripts, which call pah.bench or return a function; 'NAME=value a.lua --option 1' in quotes
-gives one its environment and words. Both run in turns of a few milliseconds, in new processes for each pair.
+gives one its environment and arguments. Both run interleaved, a few milliseconds each, in new processes for each pair.
 Exit code: 0 faster or same, 1 slower, 2 undecided; also 2, with a message on standard error, for wrong usage and for
 files that cannot be compared. What the figures mean: doc/comparing.md.]],
   options = {
     metric = {"what is compared: median, mean, min, q1, q3, cpu, wall, back_to_back, or a counter of sim", "median"},
-    threshold = {"difference that does not count", "2%", type = "string"},
-    each = {"intervals of 95 % for each point alone, not for all together", false},
+    threshold = {"relative difference that counts as none", "2%", type = "string"},
+    each = {"95 % intervals for each point alone, not for all together", false},
     any = {"exit code 1 if any point is slower", false},
     markdown = {"print Markdown", false}, json = {"print JSON", false}, quiet = {"no progress on stderr", false},
-    interleave = {"A and B are scripts: run them by turns", false},
-    pairs = {"pairs of processes", 12}, time = {"seconds of turns of a point, over all pairs", 12, type = "number"},
-    seed = {"of who begins; 0: another one each time", 0},
+    interleave = {"A and B are scripts: run them interleaved", false},
+    pairs = {"pairs of processes", 12}, time = {"seconds measured for each point, over all pairs", 12, type = "number"},
+    seed = {"for the choice of who begins; 0: a new one each time", 0},
     out = {"results file that gets the samples of both", "", short = "o"},
   },
   words = 1 / 0, run = run,

@@ -1,5 +1,5 @@
 -- complete.lua - what Tab does at the prompt: names of globals, fields, methods and tensor properties, file names in
--- strings. Promises: looks values up, calls nothing of the user's but __index.
+-- strings. Promises: looks values up and calls no user code but __index.
 local host = require "pah.host"
 local tensor = require "pah.tensor"
 

@@ -29,8 +29,8 @@ local function available_bytes()
   return kib and tonumber(kib) * 1024
 end
 
---- The facts as a table that JSON can hold; with `limits` true the limits are measured too (a few seconds).
-function M.collect(limits)
+--- The facts as a table that JSON can hold; with `with_peaks` true its peaks are measured too (a few seconds).
+function M.collect(with_peaks)
   local cpu = devices.get("cpu"):info()
   return {
     version = host.version, luajit = jit.version, os = jit.os, arch = jit.arch, program = host.exe, data = host.datadir,
@@ -39,7 +39,7 @@ function M.collect(limits)
       available_bytes = available_bytes(), instruction_sets = instruction_sets(cpu.isa),
     },
     devices = devices.devices(),
-    limits = limits and peaks.collect "cpu" or nil,
+    limits = with_peaks and peaks.collect "cpu" or nil,
   }
 end
 
@@ -72,12 +72,12 @@ function M.print(facts)
     line(i == 1 and "devices" or "", "%-11s%s", device.name, device.usable and "usable" or "not usable: " .. why)
   end
   if not facts.limits then return end
-  local limits = facts.limits
-  line("limits", "%.1f GFLOP/s f32 multiply-add, %.1f of bf16", limits.fma_flops_per_second.f32 / 1e9,
-    limits.fma_flops_per_second.bf16 / 1e9)
-  line("", "%.1f GB/s read from memory in order, %.1f by shuffled blocks of %s", limits.read_bytes_per_second / 1e9,
-    limits.shuffled_read_bytes_per_second / 1e9, size(limits.block_bytes))
-  for _, set in ipairs(limits.caches) do
+  local found = facts.limits
+  line("limits", "%.1f GFLOP/s f32 multiply-add, %.1f of bf16", found.fma_flops_per_second.f32 / 1e9,
+    found.fma_flops_per_second.bf16 / 1e9)
+  line("", "%.1f GB/s read from memory in order, %.1f by shuffled blocks of %s", found.read_bytes_per_second / 1e9,
+    found.shuffled_read_bytes_per_second / 1e9, size(found.block_bytes))
+  for _, set in ipairs(found.caches) do
     line("", "%.1f GB/s read again and again: %s", set.read_bytes_per_second / 1e9, size(set.bytes))
   end
 end

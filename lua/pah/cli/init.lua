@@ -18,8 +18,8 @@ rawset(_G, "pah", library) -- the global that every script finds
 
 local commands, order = {}, {}
 
--- A command: usage (behind "pah NAME"), about (one line), options (as for pah.options; nil: words are not parsed),
--- words (how many may stand beside options), text (more help) and run(opt or list of words) -> exit code.
+-- A command: usage (after "pah NAME"), about (one line), options (as for pah.options; nil: words are not parsed),
+-- words (how many may be given besides options), text (more help) and run(opt or list of words) -> exit code.
 local function command(name, definition)
   order[#order + 1] = name
   commands[name] = definition
@@ -67,12 +67,12 @@ local function print_columns(rows) io.write(columns.plain(rows)) end
 command("run", {
   usage = "SCRIPT [options] [-- arguments]",
   about = "run an experiment: a file, - for standard input, or the name of an example that ships",
-  text = "What follows SCRIPT is the script's; most scripts say their options with `pah run SCRIPT --help`.",
+  text = "Words after SCRIPT go to the script; most scripts list their options with `pah run SCRIPT --help`.",
   run = function(words)
     local name = words[1]
     if not name then return complain("run: no script is named", "`pah examples` lists those that ship") end
     if name:match "^%-." then
-      return complain(('run: "%s" stands before the script'):format(name), "`pah help run` says how it goes")
+      return complain(('run: "%s" stands before the script'):format(name), "`pah help run` shows the usage")
     end
     local path, nearest = find_script(name)
     if not path then
@@ -114,14 +114,14 @@ command("test", {
       return complain("test: busted is not installed",
         "on Debian `apt install lua-busted`, else `luarocks install busted`")
     end
-    -- A chunk that is no file makes busted end the program itself instead of raising nil.
+    -- With a chunk that is not a file busted ends the program itself instead of raising nil.
     return interpreter.call_plainly(loadstring("require 'busted.runner' {standalone = false}", "=pah test"))
   end,
 })
 
 command("info", {
   usage = "[--json] [--limits]",
-  about = "version, devices and why one is not usable, instruction sets, threads, caches, memory",
+  about = "version, devices (and why one is not usable), instruction sets, threads, caches, memory",
   options = {
     json = {"print JSON", false},
     limits = {"measure what this machine can reach; takes a few seconds", false},
@@ -138,7 +138,7 @@ command("info", {
 command("kernels", {
   usage = "[--arch sm_90a] [--json]",
   about = "every kernel and what it supports; with --arch, what the CUDA kernels need of a GPU",
-  text = "--arch compiles every CUDA kernel with NVRTC; there need be no GPU.",
+  text = "--arch compiles every CUDA kernel with NVRTC; no GPU is needed.",
   options = {json = {"print JSON", false}, arch = {"compile for sm_80, sm_90a, ...", ""}}, words = 0,
   run = function(opt)
     if opt.arch ~= "" then
@@ -172,7 +172,7 @@ command("examples", {
 
 command("help", {
   usage = "[COMMAND]",
-  about = "this text, or that of a command",
+  about = "this text, or the help of a command",
   options = {}, words = 1,
   run = function(opt)
     if opt[1] and not commands[opt[1]] then
@@ -192,7 +192,7 @@ end
 
 local function run_command(name, words)
   local this = commands[name]
-  local hint = ("`pah help %s` says how it goes"):format(name)
+  local hint = ("`pah help %s` shows the usage"):format(name)
   if words[1] == "--help" or words[1] == "-h" then return commands.help.run{name} end
   if not this.options then return this.run(words) end
   local opt, why = options.parse(this.options, words)
@@ -223,7 +223,7 @@ local function main(argv)
   return code or complain(why, "`pah --help` lists the options")
 end
 
---- Does what the command line says and ends the program.
+--- Runs the command line; returns the exit code.
 return function()
   local code = main(host.argv)
   if not io.stdout:flush() and code == 0 then

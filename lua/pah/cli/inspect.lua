@@ -8,7 +8,7 @@ local function has_tostring(value)
   return type(meta) == "table" and meta.__tostring
 end
 
--- A value inside a table: strings quoted, what prints on many lines by its last one (a tensor's footer).
+-- A value inside a table: strings quoted, what prints on many lines by its last line (a tensor's footer).
 local function scalar(value)
   if type(value) == "string" then return (("%q"):format(value):gsub("\\\n", "\\n")) end
   local text = tostring(value)

@@ -31,7 +31,7 @@ local function run_chunk(chunk, why, ...)
   return 1
 end
 
--- os.exit closes the state unless told not to: what holds memory of a device or a file must be let go in order.
+-- os.exit closes the state unless told not to: objects that hold device memory or a file must be closed in order.
 local exit = os.exit
 os.exit = function(code, close) -- luacheck: ignore 122
   exit(code == nil or code, close ~= false)
@@ -75,7 +75,7 @@ local function optimisation(text)
   require("jit.opt").start(unpack(words))
 end
 
--- Options with a value, given behind the letter or as the next word: what they do, as an exit code.
+-- Options with a value, given after the letter or as the next word; each returns an exit code.
 local valued = {
   e = function(text) return run_chunk(loadstring(text, "=(command line)")) end,
   l = function(text) return M.call(require, text) end,

@@ -3,7 +3,7 @@ local plot = require "pah.plot"
 local text = require "pah.util.safe_text"
 
 local function complain(message)
-  io.stderr:write("pah: plot: ", message, "\nhint: `pah help plot` says how it goes\n")
+  io.stderr:write("pah: plot: ", message, "\nhint: `pah help plot` shows the usage\n")
   return 2
 end
 
@@ -22,14 +22,14 @@ return {
   usage = "RUN.db [MORE ...] [--kind KIND] [--x AXIS] [--by AXIS,...] [--metric METRIC] [-o FILE.svg]",
   about = "a picture of measured results, in the terminal or as SVG, PNG or PDF",
   text = [[
-What is not named is chosen from the results. Kinds: curve (a metric over an axis), heat (a metric over two axes),
-roofline, bars (one for each point), samples (of one point, in order). Metrics: median, bytes_per_second (GB/s),
+Options that are not given are chosen from the results. Kinds: curve (a metric over an axis), heat (a metric over two
+axes), roofline, bars (one for each point), samples (of one point, in order). Metrics: median, bytes_per_second (GB/s),
 flops_per_second (TFLOP/s), fraction (of the limit), and every other number of the results.]],
   options = {
     kind = {"kind of picture", choices = {"curve", "heat", "roofline", "bars", "samples"}},
-    x = {"axis from left to right"}, y = {"axis from below, of a heat map"},
-    by = {"axes that tell lines apart, between commas", {}, type = "string"}, metric = {"number to draw"},
-    where = {"AXIS=VALUE of the points to draw, between commas", {}, type = "string"},
+    x = {"horizontal axis"}, y = {"vertical axis of a heat map"},
+    by = {"axes that distinguish lines, separated by commas", {}, type = "string"}, metric = {"number to draw"},
+    where = {"AXIS=VALUE of the points to draw, separated by commas", {}, type = "string"},
     title = {"title of the picture"}, out = {"file to write: .svg, .png or .pdf", short = "o"},
     width = {"width in pixels, or in characters of the terminal", type = "whole"},
   },

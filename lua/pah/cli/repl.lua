@@ -1,5 +1,5 @@
 -- repl.lua - the interactive prompt: reads, runs and prints, with history and completion on a terminal.
--- Promises: nothing typed ends it but Ctrl-D; Ctrl-C stops a running call and clears the line at the prompt.
+-- Promises: only Ctrl-D ends it; Ctrl-C stops a running call and clears the line at the prompt.
 -- Read next: complete.lua, inspect.lua, src/host/lineedit.c.
 local complete = require "pah.cli.complete"
 local devices = require "pah.device"
@@ -62,7 +62,7 @@ local function report(message)
   io.stderr:write(message, "\n")
 end
 
--- The traceback without what says nothing: a single frame that is the typed line itself.
+-- The traceback, left out if its only frame is the typed line itself.
 local function short_traceback(e)
   local text = traceback(e, 3)
   local calls = text:match "\nstack traceback:\n(.*)$" or ""
@@ -88,7 +88,7 @@ local function run_chunk(chunk)
   if not ok then report(message) end
 end
 
--- One turn; true at the end of input.
+-- Reads and runs one chunk; true at the end of input.
 local function turn(read)
   local chunk, why = read_chunk(read)
   if chunk then run_chunk(chunk) elseif why then report(why) end

@@ -3,10 +3,10 @@ local report = require "pah.report"
 
 return {
   usage = "RUN.db [MORE ...] [-o report.html] [--title TITLE]",
-  about = "measured results as one page of HTML that needs nothing else",
+  about = "measured results as one self-contained HTML page",
   text = [[
-Environment, what stands out, tables and pictures of every run in the files. The page holds everything: it needs no
-network and no scripts, and is made for light, dark, paper and a phone. Pictures are drawn by gnuplot.]],
+Environment, what stands out, tables and pictures of every run in the files. The page needs no network
+and no scripts, and is made for light and dark, paper and phones. gnuplot draws the pictures.]],
   options = {
     out = {"file to write", "report.html", short = "o"}, title = {"title of the page"},
   },
@@ -14,7 +14,7 @@ network and no scripts, and is made for light, dark, paper and a phone. Pictures
   run = function(opt)
     local sources = {unpack(opt)}
     if #sources == 0 then
-      io.stderr:write "pah: report: no results file is named\nhint: `pah help report` says how it goes\n"
+      io.stderr:write "pah: report: no results file is named\nhint: `pah help report` shows the usage\n"
       return 2
     end
     report.report{sources, out = opt.out, title = opt.title}

@@ -84,7 +84,7 @@ end
 
 local function run(opt)
   if not opt[1] then
-    io.stderr:write("pah: results: no file is named\nhint: `pah help results` says how it goes\n")
+    io.stderr:write("pah: results: no file is named\nhint: `pah help results` shows the usage\n")
     return 2
   end
   local ok, file = pcall(results.read, opt[1])

@@ -1,6 +1,6 @@
--- child.lua - a script that is measured in turns with another: the child's side of `pah compare --interleave`.
--- Promises: the script runs as it always does, but where pah.bench would take its samples it takes them when the parent
--- says so, a slice of time at once. Read next: parent.lua, src/host/child.c, measure/init.lua.
+-- child.lua - a script that is measured interleaved with another: the child's side of `pah compare --interleave`.
+-- Promises: the script runs as it always does, but where pah.bench would take its samples, it takes them when the
+-- parent says so, one slice of time after the other. Read next: parent.lua, src/host/child.c, measure/init.lua.
 local bench = require "pah.measure"
 local binding = require "pah.ffi"
 local host = require "pah.host"
@@ -27,7 +27,7 @@ local function asked()
   return json.decode(line)
 end
 
--- One slice: what comes first finds the caches as the other script left them, and is not counted.
+-- One slice. The first calls find the caches as the other script left them and are not counted.
 local function slice(fn, o, time, calls, flush, seconds)
   local answer = {samples = {}, wall = {}, cpu = {}}
   local start, counted = C.pah_clock(), false
@@ -49,7 +49,7 @@ local function append(list, more)
   for i = 1, #more do list[#list + 1] = more[i] end
 end
 
--- In the place of bench.take: tells what is to be measured, then answers one slice after the other.
+-- Replaces bench.take: reports what is to be measured, then answers with one slice after the other.
 local function take(fn, o, time, calls, flush)
   local samples, wall, cpu = {}, {}, {}
   o.limits, o.back_to_back = false, false -- measured in each process they would take longer than the turns
@@ -90,7 +90,8 @@ local function measure_returned(value)
   for _, name in ipairs(names) do bench.bench(value[name], {name = name}) end
 end
 
---- Runs the script at `path` with the words that follow as its arguments, in turns with the parent; does not return.
+--- Runs the script at `path` with the words that follow as its arguments, one turn whenever the parent asks; does
+--- not return.
 function M.serve(path, ...)
   link = host.parent()
   arg = {[0] = path, ...}

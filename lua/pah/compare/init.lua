@@ -1,6 +1,6 @@
 -- init.lua - pah.compare: two runs, point by point: what is paired, what is not, and how the times stand.
--- Promises: nothing is left out without a word: points of one side only, errors, machines and inputs that differ.
--- The statistics are statistics.lua's, the text text.lua's. Definitions: doc/comparing.md.
+-- Promises: everything that is left out is reported: points of one side only, errors, machines and inputs that differ.
+-- Statistics: statistics.lua; text: text.lua. Definitions: doc/comparing.md.
 local errors = require "pah.errors"
 local field = require("pah.results.header").field
 local results = require "pah.results"
@@ -12,7 +12,7 @@ local versus = require "pah.compare.statistics"
 
 local M = {}
 
--- Metrics that are made of samples; the others a result has once for all of them.
+-- Metrics that are made of samples; of the others a result has one value.
 local of_samples = {
   median = stats.median, mean = stats.mean,
   min = function(list) return stats.sorted(list)[1] end,
@@ -20,7 +20,7 @@ local of_samples = {
   q3 = function(list) return stats.quantile(stats.sorted(list), 0.75) end,
 }
 
---- The names of the metrics, in the order in which they are told.
+--- The names of the metrics, in the order in which they are listed.
 M.metrics = {"median", "mean", "min", "q1", "q3", "cpu", "wall", "back_to_back"}
 
 --- The metric of the samples of an answer of parent.lua: a function. Raises on what turns do not have.
@@ -135,7 +135,7 @@ local function points_of(runs, metric)
   return points
 end
 
---- What of two results makes their times incomparable, or less so: a list of notes.
+--- What makes the times of two results incomparable or doubtful: a list of notes.
 function M.differences_of_results(a, b)
   local notes = {}
   for _, name in ipairs {"device", "threads", "cold", "pinned", "bytes", "flops"} do
@@ -149,7 +149,7 @@ end
 
 -- ---- Headers --------------------------------------------------------------------------------------------------------
 
--- Fields whose difference makes times incomparable (true), and those that are told because they may be the reason.
+-- Fields whose difference makes times incomparable (true), and those that are reported as a possible reason.
 local told = {
   {"device", true}, {"host.name", true}, {"host.cpu", true}, {"host.isa", true}, {"host.threads", true},
   {"host.governor", true}, {"host.huge_pages", true}, {"gpu.name", true}, {"gpu.driver", true}, {"seed", true},
@@ -210,7 +210,7 @@ function Comparison:code()
   return verdict == "slower" and 1 or verdict == "undecided" and 2 or 0
 end
 
---- The options of pah.compare with what they are without a word, checked.
+--- The options of pah.compare, checked, with their defaults.
 function M.options(opts)
   errors.check_keys("compare", opts, {metric = true, threshold = true, each = true, any = true})
   local o = {metric = "median", threshold = 0.02}

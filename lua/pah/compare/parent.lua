@@ -1,6 +1,7 @@
--- parent.lua - two scripts measured by turns on this machine: the parent's side of `pah compare --interleave`.
--- Promises: both scripts run in processes of their own, started anew for every pair; within a pair they take turns in
--- the order A B B A, so that what changes slowly changes both. Read next: child.lua, statistics.lua, doc/comparing.md.
+-- parent.lua - two scripts measured interleaved on this machine: the parent's side of `pah compare --interleave`.
+-- Promises: each script runs in its own process, started anew for every pair; within a pair they take turns in
+-- the order A B B A, so that slow changes of the machine reach both alike. Read next: child.lua, statistics.lua,
+-- doc/comparing.md.
 local binding = require "pah.ffi"
 local errors = require "pah.errors"
 local host = require "pah.host"
@@ -48,7 +49,7 @@ local function start(side)
   return child
 end
 
--- What a child says next: a bench, or done; raises what it failed with.
+-- The next message of a child: a bench, or done; raises the error that it failed with.
 local function next_event(child, side)
   local line, why = child:receive()
   if not line then
@@ -69,7 +70,7 @@ local function ask(child, side, message)
 end
 
 --- Which side, 1 or 2, begins in each of so many pairs: drawn for every other pair (by Lehmer's generator, from the
---- seed alone) and turned round in the next, so that both begin equally often.
+--- seed alone) and reversed in the next, so that both begin equally often.
 function M.beginners(count, seed)
   local state, list = seed % 2147483646 + 1, {}
   local function draw()
@@ -166,7 +167,7 @@ function M.difference(answers, metric)
   return stats.median(list)
 end
 
---- Measures two sides (of M.parse) by turns. o: pairs (of processes), time (seconds of turns of one point, over all
+--- Measures two sides (of M.parse) interleaved. o: pairs (of processes), time (seconds of turns of one point, over all
 --- pairs), seed (of who begins), after (called with the points after every pair), conditions (true: of the first point
 --- about[1] and about[2] get `conditions`, as of run_header). Returns a list of points {key, calls, about = {a, b},
 --- pairs = {{answers of A, answers of B}, ...}}; an answer has the lists samples, wall and cpu.

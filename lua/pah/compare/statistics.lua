@@ -1,12 +1,12 @@
--- statistics.lua - is B slower than A: the ratio of two times, its interval, and what may be said of it.
--- Promises: works on logarithms of times, draws nothing at random, and rather says "undecided" than something wrong:
--- what two runs differ by without a reason is part of every interval. Definitions and what was measured to find the
--- constants: doc/comparing.md. Read next: measure/stats.lua, init.lua, parent.lua.
+-- statistics.lua - is B slower than A: the ratio of two times, its interval and the verdict.
+-- Promises: works on logarithms of times, draws nothing at random, and says "undecided" rather than something wrong:
+-- the difference that two runs show without a reason is part of every interval. Definitions and what was measured to
+-- find the constants: doc/comparing.md. Read next: measure/stats.lua, init.lua, parent.lua.
 local stats = require "pah.measure.stats"
 
 local M = {}
 
---- Standard deviations of the logarithm of a time that are assumed, whatever the samples say: `run`, of a run in one
+--- Standard deviations of the logarithm of a time that are assumed, whatever the samples show: `run`, of a run in one
 --- process against another; `round`, of a round by itself, where there is only one; `runs`, where several runs show
 --- themselves how much they differ. `prior` is how much rounds are expected to differ, and worth `prior_df` of them.
 --- `disturbed` is the part of the way from the fast samples to the median that is taken for what others on the machine
@@ -151,7 +151,7 @@ end
 
 local function confidence_and_threshold(opts) return opts.confidence or 0.95, opts.threshold or 0.02 end
 
---- The smallest slow-down (a fraction) that is found with the probability M.power by a comparison with this standard
+--- The smallest slow-down (a fraction) that is detected with the probability M.power by a comparison with this standard
 --- error and these degrees of freedom. opts: threshold, confidence.
 function M.finds(error, df, opts)
   local confidence, threshold = confidence_and_threshold(opts)
@@ -192,7 +192,7 @@ function M.unpaired(a, b, opts)
   return M.result(b.estimate - a.estimate, squared, df, opts)
 end
 
---- B against A, of differences of logarithms that are independent of each other (pairs of processes): nothing assumed.
+--- B against A, of differences of logarithms that are independent of each other (pairs of processes): no assumptions.
 function M.paired(differences, opts)
   local centre, squared, df = M.trimmed(differences)
   return M.result(centre, squared, df, opts)

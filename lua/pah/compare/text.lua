@@ -1,5 +1,5 @@
 -- text.lua - a comparison as a table for people and as Markdown for pull requests.
--- Promises: the verdict stands last and in words, with the smallest difference that could have been found.
+-- Promises: the verdict comes last, in words, with the smallest difference that could have been found.
 -- Read next: init.lua, cli/compare.lua.
 local columns = require "pah.util.columns"
 local safe = require "pah.util.safe_text"
@@ -42,7 +42,7 @@ local words = {
   faster = "B is faster", slower = "B is slower", same = "A and B are the same", undecided = "undecided",
 }
 
---- One sentence that says what came out.
+--- The verdict as one sentence.
 function M.sentence(c)
   local all = c.all
   local change = math.abs(all.ratio - 1)
@@ -89,7 +89,7 @@ end
 
 local function short(text) return #text == 64 and text:match "^%x+$" and text:sub(1, 12) or text end
 
---- Lines about points that are not compared, and about what differs beside the times.
+--- Lines about points that are not compared, and about differences other than the times.
 function M.remarks(c)
   local lines = {}
   add_keys(lines, "only in A", c.only_a)

@@ -1,5 +1,5 @@
 -- axes.lua - the grid of a sweep: named axes, their values as lists or as text of the command line, and the points
--- that a constraint leaves. Promises: every point has its index in the whole grid, whatever the constraint; the last
+-- that a constraint keeps. Promises: every point has its index in the whole grid, whatever the constraint; the last
 -- axis runs fastest. Read next: sweep.lua, init.lua.
 local errors = require "pah.errors"
 local schema = require "pah.results.schema"
@@ -17,7 +17,7 @@ local function number(what, name, value)
   end
 end
 
---- The numbers from a to b in steps (1): pah.range(1, 8), pah.range(0, 1, 0.25), pah.range(8, 1, -1). b is among them
+--- The numbers from a to b in steps (1): pah.range(1, 8), pah.range(0, 1, 0.25), pah.range(8, 1, -1). b is included
 --- if a step reaches it.
 function M.range(a, b, step)
   step = step or 1
@@ -88,7 +88,7 @@ local function add_part(list, kind, part, choices)
   list[#list + 1] = value
 end
 
--- nil, or the value that a list has twice.
+-- A value that a list has twice, or nil.
 local function twice(list)
   local seen = {}
   for _, value in ipairs(list) do
@@ -172,14 +172,14 @@ end
 
 -- ---- Points -----------------------------------------------------------------------------------------------------
 
--- Values of a point by the names of the axes; another name is an error, which finds misspelt ones.
+-- Values of a point by the names of the axes; any other name is an error, so that misspelt ones are found.
 local function strict(point, known)
   return setmetatable(point, {__index = function(_, name)
     errors.raisef("no axis is named %s%s", tostring(name), errors.hint(name, known))
   end})
 end
 
---- The points {index=, key=, axes={name = value}} of the grid that where(axes) leaves, in order of their index.
+--- The points {index=, key=, axes={name = value}} of the grid for which where(axes) holds, in order of their index.
 function M.points(what, axes, where)
   local total, known, points = 1, {}, {}
   for _, axis in ipairs(axes) do

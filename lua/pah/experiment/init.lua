@@ -1,4 +1,4 @@
--- init.lua - pah.experiment: a sweep as a script of its own: its options and axes become flags of the command
+-- init.lua - pah.experiment: a sweep as a script: its options and axes become flags of the command
 -- line with --help, its rows go to a results file, and a table is printed at the end. Works in a script, at the prompt
 -- and in a spec. Read next: sweep.lua, options.lua, results/table.lua.
 local axes_of = require "pah.experiment.axes"
@@ -16,9 +16,9 @@ local known = {
   run = "function", check = "function", report = "function", files = "table", on_error = "string",
 }
 
--- Flags of every experiment.
+-- Flags that every experiment has.
 local standard = {
-  out = {"results file, .db or .jsonl; a run in it that was stopped is gone on with", nil, type = "string",
+  out = {"results file, .db or .jsonl; a run in it that was stopped is resumed", nil, type = "string",
     short = "o"},
   fresh = {"begin a new run in the file", false},
   rounds = {"how often every point is measured", 1},

@@ -1,4 +1,4 @@
--- progress.lua - a bar on stderr that says how far a long run is and how long it will take. Promises: nothing is
+-- progress.lua - a bar on stderr that shows how far a long run is and how long it will take. Promises: nothing is
 -- written where stderr is no terminal or the run is quiet; the last line is left clean; NO_COLOR is honoured.
 local C = require("pah.ffi").C
 local host = require "pah.host"
@@ -59,13 +59,13 @@ function Progress:step(failed)
   if failed then self.failed = self.failed + 1 end
 end
 
---- A line of its own on stderr, above the bar.
+--- A line on stderr, above the bar.
 function Progress:line(text)
   erase(self)
   io.stderr:write(text, "\n")
 end
 
---- Takes the bar away.
+--- Removes the bar.
 function Progress:finish()
   erase(self)
   io.stderr:flush()

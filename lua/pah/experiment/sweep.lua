@@ -1,6 +1,6 @@
--- sweep.lua - pah.sweep: a function measured at every point of a grid. Promises: points in an order of chance, all of
--- them once before any a second time; a row is stored the moment it is measured; a killed sweep goes on where it was; a
--- point that fails is a row too. Read next: axes.lua, results/init.lua, init.lua.
+-- sweep.lua - pah.sweep: a function measured at every point of a grid. Promises: points come in random order, all
+-- of them once before any a second time; a row is stored as soon as it is measured; a killed sweep can be resumed; a
+-- point that fails gives a row too. Read next: axes.lua, results/init.lua, init.lua.
 local C = require("pah.ffi").C
 local axes_of = require "pah.experiment.axes"
 local errors = require "pah.errors"
@@ -64,7 +64,7 @@ end
 
 local scalar = {number = true, string = true, boolean = true}
 
--- Sorts what the function returned into `row`: a result of pah.bench, tables of values, a value alone.
+-- Puts what the function returned into `row`: a result of pah.bench, tables of values, a value alone.
 local function take(row, value)
   if value == nil then return end
   if is_result(value) then
@@ -141,7 +141,7 @@ local function by_identity(rows, points)
   return done
 end
 
--- List of {point, round} that has no row yet, in the order of measuring.
+-- The {point, round} that have no row yet, in the order of measuring.
 local function missing(o, points, done)
   local list = {}
   for round = 1, o.rounds do
@@ -191,14 +191,14 @@ local function tell_interrupted(o, count, total)
     and ("in %s; the same command measures the rest"):format(o.store) or "measured, none is stored"))
 end
 
---- Measures run(p) at every point p = {name = value} of the grid of `axes` that where(p) leaves, and returns the rows
---- (doc/results.md), in order of index and round, with `failed`, how many are errors, and `run`, the run's id.
--- Options: name; axes (a list of {name=, values=}, or {name = list}); where; run (returns a result of pah.bench, or a
--- table of values with one among them, or nothing); store (results file; without it nothing is kept); rounds (1); seed
--- (of the order, 1); resume (true: rows that the last run of this name has are not measured again); fresh (a new run);
--- on_error ("row", or "stop"); quiet; options, files (what else the numbers depend on: a change is refused); limits (of
--- limits.collect, for the header, or a function that returns them, called when a run begins); device; setup (called
--- before the first point, unless all rows are there).
+--- Measures run(p) at every point p = {name = value} of the grid of `axes` for which where(p) holds, and returns the
+--- rows (doc/results.md), in order of index and round, with `failed`, how many are errors, and `run`, the run's id.
+--- Options: name; axes (a list of {name=, values=}, or {name = list}); where; run (returns a result of pah.bench, or a
+--- table of values with one among them, or nothing); store (results file; without it nothing is kept); rounds (1); seed
+--- (of the order, 1); resume (true: rows that the last run of this name has are not measured again); fresh (a new run);
+--- on_error ("row", or "stop"); quiet; options, files (what else the numbers depend on: a change is refused); limits
+--- (of peaks.collect, for the header, or a function that returns them, called when a run begins); device; setup (called
+--- before the first point, unless all rows are there).
 function M.sweep(opts)
   local o = read_options(opts)
   local points = axes_of.points("sweep", o.axes, o.where)

@@ -1,5 +1,5 @@
--- attention.lua - pah.bench_attention: an attention kernel timed so that a number cannot come from anything but
--- the work. Every timed call gets rotated queries and blocks that have moved in the pool; outputs are poisoned before
+-- attention.lua - pah.bench_attention: an attention kernel timed so that only real work can give a good
+-- number. Every timed call gets rotated queries and blocks that have moved in the pool; outputs are poisoned before
 -- and compared after; inputs are hashed; some rows and keys are compared with the float64 oracle.
 -- Read next: shuffle.lua, oracle.lua, init.lua, attention/work.lua.
 local attention = require "pah.attention"
@@ -87,7 +87,7 @@ local function compare(state, name, got, want)
   end
 end
 
--- After it: what it has written by now is what counts, and nothing else may have changed.
+-- After it: only what it has written by now counts, and nothing else may have changed.
 local function verify(state)
   local got = {}
   for i, name in ipairs(state.op.outputs) do got[i] = state.args[name]:clone() end
@@ -163,7 +163,7 @@ local function check_arguments(op, args, opts)
   end
 end
 
--- Numbers 0 to n - 1, by Knuth's MMIX generator: scripts' math.random is theirs.
+-- Numbers 0 to n - 1, by Knuth's MMIX generator: math.random belongs to the script.
 local function generator(seed)
   local word = ffi.new("uint64_t", 2 * seed + 1)
   return function(n)
@@ -173,7 +173,7 @@ local function generator(seed)
 end
 
 -- Another set of queries for the same keys; backward, what the forward gives for them and a gradient of it. Its seeds
--- are none that a script is likely to have drawn the keys with: queries that are keys would be a case of its own.
+-- are unlikely to be those of the script's keys: queries that equal keys would be a special case.
 local function second_set(op, args, seed)
   local q = args.q
   seed = 2 ^ 40 + 2 * seed

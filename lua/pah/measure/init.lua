@@ -1,12 +1,12 @@
--- init.lua - pah.bench: the time of a function, with an interval that says how far to believe it.
+-- init.lua - pah.bench: the time of a function, with an interval that says how far to trust it.
 -- Promises: warm before the first sample, samples until the interval of the median is narrow enough, all of them kept,
--- what cast doubt on them noted, and never a time from sim. Definitions: doc/measuring.md. Read next: timer.lua.
+-- doubts about them noted, and never a time from sim. Definitions: doc/measuring.md. Read next: timer.lua.
 local binding = require "pah.ffi"
 local devices = require "pah.device"
 local errors = require "pah.errors"
 local ffi = require "ffi"
 local gpu_clock = require "pah.measure.gpu_clock"
-local limits = require "pah.measure.peaks"
+local peaks = require "pah.measure.peaks"
 local read_file = require("pah.util.whole_file").read
 local stats = require "pah.measure.stats"
 local timer = require "pah.measure.timer"
@@ -90,9 +90,9 @@ local function narrow_enough(samples, precision)
   return (high - low) / 2 <= precision * stats.quantile(sorted, 0.5)
 end
 
---- Samples until enough is known; garbage is collected between samples only. compare/child.lua puts another in its
---- place.
--- One that a GPU made at a throttled clock is thrown away, after a pause, while there is time (gpu_clock.lua).
+--- Samples until enough is known; garbage is collected between samples only. compare/child.lua replaces
+--- it.
+-- A sample that a GPU took at a throttled clock is thrown away, after a pause, while there is time (gpu_clock.lua).
 function M.take(fn, o, time, calls, flush)
   local lists = {seconds = {}, wall = {}, cpu = {}, faults = {}, hz = {}}
   local samples, wall, hz, taken = lists.seconds, lists.wall, lists.hz, {throttled = 0}
@@ -187,20 +187,20 @@ local function notes_of(r, o, elapsed)
   return notes
 end
 
--- Rates, and how they stand to what the device can do; what is faster than possible is an error.
+-- Rates, and their fraction of what the device can do; a result that is faster than possible is an error.
 local function rate(r, o)
   r.bytes, r.flops = o.bytes or nil, o.flops or nil
   if r.bytes then r.bytes_per_second = r.bytes / r.median end
   if r.flops then r.flops_per_second = r.flops / r.median end
   if not o.limits or not (r.bytes or r.flops) then return end
   for try = 1, 2 do -- a limit that was measured while the machine was busy is measured again before anything is refused
-    r.limit = limits.floor(o.device, {bytes = r.bytes, flops = r.flops, dtype = o.dtype, cold = o.cold})
+    r.limit = peaks.floor(o.device, {bytes = r.bytes, flops = r.flops, dtype = o.dtype, cold = o.cold})
     if not r.limit then return end
     r.fraction = r.limit.seconds / r.median
-    if r.fraction <= 1 + limits.tolerance then break end
-    if try == 1 then limits.forget() end
+    if r.fraction <= 1 + peaks.tolerance then break end
+    if try == 1 then peaks.forget() end
   end
-  if r.fraction > 1 + limits.tolerance then
+  if r.fraction > 1 + peaks.tolerance then
     errors.raisef("bench: %s takes %.3g s, but its %s need %.3g s at the limit measured here: impossible (%.0f %% of "
       .. "the limit); bytes and flops must be those of the work that is done", o.name, r.median, r.limit.by,
       r.limit.seconds, 100 * r.fraction)
@@ -248,8 +248,8 @@ end
 
 local function contents(path) return read_file(path) or "" end
 
--- What the system's state has to do with times on the host: huge pages (the setting, and how much of this process's
--- memory lies in them now), memory that is really there, the governor of the clock.
+-- The state of the system, which times on the host depend on: huge pages (the setting, and how much of this process's
+-- memory lies in them now), resident memory, the governor of the clock.
 local function add_host_state(r)
   local rollup = contents "/proc/self/smaps_rollup"
   r.huge_pages = contents("/sys/kernel/mm/transparent_hugepage/enabled"):match "%[(%a+)%]" or "unknown"
@@ -295,7 +295,7 @@ local function measure(fn, o)
   return setmetatable(r, Result)
 end
 
--- On sim: what the launches of one call have counted, as a table of counters, `launches` among them.
+-- On sim: the counters of the launches of one call, as a table of counters, `launches` among them.
 local function count(fn, o)
   if o.setup then o.setup() end
   local sum, launches = ffi.new "struct pah_counters", ffi.new "int64_t[1]"
@@ -313,8 +313,8 @@ end
 --- Measures fn() -> result. Options: name; device; cold (caches flushed before every sample; default: hot); setup,
 --- after (called before and after every sample, not timed); bytes, flops (of a call, for rates and the limit; dtype
 --- says which peak); min_time, max_time (seconds of samples, 0.5 and 10), min_samples, max_samples (10 and 2000),
---- precision (half the interval over the median, 0.01), warmup (seconds at most, 2), pin (threads on processors of
---- their own), limits (false: none).
+--- precision (half the interval over the median, 0.01), warmup (seconds at most, 2), pin (each thread on its own
+--- processor), limits (false: none).
 -- The result has median, low, high (95 % interval), q1, q3, iqr, min, max, mean (seconds of a call), samples (all, in
 -- order), n, effective_n, calls (per sample), overhead, wall, cpu, outliers, drift, notes, warmup, stopped,
 -- page_faults, huge_bytes, resident_bytes, governor, on cuda cycles, clock_hz, clocks and throttled; bytes_per_second,

@@ -1,6 +1,6 @@
 -- oracle.lua - parts of an attention problem by float64: some queries of some sequences by pah.reference, and the
--- gradients of some keys by the formula itself, so that a large problem is judged in a moment. Promises: a part is what
--- the whole gives there; nothing is left to chance but which part. Read next: attention.lua, src/reference/reference.c.
+-- gradients of some keys by the formula itself, so that a large problem is judged in a moment. Promises: a part has
+-- the values of the whole; only the choice of the part is random. Read next: attention.lua, src/reference/reference.c.
 local devices = require "pah.device"
 local reference = require "pah.attention.reference"
 local tensor = require "pah.tensor"

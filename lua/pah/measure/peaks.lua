@@ -1,4 +1,4 @@
--- peaks.lua - what a device can do at most, measured by loops of our own in this run: multiply-adds, reads of memory
+-- peaks.lua - the most that a device can do, measured by loops in this run: multiply-adds, reads of memory
 -- in order and by shuffled blocks, reads that stay in the caches. Promises: nothing comes from a table of products.
 -- Read next: src/cpu/measure.c, kernels/peaks.cu, init.lua.
 local C = require("pah.ffi").C
@@ -12,10 +12,11 @@ local units = require "pah.util.units"
 
 local M = {}
 
---- How far above a limit a result may stand before it is called impossible: a limit is a measurement too.
+--- How far above a peak a result may be before it is called impossible: a peak is a measurement too.
 M.tolerance = 0.15
 
---- How far a limit may move during a run before it is worth a note, and seconds of work after which it is looked at.
+--- How far a peak may move during a run before it is worth a note, and seconds of work after which it is measured
+--- again.
 M.moves, M.long = 0.1, 20
 
 -- "device threads" -> {fma = {dtype or loop -> flops/s}, read = {bytes -> bytes/s}}
@@ -37,8 +38,8 @@ function M.forget() known = {} end
 
 -- ---- The cpu ------------------------------------------------------------------------------------------------------
 
--- Bytes per second of passes over `bytes`, the best of `tries` times a few passes: a limit is what is possible. Memory
--- is read a page at a time and eight pages at a time by turns: which is faster depends on the processor.
+-- Bytes per second of passes over `bytes`, the best of `tries` times a few passes: the best is what is possible. Memory
+-- is read a page at a time and eight pages interleaved: which is faster depends on the processor.
 local function read_rate(bytes, block_bytes, tries)
   local reader = timer.reader(bytes, block_bytes)
   local passes = math.max(1, math.floor(2 ^ 26 / bytes))
@@ -56,7 +57,7 @@ local cpu = {}
 
 local loops = {f32 = C.pah_measure_fma_flops, dots = C.pah_measure_dots_flops}
 
--- Flops per second of a loop, measured once: dtypes that are multiplied alike have one peak.
+-- Flops per second of a loop, measured once: dtypes that are multiplied in the same way share a peak.
 local function loop(all, name)
   if not all.loops[name] then
     local best = 0
@@ -197,7 +198,7 @@ function M.floor(device, work)
   return floor.seconds > 0 and floor or nil
 end
 
---- All limits of a device as a table that JSON can hold: fma_flops_per_second by dtype, read_bytes_per_second,
+--- All peaks of a device as a table that JSON can hold: fma_flops_per_second by dtype, read_bytes_per_second,
 --- shuffled_read_bytes_per_second (blocks of block_bytes), caches {{bytes=, read_bytes_per_second=}}.
 function M.collect(device)
   device = devices.get(device)
@@ -215,7 +216,7 @@ function M.collect(device)
   return t
 end
 
--- The limits in a table of M.collect as a list of {words, number}.
+-- The peaks in a table of M.collect as a list of {words, number}.
 local function listed(t)
   local list = {{"reads of memory", t.read_bytes_per_second}, {"shuffled reads", t.shuffled_read_bytes_per_second}}
   for _, dtype in ipairs(json.keys(t.fma_flops_per_second)) do
@@ -227,7 +228,7 @@ local function listed(t)
   return list
 end
 
---- After `seconds` of work: measures the limits again, if that was long, and returns them as M.collect does, and a
+--- After `seconds` of work: measures the peaks again, if that was long, and returns them as M.collect does, and a
 --- sentence about those that moved since `before` (of M.collect), or nil if none did.
 function M.again(device, before, seconds)
   if seconds < M.long then return nil end

@@ -23,7 +23,7 @@ local function count_blocks(batch, block_size)
   return blocks
 end
 
-local kept = {} -- the last K and V, as filling them takes longer than measuring many a call
+local kept = {} -- the last K and V, because filling them takes longer than measuring many calls
 
 local function pool_of(shape, dtype, device)
   local key = ("%d %s %s"):format(shape[1] * shape[2] * shape[3] * shape[4], dtype, device.name)
@@ -36,7 +36,7 @@ local function pool_of(shape, dtype, device)
   return kept.k:view(shape), kept.v:view(shape)
 end
 
---- Gives the memory that is kept for the next problem back.
+--- Frees the memory that is kept for the next problem.
 function M.forget() kept = {} end
 
 local function check_size(batch, bytes, device)
@@ -49,7 +49,7 @@ end
 -- The dtype of q beside a cache of o.dtype.
 local function q_dtype_of(op, o) return o.dtype:match "^fp8" and op == "decode" and "bf16" or o.dtype end
 
--- Raises what the operation itself says of a dtype and sizes that it cannot do: of a call with no sequence.
+-- Raises the error of the operation itself for a dtype or sizes that it cannot do: calls it with no sequence.
 local function check_sizes(op, o)
   local dtype = q_dtype_of(op, o)
   local function empty(shape, of) return tensor.exports.empty(shape, {dtype = of, device = "cpu"}) end
@@ -61,7 +61,7 @@ local function check_sizes(op, o)
   work.work(op, args)
 end
 
---- Raises, before anything is allocated, what is wrong with a call: see M.arguments.
+--- Raises what is wrong with a call before anything is allocated: see M.arguments.
 function M.check(op, batch, o)
   if type(batch) == "string" then batch = batches.batch(batch, {device = "cpu"}) end
   if o.block_size < 1 then errors.raisef("bench: block_size is %d, must be at least 1", o.block_size) end

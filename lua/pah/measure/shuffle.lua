@@ -1,4 +1,4 @@
--- shuffle.lua - one attention problem in ever another order: sequences and heads within their groups change places,
+-- shuffle.lua - one attention problem in a new order each time: sequences and heads within their groups change places,
 -- and so do blocks of the pool, contents and ids. The result follows: rows move as those of q do, gradients of blocks
 -- as the blocks. Padded q and ragged q, forward and backward. Read next: attention.lua, oracle.lua.
 local tensor = require "pah.tensor"
@@ -72,7 +72,7 @@ end
 --- A tensor of the shape of the pool whose blocks shall move with it from now on.
 function Order:follow(pool) self.pools[#self.pools + 1] = pool end
 
---- The next order: numbers are drawn, blocks of the pools exchanged, and the tables of `args` are those of it.
+--- The next order: numbers are drawn, blocks of the pools exchanged, and the tables of `args` follow.
 function Order:shuffle(args)
   self.sequences, self.heads = self.random(self.B), self.random(self.group)
   if self.blocks > 1 then

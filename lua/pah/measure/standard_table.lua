@@ -8,7 +8,7 @@ local M = {}
 M.axes = {"op", "batch", "dtype", "block_size", "caches"}
 
 -- op, batch, dtype, block_size, caches, in which tables (q: --quick, s: standard, f: --full).
--- Decode of 2 MiB to 1 GiB of K and V (with M.sizes), prefill, new tokens behind others, a mixed batch and backward.
+-- Decode of 2 MiB to 1 GiB of K and V (with M.sizes), prefill, new tokens after others, a mixed batch and backward.
 local timed = {
   {"decode", "32q1s1k", "bf16", 16, "hot", "qsf"}, {"decode", "32q1s1k", "bf16", 16, "cold", "sf"},
   {"decode", "32q1s1k", "bf16", 64, "hot", "sf"}, {"decode", "32q1s1k", "bf16", 1, "hot", "f"},

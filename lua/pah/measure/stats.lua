@@ -178,7 +178,7 @@ end
 
 -- ---- All of it ----------------------------------------------------------------------------------------------------
 
---- What is to say of samples in the order of time: n, effective_n, median, low, high (95 % interval of the median), q1,
+--- The summary of samples in the order of time: n, effective_n, median, low, high (95 % interval of the median), q1,
 --- q3, iqr, min, max, mean, outliers (outside of 1.5 iqr beyond the quartiles, Tukey), drift (fraction).
 function M.summary(samples)
   local sorted = M.sorted(samples)

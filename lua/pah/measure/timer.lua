@@ -1,5 +1,5 @@
--- timer.lua - the time of calls on a device: by the host's clock on the cpu, by the GPU's own events on cuda; what a
--- measurement with nothing in it takes; caches made cold. sim has no time (init.lua counts its work instead).
+-- timer.lua - the time of calls on a device: by the host's clock on the cpu, by the GPU's own events on cuda; the cost
+-- of an empty measurement; caches made cold. sim has no time (init.lua counts its work instead).
 -- Read next: init.lua, src/cpu/measure.c.
 local binding = require "pah.ffi"
 local errors = require "pah.errors"
@@ -59,7 +59,7 @@ end
 
 local function nothing() end
 
---- Seconds of a measurement of a call that does nothing, the median of 101: what a sample contains besides its calls.
+--- Seconds of a measurement of an empty call, the median of 101: the overhead in a sample.
 function M.overhead(device)
   local time, list = M.of(device), {}
   for i = 1, 101 do list[i] = time(nothing, 1) end
@@ -83,7 +83,7 @@ function M.reader(bytes, block_bytes)
   return readers[key]
 end
 
---- Gives the memory of all readers back.
+--- Frees the memory of all readers.
 function M.forget()
   for key, reader in pairs(readers) do
     C.pah_reader_free(ffi.gc(reader, nil))

@@ -1,4 +1,4 @@
--- init.lua - kernels of one's own: dev:compile{source=|text=, defines=, include=, kernels=} -> module,
+-- init.lua - your own kernels: dev:compile{source=|text=, defines=, include=, kernels=} -> module,
 -- module:launch(name, {grid=, block=, shared=, ...}, arguments...) -> report, module:resources(name).
 -- Promises: every argument is checked against the type that the compiler gives the parameter. Read next:
 -- launch_report.lua.
@@ -209,7 +209,7 @@ local function resource_table(r)
 end
 
 --- What a kernel takes of the device, a table: registers, shared_bytes, local_bytes, constant_bytes, max_threads,
---- max_shared_bytes, spill_store_bytes, spill_load_bytes. registers and spills are 0 on sim, which knows none.
+--- max_shared_bytes, spill_store_bytes, spill_load_bytes. registers and spills are 0 on sim, which has none.
 function Module:resources(name)
   check_name(name)
   local r = ffi.new "struct pah_resources"
@@ -218,7 +218,7 @@ function Module:resources(name)
 end
 
 --- The built-in kernels that a device has compiled so far: a list of {source=, kernel=, threads=, occupancy=,
---- shared_dynamic_bytes=, thread_blocks_per_sm=} and what Module:resources tells.
+--- shared_dynamic_bytes=, thread_blocks_per_sm=} and the fields of Module:resources.
 function M.instances(device)
   local list, instance = {}, ffi.new "struct pah_instance"
   for i = 1, tonumber(C.pah_device_instances(device.handle)) do

@@ -1,4 +1,4 @@
--- launch_report.lua - what a launch on sim has to say: report.findings, counters (.global, .shared, .mma, ...),
+-- launch_report.lua - the report of a launch on sim: report.findings, counters (.global, .shared, .mma, ...),
 -- counters by source line; tostring(report) is for people. Codes and counters: doc/sim.md.
 local binding = require "pah.ffi"
 local ffi = require "ffi"

@@ -1,6 +1,6 @@
--- choice.lua - what to draw when it is not said: the metric, the kind of picture, its axes, what to hold fixed.
--- Promises: a picture never mixes points of different axes in one line; what is left out is said in its note.
--- Read next: layout.lua.
+-- choice.lua - what to draw when the options do not say it: the metric, the kind of picture, its axes, what to hold
+-- fixed. Promises: a picture never mixes points of different axes in one line; a note names what is left out. Read
+-- next: layout.lua.
 local data = require "pah.plot.data"
 local errors = require "pah.errors"
 local text = require "pah.util.safe_text"
@@ -106,7 +106,7 @@ local function lines_by(list, taken)
   return by
 end
 
--- Keeps of the points those with the commonest value of every axis that varies and is not drawn; returns them and
+-- Keeps the points with the commonest value of every axis that varies and is not drawn; returns them and
 -- {"head_dim 64 (of 64, 128)", ...}.
 local function hold_fixed(points, runs, taken)
   local said = {}

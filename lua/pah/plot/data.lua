@@ -1,4 +1,4 @@
--- data.lua - results as points: which axes vary, what a metric is of each point, rounds of a point put together.
+-- data.lua - results as points: which axes vary, what a metric is of each point, rounds of a point combined.
 -- Promises: takes whatever holds results (a file, runs, a run, rows, results of pah.bench); counted results have no
 -- time. Read next: choice.lua.
 local errors = require "pah.errors"
@@ -51,7 +51,7 @@ function M.runs(source, what)
   return {run_of(source)}, {}
 end
 
---- What a run is called: its name, else its id; with the id where two have one name.
+--- The title of a run: its name, else its id; with the id where two runs share a name.
 function M.run_names(runs)
   local count, names = {}, {}
   local function name(run) return run.header.name or (run.id ~= "" and run.id) or "results" end

@@ -1,6 +1,7 @@
 -- gnuplot_script.lua - a picture of layout.lua as a script of gnuplot. The layout is worked out here, from the top:
 -- title, notes, legend, name of the y axis, the frame, ticks, name of the x axis; so nothing overlaps at any width.
--- Promises: names stand in strings of util/safe_text.lua only, where gnuplot obeys nothing. Read next: run_gnuplot.lua.
+-- Promises: names are written only as strings of util/safe_text.lua, in which gnuplot executes nothing. Read next:
+-- run_gnuplot.lua.
 local pictures = require "pah.plot.layout"
 local text = require "pah.util.safe_text"
 

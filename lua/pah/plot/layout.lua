@@ -1,5 +1,5 @@
 -- layout.lua - a plan of choice.lua worked out: series, axes with their ranges and units, lines of the limits.
--- Promises: all that is drawn stands here as numbers in the unit of its axis, for gnuplot and for the terminal alike.
+-- Promises: everything that is drawn is here as numbers in the unit of its axis, for gnuplot and for the terminal.
 -- Read next: gnuplot_script.lua, terminal.lua, roofline.lua.
 local roofline = require "pah.plot.roofline"
 local text = require "pah.util.safe_text"

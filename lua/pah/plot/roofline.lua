@@ -1,4 +1,4 @@
--- roofline.lua - the picture of flops per byte against flops per second, under the limits that were measured in the
+-- roofline.lua - the picture of flops per byte against flops per second, under the peaks that were measured in the
 -- run: reads of memory and of the fastest cache as slopes, multiply-adds as ceilings. Read next: layout.lua.
 local text = require "pah.util.safe_text"
 local units = require "pah.util.units"
@@ -10,18 +10,18 @@ local function raise_to(t, key, value)
 end
 
 -- What the runs measured of their device: {memory=, cache= (bytes/s), peaks={dtype -> flops/s}}.
-local function limits_of(runs, points)
+local function peaks_of(runs, points)
   local found = {peaks = {}}
   for _, run in ipairs(runs) do
-    local limits = run.header.limits
-    if type(limits) == "table" then
-      raise_to(found, "memory", limits.read_bytes_per_second)
-      raise_to(found, "memory", limits.shuffled_read_bytes_per_second)
-      for _, set in ipairs(limits.caches or {}) do raise_to(found, "cache", set.read_bytes_per_second) end
-      for dtype, value in pairs(limits.fma_flops_per_second or {}) do raise_to(found.peaks, dtype, value) end
+    local peaks = run.header.limits
+    if type(peaks) == "table" then
+      raise_to(found, "memory", peaks.read_bytes_per_second)
+      raise_to(found, "memory", peaks.shuffled_read_bytes_per_second)
+      for _, set in ipairs(peaks.caches or {}) do raise_to(found, "cache", set.read_bytes_per_second) end
+      for dtype, value in pairs(peaks.fma_flops_per_second or {}) do raise_to(found.peaks, dtype, value) end
     end
   end
-  if not found.memory then -- then those that the rows were held against
+  if not found.memory then -- then those that the rows were compared with
     for _, p in ipairs(points) do raise_to(found, "reads", (p.rows[1].result.limit or {}).read_bytes_per_second) end
   end
   if not next(found.peaks) then
@@ -67,7 +67,7 @@ end
 
 --- Fills `picture` from a plan whose points all have flops, bytes and a time; `split` are its points by line.
 function M.build(plan, picture, split)
-  local found = limits_of(plan.runs, plan.points)
+  local found = peaks_of(plan.runs, plan.points)
   local x = {label = "flops per byte", log = 2, low = math.huge, high = 0}
   local low, high = math.huge, 0
   for _, p in ipairs(plan.points) do

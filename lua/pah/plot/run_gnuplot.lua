@@ -1,6 +1,6 @@
--- run_gnuplot.lua - runs gnuplot on scripts and returns what they draw. Promises: it works in a folder of its own
--- that only the user can read and that is gone afterwards; nothing of the user's gnuplot settings is read; no name
--- reaches a shell. Without gnuplot an error that says how to get it. Read next: gnuplot_script.lua.
+-- run_gnuplot.lua - runs gnuplot on scripts and returns what they draw. Promises: it works in a temporary
+-- folder that only the user can read; the user's gnuplot settings are not read; no name reaches a shell. Without
+-- gnuplot it raises an error that says how to get it. Read next: gnuplot_script.lua.
 local errors = require "pah.errors"
 local files = require "pah.util.whole_file"
 local output_of = require("pah.util.shell").output

@@ -1,5 +1,5 @@
--- svg.lua - gnuplot's SVG made fit to stand inside a page: colours become variables of the page's style sheet,
--- identifiers are unique in the page, the type is the page's, what draws nothing is left out.
+-- svg.lua - gnuplot's SVG prepared for a page: colours become variables of the page's style sheet,
+-- identifiers are unique in the page, the font is the page's, what draws nothing is removed.
 -- Promises: names pass as gnuplot escaped them. Read next: theme.lua, report/init.lua.
 local html = require("pah.util.safe_text").html
 local theme = require "pah.plot.theme"

@@ -1,6 +1,6 @@
 -- terminal.lua - a picture of layout.lua as text: lines in dots of braille, points as marks that differ by shape,
--- bars and heat maps in blocks. Promises: readable without colour; never wider than asked; no name reaches the terminal
--- unclean. Read next: layout.lua, text_canvas.lua.
+-- bars and heat maps in blocks. Promises: readable without colour; never wider than asked; names reach the terminal
+-- without control characters. Read next: layout.lua, text_canvas.lua.
 local canvas = require "pah.plot.text_canvas"
 local host = require "pah.host"
 local output_of = require("pah.util.shell").output

@@ -1,5 +1,5 @@
 -- facts.lua - the header of a run in words: machine, program, script, limits. Promises: what a header does not
--- say is left out, never guessed. Read next: results/header.lua, init.lua.
+-- have is left out, never guessed. Read next: results/header.lua, init.lua.
 local units = require "pah.util.units"
 
 local M = {}
@@ -69,17 +69,17 @@ local function command_of(argv)
   return table.concat(words, " ")
 end
 
-local function limits(h, add)
+local function peaks(h, add)
   local l = h.limits
   if type(l) ~= "table" then return end
   if l.read_bytes_per_second then
     add("limit of reads", units.text("B/s", l.read_bytes_per_second) .. " in order" .. (l.shuffled_read_bytes_per_second
       and ", " .. units.text("B/s", l.shuffled_read_bytes_per_second) .. " by shuffled blocks" or ""))
   end
-  local peaks, words = {}, {}
-  for dtype in pairs(l.fma_flops_per_second or {}) do peaks[#peaks + 1] = dtype end
-  table.sort(peaks)
-  for i, dtype in ipairs(peaks) do
+  local dtypes, words = {}, {}
+  for dtype in pairs(l.fma_flops_per_second or {}) do dtypes[#dtypes + 1] = dtype end
+  table.sort(dtypes)
+  for i, dtype in ipairs(dtypes) do
     words[i] = ("%s %s"):format(dtype, units.text("FLOP/s", l.fma_flops_per_second[dtype]))
   end
   if #words > 0 then add("limit of multiply-adds", table.concat(words, ", ")) end
@@ -116,7 +116,7 @@ function M.of(run)
     if value ~= nil and value ~= false and tostring(value) ~= "" then list[#list + 1] = {name, tostring(value)} end
   end
   machine(h, add)
-  limits(h, add)
+  peaks(h, add)
   local program = h.pah or {}
   local commit = program.git and ", commit " .. tostring(program.git):sub(1, 12) or ""
   add("pah", program.version and tostring(program.version) .. commit .. (program.dirty and ", with changes" or ""))

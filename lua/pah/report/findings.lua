@@ -1,5 +1,5 @@
 -- findings.lua - what stands out in a run: failures, doubts, results near and above the limit, grouped so that a
--- hundred alike are one line. Promises: counts everything, names a few. Read next: init.lua.
+-- hundred equal ones are one line. Promises: counts everything, names a few. Read next: init.lua.
 local data = require "pah.plot.data"
 local units = require "pah.util.units"
 

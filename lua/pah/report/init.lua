@@ -1,4 +1,4 @@
--- init.lua - pah.report: results as one page of HTML that needs nothing else, no network and no script.
+-- init.lua - pah.report: results as one self-contained page of HTML, without network and scripts.
 -- Promises: every name is escaped; the page is written in one step; counted results are never shown as times.
 -- What it shows: doc/report.md. Read next: findings.lua, table.lua, pictures.lua.
 local data = require "pah.plot.data"
@@ -72,7 +72,7 @@ local function definitions(class, list)
   return table.concat(out)
 end
 
--- The numbers at the top: what was measured and how good it is at best.
+-- The numbers at the top: what was measured and the best of it.
 local function tiles(runs)
   local rows, failed, noted = 0, 0, 0
   for _, run in ipairs(runs) do

@@ -1,5 +1,5 @@
--- pictures.lua - the pictures of a report: which ones a run deserves, each in two widths, for desk and phone.
--- Promises: one start of gnuplot for all of them; a run with nothing to draw has none. Read next: plot/svg.lua.
+-- pictures.lua - the pictures of a report: which ones a run gets, each in two widths, for desktop and phone.
+-- Promises: gnuplot is started once for all of them; a run with nothing to draw has none. Read next: plot/svg.lua.
 local choice = require "pah.plot.choice"
 local data = require "pah.plot.data"
 local gnuplot = require "pah.plot.run_gnuplot"
@@ -40,7 +40,7 @@ local function axes_of(runs, metric)
   return list
 end
 
---- The pictures that runs deserve: curves over their numeric axes, a heat map over the two longest, a roofline; bars
+--- The pictures that runs get: curves over their numeric axes, a heat map over the two longest, a roofline; bars
 --- where no axis is a number, samples where there is one point.
 function M.choose(runs)
   local counted = not has(runs, "median")

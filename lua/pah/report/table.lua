@@ -1,5 +1,5 @@
 -- table.lua - the rows of a run as tables of HTML: timed ones, counted ones, failed ones.
--- Promises: a column keeps one unit; what is left out is said; a counted row is never shown as a time.
+-- Promises: a column keeps one unit; what is left out is named; a counted row is never shown as a time.
 -- Read next: findings.lua, init.lua.
 local data = require "pah.plot.data"
 local findings = require "pah.report.findings"
@@ -47,7 +47,7 @@ local function fraction_column(rows)
   end}
 end
 
--- Axes that vary are columns; the others are said once: {"head_dim 128", ...}.
+-- Axes that vary are columns; the others are named once: {"head_dim 128", ...}.
 local function axis_columns(run, rows)
   local points = {}
   for i, row in ipairs(rows) do points[i] = {axes = row.axes or {}} end
@@ -201,7 +201,7 @@ function M.of(run)
   local timed, counted, failed, plain = {}, {}, {}, {}
   local rows = {}
   for i, row in ipairs(run.rows) do rows[i] = {row = row, place = i} end
-  table.sort(rows, function(a, b) -- a sweep stores them in an order of chance
+  table.sort(rows, function(a, b) -- a sweep stores them in random order
     local x, y = a.row, b.row
     if (x.index or 0) ~= (y.index or 0) then return (x.index or 0) < (y.index or 0) end
     if (x.round or 1) ~= (y.round or 1) then return (x.round or 1) < (y.round or 1) end

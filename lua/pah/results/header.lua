@@ -1,5 +1,5 @@
 -- header.lua - the header of a run: what its numbers depend on. Program and its git state, script and its hash,
--- machine, GPU, environment, seeds. Promises: only what was found; what is not known is absent.
+-- machine, GPU, environment, seeds. Promises: it has only what was found; what is not known is absent.
 -- Read next: init.lua, doc/results.md.
 local binding = require "pah.ffi"
 local devices = require "pah.device"
@@ -129,8 +129,8 @@ function M.conditions(device)
   return {device = device.name, host = machine(), gpu = gpu(device), env = environment()}
 end
 
---- A header with everything that `fields` has not. One that has a run id is complete already. With device, host and env
---- it is that of another process, whose device is left alone.
+--- A header with everything that `fields` lacks. One that has a run id is complete already. With device, host and env
+--- it is that of another process, whose device is not touched.
 function M.complete(fields)
   if fields.run then return fields end
   local header = {}
@@ -153,21 +153,21 @@ function M.complete(fields)
   return header
 end
 
--- ---- Whether a run can be gone on with ----------------------------------------------------------------------------
+-- ---- Whether a run can be resumed ---------------------------------------------------------------------------------
 
 local function text(value)
   if type(value) == "table" then return schema.encode(value) end
   return tostring(value)
 end
 
--- Fields that rows depend on: a row measured with another value of one would be of another experiment.
+-- Fields that rows depend on: a row measured with another value of one would belong to another experiment.
 local decisive = {"script_sha256", "device", "seed", "options", "files", "pah.version", "pah.git", "pah.diff",
   "pah.program_sha256", "host.cpu", "host.isa", "host.threads", "gpu.name", "gpu.driver"}
 
 local spoken = {script_sha256 = "the script", ["pah.git"] = "the commit of pah",
   ["pah.diff"] = "what is changed in pah's source tree since its commit", ["pah.program_sha256"] = "the program pah"}
 
---- What a header has of "outer.inner" or "name"; nil if it has not.
+--- The field "outer.inner" or "name" of a header; nil if it has none.
 function M.field(header, name)
   local outer, inner = name:match "^([%w_]+)%.([%w_]+)$"
   if not outer then return header[name] end

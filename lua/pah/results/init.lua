@@ -81,7 +81,7 @@ function Store:add(row)
   return row
 end
 
---- Ends the writing; again is no error.
+--- Ends the writing; a second call is no error.
 function Store:close()
   if self.backend then self.backend:close() end
   C.pah_file_unlock(self.lock)
@@ -128,7 +128,7 @@ function M.check(path)
 end
 
 --- Begins a run in a results file, which is made if need be: store:add(row), store:close(); store.run is its id,
---- store.header its header. Fields of the header that are not given are found out (header.lua).
+--- store.header its header. Fields of the header that are not given are filled in (header.lua).
 function M.open(path, header)
   local format = file_format(path)
   errors.check_keys("results.open", header, run_header.known)
@@ -153,9 +153,9 @@ local function last_run(path, name)
   end
 end
 
---- Goes on with the last run of header.name in a results file: returns the store and the rows that it has. If there is
+--- Resumes the last run of header.name in a results file: returns the store and the rows that it has. If there is
 --- none, begins one, whose header begins(header) may add to first. Raises if anything that its rows depend on has
---- changed, or if another process is at it.
+--- changed, or if another process is writing it.
 function M.resume(path, header, begins)
   header = schema.plain(run_header.complete(header or {}), "header")
   local run = last_run(path, header.name)
@@ -165,7 +165,7 @@ function M.resume(path, header, begins)
   end
   local changed = run_header.differences(run.header, header)
   if #changed > 0 then
-    errors.raisef("results: run %s in %s cannot be gone on with: %s; begin a new run (fresh) or name another file",
+    errors.raisef("results: run %s in %s cannot be resumed: %s; begin a new run (fresh) or name another file",
       run.id, path, table.concat(changed, "; "))
   end
   local s = store(path, run.header)

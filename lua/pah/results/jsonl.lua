@@ -29,7 +29,7 @@ local function read_lines(path)
   return lines, text:sub(from)
 end
 
--- A file that begins otherwise is not one of ours and must not be written.
+-- A file that begins otherwise is not a results file and must not be written.
 local function check_start(path, lines, tail)
   local first = lines[1] or tail
   local start = '{"schema":'
@@ -85,7 +85,7 @@ function M.read(path)
   return into.runs, notes
 end
 
---- Nothing has to be installed for it.
+--- Always usable: nothing has to be installed.
 function M.check() end
 
 local Store = {}
@@ -113,7 +113,7 @@ function M.begin(path, header)
   return setmetatable({path = path, run = header.run}, Store)
 end
 
---- Goes on with a run that is in the file.
+--- Resumes a run that is in the file.
 function M.continue(path, header)
   return setmetatable({path = path, run = header.run}, Store)
 end

@@ -40,7 +40,7 @@ local copied = ffi.cast("void *", -1) -- SQLITE_TRANSIENT: SQLite copies what it
 
 local library
 
---- The library; raises what is to be done where it is not installed.
+--- The library; where it is not installed, raises how to get it.
 function M.library()
   if library then return library end
   local asked = os.getenv "PAH_LIBSQLITE"
@@ -61,7 +61,7 @@ function M.usable() return (pcall(M.library)) end
 local Database = {}
 Database.__index = Database
 
--- What each of SQLite's codes means to somebody who does not know it; else its own words are enough.
+-- Clearer words for some of SQLite's codes; for the others its own are enough.
 local explained = {
   [5] = "another process has been writing for 30 s",
   [8] = "it or its folder cannot be written",
@@ -106,7 +106,7 @@ function M.open(path, mode)
   return self
 end
 
---- Closes the database; again is no error.
+--- Closes the database; a second call is no error.
 function Database:close()
   if not self.handle then return end
   for _, statement in pairs(self.statements) do self.lib.sqlite3_finalize(statement) end

@@ -135,7 +135,7 @@ function M.begin(path, header)
   return setmetatable({db = db, run = header.run}, Store)
 end
 
---- Goes on with a run that is in the file.
+--- Resumes a run that is in the file.
 function M.continue(path, header)
   local db = with(path, "write", function(db)
     version_of(db)

@@ -1,5 +1,5 @@
 -- table.lua - rows of a run as a table for people: a line for each point, with its axes, time, rates, fraction
--- of the limit and what else was returned. Several rounds of a point become one line: the median of their medians.
+-- of the limit and the other values returned. Several rounds of a point become one line: the median of their medians.
 -- Read next: experiment/init.lua, cli/results.lua.
 local stats = require "pah.measure.stats"
 local units = require "pah.util.units"

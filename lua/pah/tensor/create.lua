@@ -114,8 +114,8 @@ return function(M)
     return methods.copy(t, host)
   end
 
-  --- Tensor over memory at an FFI pointer or array, contiguous and borrowed: an array must be large enough, for a
-  --- pointer's reach the caller answers. ptr and opts.owner are kept alive with this tensor and its views.
+  --- Tensor over memory at an FFI pointer or array, contiguous and borrowed: an array must be large enough; the
+  --- caller guarantees a pointer's size. ptr and opts.owner are kept alive with this tensor and its views.
   function exports.from(ptr, shape, opts)
     errors.check_keys("from", opts, {dtype = true, device = true, owner = true})
     opts = opts or {}

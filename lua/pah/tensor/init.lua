@@ -49,7 +49,7 @@ function M.shape(what, shape)
     PAH_MAX_DIMS) end
   for key in pairs(shape) do
     if type(key) ~= "number" or key < 1 or key > #shape then
-      raisef("%s: shape has the key %s, must be a list of sizes (options come in a table of their own)", what,
+      raisef("%s: shape has the key %s, must be a list of sizes (options come in a second table)", what,
         tostring(key))
     end
   end
@@ -211,7 +211,7 @@ end
 --- Sets every element to 0; returns t.
 function methods.zero(t) return methods.fill(t, 0) end
 
---- A packed copy with memory of its own.
+--- A packed copy in new memory.
 function methods.clone(t)
   return methods.copy(M.new(properties.shape(t), properties.dtype(t), properties.device(t)), t)
 end
@@ -302,7 +302,7 @@ function methods.totable(t)
   return build(0)
 end
 
---- Gives up this view's share of the memory now; using it afterwards is an error.
+--- Releases this view's share of the memory now; using it afterwards is an error.
 function methods.free(t)
   ffi.gc(t, nil)
   if t.buffer ~= nil then M.release(t) end

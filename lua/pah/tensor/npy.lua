@@ -1,5 +1,5 @@
 -- npy.lua - NumPy's .npy files (format 1.0 to 3.0 read, 1.0 written): t:save(path) and pah.load(path).
--- Promises: a truncated, oversized or lying file is an error that names the file; nothing is read outside of it.
+-- Promises: a truncated, oversized or inconsistent file is an error that names the file; nothing is read outside of it.
 -- bf16 and fp8 have no NumPy dtype: they are refused by name (use safetensors, or :to("f32")).
 local ffi = require "ffi"
 local errors = require "pah.errors"
@@ -101,7 +101,7 @@ local function load_open(path, file)
   if data ~= numel * size then
     raisef("%s: holds %d bytes of data, its shape and dtype need %.0f", path, data, numel * size)
   end
-  -- Fortran order: the reversed shape in C order, then turned round.
+  -- Fortran order: the reversed shape in C order, then reversed.
   local t = tensor.new(fortran and reverse(shape) or shape, dtype, devices.get "cpu")
   local bytes = ffi.cast("uint8_t *", t.raw.data)
   local at = 0

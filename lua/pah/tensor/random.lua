@@ -1,7 +1,6 @@
 -- random.lua - tensors of random numbers: pah.randn, rand, randint, randperm.
 -- Element i of a seed has the same bits on every device and for every number of threads (src/tensor/random.c).
--- Without a seed a
--- counter is used that starts at $PAH_SEED, else 0, so that a script run twice draws the same numbers.
+-- Without a seed a counter is used that starts at $PAH_SEED, else 0, so that a script run twice draws the same numbers.
 local errors = require "pah.errors"
 local tensor = require "pah.tensor"
 local binding = require "pah.ffi"

@@ -1,6 +1,7 @@
 -- safetensors.lua - reading (mapped, without a copy) and writing .safetensors files.
 -- The file: 8 bytes little-endian length, a JSON header {name: {dtype, shape, data_offsets}}, the data.
--- Promises: every lie of a file is an error that names the file and the tensor; nothing is read outside of the data.
+-- Promises: every inconsistency in a file is an error that names the file and the tensor; nothing is read outside of
+-- the data.
 local ffi = require "ffi"
 local errors = require "pah.errors"
 local json = require "pah.util.json"

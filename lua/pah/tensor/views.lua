@@ -1,6 +1,6 @@
 -- views.lua - methods that change shape and strides and share the memory: view, transpose, narrow, ...
--- Promises: none of them copies, but reshape where a view cannot be. Dimensions are 1-based, negative ones from the
--- last.
+-- Promises: none of them copies, except reshape where no view is possible. Dimensions are 1-based, negative ones from
+-- the last.
 local ffi = require "ffi"
 local errors = require "pah.errors"
 local raisef = errors.raisef
@@ -94,7 +94,7 @@ return function(M)
     return with_shape(t, shape, strides)
   end
 
-  --- view where it can be, else a packed copy in that shape.
+  --- A view where possible, else a packed copy in that shape.
   function methods.reshape(t, ...)
     local shape = sizes_of("reshape", methods.numel(t), ...)
     local strides = view_strides(t, shape)

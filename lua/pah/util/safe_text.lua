@@ -1,4 +1,4 @@
--- safe_text.lua - names from results made harmless for where they are written: a terminal, HTML, Markdown, a script of
+-- safe_text.lua - names from results made safe for where they are written: a terminal, HTML, Markdown, a script of
 -- gnuplot or the shell. Promises: what comes out is valid UTF-8 on one line; no name can end its quotes, tag or line.
 local M = {}
 

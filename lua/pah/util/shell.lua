@@ -1,5 +1,5 @@
--- shell.lua - what a command of the shell prints. Promises: one that cannot be run, or says nothing, gives "". Words in
--- the command are quoted by safe_text.shell. Read next: safe_text.lua, plot/run_gnuplot.lua.
+-- shell.lua - what a command of the shell prints. Promises: one that cannot be run, or prints nothing, gives "". Words
+-- in the command are quoted by safe_text.shell. Read next: safe_text.lua, plot/run_gnuplot.lua.
 local M = {}
 
 --- Everything that `command` writes to stdout.
