@@ -1,5 +1,5 @@
 -- scripts_spec.lua - scripts/specs, by which CI runs the specs: every file is run with what is handed on, and one that
--- breaks off counts as a failure. The program is a shell script here.
+-- breaks off counts as a failure (the program is a shell script here). And the list of all scripts.
 local child = require "spec.support.child"
 
 local program = os.tmpname()
@@ -12,10 +12,10 @@ end
 
 local function count(text, pattern) return select(2, ("\n" .. text):gsub("\n" .. pattern, "")) end
 
-describe("scripts/specs", function()
+describe("scripts", function()
   teardown(function() os.remove(program) end)
 
-  it("runs every spec file once", function()
+  it("specs runs every spec file once", function()
     local text, code = run [[echo "ok 1 - $*"; echo 1..1]]
     for _, path in ipairs(child.lines "find spec -name '*_spec.lua'") do
       assert.equal(1, count(text, "ok 1 %- test %-o TAP %-%-tags=x " .. path:gsub("%p", "%%%0") .. "\n"), path)
@@ -23,7 +23,7 @@ describe("scripts/specs", function()
     assert.equal(0, code)
   end)
 
-  it("names only files that there are, and finds whatever holds specs", function()
+  it("specs names only files that exist, and finds whatever holds specs", function()
     local found, text = {}, child.read "scripts/specs"
     for _, path in ipairs(child.lines "find spec -name '*_spec.lua'") do
       found[path:match "([^/]+)_spec%.lua$"] = true
@@ -40,7 +40,14 @@ describe("scripts/specs", function()
     end
   end)
 
-  it("counts what fails, what breaks off and what ends with an error", function()
+  it("are listed in scripts/README.md, every one", function()
+    local text = child.read "scripts/README.md"
+    for _, path in ipairs(child.lines "find scripts -type f ! -name README.md") do
+      assert.is_truthy(text:find("`" .. path:match "[^/]+$" .. "`", 1, true), path)
+    end
+  end)
+
+  it("specs counts what fails, what breaks off and what ends with an error", function()
     local text, code = run [[
       case "$*" in
         *json_spec*) echo "ok 1 - begun"; echo "because of this" >&2; exit 3 ;;
