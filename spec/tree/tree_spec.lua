@@ -136,7 +136,8 @@ describe("the tree #quick", function()
   it("keeps folders small", function()
     -- A source and its header are one thing. More than 16 things in a folder want folders of their own.
     local exceptions = {
-      ["src/sim/include"] = true, -- the names are those of CUDA's headers
+      ["src/sim/include"] = 100, -- the names are those of CUDA's headers
+      ["src/sim/block"] = 20, -- the parts of one thread block at work; most of them share sched.h
     }
     local things, counts, large = {}, {}, {}
     for _, path in ipairs(list "find src lua spec scripts kernels -type f ! -name '.*' ! -name '*.o'") do
@@ -146,7 +147,7 @@ describe("the tree #quick", function()
       things[thing] = true
     end
     for folder, count in pairs(counts) do
-      if count > 16 and not exceptions[folder] then large[#large + 1] = folder .. ": " .. count end
+      if count > (exceptions[folder] or 16) then large[#large + 1] = folder .. ": " .. count end
     end
     assert.same({}, large)
   end)
