@@ -258,16 +258,12 @@ describe("the command plot", function()
   local file = folder .. "/run.jsonl"
 
   local function says(words, environment)
-    local status = os.execute(("cd %s && exec >out 2>err; %s %s %s"):format(folder, environment or "",
-      safe.shell(host.exe), words))
-    return math.floor(status / 256), read(folder .. "/out"), read(folder .. "/err")
+    local out, err, code = child.run(folder, words, environment)
+    return code, out, err
   end
 
   setup(function()
-    local run = results.run()
-    local store = pah.results.open(file, {name = run.header.name, axes = run.header.axes})
-    for _, row in ipairs(run.rows) do store:add(row) end
-    store:close()
+    results.write(file, results.run())
   end)
 
   it("draws a file into the terminal, 80 wide when there is none", function()

@@ -270,17 +270,13 @@ end)
 
 describe("the command report", function()
   local function says(words, environment)
-    local status = os.execute(("cd %s && exec >out 2>err; %s %s %s"):format(folder, environment or "",
-      safe.shell(host.exe), words))
-    return math.floor(status / 256), read(folder .. "/out"), read(folder .. "/err")
+    local out, err, code = child.run(folder, words, environment)
+    return code, out, err
   end
 
   setup(function()
     for _, name in ipairs {"a.jsonl", "b.jsonl"} do
-      local run = grid()
-      local store = pah.results.open(folder .. "/" .. name, {name = "run of " .. name, axes = run.header.axes})
-      for _, row in ipairs(run.rows) do store:add(row) end
-      store:close()
+      results.write(folder .. "/" .. name, grid(), "run of " .. name)
     end
   end)
 

@@ -1,6 +1,5 @@
 -- compare.lua - what the specs of pah compare share: a folder, the command run in it, results made by hand.
 local child = require "spec.support.child"
-local host = require "pah.host"
 local stats = require "pah.measure.stats"
 
 local M = {folder = child.folder()}
@@ -11,11 +10,7 @@ function M.clean() os.execute("rm -r " .. M.folder) end
 function M.write(name, text) child.write(M.folder .. "/" .. name, text) end
 
 --- pah compare WORDS in the folder: stdout, stderr, exit code.
-function M.compare(words)
-  local status = os.execute(("cd %s && exec >out 2>err; env -u LUA_INIT PAH_DEVICE=cpu %s compare %s"):format(M.folder,
-    child.quoted(host.exe), words))
-  return child.read(M.folder .. "/out"), child.read(M.folder .. "/err"), math.floor(status / 256)
-end
+function M.compare(words) return child.run(M.folder, "compare " .. words) end
 
 --- Raises unless `part` stands in `text`.
 function M.has(text, part)

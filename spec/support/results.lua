@@ -110,4 +110,11 @@ end
 --- A name with everything that could break out of quotes, tags, lines or colours.
 M.nasty = "a'b\"c\\ <i>&amp; $(touch X) `touch X` @m {x_2} %s \n\27[31m é\255\0 '; system('touch X')#"
 
+--- Writes a run to a results file; its name there is `name`, else its own.
+function M.write(path, run, name)
+  local store = pah.results.open(path, {name = name or run.header.name, axes = run.header.axes})
+  for _, row in ipairs(run.rows) do store:add(row) end
+  store:close()
+end
+
 return M
