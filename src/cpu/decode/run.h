@@ -26,12 +26,12 @@ struct decode {
   struct pah_attn_sizes s;
   int64_t ld; /* floats between rows of q and o */
   int64_t items;
-  struct decode_item *item;   /* in order of sequence and key */
-  int64_t *first_item;        /* [B+1] */
-  float *o;                   /* [items][H][ld], in decode's order */
-  float *scale;               /* [B][Hkv]: from q k to a score in units of log2(e) */
-  struct decode_state *state; /* [items][H] */
-  float *scratch;             /* [threads][decode_tile_floats] */
+  struct decode_item *item;    /* in order of sequence and key */
+  int64_t *first_item;         /* [B+1] */
+  float *o;                    /* [items][H][ld], in decode's order */
+  float *scale;                /* [B][Hkv]: from q k to a score in units of log2(e) */
+  struct softmax_state *state; /* [items][H] */
+  float *scratch;              /* [threads][decode_tile_floats] */
   struct widen_table table;
   int amx; /* amx.h does it */
 };
@@ -104,7 +104,7 @@ static void decode_item_run(const struct decode *w, int64_t n, float *scratch) {
   t.state = w->state + n * w->s.H;
   t.scale = w->scale + item->b * w->s.Hkv;
   memset(t.o, 0, (size_t)(w->s.H * w->ld) * sizeof(float));
-  for (int64_t h = 0; h < w->s.H; h++) t.state[h] = (struct decode_state){.m = -INFINITY};
+  for (int64_t h = 0; h < w->s.H; h++) t.state[h] = softmax_start();
   decode_tile_layout(&t, scratch);
   decode_load_q(&t);
   decode_locate(&t, item->key, item->key_end, t.k_now, t.v_now);
@@ -124,32 +124,27 @@ static void decode_item_run(const struct decode *w, int64_t n, float *scratch) {
 static void decode_store(const struct decode *w, int64_t b, int64_t h) {
   const struct pah_attn *a = w->a;
   float o[PAH_MAX_D] = {0}, row[PAH_MAX_D];
-  float m = -INFINITY, l = 0;
+  struct softmax_state all = softmax_start();
   int64_t D = w->s.D, begin = w->first_item[b], end = w->first_item[b + 1];
   for (int64_t n = begin; n < end; n++) {
-    float one = w->state[n * w->s.H + h].m;
-    m = one > m ? one : m;
+    float m = w->state[n * w->s.H + h].m;
+    all.m = m > all.m ? m : all.m;
   }
   for (int64_t n = begin; n < end; n++) {
-    const struct decode_state *one = w->state + n * w->s.H + h;
     const float *from = w->o + (n * w->s.H + h) * w->ld;
-    float sum = lanes_sum(cell_load(one->sum));
-    if (sum == 0.0f) continue;
-    /* m is -inf beside a NaN sum only: the NaN then goes through as it is */
-    float alpha = one->m == m ? 1.0f : one->m == -INFINITY ? sum : exp2f(one->m - m);
-    l += sum * alpha;
-    for (int64_t d = 0; d < w->ld; d++) o[d] += from[d] * alpha;
+    float alpha;
+    if (softmax_merge(&all, w->state + n * w->s.H + h, &alpha))
+      for (int64_t d = 0; d < w->ld; d++) o[d] += from[d] * alpha;
   }
-  float scale = paged_descale(&a->v_descale, b, h / w->s.group) * paged_o_scale(a);
-  if (l == 0.0f)
-    memset(o, 0, sizeof o);
+  float scale = paged_descale(&a->v_descale, b, h / w->s.group) * paged_o_scale(a), factor;
+  if (softmax_finish(&all, scalar_ln2, scale, &factor, paged_lse(a, &w->s, b, h, 0)))
+    for (int64_t d = 0; d < w->ld; d++) o[d] *= factor;
   else
-    for (int64_t d = 0; d < w->ld; d++) o[d] *= scale / l;
+    memset(o, 0, sizeof o);
   int dtype = decode_dtype(&w->s, a->k_blocks.dtype);
   widen_from_order(row, o, dtype, w->ld);
   if (decode_direct(&w->s, a->k_blocks.dtype)) decode_join_tail(row, D, w->ld, widen_vectors(dtype) * CELL_VECTOR);
   row_store(paged_q_row(a, &w->s, &a->out, b, h, 0), a->out.dtype, row, D);
-  *paged_lse(a, &w->s, b, h, 0) = l == 0.0f ? -INFINITY : (m + log2f(l)) * scalar_ln2;
 }
 
 static int decode_alloc(struct decode *w, int64_t items, int threads) {

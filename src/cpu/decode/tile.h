@@ -25,14 +25,14 @@ struct decode_tile {
   int dtype, direct;           /* of that row; whether it is the cache's own */
   int amx;                     /* products by amx.h, q in pairs of bf16 */
   const struct widen_table *table;
-  float *q;                   /* [H][ld] in decode's order, or as many_heads.h has it */
-  float *o;                   /* [H][ld], unnormalised */
-  struct decode_state *state; /* [H] */
-  const float *scale;         /* [Hkv]: from q k to a score in units of log2(e) */
-  float *p;                   /* [H][DECODE_TOKENS]: q k, then probabilities */
-  float *rows;                /* [DECODE_TOKENS][ld]: K or V of one head in f32 */
-  float *panels;              /* K of one head, transposed */
-  struct decode_f16 half;     /* of an fp8 cache, where the processor multiplies f16 */
+  float *q;                    /* [H][ld] in decode's order, or as many_heads.h has it */
+  float *o;                    /* [H][ld], unnormalised */
+  struct softmax_state *state; /* [H], m in units of log2(e) */
+  const float *scale;          /* [Hkv]: from q k to a score in units of log2(e) */
+  float *p;                    /* [H][DECODE_TOKENS]: q k, then probabilities */
+  float *rows;                 /* [DECODE_TOKENS][ld]: K or V of one head in f32 */
+  float *panels;               /* K of one head, transposed */
+  struct decode_f16 half;      /* of an fp8 cache, where the processor multiplies f16 */
   const char *k_now[DECODE_TOKENS], *v_now[DECODE_TOKENS], *k_next[DECODE_TOKENS], *v_next[DECODE_TOKENS];
 };
 

@@ -16,7 +16,6 @@
 #include "panels.h"
 #include "cpu/bf16_way.h"
 #include "cpu/vec/rows.h"
-#include "cpu/softmax.h"
 
 struct fwd {
   const struct pah_attn *a;
@@ -67,7 +66,7 @@ static void fwd_load_rows(const struct fwd *w, struct fwd_tile *t, int64_t b, in
       memset(t->q + m * FWD_LD, 0, (size_t)t->words * 4);
       continue;
     }
-    t->state[m] = (struct fwd_state){.m = -INFINITY};
+    t->state[m] = softmax_start();
     const char *from = paged_q_row(a, &w->s, &a->q, b, at.h, at.i);
     if (t->bf16x2 && a->q.dtype == PAH_BF16 && scale > 0) {
       memcpy(t->q + m * FWD_LD, from, (size_t)t->words * 4);
@@ -115,13 +114,12 @@ static void fwd_store(const struct fwd *w, const struct fwd_tile *t, int64_t b, 
   struct fwd_place at = fwd_place(w, head, row), ahead = fwd_place(w, head, row + FWD_AHEAD);
   for (int64_t m = 0; m < rows; m++, fwd_next(w, &at), fwd_next(w, &ahead)) {
     if (m + FWD_AHEAD < rows) fwd_prefetch_row(w, &a->out, b, &ahead);
-    struct softmax_state state = {t->state[m].m * (score->softcap > 0 ? 1.0f : score->natural),
-                                  lanes_sum(cell_load(t->state[m].lanes))};
-    float inverse = softmax_inverse(&state), *o = t->o + m * FWD_LD;
-    for (int64_t d = 0; d < t->padded; d += CELL_VECTOR) cell_store(o + d, cell_load(o + d) * (inverse * scale));
-    if (inverse == 0.0f) memset(o, 0, (size_t)t->D * sizeof *o); /* also where 0 met a NaN */
+    float factor, *o = t->o + m * FWD_LD;
+    int seen = softmax_finish(&t->state[m], score->softcap > 0 ? 1.0f : score->natural, scale, &factor,
+                              paged_lse(a, &w->s, b, at.h, at.i));
+    for (int64_t d = 0; d < t->padded; d += CELL_VECTOR) cell_store(o + d, cell_load(o + d) * factor);
+    if (!seen) memset(o, 0, (size_t)t->D * sizeof *o); /* also where 0 met a NaN */
     row_store(paged_q_row(a, &w->s, &a->out, b, at.h, at.i), a->out.dtype, o, t->D);
-    *paged_lse(a, &w->s, b, at.h, at.i) = softmax_lse(&state);
   }
 }
 

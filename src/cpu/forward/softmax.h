@@ -1,11 +1,9 @@
-/* cpu/forward/softmax.h - the online softmax of a row of a tile, in base 2: the scale takes log2(e) in. The maximum
- * that is subtracted may stay behind by up to 2^8: only a score that passes it by more raises it and rescales the row
- * (lazy rescaling, as in FlashAttention 4), which after the first tiles hardly ever happens, so no row needs its exact
- * maximum. Read next: tile.h. */
+/* cpu/forward/softmax.h - the online softmax of a row of a tile, in base 2: the scale takes log2(e) in. With a lazy
+ * maximum (cpu/softmax.h) no row needs its exact one. Read next: tile.h. */
 #ifndef PAH_CPU_FORWARD_SOFTMAX_H
 #define PAH_CPU_FORWARD_SOFTMAX_H
 
-#include "cpu/vec/exp2.h"
+#include "cpu/softmax.h"
 #include "cpu/gemm/bf16.h"
 #include "cpu/vec/scalar_math.h"
 
@@ -17,13 +15,6 @@ struct fwd_score {
   float scale, lazy;      /* from q k to a score in base 2; FWD_LAZY_LOG2 the other way */
   float natural, softcap; /* softcap > 0: from q k to a natural score, and where it is capped; scale is log2(e) then */
   int bf16x2;             /* probabilities are written as bf16 */
-};
-
-/* The running state of a row, two vectors of it: start with {{0}, -inf}. */
-struct fwd_state {
-  float lanes[CELL_VECTOR]; /* sums of 2^(score - m), a line of their own */
-  float m; /* what is subtracted from q k (or capped scores), before the scale: the largest becomes 0 */
-  float unused[CELL_VECTOR - 1];
 };
 
 /* Columns outside [first, end) become -inf, whatever they held, so that a NaN behind the mask goes no further. */
@@ -43,26 +34,24 @@ static void fwd_cap(float *s, int64_t low, int64_t high, const struct fwd_score 
   for (int64_t c = low; c < high; c++) s[c] = score->softcap * scalar_tanh(s[c] * score->natural * inverse);
 }
 
-/* A maximum passed by more than that: the row's sums and output are brought down to the new one. */
-static __attribute__((noinline)) void fwd_raise(struct fwd_state *state, cell_vector largest, float scale, float *o,
+/* A maximum passed by more than that: the row's sums and output are brought down to the new one. m is subtracted from
+ * q k (or capped scores), before the scale: the largest becomes 0. */
+static __attribute__((noinline)) void fwd_raise(struct softmax_state *state, cell_vector largest, float scale, float *o,
                                                 int64_t padded) {
-  float top = -INFINITY;
-  for (int i = 0; i < CELL_VECTOR; i++) top = largest[i] > top ? largest[i] : top;
-  float old = state->m;
-  state->m = top;
-  if (old == -INFINITY) return; /* nothing but zeros so far */
-  cell_vector alpha = exp2_lanes((cell_vector){0} + (old - state->m) * scale);
-  cell_store(state->lanes, cell_load(state->lanes) * alpha);
+  float scores[CELL_VECTOR];
+  cell_store(scores, largest);
+  float alpha = softmax_raise(state, scores, CELL_VECTOR, scale);
+  if (alpha == 1.0f) return;
   for (int64_t d = 0; d < padded; d += CELL_VECTOR) cell_store(o + d, cell_load(o + d) * alpha);
 }
 
-/* What scores are less of, in base 2: the maximum. While every score was -inf or NaN there is nothing to subtract;
- * 2^-inf is 0 and NaN stays NaN. The scale and the subtraction are one multiply-add, so all probabilities refer to the
- * same rounded maximum; but rounding may not be more than a score's own, and scores may be 1e30, where the largest must
- * still become 0. So a large maximum is subtracted from the row at once, before the scale. */
-static inline float fwd_base(float m, float scale, float *s, int64_t low, int64_t high) {
+/* What scores are less of, in base 2: the maximum. The scale and the subtraction are one multiply-add, so all
+ * probabilities refer to the same rounded maximum; but rounding may not be more than a score's own, and scores may be
+ * 1e30, where the largest must still become 0. So a large maximum is subtracted from the row at once, before the scale.
+ */
+static inline float fwd_base(const struct softmax_state *state, float scale, float *s, int64_t low, int64_t high) {
   const float far = 128.0f;
-  if (m == -INFINITY) return 0.0f;
+  float m = softmax_base(state);
   if (fabsf(m * scale) < far) return m * scale;
   for (int64_t c = low; c < high; c += CELL_VECTOR) cell_store(s + c, cell_load(s + c) - m);
   return 0.0f;
@@ -70,15 +59,14 @@ static inline float fwd_base(float m, float scale, float *s, int64_t low, int64_
 
 /* q k of the columns [low, high), whole vectors (two for bf16x2), to probabilities in place; [first, end) are visible.
  */
-static inline void fwd_softmax_row(struct fwd_state *state, float *s, int64_t low, int64_t high, int64_t first,
+static inline void fwd_softmax_row(struct softmax_state *state, float *s, int64_t low, int64_t high, int64_t first,
                                    int64_t end, const struct fwd_score *score, float *o, int64_t padded) {
   if (score->softcap > 0) fwd_cap(s, low, high, score);
   if (first > low || end < high) fwd_mask(s, low, high, first, end);
   cell_vector largest = cell_load(s + low);
   for (int64_t c = low + CELL_VECTOR; c < high; c += CELL_VECTOR) largest = exp2_max(cell_load(s + c), largest);
-  if (lanes_any_above(largest, (cell_vector){0} + (state->m + score->lazy)))
-    fwd_raise(state, largest, score->scale, o, padded);
-  float scale = score->scale, base = fwd_base(state->m, scale, s, low, high);
+  if (softmax_above(state, largest, score->lazy)) fwd_raise(state, largest, score->scale, o, padded);
+  float scale = score->scale, base = fwd_base(state, scale, s, low, high);
   cell_vector sum = cell_load(state->lanes);
   if (BF16_HAS_DOTS && score->bf16x2) {
     cell_vector other = {0};

@@ -31,7 +31,7 @@ struct fwd_tile {
   uint32_t *q;                      /* [FWD_ROWS][FWD_LD] words */
   float *s, *o;                     /* [FWD_ROWS][FWD_LD]: q k, then P in words; output, unnormalised */
   uint32_t *k, *v;                  /* panels of [words][CELL_COLS] and of [FWD_DEPTH][CELL_COLS] */
-  struct fwd_state *state;          /* [FWD_ROWS] */
+  struct softmax_state *state;      /* [FWD_ROWS] */
   const char **k_rows, **v_rows;    /* [FWD_KEYS]: of the tile to be packed, then of what is to be prefetched */
   int64_t fetch, fetch_end, stride; /* rows of them left to prefetch: K's, then V's, `stride` at a time */
   int64_t k_bytes, v_bytes;         /* of a row */
@@ -50,7 +50,7 @@ static int64_t fwd_layout(struct fwd_tile *t, int64_t D, char *at) {
                {&t->s, rows},
                {&t->k, FWD_KEYS / 2 * D * 4},
                {&t->v, FWD_DEPTH * t->padded * 4},
-               {&t->state, (FWD_ROWS + FWD_SPARE) * (int64_t)sizeof(struct fwd_state)},
+               {&t->state, (FWD_ROWS + FWD_SPARE) * (int64_t)sizeof(struct softmax_state)},
                {&t->k_rows, FWD_KEYS * (int64_t)sizeof(char *)},
                {&t->v_rows, FWD_KEYS * (int64_t)sizeof(char *)}};
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
