@@ -1,6 +1,6 @@
 /* types.cuh - the element types of the kernels: how one is loaded as a float and stored from one. No toolkit header is
  * needed, so the same lines go through NVRTC, nvcc and the simulator's C++ compiler.
- * Decoding is exact; encoding rounds to nearest even, saturates in fp8 and keeps NaN. Read next: mask.cuh. */
+ * Widening is exact; encoding rounds to nearest even, saturates in fp8 and keeps NaN. Read next: mask.cuh. */
 #pragma once
 
 struct f32 {
@@ -33,7 +33,7 @@ __device__ inline float negative_infinity() {
 }
 
 /* A finite number of so many bits of exponent and mantissa; the bias is 2^(exponent-1) - 1. */
-template <int exponent, int mantissa> __device__ inline float decode_small(unsigned bits) {
+template <int exponent, int mantissa> __device__ inline float widen_small(unsigned bits) {
   const int bias = (1 << (exponent - 1)) - 1;
   unsigned sign = bits >> (exponent + mantissa) << 31;
   unsigned e = bits >> mantissa & ((1u << exponent) - 1), m = bits & ((1u << mantissa) - 1);
@@ -63,7 +63,7 @@ __device__ inline float to_float(f32 x) {
 __device__ inline float to_float(f16 x) {
   if ((x.bits & 0x7c00u) == 0x7c00u)
     return bits_to_float((x.bits & 0x8000u) << 16 | 0x7f800000u | (x.bits & 0x3ffu) << 13);
-  return decode_small<5, 10>(x.bits);
+  return widen_small<5, 10>(x.bits);
 }
 
 __device__ inline float to_float(bf16 x) {
@@ -71,12 +71,12 @@ __device__ inline float to_float(bf16 x) {
 }
 
 __device__ inline float to_float(fp8_e4m3 x) { /* the fn variant: no infinity, NaN is all ones */
-  return (x.bits & 0x7f) == 0x7f ? bits_to_float(0x7fc00000u) : decode_small<4, 3>(x.bits);
+  return (x.bits & 0x7f) == 0x7f ? bits_to_float(0x7fc00000u) : widen_small<4, 3>(x.bits);
 }
 
 __device__ inline float to_float(fp8_e5m2 x) {
   if ((x.bits & 0x7cu) == 0x7cu) return bits_to_float((x.bits & 0x80u) << 24 | 0x7f800000u | (x.bits & 3u) << 21);
-  return decode_small<5, 2>(x.bits);
+  return widen_small<5, 2>(x.bits);
 }
 
 __device__ inline bool is_nan(float x) {

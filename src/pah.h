@@ -45,7 +45,7 @@ const char *pah_dtype_name(int dtype);     /* "f32", ...; NULL for a number that
 int pah_dtype_from_name(const char *name); /* PAH_NONE for an unknown name */
 int64_t pah_dtype_size(int dtype);         /* bytes of an element; 0 for PAH_NONE and unknown numbers */
 
-/* Exact conversions. Decoding never rounds. Encoding rounds to nearest even, keeps NaN a NaN, and saturates
+/* Exact conversions. Widening never rounds. Encoding rounds to nearest even, keeps NaN a NaN, and saturates
  * in fp8 (infinity too: to 448 or 57344); f16 and bf16 overflow to infinity as IEEE 754 says. */
 float pah_f16_to_f32(uint16_t bits);
 float pah_bf16_to_f32(uint16_t bits);

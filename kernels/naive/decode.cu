@@ -1,5 +1,5 @@
 /* decode.cu - one query per sequence against its paged cache. The keys of a sequence are split into num_splits parts;
- * a thread block takes one part for one head, its warps take tokens in turn, the lanes of a warp share a token's
+ * a thread block takes one part for one head, its warps take tokens interleaved, the lanes of a warp share a token's
  * elements. With one split the result is final; with more, combine.cu joins the parts.
  * Defines: HEAD_DIM, Q_T, KV_T, OUT_T. Read next: combine.cu. */
 #include "mask.cuh"

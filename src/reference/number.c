@@ -1,5 +1,5 @@
 /* number.c - the oracle's numbers: every floating-point format from its definition (sign, exponent,
- * mantissa), decoded with ldexp and rounded with nearbyint. Slow and plain on purpose; shares nothing with
+ * mantissa), widened with ldexp and rounded with nearbyint. Slow and plain on purpose; shares nothing with
  * tensor/dtype.c. */
 #include <math.h>
 #include <string.h>
@@ -20,7 +20,7 @@ static const struct format formats[PAH_DTYPE_COUNT] = {
     [PAH_FP8_E5M2] = {5, 2, 15, true, true},
 };
 
-static double decode(const struct format *f, unsigned code) {
+static double widen(const struct format *f, unsigned code) {
   unsigned mantissa = code & ((1u << f->mantissa_bits) - 1);
   unsigned top = (1u << f->exponent_bits) - 1;
   unsigned exponent = code >> f->mantissa_bits & top;
@@ -40,8 +40,8 @@ double ref_load(int dtype, const void *data, int64_t index) {
   case PAH_F32: memcpy(&single, bytes + index * 4, 4); return single;
   case PAH_F64: memcpy(&real, bytes + index * 8, 8); return real;
   case PAH_F16:
-  case PAH_BF16: memcpy(&half, bytes + index * 2, 2); return decode(&formats[dtype], half);
-  default: return decode(&formats[dtype], bytes[index]);
+  case PAH_BF16: memcpy(&half, bytes + index * 2, 2); return widen(&formats[dtype], half);
+  default: return widen(&formats[dtype], bytes[index]);
   }
 }
 
@@ -49,8 +49,7 @@ double ref_max(int dtype) {
   if (dtype == PAH_F32) return 0x1.fffffep127;
   const struct format *f = &formats[dtype];
   unsigned top = (1u << f->exponent_bits) - 1, ones = (1u << f->mantissa_bits) - 1;
-  return f->infinity ? decode(f, (top - 1) << f->mantissa_bits | ones)
-                     : decode(f, top << f->mantissa_bits | (ones - 1));
+  return f->infinity ? widen(f, (top - 1) << f->mantissa_bits | ones) : widen(f, top << f->mantissa_bits | (ones - 1));
 }
 
 double ref_round(double x, int dtype) {

@@ -1,4 +1,4 @@
-/* reference.h - what the files of the float64 oracle share: numbers decoded and rounded from the definitions of their
+/* reference.h - what the files of the float64 oracle share: numbers widened and rounded from the definitions of their
  * formats, and an attention problem seen one element at a time. Nothing here is used by a kernel, and nothing of a
  * kernel or of tensor/dtype.c is used here: two independent readings of the contract must agree.
  * Read next: head.c, reference.c (forward), backward.c, merge.c. */

@@ -1,5 +1,5 @@
 /* dtype.c - names, sizes and exact conversions of the element types.
- * Promises: decoding never rounds; encoding rounds once, to nearest even; NaN stays NaN; fp8 saturates.
+ * Promises: widening never rounds; encoding rounds once, to nearest even; NaN stays NaN; fp8 saturates.
  * Every code and every midpoint is checked by spec/tensor/dtype_spec.lua against a decoder written from the
  * definitions. */
 #include "dtype.h"
@@ -60,7 +60,7 @@ uint32_t pah_encode(const struct pah_format *f, double x) {
 
 /* Exponent and mantissa moved to their places in f32 make a number that is too small by a power of two, subnormals
  * included, so one multiplication is exact. */
-static float decode(const struct pah_format *f, uint32_t code) {
+static float widen(const struct pah_format *f, uint32_t code) {
   uint32_t magnitude = code & ((1u << (f->exponent_bits + f->mantissa_bits)) - 1);
   int bias = (1 << (f->exponent_bits - 1)) - 1;
   uint32_t bits = magnitude << (23 - f->mantissa_bits), scale_bits = (uint32_t)(127 + 127 - bias) << 23;
@@ -75,7 +75,7 @@ static float decode(const struct pah_format *f, uint32_t code) {
 }
 
 float pah_f16_to_f32(uint16_t bits) {
-  return decode(&pah_format_f16, bits);
+  return widen(&pah_format_f16, bits);
 }
 
 /* Payloads of NaNs are dropped: LuaJIT would take a double whose NaN has one for a tagged value. */
@@ -87,11 +87,11 @@ float pah_bf16_to_f32(uint16_t bits) {
 }
 
 float pah_e4m3_to_f32(uint8_t bits) {
-  return decode(&pah_format_e4m3, bits);
+  return widen(&pah_format_e4m3, bits);
 }
 
 float pah_e5m2_to_f32(uint8_t bits) {
-  return decode(&pah_format_e5m2, bits);
+  return widen(&pah_format_e5m2, bits);
 }
 
 uint16_t pah_f64_to_f16(double x) {

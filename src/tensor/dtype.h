@@ -1,5 +1,6 @@
 /* dtype.h - what the element types are made of, for the files of src/ that convert them (dtype.c, tensor.c, random.c).
- * Kernels have converters of their own (cpu/simd.h), and the oracle too: nothing is judged by itself. */
+ * Kernels have converters of their own (cpu/vec, kernels/types.cuh), and the oracle too: nothing is judged by itself.
+ */
 #ifndef PAH_DTYPE_H
 #define PAH_DTYPE_H
 

@@ -270,8 +270,8 @@ int sim_check(struct sim_thread *t, const struct sim_access *a) {
     return -1;
   }
   if (s == &sim_spaces[SIM_SHARED] && sim_pending_any()) sim_pending_check(a);
-  int odd = check_words(s, t, a);
-  if (odd) return odd < 0 ? odd : 0;
+  int verdict = check_words(s, t, a);
+  if (verdict) return verdict < 0 ? verdict : 0;
   if (sim_job->launch->counters > 0) sim_count_access(t, s, a);
   return 0;
 }

@@ -78,8 +78,8 @@ HOOKS(4)
 HOOKS(8)
 HOOKS(16)
 
-/* Copies of whole structs. These and those below have the odd types that gcc gives them: it compares in a build with
- * its sanitizers. */
+/* Copies of whole structs. These and those below have the unusual types that gcc gives them: it compares in a build
+ * with its sanitizers. */
 void __tsan_read_range(void *p, long bytes) {
   if (bytes) access_memory(p, (uint32_t)bytes, PAH_SIM_READ | SIM_UNALIGNED, __builtin_return_address(0));
 }

@@ -50,7 +50,7 @@ PAH_SIM_INLINE __nv_fp8x2_storage_t __nv_cvt_bfloat16raw2_to_fp8x2(__nv_bfloat16
   return __nv_cvt_float2_to_fp8x2(__bfloat1622float2(__nv_bfloat162(x)), saturate, kind);
 }
 PAH_SIM_INLINE float pah_sim_fp8(unsigned code, __nv_fp8_interpretation_t kind) {
-  return kind == __NV_E4M3 ? pah_sim_decode<4, 3, true>(code & 255) : pah_sim_decode<5, 2>(code & 255);
+  return kind == __NV_E4M3 ? pah_sim_widen<4, 3, true>(code & 255) : pah_sim_widen<5, 2>(code & 255);
 }
 PAH_SIM_INLINE __half_raw __nv_cvt_fp8_to_halfraw(__nv_fp8_storage_t x, __nv_fp8_interpretation_t kind) {
   return __half_raw{pah_sim_encode<5, 10>(pah_sim_fp8(x, kind))};

@@ -23,7 +23,7 @@ struct __attribute__((aligned(2))) PAH_T {
       : __x(pah_sim_encode<PAH_E, PAH_M>(
             pah_sim_odd((std::conditional_t<std::is_signed<I>::value, long long, unsigned long long>)v))) {}
   PAH_SIM_INLINE operator float() const {
-    return pah_sim_decode<PAH_E, PAH_M>(__x);
+    return pah_sim_widen<PAH_E, PAH_M>(__x);
   }
 #endif
   PAH_SIM_INLINE PAH_T &operator=(const PAH_RAW &raw) {
@@ -60,7 +60,7 @@ private:
 
 /* Between the type and double, without its conversions: kernels may switch those off. */
 PAH_SIM_INLINE double pah_sim_value(PAH_T a) {
-  return pah_sim_decode<PAH_E, PAH_M>(a.__x);
+  return pah_sim_widen<PAH_E, PAH_M>(a.__x);
 }
 PAH_SIM_INLINE void pah_sim_round(PAH_T &to, double v, int mode = PAH_SIM_RN) {
   to.__x = pah_sim_encode<PAH_E, PAH_M>(v, mode);

@@ -47,7 +47,7 @@ PAH_TO_ALL(char, signed char)
 PAH_TO_ALL(uchar, unsigned char)
 
 PAH_SIM_INLINE float PAH_NAME3(__, PAH_N, 2float)(PAH_T a) {
-  return pah_sim_decode<PAH_E, PAH_M>(a.__x);
+  return pah_sim_widen<PAH_E, PAH_M>(a.__x);
 }
 
 /* ---- Bits ---- */

@@ -1,5 +1,5 @@
 /* pah_sim_small.h - floating point of 16 and 8 bits from and to double, for cuda_fp16.h, cuda_bf16.h and cuda_fp8.h.
- * Decoding is exact. Encoding rounds once, in the direction asked for. A double holds sums and products of these
+ * Widening is exact. Encoding rounds once, in the direction asked for. A double holds sums and products of these
  * formats only almost exactly; rounding such a result to odd first keeps what a second rounding must know.
  * Read next: pah_sim_pair.h. */
 #ifndef PAH_SIM_SMALL_H
@@ -10,7 +10,7 @@ enum { PAH_SIM_RN, PAH_SIM_RZ, PAH_SIM_RU, PAH_SIM_RD };
 /* A code of E bits of exponent and M of mantissa. `top` says that the largest exponent stands for numbers too (e4m3),
  * all but the code of all ones. Exponent and mantissa at their places in an f32 are a number too small by a power of
  * two, subnormal or not, so that one multiplication is exact; f32's own exponent (bf16) needs none. */
-template <int E, int M, bool top = false> PAH_SIM_INLINE float pah_sim_decode(unsigned code) {
+template <int E, int M, bool top = false> PAH_SIM_INLINE float pah_sim_widen(unsigned code) {
   const unsigned ones = (1u << (E + M)) - 1, infinity = ((1u << E) - 1) << M;
   unsigned magnitude = code & ones, sign = code >> (E + M) << 31;
   if (top ? magnitude == ones : magnitude > infinity) return __builtin_bit_cast(float, 0x7fffffffu);

@@ -1,4 +1,4 @@
-/* matrix.c - decoding of operands and the product of tiles for mma.sync and wgmma.
+/* matrix.c - widening of operands and the product of tiles for mma.sync and wgmma.
  * Promises: products are exact; sums are kept in double and rounded once, so results do not depend on an order of our
  * own choosing except below 2^-53. Real tensor cores round differently in the last bits: doc/ptx.md. Read: mma.c. */
 #include "matrix.h"
@@ -75,13 +75,13 @@ static void fill_tables(void) {
   }
 }
 
-static void decode_bytes(const double *table, int words, const uint32_t *in, double *out) {
+static void widen_bytes(const double *table, int words, const uint32_t *in, double *out) {
   for (int i = 0; i < words; i++) {
     for (int j = 0; j < 4; j++) *out++ = table[in[i] >> (8 * j) & 255];
   }
 }
 
-void matrix_decode(int kind, int b, int rows, const uint32_t (*words)[MATRIX_WORDS], double *out) {
+void matrix_widen(int kind, int b, int rows, const uint32_t (*words)[MATRIX_WORDS], double *out) {
   const int count = rows * MATRIX_WORDS;
   const uint32_t *in = words[0];
   if (e4m3[1] == 0) fill_tables();
@@ -101,8 +101,8 @@ void matrix_decode(int kind, int b, int rows, const uint32_t (*words)[MATRIX_WOR
   case FORM_TF32: /* the low 13 bits are not looked at */
     for (int i = 0; i < count; i++) out[i] = from_f32(in[i] & 0xffffe000);
     break;
-  case FORM_E4M3: decode_bytes(e4m3, count, in, out); break;
-  case FORM_E5M2: decode_bytes(e5m2, count, in, out); break;
+  case FORM_E4M3: widen_bytes(e4m3, count, in, out); break;
+  case FORM_E5M2: widen_bytes(e5m2, count, in, out); break;
   case FORM_S8:
     for (int i = 0; i < 4 * count; i++) out[i] = (int8_t)(in[i / 4] >> (8 * (i % 4)));
     break;

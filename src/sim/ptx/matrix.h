@@ -9,10 +9,10 @@
 
 enum { MATRIX_WORDS = 8 /* of 32 bits along k: what one mma takes of a row, whatever the type */ };
 
-/* Decodes `rows` rows of 8 words into rows of `matrix_depth(kind)` doubles. b: 0 for A, 1 for B (types may differ).
+/* Widens `rows` rows of 8 words into rows of `matrix_depth(kind)` doubles. b: 0 for A, 1 for B (types may differ).
  * Returns 0, or -1 for a kind that does not exist. */
 int matrix_depth(int kind); /* elements in 8 words: 8, 16 or 32 */
-void matrix_decode(int kind, int b, int rows, const uint32_t (*words)[MATRIX_WORDS], double *out);
+void matrix_widen(int kind, int b, int rows, const uint32_t (*words)[MATRIX_WORDS], double *out);
 
 /* sums[m][n] += a[m][.] . b[n][.]; a and b have `depth` columns, n is a multiple of 8. */
 void matrix_multiply(int rows, int n, int depth, const double *a, const double *b, double *sums);

@@ -154,8 +154,8 @@ static void run_mma(struct sim_collective *c) {
   uint32_t a_words[16][MATRIX_WORDS], b_words[8][MATRIX_WORDS];
   double a[16 * 32], b[8 * 32], sums[16][8];
   gather(c, a_words, b_words);
-  matrix_decode(kind, 0, 16, (const uint32_t(*)[MATRIX_WORDS])a_words, a);
-  matrix_decode(kind, 1, 8, (const uint32_t(*)[MATRIX_WORDS])b_words, b);
+  matrix_widen(kind, 0, 16, (const uint32_t(*)[MATRIX_WORDS])a_words, a);
+  matrix_widen(kind, 1, 8, (const uint32_t(*)[MATRIX_WORDS])b_words, b);
   for (int lane = 0; lane < SIM_WARP; lane++) {
     double *top = &sums[lane / 4][2 * (lane % 4)], *bottom = top + 8 * 8;
     const struct mma_operand *o = c->lanes[lane];

@@ -147,8 +147,8 @@ static void read_operands(struct warpgroup *w, const struct sim_group_collective
   }
   wgmma_read(&source, o->b_descriptor, (o->flags & PAH_SIM_WGMMA_TRANS_B) != 0, 0, o->n, w->agents.number[WARPS],
              b_words);
-  matrix_decode(o->kind, 0, ROWS, (const uint32_t(*)[MATRIX_WORDS])a_words, a);
-  matrix_decode(o->kind, 1, o->n, (const uint32_t(*)[MATRIX_WORDS])b_words, b);
+  matrix_widen(o->kind, 0, ROWS, (const uint32_t(*)[MATRIX_WORDS])a_words, a);
+  matrix_widen(o->kind, 1, o->n, (const uint32_t(*)[MATRIX_WORDS])b_words, b);
   if (!(o->flags & PAH_SIM_WGMMA_NEGATE_A) == !(o->flags & PAH_SIM_WGMMA_NEGATE_B)) return;
   for (int i = 0; i < ROWS * matrix_depth(o->kind); i++) a[i] = -a[i];
 }
