@@ -1,4 +1,4 @@
-/* check.h - between check.c (what an access means), sync.c (what orders accesses), proxy.c and finding.c. */
+/* check.h - between check.c (what an access means), sync.c (what orders accesses) and finding.c. */
 #ifndef PAH_SIM_CHECK_H
 #define PAH_SIM_CHECK_H
 
@@ -24,12 +24,6 @@ void sim_deferred_look(void);
 int sim_pending_any(void);
 void sim_pending_check(const struct sim_access *a);
 void sim_pending_reset(void);
-
-/* proxy.c: generic writes become visible to the async proxy by fence.proxy.async (sim_async_fence). */
-void proxy_block_begin(void);
-/* Is a write by thread `writer` at its step `step` fenced for an asynchronous access on behalf of `reader`, whose agent
- * knows `known` of the writer's steps? */
-int sim_proxy_fenced(int writer, uint32_t step, const struct sim_thread *reader, uint32_t known);
 
 const char *sim_space_name(const void *p);
 int sim_is_argument(const void *p); /* of the kernel: where the values of its parameters stand */

@@ -131,13 +131,14 @@ void *sim_shared(uint32_t address, uint32_t bytes, const void *pc); /* checked; 
 
 /* Counters of the launch, to be added to. */
 struct pah_counters *sim_counters(void);
-void sim_async_fence(struct sim_thread *t); /* fence.proxy.async; proxy.c */
-
 /* ---- What this folder calls of sim/ptx, which is built upon it ---- */
 void sim_async_block_begin(
     void); /* at the start and the end of every thread block: async.c keeps its own state there */
 void sim_async_block_end(void);
-void mbarrier_visible(int thread); /* mbarriers that the thread initialised are now known to the async proxy */
+void sim_async_fence(struct sim_thread *t); /* fence.proxy.async; proxy.c */
+/* proxy.c: is a write by thread `writer` at its step `step` fenced for an asynchronous access on behalf of `reader`,
+ * whose agent knows `known` of the writer's steps? */
+int sim_proxy_fenced(int writer, uint32_t step, const struct sim_thread *reader, uint32_t known);
 /* The thread reads or writes p on its stack; a finding when that is a sum of wgmma that is not delivered. */
 void sim_wgmma_touched(const struct sim_thread *t, const void *p, const void *pc);
 

@@ -38,6 +38,7 @@ struct sim_mbarrier *mbarrier_at(uint32_t address, const char *instruction, cons
 int mbarrier_agent(struct sim_mbarrier *b, const void *pc);
 void mbarrier_add_copy(struct sim_mbarrier *b, struct async_copy *copy); /* takes it over */
 void mbarrier_add_arrival(struct sim_mbarrier *b, int increment, uint64_t sequence, const void *pc);
+void mbarrier_visible(int thread); /* those that the thread initialised are now known to the async proxy */
 void mbarrier_block_end(void);
 
 /* ---- async.c ---- */
@@ -53,6 +54,9 @@ void bulk_land(struct async_copy *copy); /* a load; frees it */
 void bulk_free(struct async_copy *copy);
 void bulk_block_begin(void);
 void bulk_block_end(void);
+
+/* ---- proxy.c ---- */
+void proxy_block_begin(void);
 
 /* ---- wgmma.c ---- */
 void wgmma_block_begin(void);

@@ -1,11 +1,10 @@
 /* proxy.c - which ordinary ("generic") writes the asynchronous units can see: those with a fence.proxy.async between
  * them and the asynchronous access, by the writer before it hands over, or by the thread that issues the access.
- * The finding missing-proxy-fence is made by check.c, which asks here. Read next: check.c, sim/ptx/tma.c,
- * sim/ptx/wgmma.c. */
+ * The finding missing-proxy-fence is made by sim/block/check.c, which asks here. Read next: tma.c, wgmma.c. */
 #include <string.h>
 
-#include "check.h"
-#include "clock.h"
+#include "async.h"
+#include "sim/block/clock.h"
 
 /* Steps at which each thread fenced, the last few in a ring; and what it knew of the others at the last one. */
 enum { KEPT = 32 };
