@@ -7,6 +7,9 @@
 
 #include "pah.h"
 
+/* The largest head_dim of any device: what rows on the stack of a cpu kernel have room for. */
+enum { PAH_MAX_D = 256 };
+
 struct pah_attn_sizes {
   int64_t B, H, Hkv, D, num_blocks, block_size, max_blocks;
   int64_t group;   /* H / Hkv */

@@ -186,8 +186,9 @@ static int check_heads(const struct pah_attn_sizes *s) {
   if (s->H < 1 || s->H % s->Hkv)
     return pah_fail(PAH_EINVAL, "q: has %lld heads, must have a multiple of the %lld key/value heads of k_blocks",
                     (long long)s->H, (long long)s->Hkv);
-  if (s->D < 8 || s->D % 8 || s->D > 256)
-    return pah_fail(PAH_EUNSUPPORTED, "q: head_dim is %lld, must be a multiple of 8 from 8 to 256", (long long)s->D);
+  if (s->D < 8 || s->D % 8 || s->D > PAH_MAX_D)
+    return pah_fail(PAH_EUNSUPPORTED, "q: head_dim is %lld, must be a multiple of 8 from 8 to %d", (long long)s->D,
+                    PAH_MAX_D);
   return PAH_OK;
 }
 

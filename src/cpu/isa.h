@@ -4,10 +4,8 @@
 #ifndef PAH_CPU_ISA_H
 #define PAH_CPU_ISA_H
 
+#include "attention/attn.h"
 #include "pah_measure.h"
-
-/* The largest head_dim (attention/attn_check.c): what rows on the stack have room for. */
-enum { PAH_MAX_D = 256 };
 
 /* Arguments are checked. Functions return 0, PAH_ENOMEM or PAH_EINTERRUPTED (error line set). */
 struct pah_cpu_isa {
