@@ -1,8 +1,8 @@
 -- cpu_prefill.lua - how far prefill on the cpu is from the peak of multiply-adds: `pah
 -- scripts/studies/cpu_prefill.lua`. Peak and kernel are measured interleaved, by processor time, because the machine's
 -- pace changes while they run. The medians of the ratios stand beside what they must reach and the goal. PAH_ISA
--- chooses the instruction set, PAH_BF16 the way of multiplying bf16 (doc/design/cpu.md). The exit code is 1 if a measured row
--- misses what it must reach.
+-- chooses the instruction set, PAH_BF16 the way of multiplying bf16 (doc/design/cpu.md). The exit code is 1 if a
+-- measured row misses what it must reach.
 local processor = dofile((arg[0]:match "^(.*/)" or "") .. "processor_time.lua")
 local median = require("pah.measure.stats").median
 local time = processor.time
