@@ -1,5 +1,5 @@
-/* softmax.cuh - the online softmax of one row: the largest score so far and the sum of exp(score - max). Whoever sums V
- * with the weights multiplies that sum by what raise() returns, so that all of it is measured from the same maximum.
+/* softmax.cuh - the online softmax of one row: the largest score so far and the sum of exp(score - max). A kernel that
+ * sums V with these weights multiplies its sum by what raise() returns, so that all of it counts from the same maximum.
  * A row that has seen no key ends as out 0 and lse -inf; a NaN score makes its row NaN, it is never hidden.
  * Read next: naive/decode.cu, which uses all of it; naive/forward.cu. */
 #pragma once

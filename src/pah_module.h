@@ -50,7 +50,7 @@ struct pah_launch {
   int32_t schedule;               /* sim: enum pah_schedule; -1: the device's */
   int32_t counters;               /* sim: 1 counts sectors, wavefronts, ... by line; -1: the device's */
   uint64_t seed;                  /* sim: of PAH_RANDOM */
-  const struct pah_attn *problem; /* sim: findings tell addresses in its tensors' words; NULL: none */
+  const struct pah_attn *problem; /* sim: findings describe addresses by its tensors; NULL: none */
 };
 
 enum { PAH_CODE_SIZE = 32, PAH_FILE_SIZE = 256, PAH_MESSAGE_SIZE = 512 };
@@ -96,7 +96,7 @@ int pah_module_compile(struct pah_device *device, const struct pah_module_spec *
 void pah_module_retain(struct pah_module *module);
 void pah_module_release(struct pah_module *module);
 const char *pah_module_kernel(struct pah_module *module, int64_t i); /* names compiled so far; NULL past the last */
-/* `name` is a kernel of the source as one writes it there: "decode", "ns::f", "f<128, float>"; compiled if need be. */
+/* `name` is a kernel of the source as it is written there: "decode", "ns::f", "f<128, float>"; compiled if needed. */
 int pah_module_signature(struct pah_module *module, const char *name, struct pah_signature *signature);
 int pah_module_resources(struct pah_module *module, const char *name, struct pah_resources *resources);
 /* report may be NULL: then findings (sim) are an error, PAH_EINVAL, whose line is the first finding. Else the caller

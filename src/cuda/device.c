@@ -1,6 +1,7 @@
 /* cuda/device.c - an NVIDIA GPU as a device, through the driver API: context, stream, memory and copies. All work is
  * in the order of one stream; reading a tensor and synchronize wait for it.
- * $PAH_CUDA_LIMIT is the seconds that a launch may take (60; 0: any). Read next: module.c, watch.c, offline.c. */
+ * $PAH_CUDA_LIMIT is the seconds that a launch may take (60; 0: any). Read next: context.c, module.c, watch.c,
+ * offline.c. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,36 +11,6 @@
 #include "state.h"
 
 enum { SMALL_COPY = 64 * 1024, DEFAULT_LIMIT = 60 };
-
-/* ---- Errors ---- */
-
-/* 700 to 719 but the few among them that leave the context as it is: errors of running kernels. */
-static int ends_context(CUresult error) {
-  return (error >= 700 && error <= 720 && error != 701 && error != 704 && error != 705 && error != 708 &&
-          error != 711 && error != 712 && error != 713) ||
-         error == 214 /* ECC */ || error == 46 /* device unavailable */ || error == 999 /* unknown */;
-}
-
-int cuda_fail(struct pah_device *dev, CUresult error, const char *call, const char *what) {
-  struct cuda_state *s = dev->state;
-  char text[200];
-  cuda_error_text(error, text, sizeof text);
-  if (ends_context(error)) {
-    const char *kernel = *s->open.kernel ? s->open.kernel : "none";
-    snprintf(s->lost, sizeof s->lost, "%s in kernel %s or one launched before it", text, what ? what : kernel);
-    return pah_fail(PAH_EDEVICE, "%s: %s (seen by %s); the device is lost to this process", dev->info.name, s->lost,
-                    call);
-  }
-  return pah_fail(error == CUDA_ERROR_OUT_OF_MEMORY ? PAH_ENOMEM : PAH_EDEVICE, "%s: %s%s%s: %s", dev->info.name, call,
-                  what ? " " : "", what ? what : "", text);
-}
-
-int cuda_enter(struct pah_device *dev) {
-  struct cuda_state *s = dev->state;
-  if (*s->lost) return pah_fail(PAH_EDEVICE, "%s: is lost to this process: %s", dev->info.name, s->lost);
-  CUresult r = cu.cuCtxSetCurrent(s->context);
-  return r ? cuda_fail(dev, r, "cuCtxSetCurrent", NULL) : PAH_OK;
-}
 
 /* ---- Opening ---- */
 

@@ -1,5 +1,6 @@
 /* state.h - a cuda device between the files of this folder: its context and stream, what waits on them, what went
- * wrong. Read next: device.c (memory), module.c (launches), watch.c (waiting with a limit), offline.c (no GPU). */
+ * wrong. Read next: context.c, device.c (memory), module.c (launches), watch.c (waiting with a limit), offline.c (no
+ * GPU). */
 #ifndef PAH_CUDA_STATE_H
 #define PAH_CUDA_STATE_H
 
@@ -32,7 +33,7 @@ struct cuda_state {
   double open_since;
 };
 
-/* Before any other call: makes the context current, or says why the device is lost. */
+/* context.c. Before any other call: makes the context current, or says why the device is lost. */
 int cuda_enter(struct pah_device *dev);
 /* The error of a driver's call: "cuda: cuMemAllocAsync of 9 bytes: CUDA_ERROR_OUT_OF_MEMORY (out of memory)". Errors of
  * running kernels end the context: then the device is lost, and the line names the kernel (`what`, else the last). */

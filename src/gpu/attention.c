@@ -44,7 +44,7 @@ static int64_t up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
-/* The default tile, or what the call says of it. */
+/* The default tile, with the sizes that the call gives instead. */
 static struct pah_tile tile_of(const struct job *j, int op) {
   struct pah_tile tile = *pah_gpu_tile(op, j->a->q.dtype, j->s.D);
   if (j->a->block_m) tile.block_m = j->a->block_m;

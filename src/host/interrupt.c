@@ -75,7 +75,7 @@ static int rearm(lua_State *L) {
   return 1;
 }
 
-/* interrupted() -> boolean: whether Ctrl-C came since then; what was interrupted may have put it in words of its own.
+/* interrupted() -> boolean: whether Ctrl-C came since then; what was interrupted may have raised an error of its own.
  */
 static int interrupted(lua_State *L) {
   lua_pushboolean(L, host_interrupts() != 0);

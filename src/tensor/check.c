@@ -124,7 +124,7 @@ struct lattice {
   int64_t stride[PAH_MAX_DIMS], low[PAH_MAX_DIMS], high[PAH_MAX_DIMS], reach[PAH_MAX_DIMS + 1];
 };
 
-/* 0 if the views have strides of their own each, or strides that do not nest. */
+/* 0 if the two views differ in a stride, or their strides do not nest. */
 static int lattice_of(const struct pah_tensor *a, const struct pah_tensor *b, struct lattice *l) {
   *l = (struct lattice){0};
   if (a->ndim != b->ndim || pah_dtype_size(a->dtype) != pah_dtype_size(b->dtype)) return 0;
