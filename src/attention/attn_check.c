@@ -17,7 +17,9 @@
 enum role { NONE, MAY, MUST, RESULT };
 
 /* The order of the fields in struct pah_attn. */
-enum field { Q, K, V, TABLE, CU, USED, Q_DESCALE, K_DESCALE, V_DESCALE, OUT, LSE, DOUT, DQ, DK, DV, FIELD_COUNT };
+enum field {
+  Q, K, V, TABLE, CU, USED, TREE, SINKS, Q_DESCALE, K_DESCALE, V_DESCALE, OUT, LSE, DOUT, DQ, DK, DV, DSINKS, FIELD_COUNT
+};
 
 static const struct {
   const char *name;
@@ -34,8 +36,10 @@ static const struct {
     [K] = FIELD(k_blocks, MUST, MUST, MUST, MUST),
     [V] = FIELD(v_blocks, MUST, MUST, MUST, MUST),
     [TABLE] = FIELD(block_table, MUST, MUST, MUST, MUST),
-    [CU] = FIELD(cu_seqlens_q, MAY, MAY, MAY, NONE),
+    [CU] = FIELD(cu_seqlens_q, MAY, MAY, MAY, MAY),
     [USED] = FIELD(seqused_k, MAY, MAY, MAY, MAY),
+    [TREE] = FIELD(tree_mask, MAY, NONE, NONE, MAY),
+    [SINKS] = FIELD(sinks, MAY, MAY, MAY, MAY),
     [Q_DESCALE] = FIELD(q_descale, NONE, MAY, NONE, NONE),
     [K_DESCALE] = FIELD(k_descale, NONE, MAY, NONE, MAY),
     [V_DESCALE] = FIELD(v_descale, NONE, MAY, NONE, MAY),
@@ -45,6 +49,7 @@ static const struct {
     [DQ] = FIELD(dq, NONE, NONE, RESULT, NONE),
     [DK] = FIELD(dk_blocks, NONE, NONE, RESULT, NONE),
     [DV] = FIELD(dv_blocks, NONE, NONE, RESULT, NONE),
+    [DSINKS] = FIELD(dsinks, NONE, NONE, RESULT, NONE),
 #undef FIELD
 };
 
@@ -71,6 +76,10 @@ static int check_presence(struct check *c) {
     const struct pah_tensor *t = (const struct pah_tensor *)((const char *)c->a + fields[f].offset);
     int role = fields[f].role[c->op], present = pah_present(t);
     int ignored = c->reference && c->op == PAH_BWD && (f == OUT || f == LSE);
+    if (f == DSINKS && role == RESULT && !pah_present(&c->a->sinks)) {
+      if (present) return pah_fail(PAH_EINVAL, "dsinks: is given, but sinks is not");
+      continue;
+    }
     c->args[f] = (struct pah_arg){fields[f].name, present && !ignored ? t : NULL};
     if (ignored) continue;
     if (present && role == NONE)
@@ -127,6 +136,8 @@ static int check_options(const struct check *c) {
   if (!status) status = check_range("seqlen_k", a->seqlen_k, -1, INT32_MAX, "-1 (the table's reach) to 2^31 - 1");
   if (!status) status = check_scales(c);
   if (!status && (a->block_m || a->block_n)) status = check_tile(c);
+  if (!status && c->args[TREE].t && (a->causal || a->window_left >= 0 || a->window_right >= 0))
+    status = pah_fail(PAH_EINVAL, "tree_mask: is given with %s, must be the only mask", a->causal ? "causal" : "window");
   if (status) return status;
   if (!c->reference && a->intermediate != PAH_NONE)
     return pah_fail(PAH_EINVAL, "intermediate: is given, but only the reference takes it");
@@ -171,13 +182,12 @@ static int check_kernel(const struct check *c) {
 
 static int check_q_shape(const struct check *c) {
   struct pah_arg q = c->args[Q];
-  static const int64_t ragged[] = {-1, -1, -1}, padded[] = {-1, -1, -1, -1}, one[] = {-1, -1, 1, -1};
-  if (c->op == PAH_DECODE) {
-    if (q.t->ndim == 3) return PAH_OK;
-    return pah_check_shape(q, 4, one, "[B, H, 1, D] or [B, H, D] in decode");
-  }
+  static const int64_t ragged[] = {-1, -1, -1}, padded[] = {-1, -1, -1, -1};
   if (c->args[CU].t) return pah_check_shape(q, 3, ragged, "[total_q, H, D], as cu_seqlens_q is given");
-  return pah_check_shape(q, 4, padded, "[B, H, Sq, D], or [total_q, H, D] with cu_seqlens_q");
+  if (c->op != PAH_DECODE) return pah_check_shape(q, 4, padded, "[B, H, Sq, D], or [total_q, H, D] with cu_seqlens_q");
+  if (q.t->ndim == 3) return PAH_OK;
+  int status = pah_check_shape(q, 4, padded, "[B, H, Sq, D], [B, H, D], or [total_q, H, D] with cu_seqlens_q");
+  return status ? status : check_range("q: Sq", q.t->shape[2], 1, PAH_MAX_DECODE_QUERIES, "1 to 64 in decode");
 }
 
 static int check_heads(const struct pah_attn_sizes *s) {
@@ -186,9 +196,27 @@ static int check_heads(const struct pah_attn_sizes *s) {
   if (s->H < 1 || s->H % s->Hkv)
     return pah_fail(PAH_EINVAL, "q: has %lld heads, must have a multiple of the %lld key/value heads of k_blocks",
                     (long long)s->H, (long long)s->Hkv);
-  if (s->D < 8 || s->D % 8 || s->D > PAH_MAX_D)
-    return pah_fail(PAH_EUNSUPPORTED, "q: head_dim is %lld, must be a multiple of 8 from 8 to %d", (long long)s->D,
-                    PAH_MAX_D);
+  return PAH_OK;
+}
+
+static int check_head_dim(const char *name, int64_t D) {
+  if (D >= 8 && D % 8 == 0 && D <= PAH_MAX_HEAD_DIM) return PAH_OK;
+  return pah_fail(PAH_EUNSUPPORTED, "%s: head_dim is %lld, must be a multiple of 8 from 8 to %d", name, (long long)D,
+                  PAH_MAX_HEAD_DIM);
+}
+
+/* V of a width of its own; where it is a view of K (MLA), what it takes besides. */
+static int check_v(const struct check *c) {
+  const struct pah_tensor *k = &c->a->k_blocks;
+  const int64_t shape[] = {k->shape[0], k->shape[1], k->shape[2], -1};
+  int status = pah_check_shape(c->args[V], 4, shape, "[num_blocks, block_size, Hkv, Dv] of k_blocks");
+  if (!status) status = check_head_dim("v_blocks", c->a->v_blocks.shape[3]);
+  if (status || !pah_v_in_k(c->a)) return status;
+  if (c->op == PAH_BWD)
+    return pah_fail(PAH_EUNSUPPORTED, "v_blocks: is a view of k_blocks, must be memory of its own in bwd");
+  if (isnan(c->a->softmax_scale))
+    return pah_fail(PAH_EINVAL, "softmax_scale: is missing, must be given where v_blocks is a view of k_blocks: that of "
+                                "the heads before absorption, not 1/sqrt(%lld)", (long long)k->shape[3]);
   return PAH_OK;
 }
 
@@ -203,11 +231,12 @@ static int check_problem(struct check *c) {
   c->s = (struct pah_attn_sizes){.H = q->shape[1], .Hkv = k->shape[2], .D = q->shape[q->ndim - 1]};
   c->s.block_size = k->shape[1];
   status = check_heads(&c->s);
+  if (!status) status = check_head_dim("q", c->s.D);
   if (status) return status;
   const int64_t cache[] = {-1, -1, -1, c->s.D};
   if (k->shape[3] != c->s.D)
     return pah_check_shape(c->args[K], 4, cache, "[num_blocks, block_size, Hkv, D] with the head_dim of q");
-  status = pah_check_shape(c->args[V], 4, k->shape, "that of k_blocks");
+  status = check_v(c);
   const int64_t table[] = {q->shape[0], -1};
   if (!status && !c->args[CU].t && table[0] != c->a->block_table.shape[0])
     status = pah_check_shape(c->args[TABLE], 2, table, "[B, max_blocks_per_seq] with the B of q");
@@ -221,19 +250,45 @@ static int check_descale_shape(const struct check *c, int f) {
   return pah_check_shape(c->args[f], 2, shape, "a scalar or [B, Hkv]");
 }
 
+/* [B, Sq, words] or ragged [total_q, words], enough words for the queries of a sequence (ragged: attn_contents.c). */
+static int check_tree_shape(const struct check *c) {
+  const struct pah_attn_sizes *s = &c->s;
+  if (!c->args[TREE].t) return PAH_OK;
+  int64_t queries = s->ragged || s->decode3 ? 1 : c->a->q.shape[2];
+  const int64_t ragged[] = {s->total_q, -1}, padded[] = {s->B, queries, (queries + 31) / 32};
+  if (s->ragged) return pah_check_shape(c->args[TREE], 2, ragged, "[total_q, ceil(max_q/32)]");
+  return pah_check_shape(c->args[TREE], 3, padded, "[B, Sq, ceil(Sq/32)]");
+}
+
+/* dk_blocks and dv_blocks are as k_blocks and v_blocks; sinks and dsinks [H]; queries: q's shape with Dv for D. */
+static int check_result_shapes(const struct check *c) {
+  const struct pah_tensor *q = &c->a->q;
+  const int64_t heads[] = {c->s.H};
+  int64_t wide[4];
+  memcpy(wide, q->shape, (size_t)q->ndim * sizeof *wide);
+  wide[q->ndim - 1] = c->s.Dv;
+  int status = PAH_OK;
+  if (c->args[OUT].t) status = pah_check_shape(c->args[OUT], q->ndim, wide, "that of q with the head_dim of v_blocks");
+  if (!status && c->args[DOUT].t)
+    status = pah_check_shape(c->args[DOUT], q->ndim, wide, "that of q with the head_dim of v_blocks");
+  if (!status && c->args[DQ].t) status = pah_check_shape(c->args[DQ], q->ndim, q->shape, "that of q");
+  if (!status && c->args[DK].t) status = pah_check_shape(c->args[DK], 4, c->a->k_blocks.shape, "that of k_blocks");
+  if (!status && c->args[DV].t) status = pah_check_shape(c->args[DV], 4, c->a->v_blocks.shape, "that of v_blocks");
+  if (!status && c->args[SINKS].t) status = pah_check_shape(c->args[SINKS], 1, heads, "[H]");
+  if (!status && c->args[DSINKS].t) status = pah_check_shape(c->args[DSINKS], 1, heads, "[H]");
+  return status;
+}
+
 static int check_shapes(const struct check *c) {
   const struct pah_attn_sizes *s = &c->s;
-  const struct pah_tensor *q = &c->a->q, *k = &c->a->k_blocks;
+  const struct pah_tensor *q = &c->a->q;
   const int64_t offsets[] = {s->B + 1}, lengths[] = {s->B};
   int status = PAH_OK;
   if (c->args[CU].t) status = pah_check_shape(c->args[CU], 1, offsets, "[B + 1]");
   if (!status && c->args[USED].t) status = pah_check_shape(c->args[USED], 1, lengths, "[B]");
   for (int f = Q_DESCALE; f <= V_DESCALE && !status; f++) status = check_descale_shape(c, f);
-  const int queries[] = {OUT, DOUT, DQ};
-  for (int i = 0; i < 3 && !status; i++)
-    if (c->args[queries[i]].t) status = pah_check_shape(c->args[queries[i]], q->ndim, q->shape, "that of q");
-  for (int f = DK; f <= DV && !status; f++)
-    if (c->args[f].t) status = pah_check_shape(c->args[f], 4, k->shape, "that of k_blocks");
+  if (!status) status = check_tree_shape(c);
+  if (!status) status = check_result_shapes(c);
   if (status || !c->args[LSE].t) return status;
   const int64_t ragged[] = {s->H, s->total_q}, padded[] = {s->B, s->H, s->decode3 ? 1 : q->shape[2]};
   if (s->ragged) return pah_check_shape(c->args[LSE], 2, ragged, "[H, total_q]");
@@ -249,7 +304,7 @@ static int check_result_dtypes(const struct check *c) {
     if (!c->args[f].t) continue;
     if (c->reference && is_result(c, f))
       status = pah_check_dtype(c->args[f], f64, " for a result of the reference");
-    else if (f == LSE)
+    else if (f == LSE || f == DSINKS)
       status = pah_check_dtype(c->args[f], f32, "");
     else if (f == OUT && c->op == PAH_FWD_FP8)
       status = c->a->out_dtype ? pah_check_dtype(c->args[f], 1u << c->a->out_dtype, ", as out_dtype says")
@@ -268,9 +323,9 @@ static int check_dtypes(const struct check *c) {
   unsigned cache = 1u << c->a->q.dtype | (fp8_cache ? (unsigned)PAH_FP8_DTYPES : 0);
   status = pah_check_dtype(c->args[K], cache, fp8_cache ? " (that of q, or fp8)" : ", as q");
   if (!status) status = pah_check_dtype(c->args[V], 1u << c->a->k_blocks.dtype, ", as k_blocks");
-  for (int f = TABLE; f <= USED && !status; f++)
+  for (int f = TABLE; f <= TREE && !status; f++)
     if (c->args[f].t) status = pah_check_dtype(c->args[f], 1u << PAH_I32, "");
-  for (int f = Q_DESCALE; f <= V_DESCALE && !status; f++)
+  for (int f = SINKS; f <= V_DESCALE && !status; f++)
     if (c->args[f].t) status = pah_check_dtype(c->args[f], 1u << PAH_F32, "");
   return status ? status : check_result_dtypes(c);
 }
@@ -326,7 +381,7 @@ int pah_attn_check(int op, const struct pah_attn *a, int reference) {
   int status = check_call(&c);
   if (status) return status;
   struct pah_device *dev = a->q.device;
-  return dev->info.host_memory || dev->ops->host_readable ? pah_attn_check_contents(a, &c.s) : PAH_OK;
+  return dev->info.host_memory || dev->ops->host_readable ? pah_attn_check_contents(op, a, &c.s) : PAH_OK;
 }
 
 int pah_attn_check_inputs(int op, const struct pah_attn *a, int reference) {

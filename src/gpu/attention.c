@@ -182,7 +182,7 @@ static int check_support(const struct job *j, int op) {
 }
 
 /* The contents of the tables where the host cannot read them; see kernels/check.cu. */
-static int check_contents(struct job *j) {
+static int check_contents(struct job *j, int op) {
   int broken = 0;
   if (!pah_gpu_checks(j->dev)) return PAH_OK;
   int status = pah_gpu_check(j->dev, "check_attention", &j->p, &broken);
@@ -192,7 +192,7 @@ static int check_contents(struct job *j) {
   const struct pah_tensor *from[] = {&j->a->block_table, &j->a->cu_seqlens_q, &j->a->seqused_k};
   for (int i = 0; i < 3; i++) tables[i]->data = NULL;
   for (int i = 0; i < 3 && !status; i++) status = pah_gpu_fetch(from[i], tables[i]);
-  if (!status) status = pah_attn_check_contents(&copy, &j->s);
+  if (!status) status = pah_attn_check_contents(op, &copy, &j->s);
   for (int i = 0; i < 3; i++)
     if (tables[i]->data != from[i]->data) free(tables[i]->data);
   return status ? status : pah_fail(PAH_EINVAL, "block_table: its contents break a rule, and changed while looked at");
@@ -203,7 +203,7 @@ int pah_gpu_attention(struct pah_device *dev, int op, const struct pah_attn *a) 
   int status = check_support(&j, op);
   if (status) return status;
   pah_gpu_params(a, &j.s, &j.p);
-  if (j.s.B) status = check_contents(&j);
+  if (j.s.B) status = check_contents(&j, op);
   if (status) return status;
   if (op == PAH_BWD) return backward(&j);
   if (!j.s.B || !j.s.total_q) return PAH_OK; /* nothing to compute */
