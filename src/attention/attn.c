@@ -22,7 +22,8 @@ static int check_taken(int op, const struct pah_attn *a) {
   int gpu = strcmp(kind, "cpu") != 0;
   (void)gpu;
   if (a->sinks.dtype != PAH_NONE) return pah_fail(PAH_EUNSUPPORTED, "sinks: not taken by the kernels of %s", kind);
-  if (a->tree_mask.dtype != PAH_NONE) return pah_fail(PAH_EUNSUPPORTED, "tree_mask: not taken by the kernels of %s", kind);
+  if (a->tree_mask.dtype != PAH_NONE)
+    return pah_fail(PAH_EUNSUPPORTED, "tree_mask: not taken by the kernels of %s", kind);
   if (s.D != s.Dv) return pah_fail(PAH_EUNSUPPORTED, "v_blocks: not taken by the kernels of %s", kind);
   if (s.D > 256) return pah_fail(PAH_EUNSUPPORTED, "q: head_dim not taken by the kernels of %s", kind);
   if (op == PAH_DECODE && (s.ragged || s.total_q != s.B))

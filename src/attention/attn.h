@@ -80,7 +80,8 @@ static inline float pah_softmax_scale(const struct pah_attn *a, const struct pah
   return isnan(a->softmax_scale) ? 1.0f / sqrtf((float)s->D) : a->softmax_scale;
 }
 
-/* Whether V is read where K lies (MLA): element 0 of v_blocks is one of a row of k_blocks, and rows are as far apart. */
+/* Whether V is read where K lies (MLA): element 0 of v_blocks is one of a row of k_blocks, and rows are as far apart.
+ */
 static inline int pah_v_in_k(const struct pah_attn *a) {
   const struct pah_tensor *k = &a->k_blocks, *v = &a->v_blocks;
   uintptr_t first = (uintptr_t)k->data, at = (uintptr_t)v->data;

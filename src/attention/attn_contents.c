@@ -30,8 +30,8 @@ static int check_queries(int op, const struct pah_attn *a, const struct pah_attn
       return pah_fail(PAH_EINVAL, "tree_mask: has %lld bits a query, must have %lld, the queries of sequence %lld",
                       (long long)bits, (long long)count, (long long)b);
     if (tree && pah_len_k(a, s, b) < count)
-      return pah_fail(PAH_EINVAL, "seqused_k[%lld]: is %lld, must be at least %lld, the queries of a tree", (long long)b,
-                      (long long)pah_len_k(a, s, b), (long long)count);
+      return pah_fail(PAH_EINVAL, "seqused_k[%lld]: is %lld, must be at least %lld, the queries of a tree",
+                      (long long)b, (long long)pah_len_k(a, s, b), (long long)count);
   }
   return PAH_OK;
 }

@@ -58,7 +58,8 @@ int64_t ref_token(const struct pah_attn *a, const struct pah_tensor *blocks, int
 /* Bit `j` of the row of tree_mask that belongs to query i of sequence b. */
 static bool tree_bit(const struct pah_attn *a, int64_t b, int64_t i, int64_t j) {
   const struct pah_tensor *t = &a->tree_mask, *cu = &a->cu_seqlens_q;
-  int64_t row = ref_present(cu) ? (i32_at(cu, b * cu->stride[0]) + i) * t->stride[0] : b * t->stride[0] + i * t->stride[1];
+  int64_t row =
+      ref_present(cu) ? (i32_at(cu, b * cu->stride[0]) + i) * t->stride[0] : b * t->stride[0] + i * t->stride[1];
   uint32_t word = (uint32_t)i32_at(t, row + j / 32 * t->stride[t->ndim - 1]);
   return word >> (j % 32) & 1;
 }
