@@ -51,10 +51,10 @@ end
 -- Forward: out, lse = pah.fwd{q=, k_blocks=, v_blocks=, block_table=, [seqused_k=, cu_seqlens_q=, causal=, ...]};
 -- q [B, H, Sq, D] or ragged [total_q, H, D]; f32, f16 or bf16; lse is f32, a natural logarithm.
 -- fwd_fp8: as fwd, with q_descale, k_descale, v_descale (numbers or tensors), o_scale and out_dtype.
--- decode, one query per sequence: [num_splits=]; q [B, H, 1, D] or [B, H, D], the cache may be fp8; lse is [B, H, 1].
+-- decode, up to 64 queries per sequence: [num_splits=]; q also [B, H, D], the cache may be fp8.
 args_of.each_forward(M, forward)
 
---- Backward: dq, dk_blocks, dv_blocks[, dsinks] = pah.bwd{dout=, q=, k_blocks=, v_blocks=, out=, lse=, block_table=, ...}.
+--- Backward: dq, dk_blocks, dv_blocks[, dsinks] = pah.bwd{dout=, q=, k_blocks=, v_blocks=, out=, lse=, ...}.
 -- Shapes and dtypes of q, k_blocks and v_blocks, with 0 in slots that no sequence uses; dsinks f32 [H] with sinks=.
 function M.bwd(args)
   local a = fill("bwd", "bwd", args)

@@ -11,7 +11,8 @@ local M = {}
 
 local keys = {batch = true, device = true, ragged = true}
 
--- [#trees, n, words] for trees of n queries each, or [total_q, words] when ragged. A tree is {n=, sees = f(i, j)}, 0-based.
+-- [#trees, n, words] for trees of n queries each, or [total_q, words] when ragged. A tree is {n=, sees = f(i, j)},
+-- 0-based.
 local function pack(what, trees, options)
   errors.check_keys(what, options, keys)
   options = options or {}
