@@ -28,13 +28,20 @@ struct pah_attn_params {
   long long cu_stride;
   const int *seqused_k; /* 0: every sequence has seqlen_k keys */
   long long seqused_stride;
+  const int *tree_mask; /* words of 32 bits, unit stride; 0: none. Rows are counted as those of q */
+  long long tree_batch, tree_row;
+  const float *sinks; /* [H]; 0: none */
+  long long sinks_stride;
+  float *dsinks; /* [H] */
+  long long dsinks_stride;
   struct pah_scale q_descale, k_descale, v_descale;
-  float *partial_out;    /* decode with splits: [num_splits, B, H, D] */
-  float *partial_lse;    /* [num_splits, B, H] */
+  float *partial_out;    /* decode with splits: [num_splits, total_q, H, Dv] */
+  float *partial_lse;    /* [num_splits, total_q, H] */
   struct pah_rows delta; /* backward: rowsum(dout * out), f32 */
   long long num_blocks, max_blocks, seqlen_k, total_q;
   int block_size, batch, heads, kv_heads, seqlen_q; /* seqlen_q of ragged q: all rows */
   int num_splits;
+  int most_queries;              /* that a sequence may have */
   int causal;                    /* 0 none, 1 bottom-right, 2 top-left */
   int window_left, window_right; /* -1: no limit */
   float softmax_scale, softcap, o_scale;

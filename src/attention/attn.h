@@ -100,9 +100,9 @@ static inline const int32_t *pah_tree_row(const struct pah_attn *a, const struct
 }
 
 /* Whether key `before` + j, of the `before` = len_k - len_q keys before the queries and the queries' own, is visible to
- * the query of that row of tree_mask: bit j, least significant first. step: the stride of its words. */
-static inline int pah_tree_sees(const int32_t *row, int64_t step, int64_t j) {
-  return (uint32_t)row[j / 32 * step] >> j % 32 & 1;
+ * the query of that row of tree_mask: bit j, least significant first. */
+static inline int pah_tree_sees(const int32_t *row, int64_t j) {
+  return (uint32_t)row[j / 32] >> j % 32 & 1;
 }
 
 /* Keys visible to query i of a sequence: [*first, *last], empty when *first > *last. Under tree_mask, which comes with

@@ -197,7 +197,7 @@ static int check_dtypes(const struct check *c) {
 /* ---- Layout ---------------------------------------------------------------------------------------------- */
 
 static int check_layout(const struct check *c) {
-  const int vectors[] = {Q, K, V, OUT, DOUT, DQ, DK, DV};
+  const int vectors[] = {Q, K, V, TREE, OUT, DOUT, DQ, DK, DV};
   int status = PAH_OK;
   for (size_t i = 0; i < sizeof vectors / sizeof *vectors && !status; i++)
     if (c->args[vectors[i]].t) status = pah_check_unit_stride(c->args[vectors[i]]);
