@@ -139,7 +139,8 @@ local function check_tokens(s, k, v)
   return k:size(1)
 end
 
---- Adds the tokens k [T, num_kv_heads, head_dim] and v (head_dim_v) at the end. True, or nil and "no free block": then nothing changed.
+--- Adds the tokens k [T, num_kv_heads, head_dim] and v [T, num_kv_heads, head_dim_v] at the end.
+--- True, or nil and "no free block": then nothing changed.
 function methods.append(seq, k, v)
   local s = state_of("append", seq)
   if k == nil or v == nil then raisef("append: needs k and v") end
