@@ -52,13 +52,13 @@ struct pah_merge_params { /* rows of [B, H, Sq]; lse in natural logarithm */
 };
 
 struct pah_append_params {
-  const void *k, *v; /* [T, Hkv, D], unit stride in D */
+  const void *k, *v; /* [T, Hkv, D] and [T, Hkv, Dv], unit stride in D and Dv */
   long long k_token, k_head, v_token, v_head;
   struct pah_blocks k_blocks, v_blocks;
   const void *slot_mapping; /* 32 or 64 bits each */
   long long slot_stride, tokens, block_size, num_blocks;
   const float *k_descale, *v_descale; /* scalars; 0: 1 */
-  int slot_bytes;
+  int slot_bytes, D, Dv;
 };
 
 /* What check.cu finds first: which rule is broken (0: none), by which sequence or token, where in it, and the value. */
