@@ -101,6 +101,37 @@ for _, entry in ipairs(names) do
       end
     end)
 
+    it("scores of minus infinity weigh nothing, even if there are no others", function()
+      for _, op in ipairs {"fwd", "decode"} do
+        each(op, {len_q = 3}, function(problem, dtypes)
+          if dtypes.cache_dtype then return end -- e4m3 has no infinity
+          problem.args.q:fill(1)
+          problem.args.k_blocks:fill(-math.huge)
+          local sinks = pah.randn({4}, {seed = 3, device = device})
+          for _, given in ipairs {false, sinks} do
+            for _, num_splits in ipairs(op == "decode" and {1, 5} or {0}) do
+              local results = with(problem, {sinks = given}, num_splits)
+              assert.equal(0, pah.diff(results.out, results.out:clone():zero()).max_abs)
+              for h = 1, 4 do
+                assert.equal(given and sinks:get(h) or -math.huge, results.lse:get(2, h, 3))
+              end
+            end
+          end
+          -- One key of a finite score takes all; one of plus infinity makes NaN of the queries that see it.
+          local block = problem.plan.table[1][1] + 1
+          problem.args.k_blocks[block][3]:fill(0)
+          local results = with(problem, {})
+          assert.equal(problem.args.v_blocks:get(block, 3, 1, 1), results.out:get(1, 1, 1, 1))
+          assert.is_true(math.abs(results.lse:get(1, 1, 1)) < 1e-6)
+          problem.args.k_blocks[block][3]:fill(math.huge)
+          results = with(problem, {})
+          local out, lse = results.out:get(1, 1, 1, 1), results.lse:get(1, 1, 1)
+          assert.is_true(out ~= out and lse ~= lse)
+          assert.equal(-math.huge, results.lse:get(2, 1, 1))
+        end)
+      end
+    end)
+
     it("splits of the keys change nothing but rounding, with sinks, trees, queries and V in K", function()
       for _, change in ipairs {
         {sinks = true, len_k = {300, 2, 0}}, {len_q = 4, causal = true}, {len_q = 9, tree = "bits", sinks = true},
