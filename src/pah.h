@@ -169,7 +169,7 @@ int pah_tensor_diff(const struct pah_tensor *a, const struct pah_tensor *b, doub
  * sequence, total_q queries of all sequences, Dv head_dim of V and out. Sizes are derived from the tensors and stored
  * nowhere. A tensor whose dtype is PAH_NONE is absent. */
 enum pah_op { PAH_FWD = 0, PAH_FWD_FP8, PAH_BWD, PAH_DECODE, PAH_OP_COUNT };
-enum { PAH_MAX_HEAD_DIM = 576, PAH_MAX_DECODE_QUERIES = 64 }; /* of a sequence */
+enum { PAH_MAX_DECODE_QUERIES = 64 }; /* of a sequence */
 enum pah_causal { PAH_CAUSAL_NONE = 0, PAH_CAUSAL_BOTTOM_RIGHT, PAH_CAUSAL_TOP_LEFT };
 
 struct pah_attn {

@@ -7,8 +7,8 @@
 
 #include "pah.h"
 
-/* The largest head_dim of any device: what rows on the stack of a cpu kernel have room for. */
-enum { PAH_MAX_D = 256 };
+/* The largest head_dim, of q and K and of V. */
+enum { PAH_MAX_D = 576 };
 
 struct pah_attn_sizes {
   int64_t B, H, Hkv, num_blocks, block_size, max_blocks;

@@ -25,9 +25,9 @@ static int check_heads(const struct pah_attn_sizes *s) {
 }
 
 static int check_head_dim(const char *name, int64_t D) {
-  if (D >= 8 && D % 8 == 0 && D <= PAH_MAX_HEAD_DIM) return PAH_OK;
+  if (D >= 8 && D % 8 == 0 && D <= PAH_MAX_D) return PAH_OK;
   return pah_fail(PAH_EUNSUPPORTED, "%s: head_dim is %lld, must be a multiple of 8 from 8 to %d", name, (long long)D,
-                  PAH_MAX_HEAD_DIM);
+                  PAH_MAX_D);
 }
 
 /* V of a width of its own; where it is a view of K (MLA), what it takes besides. */
