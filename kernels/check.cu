@@ -6,7 +6,8 @@
 extern "C" __global__ void check_attention(pah_attn_params p, int *broken) {
   for (int b = threadIdx.x; b < p.batch; b += blockDim.x) {
     sequence s = sequence_of(p, b);
-    bool bad = s.len_q < 0 || s.len_k < 0 || s.len_k > p.max_blocks * p.block_size;
+    bool bad = s.len_q < 0 || s.len_k < 0 || s.len_k > p.max_blocks * p.block_size || s.len_q > p.most_queries;
+    bad |= p.tree_mask && s.len_k < s.len_q;
     if (p.cu_seqlens_q) { /* 0 <= start <= end <= total_q: then no difference overflows */
       long long start = s.first_row, end = p.cu_seqlens_q[(b + 1) * p.cu_stride];
       bad |= (b == 0 && start != 0) || start > end || (b == p.batch - 1 && end != p.total_q);

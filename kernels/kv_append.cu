@@ -1,6 +1,6 @@
 /* kv_append.cu - new tokens into the paged cache: token t goes to slot slot_mapping[t] = block * block_size + offset,
- * -1 skips it. A thread block per token and head, a thread per element. stored = real / descale, rounded once; with
- * nothing to convert the bits are copied. Defines: IN_T, KV_T. */
+ * -1 skips it. A thread block per token and head, a thread per element of the wider of K and V. stored = real /
+ * descale, rounded once; with nothing to convert the bits are copied. Defines: IN_T, KV_T. */
 #include "params.h"
 #include "types.cuh"
 
@@ -43,8 +43,8 @@ extern "C" __global__ void kv_append(pah_append_params p) {
   long long slot = p.slot_bytes == 8 ? ((const long long *)p.slot_mapping)[t * p.slot_stride]
                                      : ((const int *)p.slot_mapping)[t * p.slot_stride];
   if (slot < 0) return;
-  IN_T k = ((const IN_T *)p.k)[t * p.k_token + head * p.k_head + d];
-  IN_T v = ((const IN_T *)p.v)[t * p.v_token + head * p.v_head + d];
-  store(element(p, p.k_blocks, slot), k, p.k_descale ? *p.k_descale : 1.0f);
-  store(element(p, p.v_blocks, slot), v, p.v_descale ? *p.v_descale : 1.0f);
+  const IN_T *k = (const IN_T *)p.k + t * p.k_token + head * p.k_head;
+  const IN_T *v = (const IN_T *)p.v + t * p.v_token + head * p.v_head;
+  if (d < p.D) store(element(p, p.k_blocks, slot), k[d], p.k_descale ? *p.k_descale : 1.0f);
+  if (d < p.Dv) store(element(p, p.v_blocks, slot), v[d], p.v_descale ? *p.v_descale : 1.0f);
 }

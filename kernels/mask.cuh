@@ -1,5 +1,5 @@
 /* mask.cuh - the sizes of a sequence and the keys that a query sees: the one place where the kernels know the rules of
- * causal, window, softcap and the block table. The host's side of the same rules: src/attention/attn.h. */
+ * causal, window, tree, softcap and the block table. The host's side of the same rules: src/attention/attn.h. */
 #pragma once
 #include "params.h"
 #include "types.cuh"
@@ -37,6 +37,17 @@ __device__ inline visible_keys visible_to(const pah_attn_params &p, const sequen
   return v;
 }
 
+/* The bits of query i in tree_mask; 0: no tree. */
+__device__ inline const unsigned *tree_row(const pah_attn_params &p, const sequence &s, int b, int i) {
+  return p.tree_mask ? (const unsigned *)p.tree_mask + b * p.tree_batch + (s.first_row + i) * p.tree_row : 0;
+}
+
+/* Whether the query of that row sees key t: every key before the queries, and of their own those whose bit is set. */
+__device__ inline bool tree_sees(const unsigned *row, const sequence &s, int t) {
+  int j = t - (s.len_k - s.len_q);
+  return !row || j < 0 || (row[j / 32] >> (j % 32) & 1);
+}
+
 /* The part of v in the tile of `count` keys from `first` on, counted from there. */
 __device__ inline visible_keys within(visible_keys v, int first, int count) {
   v.first = v.first > first ? v.first - first : 0;
@@ -59,6 +70,16 @@ __device__ inline const T *token_at(const pah_attn_params &p, const pah_blocks &
 
 template <class T> __device__ inline T *row_at(const pah_rows &rows, int b, int h, long long i) {
   return (T *)rows.data + b * rows.batch + h * rows.head + i * rows.row;
+}
+
+/* Of a split of query i, in partial_lse [num_splits, total_q, H] and partial_out. */
+__device__ inline long long part_of(const pah_attn_params &p, const sequence &s, int split, int b, int head, int i) {
+  long long row = p.cu_seqlens_q ? s.first_row + i : (long long)b * p.seqlen_q + i;
+  return (split * p.total_q + row) * p.heads + head;
+}
+
+__device__ inline float sink_of(const pah_attn_params &p, int head) {
+  return p.sinks ? p.sinks[head * p.sinks_stride] : negative_infinity();
 }
 
 __device__ inline float descale_of(const pah_scale &s, int b, int kv_head) {

@@ -35,6 +35,14 @@ struct running_softmax {
     return expf(score - exponent_base(max));
   }
 
+  /* Lets the head's sink join: a score without a value. Returns what sums of weighted values shrink by. */
+  __device__ inline float take_sink(float sink) {
+    if (sink == negative_infinity()) return 1.0f;
+    float shrink = raise(sink);
+    total += sink == -negative_infinity() ? 1.0f : weight(sink); /* inf - inf would be NaN: such a sink takes all */
+    return shrink;
+  }
+
   /* x / total: of a sum of weighted values the result, of a factor what to multiply such a sum by. */
   __device__ inline float normalize(float x) const {
     return total == 0 ? 0.0f : x / total;

@@ -166,34 +166,38 @@ int pah_tensor_diff(const struct pah_tensor *a, const struct pah_tensor *b, doub
 
 /* ---- Attention (src/attention/attn.c) -----------------------------------------------------------------------------
  * Legend: B sequences, H query heads, Hkv key/value heads (H a multiple of Hkv), D head_dim, Sq queries of a
- * sequence, total_q queries of all sequences. Sizes are derived from the tensors and stored nowhere.
- * A tensor whose dtype is PAH_NONE is absent. */
+ * sequence, total_q queries of all sequences, Dv head_dim of V and out. Sizes are derived from the tensors and stored
+ * nowhere. A tensor whose dtype is PAH_NONE is absent. */
 enum pah_op { PAH_FWD = 0, PAH_FWD_FP8, PAH_BWD, PAH_DECODE, PAH_OP_COUNT };
+enum { PAH_MAX_DECODE_QUERIES = 64 }; /* of a sequence */
 enum pah_causal { PAH_CAUSAL_NONE = 0, PAH_CAUSAL_BOTTOM_RIGHT, PAH_CAUSAL_TOP_LEFT };
 
 struct pah_attn {
   struct pah_tensor q;           /* [B, H, Sq, D], or ragged [total_q, H, D] with cu_seqlens_q; decode also [B, H, D] */
   struct pah_tensor k_blocks;    /* [num_blocks, block_size, Hkv, D], any strides with unit stride in D */
-  struct pah_tensor v_blocks;    /* as k_blocks */
+  struct pah_tensor v_blocks;    /* [num_blocks, block_size, Hkv, Dv]; may be a view of k_blocks, not in bwd */
   struct pah_tensor block_table; /* i32 [B, max_blocks_per_seq]: physical block of each logical block, 0-based */
   struct pah_tensor cu_seqlens_q; /* i32 [B+1], prefix sums from 0; absent: q is not ragged */
   struct pah_tensor seqused_k;    /* i32 [B], tokens in use, the new ones included; absent: seqlen_k for all */
-  struct pah_tensor q_descale;    /* f32, scalar or [B, Hkv]: real = stored x descale; fwd_fp8 only; absent: 1 */
-  struct pah_tensor k_descale;    /* the same; fwd_fp8 and decode */
+  struct pah_tensor tree_mask; /* i32 [B, Sq, ceil(Sq/32)] or [total_q, ceil(max_q/32)]; fwd, decode; pah_tree_sees */
+  struct pah_tensor sinks;     /* f32 [H]: a score per query head that joins the softmax and has no value */
+  struct pah_tensor q_descale; /* f32, scalar or [B, Hkv]: real = stored x descale; fwd_fp8 only; absent: 1 */
+  struct pah_tensor k_descale; /* the same; fwd_fp8 and decode */
   struct pah_tensor v_descale;
-  struct pah_tensor out;       /* as q; the result of fwd, fwd_fp8 and decode, an input of bwd */
+  struct pah_tensor out;       /* as q with Dv for D; the result of fwd, fwd_fp8 and decode, an input of bwd */
   struct pah_tensor lse;       /* f32 [B, H, Sq] or [H, total_q], natural logarithm; bwd: an input */
-  struct pah_tensor dout;      /* as q; bwd only, like the three that follow */
+  struct pah_tensor dout;      /* as out; bwd only, like those that follow */
   struct pah_tensor dq;        /* as q */
   struct pah_tensor dk_blocks; /* shape of k_blocks; slots that no sequence uses become exactly 0 */
-  struct pah_tensor dv_blocks;
-  int64_t seqlen_k;    /* K/V tokens of every sequence when seqused_k is absent; -1: the table's reach */
-  const char *kernel;  /* an implementation by name; NULL: the device's best */
-  float softmax_scale; /* NaN: 1/sqrt(D) */
-  float softcap;       /* c > 0: score = c tanh(score/c), after scaling, before the mask; 0: off */
-  float o_scale;       /* fwd_fp8 with an fp8 out: stored = real x o_scale, saturated; else ignored */
-  int32_t causal;      /* enum pah_causal */
-  int32_t window_left; /* keys left of the diagonal that stay visible; -1: no limit */
+  struct pah_tensor dv_blocks; /* shape of v_blocks */
+  struct pah_tensor dsinks;    /* f32 [H]; given if sinks are */
+  int64_t seqlen_k;            /* K/V tokens of every sequence when seqused_k is absent; -1: the table's reach */
+  const char *kernel;          /* an implementation by name; NULL: the device's best */
+  float softmax_scale;         /* NaN: 1/sqrt(D); must be given where v_blocks is a view of k_blocks */
+  float softcap;               /* c > 0: score = c tanh(score/c), after scaling, before the mask; 0: off */
+  float o_scale;               /* fwd_fp8 with an fp8 out: stored = real x o_scale, saturated; else ignored */
+  int32_t causal;              /* enum pah_causal */
+  int32_t window_left;         /* keys left of the diagonal that stay visible; -1: no limit */
   int32_t window_right;
   int32_t num_splits;   /* decode: parts of the KV range of a sequence; 0: chosen */
   int32_t block_m;      /* fwd, fwd_fp8, bwd of the naive kernels: queries of a tile; 0: as in pah_tile_at */

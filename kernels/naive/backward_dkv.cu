@@ -2,11 +2,11 @@
  * block and one K/V head, looks through the block table for every use of that block, and adds up the gradients of all
  * sequences and query heads in f32, in the order of the table: nothing is shared between thread blocks, so the result
  * does not depend on their order, and slots that nobody uses come out as exactly 0.
- * Defines: HEAD_DIM, BLOCK_M, BLOCK_N, IO_T; backward_dq.cu has run before (delta). */
+ * Defines: HEAD_DIM, HEAD_DIM_V, BLOCK_M, BLOCK_N, IO_T; backward_dq.cu has run before (delta). */
 #include "backward.cuh"
 
 constexpr int PER_SLOT = THREADS / BLOCK_N; /* threads that share a slot */
-constexpr int COLUMNS = HEAD_DIM / PER_SLOT;
+constexpr int COLUMNS = (HEAD_DIM + PER_SLOT - 1) / PER_SLOT, V_COLUMNS = (HEAD_DIM_V + PER_SLOT - 1) / PER_SLOT;
 
 struct tiles {
   float *k, *v, *q, *d_out, *weights, *products; /* the last two: [BLOCK_N][BLOCK_M + 1] */
@@ -17,9 +17,9 @@ __device__ tiles divide(float *shared) {
   tiles t;
   t.k = shared;
   t.v = t.k + BLOCK_N * PITCH;
-  t.q = t.v + BLOCK_N * PITCH;
+  t.q = t.v + BLOCK_N * V_PITCH;
   t.d_out = t.q + BLOCK_M * PITCH;
-  t.weights = t.d_out + BLOCK_M * PITCH;
+  t.weights = t.d_out + BLOCK_M * V_PITCH;
   t.products = t.weights + BLOCK_N * (BLOCK_M + 1);
   t.lse = t.products + BLOCK_N * (BLOCK_M + 1);
   t.delta = t.lse + BLOCK_M;
@@ -32,8 +32,8 @@ constexpr float NOT_VISIBLE = -1; /* in place of a weight */
 __device__ void add_queries(const pah_attn_params &p, const tiles &t, int b, int head, const sequence &s, int first_q,
                             int first_token, int tokens, float *dk, float *dv) {
   int n = threadIdx.x / PER_SLOT, part = threadIdx.x % PER_SLOT, rows = at_most(s.len_q - first_q, BLOCK_M);
-  load_rows(t.q, p.q, b, head, s, first_q, rows);
-  load_rows(t.d_out, p.dout, b, head, s, first_q, rows);
+  load_rows<HEAD_DIM>(t.q, p.q, b, head, s, first_q, rows);
+  load_rows<HEAD_DIM_V>(t.d_out, p.dout, b, head, s, first_q, rows);
   for (int m = threadIdx.x; m < rows; m += THREADS) {
     t.lse[m] = *row_at<float>(p.lse, b, head, s.first_row + first_q + m);
     t.delta[m] = *row_at<float>(p.delta, b, head, s.first_row + first_q + m);
@@ -43,18 +43,20 @@ __device__ void add_queries(const pah_attn_params &p, const tiles &t, int b, int
   for (int m = part; m < rows && n < tokens; m += PER_SLOT) {
     gradient g = {NOT_VISIBLE, 0};
     visible_keys keys = visible_to(p, s, first_q + m);
-    if (first_token + n >= keys.first && first_token + n <= keys.last)
-      g = gradient_of(p, t.q + m * PITCH, t.k + n * PITCH, t.d_out + m * PITCH, t.v + n * PITCH, t.lse[m], t.delta[m]);
+    int seen = first_token + n >= keys.first && first_token + n <= keys.last;
+    if (seen && t.lse[m] != negative_infinity()) /* else all weights of the row are 0 */
+      g = gradient_of(p, t.q + m * PITCH, t.k + n * PITCH, t.d_out + m * V_PITCH, t.v + n * V_PITCH, t.lse[m],
+                      t.delta[m]);
     weights[m] = g.p;
     products[m] = g.product;
   }
   __syncthreads();
   for (int m = 0; m < rows && n < tokens; m++) {
     if (weights[m] == NOT_VISIBLE) continue;
-    for (int c = 0; c < COLUMNS; c++) {
-      dv[c] += weights[m] * t.d_out[m * PITCH + part + PER_SLOT * c];
-      dk[c] += products[m] * t.q[m * PITCH + part + PER_SLOT * c];
-    }
+    for (int c = 0; c < V_COLUMNS; c++)
+      if (part + PER_SLOT * c < HEAD_DIM_V) dv[c] += weights[m] * t.d_out[m * V_PITCH + part + PER_SLOT * c];
+    for (int c = 0; c < COLUMNS; c++)
+      if (part + PER_SLOT * c < HEAD_DIM) dk[c] += products[m] * t.q[m * PITCH + part + PER_SLOT * c];
   }
   __syncthreads(); /* the tiles are free again */
 }
@@ -62,8 +64,8 @@ __device__ void add_queries(const pah_attn_params &p, const tiles &t, int b, int
 /* One use of the physical block: our slots hold `tokens` tokens of sequence b, from first_token on. */
 __device__ void add_use(const pah_attn_params &p, const tiles &t, int b, int kv_head, const sequence &s,
                         int first_token, int tokens, float *dk, float *dv) {
-  load_tokens(t.k, p, p.k, b, kv_head, first_token, tokens);
-  load_tokens(t.v, p, p.v, b, kv_head, first_token, tokens);
+  load_tokens<HEAD_DIM>(t.k, p, p.k, b, kv_head, first_token, tokens);
+  load_tokens<HEAD_DIM_V>(t.v, p, p.v, b, kv_head, first_token, tokens);
   int group = p.heads / p.kv_heads;
   for (int head = kv_head * group; head < (kv_head + 1) * group; head++)
     for (int first_q = 0; first_q < s.len_q; first_q += BLOCK_M) {
@@ -81,7 +83,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) backward_dkv(pah_attn_para
   long long block = blockIdx.x;
   int kv_head = blockIdx.y, first_slot = blockIdx.z * BLOCK_N;
   int slots = at_most(p.block_size - first_slot, BLOCK_N);
-  float dk[COLUMNS] = {}, dv[COLUMNS] = {};
+  float dk[COLUMNS] = {}, dv[V_COLUMNS] = {};
   for (int b = 0; b < p.batch; b++) {
     sequence s = sequence_of(p, b);
     for (long long i = 0; i * p.block_size + first_slot < s.len_k; i++) {
@@ -94,8 +96,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) backward_dkv(pah_attn_para
   if (n >= slots) return;
   IO_T *to_k = (IO_T *)p.dk.data + block * p.dk.block + slot * p.dk.slot + kv_head * p.dk.head;
   IO_T *to_v = (IO_T *)p.dv.data + block * p.dv.block + slot * p.dv.slot + kv_head * p.dv.head;
-  for (int c = 0; c < COLUMNS; c++) {
-    from_float(to_k[part + PER_SLOT * c], dk[c]);
-    from_float(to_v[part + PER_SLOT * c], dv[c]);
-  }
+  for (int c = 0; c < COLUMNS; c++)
+    if (part + PER_SLOT * c < HEAD_DIM) from_float(to_k[part + PER_SLOT * c], dk[c]);
+  for (int c = 0; c < V_COLUMNS; c++)
+    if (part + PER_SLOT * c < HEAD_DIM_V) from_float(to_v[part + PER_SLOT * c], dv[c]);
 }

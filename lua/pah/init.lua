@@ -11,7 +11,7 @@ M.version = require("pah.host").version
 for _, name in ipairs {
   "util.json", "ffi", "options", "device", "tensor", "tensor.random", "tensor.closeness", "tensor.npy",
   "tensor.safetensors", "attention", "attention.reference", "attention.block_table", "attention.kv_cache",
-  "attention.trace", "attention.batch", "attention.work", "module", "module.tensor_map", "measure",
+  "attention.mask", "attention.trace", "attention.batch", "attention.work", "module", "module.tensor_map", "measure",
   "measure.attention", "results.sqlite", "results", "experiment.axes", "experiment.sweep", "experiment", "plot",
   "report", "compare",
 } do

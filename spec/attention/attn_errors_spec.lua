@@ -90,8 +90,13 @@ local cases = {
   {"fwd", "k_descale", set("k_descale", 2), "k_descale: is given, but fwd does not take it"},
   {"decode", "q_descale", set("q_descale", 2), "q_descale: is given, but decode does not take it"},
   {"decode", "o_scale", set("o_scale", 2), "o_scale: is given, but decode does not take it"},
-  {"decode", "cu_seqlens_q", set("cu_seqlens_q", function() return i32{0, 1, 2} end),
-    "cu_seqlens_q: is given, but decode does not take it"},
+  {"decode", "cu_seqlens_q with padded q", set("cu_seqlens_q", function() return i32{0, 1, 2} end),
+    "q: shape is [2, 4, 1, 16], must be [total_q, H, D], as cu_seqlens_q is given"},
+  {"bwd", "tree_mask", set("tree_mask", function() return i32{{{1}, {3}, {7}}, {{1}, {3}, {7}}} end),
+    "tree_mask: is given, but bwd does not take it"},
+  {"fwd", "dsinks", set("dsinks", function() return tensor{4} end), "dsinks: is given, but fwd does not take it"},
+  {"bwd", "dsinks without sinks", set("dsinks", function() return tensor{4} end),
+    "dsinks: is given, but sinks is not"},
   -- dtypes
   {"fwd", "q of integers", set("q", function() return pah.zeros({2, 4, 3, 16}, {dtype = "i32", device = "cpu"}) end),
     "q: dtype is i32, must be f32, f16 or bf16"},
@@ -121,12 +126,41 @@ local cases = {
   -- shapes
   {"fwd", "3-D q", set("q", function() return tensor{5, 4, 16} end),
     "q: shape is [5, 4, 16], must be [B, H, Sq, D], or [total_q, H, D] with cu_seqlens_q"},
-  {"decode", "Sq of 2", set("q", function() return tensor{2, 4, 2, 16} end),
-    "q: shape is [2, 4, 2, 16], must be [B, H, 1, D] or [B, H, D] in decode"},
+  {"decode", "Sq of 65", set("q", function() return tensor{2, 4, 65, 16} end),
+    "q: Sq: is 65, must be 1 to 64 in decode"},
+  {"decode", "Sq of 0", set("q", function() return tensor{2, 4, 0, 16} end), "q: Sq: is 0, must be 1 to 64 in decode"},
+  {"decode", "65 ragged queries", function(a)
+    a.q, a.cu_seqlens_q = tensor{66, 4, 16}, i32{0, 1, 66}
+    a.out, a.lse = poisoned{66, 4, 16}, poisoned{4, 66}
+  end, "cu_seqlens_q[2]: sequence 1 has 65 queries, must have at most 64 in decode"},
+  {"fwd", "tree of too few words", set("tree_mask", function() return i32{{{1}, {3}}, {{1}, {3}}} end),
+    "tree_mask: shape is [2, 2, 1], must be [B, Sq, ceil(Sq/32)] = [2, 3, 1]"},
+  {"fwd", "tree with causal", function(a)
+    a.causal, a.tree_mask = true, i32{{{1}, {3}, {7}}, {{1}, {3}, {7}}}
+  end, "tree_mask: is given with causal, must be the only mask"},
+  {"fwd", "tree with a window", function(a)
+    a.window, a.tree_mask = {2, -1}, i32{{{1}, {3}, {7}}, {{1}, {3}, {7}}}
+  end, "tree_mask: is given with window, must be the only mask"},
+  {"fwd", "fewer keys than a tree", function(a)
+    a.seqused_k, a.tree_mask = i32{9, 2}, i32{{{1}, {3}, {7}}, {{1}, {3}, {7}}}
+  end, "seqused_k[1]: is 2, must be at least 3, the queries of a tree"},
+  {"fwd", "sinks of other heads", set("sinks", function() return tensor{3} end),
+    "sinks: shape is [3], must be [H] = [4]"},
+  {"fwd", "sinks of bf16", set("sinks", function() return tensor{4}:to "bf16" end),
+    "sinks: dtype is bf16, must be f32"},
+  {"fwd", "out of D where V is wider", set("v_blocks", function() return tensor{6, 8, 2, 24} end),
+    "out: shape is [2, 4, 3, 16], must be that of q with the head_dim of v_blocks = [2, 4, 3, 24]"},
+  {"fwd", "V a view of K, no scale", function(a)
+    a.v_blocks, a.out = a.k_blocks:narrow(4, 1, 8), poisoned{2, 4, 3, 8}
+  end, "softmax_scale: is missing, must be given where v_blocks is a view of k_blocks"},
+  {"bwd", "V a view of K", function(a)
+    a.v_blocks, a.softmax_scale = a.k_blocks:narrow(4, 9, 8), 0.25
+    a.out, a.dout, a.dv_blocks = tensor{2, 4, 3, 8}, tensor{2, 4, 3, 8}, poisoned{6, 8, 2, 8}
+  end, "v_blocks: is a view of k_blocks, must be memory of its own in bwd"},
   {"fwd", "3-D cache", set("k_blocks", function() return tensor{6, 8, 16} end),
     "k_blocks: shape is [6, 8, 16], must be [num_blocks, block_size, Hkv, D]"},
   {"fwd", "V shorter", set("v_blocks", function() return tensor{5, 8, 2, 16} end),
-    "v_blocks: shape is [5, 8, 2, 16], must be that of k_blocks = [6, 8, 2, 16]"},
+    "v_blocks: shape is [5, 8, 2, 16], must be [num_blocks, block_size, Hkv, Dv] of k_blocks"},
   {"fwd", "head_dim of K", set("k_blocks", function() return tensor{6, 8, 2, 24} end),
     "k_blocks: shape is [6, 8, 2, 24], must be [num_blocks, block_size, Hkv, D] with the head_dim of q"},
   {"fwd", "B of the table", set("block_table", function() return i32{{0, 1, 2}} end),
@@ -135,10 +169,12 @@ local cases = {
     "q: has 3 heads, must have a multiple of the 2 key/value heads of k_blocks"},
   {"fwd", "head_dim 12", function(a)
     a.q, a.k_blocks, a.v_blocks = tensor{2, 4, 3, 12}, tensor{6, 8, 2, 12}, tensor{6, 8, 2, 12}
-  end, "q: head_dim is 12, must be a multiple of 8 from 8 to 256"},
-  {"decode", "head_dim 264", function(a)
-    a.q, a.k_blocks, a.v_blocks = tensor{2, 4, 1, 264}, tensor{6, 8, 2, 264}, tensor{6, 8, 2, 264}
-  end, "q: head_dim is 264, must be a multiple of 8 from 8 to 256"},
+  end, "q: head_dim is 12, must be a multiple of 8 from 8 to 576"},
+  {"decode", "head_dim 584", function(a)
+    a.q, a.k_blocks, a.v_blocks = tensor{2, 4, 1, 584}, tensor{6, 8, 2, 584}, tensor{6, 8, 2, 584}
+  end, "q: head_dim is 584, must be a multiple of 8 from 8 to 576"},
+  {"decode", "head_dim 20 of V", set("v_blocks", function() return tensor{6, 8, 2, 20} end),
+    "v_blocks: head_dim is 20, must be a multiple of 8 from 8 to 576"},
   {"fwd", "block_size 0", function(a) a.k_blocks, a.v_blocks = tensor{6, 0, 2, 16}, tensor{6, 0, 2, 16} end,
     "k_blocks: block_size is 0, must be 1 or more"},
   {"fwd", "no K/V heads", function(a) a.k_blocks, a.v_blocks = tensor{6, 8, 0, 16}, tensor{6, 8, 0, 16} end,
@@ -146,7 +182,7 @@ local cases = {
   {"fwd", "lengths", set("seqused_k", function() return i32{1, 2, 3} end),
     "seqused_k: shape is [3], must be [B] = [2]"},
   {"fwd", "out", set("out", function() return poisoned{2, 4, 3, 8} end),
-    "out: shape is [2, 4, 3, 8], must be that of q = [2, 4, 3, 16]"},
+    "out: shape is [2, 4, 3, 8], must be that of q with the head_dim of v_blocks = [2, 4, 3, 16]"},
   {"decode", "lse", set("lse", function() return poisoned{2, 4} end),
     "lse: shape is [2, 4], must be [B, H, Sq] = [2, 4, 1]"},
   {"fwd", "prefix sums", function(a) ragged(a) a.cu_seqlens_q = i32{0, 5} end,

@@ -79,46 +79,70 @@ local function tensor(t, dtype, shape)
   end
 end
 
-local inputs = {"q", "k_blocks", "v_blocks", "block_table", "cu_seqlens_q", "seqused_k", "q_descale", "k_descale",
-  "v_descale"}
-local forward_results, gradients = {"out", "lse"}, {"dq", "dk_blocks", "dv_blocks"}
+local inputs = {"q", "k_blocks", "v_blocks", "block_table", "cu_seqlens_q", "seqused_k", "tree_mask", "sinks",
+  "q_descale", "k_descale", "v_descale"}
+local forward_results, gradients = {"out", "lse"}, {"dq", "dk_blocks", "dv_blocks", "dsinks"}
+
+-- Adds a tree in the place of other masks, sinks, and V as a view of K, to some of the calls.
+local function vary(a, op, s, H)
+  s.least = 0
+  if (op == C.PAH_FWD or op == C.PAH_DECODE) and s.table * s.block >= s.Sq and chance(.3) then
+    local words = math.ceil(s.Sq / 32)
+    tensor(a.tree_mask, C.PAH_I32, s.ragged and {s.total, words} or {s.B, s.Sq, words})
+    a.causal, a.window_left, a.window_right, s.least = 0, -1, -1, s.Sq
+  end
+  if chance(.3) then
+    tensor(a.sinks, C.PAH_F32, {H})
+    if op == C.PAH_BWD then tensor(a.dsinks, C.PAH_F32, {H}) end
+  end
+  if op ~= C.PAH_BWD and s.Dv <= s.D and chance(.2) then
+    s.view, a.softmax_scale = true, .1
+    for d = 0, 2 do a.v_blocks.stride[d] = a.k_blocks.stride[d] end
+  end
+end
 
 -- Returns a legal problem without memory, and its sizes.
 local function problem(op)
   local a = ffi.new("struct pah_attn")
   C.pah_attn_init(a)
   local s = {B = random(0, 3), Hkv = random(2), D = pick{8, 16, 40, 64}, block = pick{1, 2, 3, 16}, blocks = random(5),
-    table = random(0, 3), Sq = op == C.PAH_DECODE and 1 or random(0, 5)}
+    table = random(0, 3), Sq = random(0, 5)}
   local H = s.Hkv * random(3)
+  s.Dv = chance(.5) and s.D or pick{8, 24, 40, 72}
   local fp8 = {C.PAH_FP8_E4M3, C.PAH_FP8_E5M2}
   local q = pick{C.PAH_F32, C.PAH_F16, C.PAH_BF16}
   if op == C.PAH_FWD_FP8 and chance(.5) then q = pick(fp8) end
   local cache = (op == C.PAH_FWD_FP8 or op == C.PAH_DECODE) and chance(.5) and pick(fp8) or q
-  s.ragged = op ~= C.PAH_DECODE and chance(.3)
+  s.ragged = chance(.3)
+  if op == C.PAH_DECODE and not s.ragged then s.Sq = chance(.5) and 1 or random(5) end
   s.total = s.B * s.Sq
-  local q_shape, lse_shape = {s.B, H, s.Sq, s.D}, {s.B, H, s.Sq}
-  if s.ragged then q_shape, lse_shape = {s.total, H, s.D}, {H, s.total} end
-  if op == C.PAH_DECODE and chance(.5) then q_shape = {s.B, H, s.D} end
-  local cache_shape = {s.blocks, s.block, s.Hkv, s.D}
-  tensor(a.q, q, q_shape)
-  tensor(a.k_blocks, cache, cache_shape)
-  tensor(a.v_blocks, cache, cache_shape)
+  local flat = op == C.PAH_DECODE and s.Sq == 1 and chance(.5)
+  local function queries(width)
+    if s.ragged then return {s.total, H, width} end
+    return flat and {s.B, H, width} or {s.B, H, s.Sq, width}
+  end
+  local lse_shape = s.ragged and {H, s.total} or {s.B, H, s.Sq}
+  local k_shape, v_shape = {s.blocks, s.block, s.Hkv, s.D}, {s.blocks, s.block, s.Hkv, s.Dv}
+  tensor(a.q, q, queries(s.D))
+  tensor(a.k_blocks, cache, k_shape)
+  tensor(a.v_blocks, cache, v_shape)
   tensor(a.block_table, C.PAH_I32, {s.B, s.table})
   tensor(a.seqused_k, C.PAH_I32, {s.B})
   if s.ragged then tensor(a.cu_seqlens_q, C.PAH_I32, {s.B + 1}) end
-  tensor(a.out, op == C.PAH_FWD_FP8 and pick{q, C.PAH_BF16} or q, q_shape)
+  tensor(a.out, op == C.PAH_FWD_FP8 and pick{q, C.PAH_BF16} or q, queries(s.Dv))
   tensor(a.lse, C.PAH_F32, lse_shape)
   if op == C.PAH_BWD then
-    tensor(a.dout, q, q_shape)
-    tensor(a.dq, q, q_shape)
-    tensor(a.dk_blocks, q, cache_shape)
-    tensor(a.dv_blocks, q, cache_shape)
+    tensor(a.dout, q, queries(s.Dv))
+    tensor(a.dq, q, queries(s.D))
+    tensor(a.dk_blocks, q, k_shape)
+    tensor(a.dv_blocks, q, v_shape)
   elseif op ~= C.PAH_FWD and chance(.5) then
     tensor(a.k_descale, C.PAH_F32, chance(.5) and {} or {s.B, s.Hkv})
   end
   a.causal, a.window_left, a.window_right = random(0, 2), random(-1, 4), random(-1, 4)
   if chance(.3) then a.softcap = 5 end
   if op == C.PAH_DECODE then a.num_splits = random(0, 5) end
+  vary(a, op, s, H)
   return a, s
 end
 
@@ -131,14 +155,14 @@ local function fill_tables(a, s, wrong)
   end
   local reach = s.table * s.block
   each(a.block_table, function() return chance(wrong) and pick{-1, s.blocks, 2^31 - 1} or random(0, s.blocks - 1) end)
-  each(a.seqused_k, function() return chance(wrong) and pick{-1, reach + 1, 2^31 - 1} or random(0, reach) end)
+  each(a.seqused_k, function() return chance(wrong) and pick{-1, reach + 1, 2^31 - 1} or random(s.least, reach) end)
   each(a.cu_seqlens_q, function(i) return chance(wrong) and random(-1, 20) or i * s.Sq end)
 end
 
 -- ---- Breaking them -------------------------------------------------------------------------------------------------
 
-local all = {"q", "k_blocks", "v_blocks", "block_table", "cu_seqlens_q", "seqused_k", "q_descale", "k_descale",
-  "v_descale", "out", "lse", "dout", "dq", "dk_blocks", "dv_blocks"}
+local all = {"q", "k_blocks", "v_blocks", "block_table", "cu_seqlens_q", "seqused_k", "tree_mask", "sinks", "q_descale",
+  "k_descale", "v_descale", "out", "lse", "dout", "dq", "dk_blocks", "dv_blocks", "dsinks"}
 local sizes = {0, -1, 1, 2, 3, 7, 8, 64, 2^31, 2^40, 2^62, -2^62}
 
 local breakers = {
@@ -168,6 +192,7 @@ local function one(op)
   for _, name in ipairs(all) do
     if a[name].dtype ~= 0 then place(a[name]) end
   end
+  if s.view and bytes_of(a.v_blocks) <= bytes_of(a.k_blocks) then a.v_blocks.data = a.k_blocks.data end
   for _, name in ipairs(inputs) do scramble(a[name]) end
   if op == C.PAH_BWD then scramble(a.out) scramble(a.lse) scramble(a.dout) end
   fill_tables(a, s, broken and .1 or 0)

@@ -39,8 +39,10 @@ describe("pah.batch", function()
   end)
 
   it("knows what a batch does", function()
-    for text, kind in pairs {q1s8 = "decode", ["3q1s8_q1s9"] = "decode", q8 = "prefill", q4s8 = "extend",
-      ["q8_q1s8"] = "mixed", ["q8_q4s8"] = "mixed"} do
+    for text, kind in pairs {q1s8 = "decode", ["3q1s8_q1s9"] = "decode", q8 = "prefill", q4s8 = "decode",
+      ["8q4s8k"] = "decode",
+      ["q64s65_q1s9"] = "decode", q65s80 = "extend", ["q8_q1s8"] = "mixed", ["q8_q4s8"] = "mixed",
+      q1 = "decode", ["q1_q1s9"] = "decode", ["q65s80_q4s80"] = "mixed"} do
       assert.equal(kind, pah.batch(text, {device = "cpu"}).kind)
     end
   end)

@@ -25,6 +25,26 @@ local function shortened(seqused)
   return pah.tensor(list, {dtype = "i32", device = cpu})
 end
 
+-- t with its elements moved by one along a dimension.
+local function rolled(t, dim)
+  local n, wrong = t:size(dim), t:clone()
+  wrong:narrow(dim, 1, n - 1):copy(t:narrow(dim, 2, n - 1))
+  wrong:narrow(dim, n, 1):copy(t:narrow(dim, 1, 1))
+  return wrong
+end
+
+local function mapped(t, f)
+  local list = t:totable()
+  for i, x in ipairs(list) do list[i] = f(x) end
+  return pah.tensor(list, {device = cpu})
+end
+
+local function plus(t, y) return mapped(t, function(x) return x + y end) end
+
+local function scaled(t) return mapped(t, function(x) return 0.35 * x end) end
+
+local function chain_like(t) return pah.mask.chain(t:size(2), {batch = t:size(1), device = cpu}) end
+
 -- The case, and the argument that is wrong: a value or a function of the right one.
 local MUTATIONS = {
   {"no causal mask", {causal = true}, "causal", false},
@@ -39,6 +59,18 @@ local MUTATIONS = {
   {"a scale that is 10 % off", {}, "softmax_scale", 1.1 / 8},
   {"one token too few", {}, "seqused_k", shortened},
   {"a block read twice", {}, "block_table", repeated_block},
+  {"no sink", {sinks = true}, "sinks", function(t) return t:clone():fill(-math.huge) end},
+  {"a sink that counts twice", {sinks = true}, "sinks", function(t) return plus(t, math.log(2)) end},
+  {"a sink that is scaled", {sinks = true, softmax_scale = 0.35}, "sinks", scaled},
+  {"sinks of other heads", {sinks = true}, "sinks", function(t) return rolled(t, 1) end},
+  {"values of other columns", {D = 40, Dv = 24}, "v_blocks", function(t) return rolled(t, 4) end},
+}
+-- Of what takes trees.
+local TREE_MUTATIONS = {
+  {"no tree", {tree = "random"}, "tree_mask", function(t) return t:clone():fill(-1) end},
+  {"a chain for a tree", {tree = "random"}, "tree_mask", chain_like},
+  {"the tree of another sequence", {tree = "bits"}, "tree_mask", function(t) return rolled(t, 1) end},
+  {"the tree of the query before", {tree = "random"}, "tree_mask", function(t) return rolled(t, 2) end},
 }
 local FP8_MUTATIONS = {
   {"no k_descale", {k_descale = "heads"}, "k_descale", 1},
@@ -67,10 +99,10 @@ describe("the judge", function()
     for _, dtypes in ipairs(list) do
       it(("accepts the right %s of %s and refuses every wrong one"):format(op, table.concat(dtypes, "/")), function()
         for _, mutation in ipairs(MUTATIONS) do
-          -- One query that sees all keys either way, and a window that its only row does not feel, prove nothing.
-          local silent = op == "decode" and (mutation[3] == "causal" and mutation[4] ~= "top-left"
-            or mutation[1] == "one key too few at the right")
-          if not silent then check(op, dtypes, mutation) end
+          check(op, dtypes, mutation)
+        end
+        for _, mutation in ipairs((op == "decode" or op == "fwd") and TREE_MUTATIONS or {}) do
+          check(op, dtypes, mutation)
         end
         if op == "fwd_fp8" or op == "decode" then
           for _, mutation in ipairs(FP8_MUTATIONS) do check(op, dtypes, mutation) end
@@ -93,6 +125,18 @@ describe("the judge", function()
       mutant.lse:select(2, position):copy(want.lse:select(2, head))
     end
     assert.is_true(#judge.judge(problem, rounded(problem, mutant), want) > 0)
+  end)
+
+  it("refuses gradients of sinks with the sign turned, or of the keys alone", function()
+    for _, dtype in ipairs {"f32", "f16", "bf16"} do
+      local problem = problems.build(cases.plain("bwd", {sinks = true, dtype = dtype}), cpu)
+      local want = problem.reference()
+      assert.same({}, judge.judge(problem, rounded(problem, want), want))
+      for _, factor in ipairs {-1, 0, 0.9} do
+        problem.results.dsinks:copy(mapped(want.dsinks:to "f32", function(x) return factor * x end))
+        assert.equal(1, #judge.judge(problem, problem.results, want))
+      end
+    end
   end)
 
   it("refuses NaN, a finite lse for an empty row, and elements left unwritten", function()

@@ -226,6 +226,47 @@ describe("the oracle's merge and kv_append", function()
   end)
 end)
 
+describe("the oracle's sinks", function()
+  local q, k, v = {{{row(2)}}}, {{row(0)}, {row(1.5)}}, {{row(1, 1)}, {row(5, -1)}}
+
+  it("are a score with no value, neither scaled nor capped nor masked", function()
+    for _, cap in ipairs {0, 2} do
+      local out, lse = pah.reference.fwd(problem(q, k, v, {softmax_scale = 0.5, softcap = cap, sinks = tensor {3},
+        causal = true}))
+      local s = cap > 0 and 2 * math.tanh(0.75) or 1.5
+      local total = 1 + exp(s) + exp(3)
+      near((1 + 5 * exp(s)) / total, out:get(1, 1, 1, 1))
+      near((1 - exp(s)) / total, out:get(1, 1, 1, 2))
+      near(log(total), lse:get(1, 1, 1))
+    end
+  end)
+
+  it("are the lse of a query that sees no key", function()
+    local out, lse = pah.reference.fwd(problem(q, k, v, {seqused_k = tensor({0}, "i32"), sinks = tensor {-0.75}}))
+    assert.same({0, -0.75}, {out:get(1, 1, 1, 1), lse:get(1, 1, 1)})
+  end)
+
+  it("of minus infinity give the bits of none, of plus infinity out 0", function()
+    local args = problem(q, k, v)
+    local out, lse = pah.reference.fwd(args)
+    args.sinks = tensor {-math.huge}
+    local same, same_lse = pah.reference.fwd(args)
+    assert.same({out:hash(), lse:hash()}, {same:hash(), same_lse:hash()})
+    args.sinks = tensor {math.huge}
+    local none, all = pah.reference.fwd(args)
+    assert.same({0, math.huge}, {none:get(1, 1, 1, 1), all:get(1, 1, 1)})
+  end)
+
+  it("leave rows of scores of minus infinity at out 0", function()
+    local args = problem({{{row(1)}}}, {{row(-math.huge)}, {row(-math.huge)}}, {{row(1)}, {row(2)}})
+    local out, lse = pah.reference.fwd(args)
+    assert.same({0, -math.huge}, {out:get(1, 1, 1, 1), lse:get(1, 1, 1)})
+    args.sinks = tensor {0.5}
+    out, lse = pah.reference.fwd(args)
+    assert.same({0, 0.5}, {out:get(1, 1, 1, 1), lse:get(1, 1, 1)})
+  end)
+end)
+
 describe("the oracle's backward", function()
   -- Inputs are multiples of 1/64 and steps 1/4096, so that f32 holds every perturbed value exactly.
   local function grid(t)
@@ -242,23 +283,26 @@ describe("the oracle's backward", function()
     return sum, keep_x, keep_w
   end
 
-  local function check(options)
+  -- Gradients by finite differences; Dv: the width of V.
+  local function check(options, Dv)
+    Dv = Dv or 8
     local args = {
       q = grid(pah.randn({2, 4, 3, 8}, {seed = 1, device = cpu})),
       k_blocks = grid(pah.randn({4, 2, 2, 8}, {seed = 2, device = cpu})),
-      v_blocks = grid(pah.randn({4, 2, 2, 8}, {seed = 3, device = cpu})),
+      v_blocks = grid(pah.randn({4, 2, 2, Dv}, {seed = 3, device = cpu})),
       -- Block 1 is shared by both sequences; block 2 is nobody's.
       block_table = tensor({{1, 3, 7}, {1, 0, 7}}, "i32"), seqused_k = tensor({4, 3}, "i32"),
     }
     for name, value in pairs(options) do args[name] = value end
-    local dout = pah.randn({2, 4, 3, 8}, {seed = 4, device = cpu})
+    local dout = pah.randn({2, 4, 3, Dv}, {seed = 4, device = cpu})
     args.dout = dout
-    local dq, dk, dv = pah.reference.bwd(args)
+    local dq, dk, dv, dsinks = pah.reference.bwd(args)
+    assert.equal(options.sinks ~= nil, dsinks ~= nil)
     args.dout = nil
     local step = 1 / 4096
-    for name, gradient in pairs {q = dq, k_blocks = dk, v_blocks = dv} do
+    for name, gradient in pairs {q = dq, k_blocks = dk, v_blocks = dv, sinks = dsinks} do
       local p, g, keep = args[name]:data(), judge.values(gradient)
-      for i = 0, args[name]:numel() - 1, 7 do
+      for i = 0, args[name]:numel() - 1, name == "sinks" and 1 or 7 do
         local x = p[i]
         p[i] = x + step
         local up = weighted_sum(args, dout)
@@ -285,6 +329,27 @@ describe("the oracle's backward", function()
     check {causal = "top-left", softcap = 2}
     check {window = {1, 0}, softmax_scale = 0.7}
     check {window = {-1, 1}, softcap = 1.5, causal = true}
+  end)
+
+  it("agrees with finite differences for sinks and for values of another width", function()
+    local function sinks() return grid(pah.randn({4}, {seed = 5, device = cpu})) end
+    check({sinks = sinks()})
+    check({sinks = sinks(), causal = true, softcap = 2}, 24)
+    check({window = {1, 0}}, 16)
+    check({sinks = sinks(), window = {0, 0}, causal = "top-left", softmax_scale = 0.7}, 32)
+  end)
+
+  it("gives no gradient to an infinite sink, nor through a row that it takes all of", function()
+    local args = problem({{{row(1)}, {row(1)}, {row(1)}}}, {{row(1)}, {row(2)}}, {{row(9)}, {row(4)}})
+    args.dout, args.sinks = pah.ones({1, 3, 1, 8}, {device = cpu}), tensor {-math.huge, math.huge, 0}
+    local dq, _, dv, dsinks = pah.reference.bwd(args)
+    assert.equal(0, dsinks:get(1))
+    assert.equal(0, dsinks:get(2))
+    assert.is_true(dsinks:get(3) < 0)
+    local sum = exp(1) + exp(2)
+    near(-(9 * exp(1) + 4 * exp(2)) / ((sum + 1) * (sum + 1)), dsinks:get(3))
+    assert.equal(0, dq:get(1, 2, 1, 1))
+    near(exp(1) / sum + exp(1) / (sum + 1), dv:get(1, 1, 1, 1))
   end)
 
   it("gives rows without keys no gradient", function()

@@ -143,7 +143,7 @@ describe("naive kernels on sim", function()
     declare_params()
     local module = sim:compile {source = "kernels/check.cu"}
     local function i32(list) return pah.tensor(list, {dtype = "i32", device = sim}) end
-    local function broken(table_rows, lengths, sums, total_q)
+    local function broken(table_rows, lengths, sums, total_q, most, tree)
       local block_table, used, cu = i32(table_rows), i32(lengths), i32(sums)
       local flag = pah.zeros({1}, {dtype = "i32", device = sim})
       local p = ffi.new "struct pah_attn_params"
@@ -151,6 +151,7 @@ describe("naive kernels on sim", function()
       p.seqused_k, p.seqused_stride = ffi.cast("int *", used:data()), 1
       p.cu_seqlens_q, p.cu_stride, p.total_q = ffi.cast("int *", cu:data()), 1, total_q
       p.batch, p.block_size, p.num_blocks, p.max_blocks = #lengths, 4, 10, #table_rows[1]
+      p.most_queries, p.tree_mask = most or 64, tree and ffi.cast("int *", used:data())
       module:launch("check_attention", {grid = 1, block = 256}, p, flag)
       return flag:get(1) ~= 0
     end
@@ -165,6 +166,9 @@ describe("naive kernels on sim", function()
     assert.is_true(broken(good, {8, 4}, {1, 3, 5}, 5))
     assert.is_true(broken(good, {8, 4}, {0, 3, 5}, 6))
     assert.is_true(broken(good, {8, 4}, {0, -2147483648, 5}, 5))
+    assert.is_true(broken(good, {8, 4}, {0, 3, 5}, 5, 2)) -- 3 queries of a sequence
+    assert.is_false(broken(good, {8, 4}, {0, 3, 5}, 5, 3, true))
+    assert.is_true(broken(good, {2, 4}, {0, 3, 5}, 5, 3, true)) -- a tree with fewer keys than queries
   end)
 
   it("find slots that are out of range or named twice", function()

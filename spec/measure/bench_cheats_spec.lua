@@ -12,13 +12,20 @@ end
 -- Arguments of `op` for requests in vLLM's grammar; options: dtype of q and cache, block_table rows that are shared.
 local function problem(op, text, options)
   options = options or {}
-  local H, Hkv, D, blocks, batch = 4, 2, 64, 40, pah.batch(text, {device = "cpu"})
+  local H, Hkv, D, blocks, batch = 4, options.mla and 1 or 2, 64, 40, pah.batch(text, {device = "cpu"})
+  local Dv = options.Dv or D
   local function random(shape, seed, dtype)
     return pah.randn(shape, {seed = seed, dtype = dtype or options.dtype or "f32", device = "cpu"})
   end
   local args = {k_blocks = random({blocks, 16, Hkv, D}, 2, options.cache), causal = options.causal ~= false,
-    v_blocks = random({blocks, 16, Hkv, D}, 3, options.cache), softcap = options.softcap, window = options.window}
-  if op == "decode" then args.causal = nil end
+    v_blocks = random({blocks, 16, Hkv, Dv}, 3, options.cache), softcap = options.softcap, window = options.window}
+  if op == "decode" and batch.max_q == 1 then args.causal = nil end
+  if options.mla then args.v_blocks, args.softmax_scale = args.k_blocks:narrow(4, 1, Dv), 0.1 end
+  if options.sinks then args.sinks = random({H}, 7, "f32") end
+  if options.parents then
+    args.causal, args.tree_mask = nil, pah.mask.from_parents(options.parents, {ragged = not batch.padded,
+      device = "cpu"})
+  end
   args.block_table, args.seqused_k = pah.block_table{seqlens = batch.seqlens, block_size = 16, num_blocks = blocks,
     seed = 3, device = "cpu"}
   if options.share then args.block_table:set(args.block_table:get(1, 1), 2, 1) end
@@ -33,7 +40,7 @@ local function problem(op, text, options)
   end
   if op == "bwd" then
     args.out, args.lse = pah.fwd(args)
-    args.dout = random(args.q.shape, 6)
+    args.dout = random(args.out.shape, 6)
   end
   return args
 end
@@ -61,6 +68,17 @@ local cases = {
   {"a ragged backward with softcap", "bwd", "q5s100_q30_q1s64", {softcap = 2}},
   {"a ragged backward with a window", "bwd", "q5s100_q30_q1s64", {window = {20, 0}}},
   {"a backward of sequences that share a block", "bwd", "2q20s50", {share = true}},
+  {"a decode of several queries", "decode", "3q4s70", {dtype = "bf16"}},
+  {"a ragged decode with sinks", "decode", "q5s100_q1s64_2q3s9", {sinks = true}},
+  {"a decode of trees", "decode", "2q5s70", {parents = {{0, 1, 1, 2, 0}, {0, 1, 2, 1, 4}}}},
+  {"a ragged decode of trees with sinks", "decode", "q3s40_q5s70", {parents = {{0, 0, 2}, {0, 1, 2, 1, 4}},
+    sinks = true}},
+  {"a decode with V a view of K", "decode", "3q2s70", {mla = true, Dv = 56}},
+  {"a padded forward of trees, values of their own width", "fwd", "2q5s70", {parents = {{0, 1, 1, 2, 0},
+    {0, 0, 0, 0, 0}}, Dv = 40}},
+  {"a ragged forward with sinks and a window", "fwd", "q5s100_q30_q1s64", {sinks = true, window = {20, 0}}},
+  {"a backward with sinks, values of their own width", "bwd", "3q20s50", {sinks = true, Dv = 24}},
+  {"a ragged backward with sinks, values wider than keys", "bwd", "q5s100_q30_q1s64", {sinks = true, Dv = 96}},
 }
 
 describe("pah.bench_attention measures", function()
@@ -74,6 +92,39 @@ describe("pah.bench_attention measures", function()
       assert.same(before, hashes(args))
     end)
   end
+end)
+
+describe("pah.bench_attention catches a kernel", function()
+  -- Its own operation, with an argument changed.
+  local function cheats(message, op, text, options, change)
+    refused(message, pah.bench_attention, op, problem(op, text, options), with {name = "cheat", run = function(args)
+      local own = {}
+      for key, value in pairs(args) do own[key] = value end
+      change(own)
+      pah[op](own)
+    end})
+  end
+
+  it("that leaves sinks out", function()
+    cheats("an element of out", "decode", "3q1s70", {sinks = true}, function(own) own.sinks = nil end)
+    refused("an element of dsinks (all heads) differs from the float64 oracle", pah.bench_attention, "bwd",
+      problem("bwd", "2q20s50", {sinks = true}), with {name = "cheat", run = function(args)
+        pah.bwd(args)
+        args.dsinks:fill(args.dsinks:get(1))
+      end})
+  end)
+
+  it("that takes a tree for a chain", function()
+    cheats("an element of out", "decode", "2q5s70", {parents = {{0, 1, 1, 2, 0}, {0, 1, 2, 1, 4}}}, function(own)
+      own.tree_mask = pah.mask.chain(5, {batch = 2, device = "cpu"})
+    end)
+  end)
+
+  it("that answers the last query only", function()
+    cheats("an element of out", "decode", "3q4s70", {}, function(own)
+      own.q = own.q:narrow(3, 4, 1):expand(3, 4, 4, 64):contiguous()
+    end)
+  end)
 end)
 
 local outputs = {bwd = {"dq", "dk_blocks", "dv_blocks"}, fwd = {"out", "lse"}, fwd_fp8 = {"out", "lse"}}

@@ -210,6 +210,56 @@ describe("pah.work", function()
     end
   end)
 
+  it("reads K and V once for several queries, and counts a tree exactly", function()
+    local lengths, parents = {37, 20, 16}, {0, 1, 1, 2, 0}
+    local one, many = problem(lengths), problem(lengths, {Sq = 5})
+    local w, grows = pah.work("decode", many), 2 * 4 * 64 * 4 + 4 * 4 -- by q, out and lse of 4 heads
+    assert.equal(pah.work("decode", one).bytes + 3 * (5 - 1) * grows, w.bytes)
+    assert.equal(5 * (37 + 20 + 16), w.pairs)
+    many.tree_mask = pah.mask.from_parents(parents, {batch = 3, device = "cpu"})
+    local tree = pah.work("decode", many)
+    assert.equal(5 * (32 + 15 + 11) + 3 * (1 + 2 + 2 + 3 + 1), tree.pairs)
+    assert.same({w.tokens, w.entries, w.bytes + 3 * 5 * 4}, {tree.tokens, tree.entries, tree.bytes})
+    local hole = problem({17}, {Sq = 3}) -- nobody sees the second of the queries
+    hole.tree_mask = pah.mask.from_bool(pah.tensor({{1, 0, 0}, {1, 0, 0}, {0, 0, 1}}), {device = "cpu"})
+    local h = pah.work("decode", hole)
+    assert.same({3 * 14 + 3, 16, 2}, {h.pairs, h.tokens, h.entries})
+    many.q, many.cu_seqlens_q = many.q:view(15, 4, 64):narrow(1, 1, 6), pah.tensor({0, 5, 5, 6}, {dtype = "i32"})
+    many.tree_mask = pah.mask.from_parents({parents, {}, {0}}, {ragged = true, device = "cpu"})
+    assert.equal(5 * 32 + 9 + 16, pah.work("decode", many).pairs)
+  end)
+
+  it("counts V by its own width, once with K where it is a view, and sinks", function()
+    local args = problem {37, 20}
+    local w = pah.work("decode", args)
+    args.v_blocks = pah.zeros({40, 16, 2, 24}, {device = "cpu"})
+    local narrow = pah.work("decode", args)
+    assert.equal(57 * 4 * (2 * 64 + 2 * 24), narrow.flops)
+    assert.equal((57 * 2 + 2 * 4) * 40 * 4, w.bytes - narrow.bytes) -- of V and of out
+    args.sinks = pah.zeros({4}, {device = "cpu"})
+    assert.equal(narrow.bytes + 16, pah.work("decode", args).bytes)
+    args.sinks, args.softmax_scale = nil, 0.1
+    for _, first in ipairs {1, 9, 41} do
+      args.v_blocks = args.k_blocks:narrow(4, first, 24)
+      assert.equal(narrow.bytes - 57 * 2 * 24 * 4, pah.work("decode", args).bytes)
+    end
+    args.v_blocks = args.k_blocks
+    assert.equal(w.bytes - 57 * 2 * 64 * 4, pah.work("decode", args).bytes)
+  end)
+
+  it("counts five products and every gradient backward", function()
+    local args = problem({37, 20}, {Sq = 7, causal = true})
+    args.v_blocks = pah.zeros({40, 16, 2, 24}, {device = "cpu"})
+    args.sinks = pah.zeros({4}, {device = "cpu"})
+    args.dout, args.lse = pah.zeros({2, 4, 7, 24}, {device = "cpu"}), pah.zeros({2, 4, 7}, {device = "cpu"})
+    args.out = args.dout
+    local w, forward = pah.work("bwd", args), problem({37, 20}, {Sq = 7, causal = true})
+    forward.v_blocks = args.v_blocks
+    local f = pah.work("fwd", forward)
+    assert.equal(w.pairs * 4 * (6 * 64 + 4 * 24), w.flops)
+    assert.equal(f.bytes + args.out.nbytes + args.q.nbytes + 40 * 16 * 2 * 88 * 4 + 32, w.bytes)
+  end)
+
   it("counts a block once that sequences share", function()
     local args = problem {64, 64}
     local alone = pah.work("decode", args)

@@ -1,7 +1,8 @@
 -- cases.lua - the one table of cases that every kernel of every device has to pass: for each operation and dtype one
 -- option at a time away from a plain problem, then mixtures of all options drawn from a fixed seed.
--- A case: op, dtype, cache_dtype, out_dtype, H, Hkv, D, block_size, len_q (a number, or a list when ragged), len_k (a
--- list), causal, window, softcap, softmax_scale, descales, o_scale, layout, layout_q, num_splits, shared_blocks, seed.
+-- A case: op, dtype, cache_dtype, out_dtype, H, Hkv, D, Dv, block_size, len_q (a number, or a list when ragged), len_k
+-- (a list), causal, window, softcap, softmax_scale, descales, o_scale, layout, layout_q, num_splits, shared_blocks, mla
+-- (V is a view of K), sinks (true or "infinite"), tree ("chain", "random", "bits" or a list of parents), seed.
 -- Read next: problem.lua (how a case becomes tensors), spec/attention/cases_spec.lua.
 local M = {}
 
@@ -42,6 +43,80 @@ local SPLITS = {
   {num_splits = 0, len_k = {2000}, H = 8, Hkv = 2},
 }
 
+-- Several queries of a sequence in decode: as many as are allowed, none, more than keys, more than a kernel's tile.
+local DECODE_QUERIES = {
+  {len_q = 2}, {len_q = 4, causal = true}, {len_q = 4, causal = "top-left"}, {len_q = 5, causal = true, H = 6, Hkv = 6},
+  {len_q = 16, causal = true, H = 8, Hkv = 1}, {len_q = 64, causal = true, len_k = {64, 70, 200}},
+  {len_q = 64, len_k = {5, 90}, causal = true}, {len_q = 33, causal = true, window = {9, 0}},
+  {len_q = 3, window = {5, 2}, softcap = 5}, {len_q = 4, causal = true, block_size = 3, layout_q = "BSHD"},
+  {len_q = 4, causal = true, num_splits = 1}, {len_q = 4, causal = true, num_splits = 2},
+  {len_q = 4, causal = true, num_splits = 17}, {len_q = 7, num_splits = 55, layout = "HND"},
+  {ragged = true, len_q = {1, 4, 2}, causal = true}, {ragged = true, len_q = {1, 4, 2}, num_splits = 5},
+  {ragged = true, len_q = {0, 3, 0}, causal = true}, {ragged = true, len_q = {0, 0, 0}},
+  {ragged = true, len_q = {64, 1, 0}, len_k = {90, 0, 3}, causal = true, num_splits = 3},
+  {ragged = true, len_q = {}, len_k = {}}, {ragged = true, len_q = {5, 17, 2}, causal = true, window = {6, -1}},
+}
+
+-- A score of each head that has no value; "infinite": minus and plus infinity among them.
+local SINKS = {
+  {sinks = true}, {sinks = "infinite"}, {sinks = true, len_k = {0, 1, 16}}, {sinks = true, causal = true},
+  {sinks = true, window = {3, 0}, H = 6, Hkv = 2}, {sinks = true, softcap = 1.5}, {sinks = true, q_scale = 8},
+  {sinks = "infinite", causal = true, len_k = {0, 5, 33}}, {sinks = true, shared_blocks = 1, block_size = 3},
+}
+local SINKS_SPLIT = {
+  {sinks = true, num_splits = 1}, {sinks = true, num_splits = 2}, {sinks = "infinite", num_splits = 17},
+  {sinks = true, num_splits = 17, len_k = {0, 2, 300}}, {sinks = true, num_splits = 5, len_q = 4, causal = true},
+  {sinks = true, flat = true},
+}
+local SINKS_RAGGED = {
+  {sinks = true, ragged = true, len_q = {7, 0, 12}, causal = true},
+  {sinks = "infinite", ragged = true, len_q = {3, 2, 5}, len_k = {1, 0, 40}, causal = true},
+}
+
+local TREES = {
+  {tree = "chain", len_q = 6}, {tree = {0, 1, 1, 2, 2, 0}, len_q = 6}, {tree = "random", len_q = 12},
+  {tree = "bits", len_q = 9}, {tree = "bits", len_q = 9, len_k = {9, 30, 9}}, {tree = "random", len_q = 1},
+  {tree = "random", len_q = 40, len_k = {40, 41, 90}}, {tree = "bits", len_q = 64, len_k = {64, 130}, block_size = 17},
+  {tree = "random", ragged = true, len_q = {7, 0, 12}}, {tree = "bits", ragged = true, len_q = {33, 5, 1},
+    len_k = {33, 64, 20}},
+  {tree = "random", len_q = 8, sinks = true, softcap = 5}, {tree = "random", len_q = 8, layout = "HND", H = 8, Hkv = 1},
+  {tree = "bits", len_q = 10, block_size = 3, layout_q = "BSHD"}, {tree = "chain", len_q = 4, shared_blocks = 1},
+}
+local TREES_SPLIT = {
+  {tree = "random", len_q = 8, num_splits = 1}, {tree = "random", len_q = 8, num_splits = 2},
+  {tree = "bits", len_q = 8, num_splits = 17}, {tree = "bits", len_q = 33, num_splits = 5, len_k = {40, 200, 33}},
+  {tree = "random", ragged = true, len_q = {5, 1, 0}, num_splits = 3},
+}
+
+-- Widths of K and of V: odd multiples of 8, the widest, and V wider or narrower than K.
+local WIDTHS = {
+  {D = 16}, {D = 40}, {D = 80}, {D = 320}, {D = 512}, {D = 576, H = 2}, {D = 192, Dv = 128}, {D = 128, Dv = 64},
+  {D = 64, Dv = 128, causal = true}, {D = 8, Dv = 24}, {D = 72, Dv = 40, layout = "HND"}, {D = 576, Dv = 512, H = 2},
+  {D = 24, Dv = 576, H = 2, causal = true}, {D = 192, Dv = 128, sinks = true, H = 6, Hkv = 3, shared_blocks = 1},
+}
+
+-- V is a view of K: one K/V head, values the first Dv elements of the keys.
+local MLA = {
+  {mla = true, H = 16, Hkv = 1, D = 576, Dv = 512, softmax_scale = 0.072},
+  {mla = true, H = 4, Hkv = 1, D = 64, Dv = 64},
+  {mla = true, H = 5, Hkv = 1, D = 72, Dv = 64, softmax_scale = 0.2, layout = "HND", causal = true},
+  {mla = true, H = 3, Hkv = 1, D = 80, Dv = 64, softmax_scale = 0.2, block_size = 64, sinks = true},
+  {mla = true, H = 8, Hkv = 1, D = 40, Dv = 32, softmax_scale = 0.3, block_size = 1, window = {7, 2}},
+  {mla = true, H = 4, Hkv = 2, D = 48, Dv = 40, softmax_scale = 0.3, shared_blocks = 1, block_size = 7},
+}
+local MLA_MANY = {
+  {mla = true, H = 16, Hkv = 1, D = 72, Dv = 64, softmax_scale = 0.2, len_q = 3, causal = true},
+  {mla = true, H = 16, Hkv = 1, D = 576, Dv = 512, softmax_scale = 0.072, ragged = true, len_q = {2, 0, 1},
+    causal = true},
+  {mla = true, H = 8, Hkv = 1, D = 80, Dv = 64, softmax_scale = 0.2, len_q = 6, tree = "random"},
+}
+local MLA_SPLIT = {
+  {mla = true, H = 128, Hkv = 1, D = 72, Dv = 64, softmax_scale = 0.2, num_splits = 2},
+  {mla = true, H = 16, Hkv = 1, D = 72, Dv = 64, softmax_scale = 0.2, num_splits = 17},
+  {mla = true, H = 16, Hkv = 1, D = 72, Dv = 64, softmax_scale = 0.2, num_splits = 3, len_q = 2,
+    causal = true, len_k = {300, 0, 20}},
+}
+
 local DESCALES = {
   {k_descale = "scalar"}, {v_descale = "scalar"}, {k_descale = "heads", v_descale = "heads"},
   {k_descale = "heads", v_descale = "scalar", causal = true, H = 6, Hkv = 3},
@@ -57,21 +132,33 @@ local FP8 = {
 -- Which combinations of dtypes each operation is tried with, and the changes for each.
 local AXES = {
   {op = "fwd", dtypes = {{dtype = "f32"}, {dtype = "bf16"}}, changes = {COMMON, QUERIES}},
-  {op = "fwd", dtypes = {{dtype = "f16"}}, changes = {QUERIES}},
-  {op = "bwd", dtypes = {{dtype = "f32"}}, changes = {COMMON, QUERIES}},
-  {op = "bwd", dtypes = {{dtype = "f16"}, {dtype = "bf16"}}, changes = {QUERIES}},
-  {op = "decode", dtypes = {{dtype = "bf16"}}, changes = {COMMON, SPLITS, DESCALES}},
+  {op = "fwd", dtypes = {{dtype = "f16"}}, changes = {QUERIES, WIDTHS}},
+  {op = "fwd", dtypes = {{dtype = "f32"}}, changes = {WIDTHS, TREES}},
+  {op = "fwd", dtypes = {{dtype = "bf16"}}, changes = {SINKS, SINKS_RAGGED, TREES, MLA, MLA_MANY}},
+  {op = "bwd", dtypes = {{dtype = "f32"}}, changes = {COMMON, QUERIES, SINKS, SINKS_RAGGED, WIDTHS}},
+  {op = "bwd", dtypes = {{dtype = "f16"}, {dtype = "bf16"}}, changes = {QUERIES, SINKS_RAGGED}},
+  {op = "bwd", dtypes = {{dtype = "bf16"}}, changes = {WIDTHS}},
+  {op = "decode", dtypes = {{dtype = "bf16"}}, changes = {COMMON, SPLITS, DESCALES, SINKS, TREES, WIDTHS, MLA}},
   {op = "decode", dtypes = {{dtype = "f32"}, {dtype = "f16", cache_dtype = "fp8_e4m3"}}, changes = {SPLITS, DESCALES}},
   {op = "decode", dtypes = {{dtype = "bf16", cache_dtype = "fp8_e5m2"}}, changes = {DESCALES}},
-  {op = "fwd_fp8", dtypes = {{dtype = "fp8_e4m3"}}, changes = {FP8, DESCALES, QUERIES}},
+  {op = "decode", dtypes = {{dtype = "f32"}}, changes = {DECODE_QUERIES, TREES_SPLIT}},
+  {
+    op = "decode", dtypes = {{dtype = "bf16"}, {dtype = "bf16", cache_dtype = "fp8_e4m3"}},
+    changes = {DECODE_QUERIES, SINKS_SPLIT, SINKS_RAGGED, TREES_SPLIT, MLA_MANY, MLA_SPLIT},
+  },
+  {op = "fwd_fp8", dtypes = {{dtype = "fp8_e4m3"}}, changes = {FP8, DESCALES, QUERIES, SINKS_RAGGED}},
   {
     op = "fwd_fp8", changes = {FP8, DESCALES},
     dtypes = {{dtype = "fp8_e5m2", cache_dtype = "fp8_e4m3"}, {dtype = "bf16", cache_dtype = "fp8_e4m3"}},
   },
   {op = "fwd_fp8", dtypes = {{dtype = "bf16"}, {dtype = "f32", cache_dtype = "fp8_e5m2"}}, changes = {DESCALES}},
+  {op = "fwd_fp8", dtypes = {{dtype = "bf16", cache_dtype = "fp8_e4m3"}}, changes = {WIDTHS, MLA}},
 }
 
 local PLAIN = {H = 4, Hkv = 2, D = 64, block_size = 16, len_q = 9, len_k = {37, 20, 50}}
+
+-- The plain problem of an operation: one query of each sequence in decode.
+local function plain_of(op) return M.merged(PLAIN, {op = op, len_q = op == "decode" and 1 or nil}) end
 
 M.plain_len_k = PLAIN.len_k
 
@@ -98,11 +185,45 @@ local MIXED_DTYPES = {
 local OUT_DTYPES = {false, "bf16", "f16", "f32", "fp8_e4m3", "fp8_e5m2"}
 local DESCALE_KINDS = {false, "scalar", "heads"}
 local NUM_SPLITS = {0, 1, 2, 3, 5, 17, 32, 55}
+local SINK_KINDS = {false, false, true, true, "infinite"}
+local TREE_KINDS = {"chain", "random", "random", "bits"}
+local MOST_QUERIES = {fwd = 40, fwd_fp8 = 40, bwd = 40, decode = 8}
 
 -- A length near a multiple of the block size as often as not.
 local function length(random, block_size, most)
   if random(2) == 0 then return random(most + 1) end
   return math.max(0, math.min(most, block_size * (1 + random(3)) + random(3) - 1))
+end
+
+-- Queries: padded or ragged; in decode one of each as often as several.
+local function mix_queries(case, random)
+  local most, B = MOST_QUERIES[case.op], #case.len_k
+  if case.op == "decode" and random(2) == 0 then
+    case.len_q, case.flat = 1, random(3) == 0
+  elseif random(2) == 0 then
+    case.ragged, case.len_q = true, {}
+    for b = 1, B do case.len_q[b] = random(3) > 0 and random(most) or 0 end
+  else
+    case.len_q = 1 + random(most)
+  end
+end
+
+-- V of a width of its own, or a view of K.
+local function mix_values(case, random, pick)
+  if case.op ~= "bwd" and random(6) == 0 then
+    case.mla, case.Dv, case.softmax_scale = true, 8 + 8 * random(case.D / 8), 0.1 + random(4) / 10
+    case.Hkv = random(2) == 0 and 1 or case.Hkv
+  elseif random(3) == 0 then
+    case.Dv = pick(DIMS)
+  end
+end
+
+-- A tree in the place of the other masks, and no sequence shorter than its queries.
+local function mix_tree(case, pick)
+  case.tree, case.causal, case.window = pick(TREE_KINDS), nil, nil
+  for b, len in ipairs(case.len_k) do
+    case.len_k[b] = math.max(len, case.ragged and case.len_q[b] or case.len_q)
+  end
 end
 
 local function mixture(op, random)
@@ -115,16 +236,13 @@ local function mixture(op, random)
     softmax_scale = random(5) == 0 and 0.05 + random(5) / 10 or nil,
     layout = random(3) == 0 and "HND" or nil, layout_q = random(3) == 0 and "BSHD" or nil,
   }
-  local B, most = 1 + random(4), op == "decode" and 200 or 80
-  for b = 1, B do case.len_k[b] = length(random, case.block_size, most) end
-  if op == "decode" then
-    case.num_splits, case.flat = pick(NUM_SPLITS), random(3) == 0
-  elseif random(2) == 0 then
-    case.ragged, case.len_q = true, {}
-    for b = 1, B do case.len_q[b] = random(3) > 0 and random(40) or 0 end
-  else
-    case.len_q = 1 + random(40)
-  end
+  local most = op == "decode" and 200 or 80
+  for b = 1, 1 + random(4) do case.len_k[b] = length(random, case.block_size, most) end
+  mix_queries(case, random)
+  mix_values(case, random, pick)
+  if op == "decode" and random(3) == 0 or op == "fwd" and random(4) == 0 then mix_tree(case, pick) end
+  case.sinks = pick(SINK_KINDS) or nil
+  if op == "decode" then case.num_splits = pick(NUM_SPLITS) end
   if op == "decode" or op == "fwd_fp8" then
     case.k_descale, case.v_descale = pick(DESCALE_KINDS) or nil, pick(DESCALE_KINDS) or nil
   end
@@ -177,7 +295,7 @@ function M.all(mixtures)
     for _, dtypes in ipairs(axis.dtypes) do
       for _, changes in ipairs(axis.changes) do
         for _, change in ipairs(changes) do
-          local case = M.merged(PLAIN, {op = axis.op}, dtypes, change)
+          local case = M.merged(plain_of(axis.op), dtypes, change)
           if case.ragged then case.layout_q = nil end
           add(list, case, change)
         end
@@ -196,7 +314,7 @@ end
 
 --- The plain case of an operation with some fields changed; `seed` defaults to 1.
 function M.plain(op, change)
-  local case = M.merged(PLAIN, {op = op, dtype = "f32", seed = 1}, change or {})
+  local case = M.merged(plain_of(op), {dtype = "f32", seed = 1}, change or {})
   case.name = name_of(case, change or {})
   return case
 end

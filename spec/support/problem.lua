@@ -69,16 +69,17 @@ function M.plan(case)
   return plan
 end
 
---- The pool of K or V: NaN but for the slots in use, which are rows of `tokens` [plan.tokens, Hkv, D].
+-- The shape in memory of a pool of K or V of that width, and what permutes it to [num_blocks, block_size, Hkv, width].
+local function pool_shape(case, plan, width)
+  if case.layout == "HND" then return {plan.num_blocks, case.Hkv, case.block_size, width}, {1, 3, 2, 4} end
+  return {plan.num_blocks, case.block_size, case.Hkv, width}
+end
+
+--- The pool of K or V: NaN but for the slots in use, which are rows of `tokens` [plan.tokens, Hkv, D or Dv].
 function M.pool(case, plan, tokens, device)
-  local n, bs, g, d = plan.num_blocks, case.block_size, case.Hkv, case.D
-  local options = {dtype = tokens.dtype, device = device}
-  local blocks
-  if case.layout == "HND" then
-    blocks = pah.empty({n, g, bs, d}, options):permute(1, 3, 2, 4)
-  else
-    blocks = pah.empty({n, bs, g, d}, options)
-  end
+  local shape, permutation = pool_shape(case, plan, tokens.shape[3])
+  local blocks = pah.empty(shape, {dtype = tokens.dtype, device = device})
+  if permutation then blocks = blocks:permute(unpack(permutation)) end
   blocks:fill(NAN)
   for _, block in ipairs(plan.used) do
     blocks[block.id + 1]:narrow(1, 1, block.tokens):copy(tokens:narrow(1, block.first + 1, block.tokens))
@@ -98,13 +99,12 @@ local function prefix_sums(list)
   return sums
 end
 
--- Shape of q and of what is shaped like it, and of lse.
-local function query_shape(case)
+-- Shape of q, of out (width Dv) and of what is shaped like them, and of lse.
+local function query_shape(case, width)
   local B = #case.len_k
-  if case.ragged then return {total(case.len_q), case.H, case.D}, {case.H, total(case.len_q)} end
-  if case.op == "decode" and case.flat then return {B, case.H, case.D}, {B, case.H, 1} end
-  local n = case.op == "decode" and 1 or case.len_q
-  return {B, case.H, n, case.D}, {B, case.H, n}
+  if case.ragged then return {total(case.len_q), case.H, width}, {case.H, total(case.len_q)} end
+  if case.flat then return {B, case.H, width}, {B, case.H, 1} end
+  return {B, case.H, case.len_q, width}, {B, case.H, case.len_q}
 end
 
 -- A query-shaped tensor: contiguous, or [B, Sq, H, D] in memory.
@@ -139,16 +139,68 @@ local function i32(list, shape, device)
   return pah.tensor(list, {dtype = "i32", device = device})
 end
 
+-- f32 [H]: scores of the size of others; "infinite": the first is minus, the last plus infinity.
+local function sinks(case, device)
+  if not case.sinks then return nil end
+  local t = pah.randn({case.H}, {seed = case.seed + 5, device = "cpu", scale = 2})
+  if case.sinks == "infinite" then
+    t:set(-math.huge, 1)
+    if case.H > 1 then t:set(math.huge, case.H) end
+  end
+  return t:to(device)
+end
+
+-- Parents of n queries: each a number below its own, by a fixed sequence.
+local function random_parents(n, seed)
+  local list, draws = {}, pah.rand({n + 1}, {seed = seed, device = "cpu"}):totable()
+  for i = 1, n do list[i] = math.floor(draws[i] * i) end
+  return list
+end
+
+-- Sets the bits of no query: those from bit `n` on of a row.
+local function spoil_bits(row, words, n)
+  for j = n, 32 * words - 1 do row[math.floor(j / 32)] = bit.bor(row[math.floor(j / 32)], bit.lshift(1, j % 32)) end
+end
+
+-- tree_mask: as many bits as the longest sequence has queries; bits of queries that there are not are set.
+local function tree_mask(case, device)
+  if not case.tree then return nil end
+  local B, most, host = #case.len_k, 0, {device = "cpu"}
+  for b = 1, B do most = math.max(most, case.ragged and case.len_q[b] or case.len_q) end
+  local words, trees, whole = math.ceil(most / 32), {}
+  if case.tree == "bits" then
+    whole = pah.mask.from_bool(pah.randint(0, 2, {B, most, most}, {seed = case.seed + 6, device = "cpu"}), host)
+  else
+    for b = 1, B do
+      trees[b] = type(case.tree) == "table" and case.tree or random_parents(most, case.seed + 6 + b)
+      for i = 1, case.tree == "chain" and most or 0 do trees[b][i] = i - 1 end
+    end
+    whole = pah.mask.from_parents(trees, host)
+  end
+  local rows, at = pah.zeros({case.ragged and total(case.len_q) or B * most, words}, {dtype = "i32", device = "cpu"}), 0
+  for b = 1, B do
+    local n = case.ragged and case.len_q[b] or most
+    for i = 1, n do
+      rows[at + i]:copy(whole[b][i])
+      spoil_bits(rows:data() + (at + i - 1) * words, words, n)
+    end
+    at = at + n
+  end
+  return (case.ragged and rows or rows:view(B, most, words)):to(device)
+end
+
 -- What every operation takes.
 local function inputs(case, plan, device)
-  local B, cache_dtype = #case.len_k, case.cache_dtype or case.dtype
-  local function tokens(seed)
-    return pah.randn({plan.tokens, case.Hkv, case.D}, {seed = seed, dtype = cache_dtype, device = device})
+  local B, Dv = #case.len_k, case.Dv or case.D
+  local function pool(seed, width)
+    local options = {seed = seed, dtype = case.cache_dtype or case.dtype, device = device}
+    return M.pool(case, plan, pah.randn({plan.tokens, case.Hkv, width}, options), device)
   end
+  local k_blocks = pool(case.seed + 2, case.D)
   local args = {
-    q = random_queries(case, (query_shape(case)), case.seed + 1, device, case.q_scale),
-    k_blocks = M.pool(case, plan, tokens(case.seed + 2), device),
-    v_blocks = M.pool(case, plan, tokens(case.seed + 3), device),
+    q = random_queries(case, (query_shape(case, case.D)), case.seed + 1, device, case.q_scale), k_blocks = k_blocks,
+    v_blocks = case.mla and k_blocks:narrow(4, 1, Dv) or pool(case.seed + 3, Dv), sinks = sinks(case, device),
+    tree_mask = tree_mask(case, device),
     block_table = i32(plan.table, {B, plan.width}, device),
     seqused_k = i32(case.len_k, {B}, device),
     k_descale = descale(case, case.k_descale, 1, device), v_descale = descale(case, case.v_descale, 2, device),
@@ -167,20 +219,17 @@ local function add_result(problem, name, shape, dtype, device, permutation)
 end
 
 local function add_gradients(problem, case, plan, device)
-  local args, shape = problem.args, query_shape(case)
-  args.dout = random_queries(case, shape, case.seed + 4, device)
+  local args, Dv = problem.args, case.Dv or case.D
+  args.dout = random_queries(case, (query_shape(case, Dv)), case.seed + 4, device)
   local out, lse = pah.reference.fwd(problem.args_without("dout"))
   args.out, args.lse = out:to(case.dtype):to(device), lse:to("f32"):to(device)
-  local memory, permutation = query_layout(case, shape)
+  local memory, permutation = query_layout(case, (query_shape(case, case.D)))
   add_result(problem, "dq", memory, case.dtype, device, permutation)
-  local n, bs, g, d = plan.num_blocks, case.block_size, case.Hkv, case.D
-  for _, name in ipairs {"dk_blocks", "dv_blocks"} do
-    if case.layout == "HND" then
-      add_result(problem, name, {n, g, bs, d}, case.dtype, device, {1, 3, 2, 4})
-    else
-      add_result(problem, name, {n, bs, g, d}, case.dtype, device)
-    end
+  for name, width in pairs {dk_blocks = case.D, dv_blocks = Dv} do
+    memory, permutation = pool_shape(case, plan, width)
+    add_result(problem, name, memory, case.dtype, device, permutation)
   end
+  if case.sinks then add_result(problem, "dsinks", {case.H}, "f32", device) end
 end
 
 --- The problem of a case on a device (an object or a name): args (inputs), results (tensors to be written, NaN), and
@@ -200,7 +249,7 @@ function M.build(case, device)
   if case.op == "bwd" then
     add_gradients(problem, case, plan, device)
   else
-    local shape, lse_shape = query_shape(case)
+    local shape, lse_shape = query_shape(case, case.Dv or case.D)
     local memory, permutation = query_layout(case, shape)
     local out_dtype = case.op == "fwd_fp8" and (case.out_dtype or case.dtype) or case.dtype
     add_result(problem, "out", memory, out_dtype, device, permutation)
@@ -219,8 +268,8 @@ function M.build(case, device)
     local args = problem.args_without("out", "lse")
     for name, value in pairs(changes or {}) do args[name] = value end
     args.intermediate = intermediate
-    local a, b, c = pah.reference[case.op](args)
-    if case.op == "bwd" then return {dq = a, dk_blocks = b, dv_blocks = c} end
+    local a, b, c, d = pah.reference[case.op](args)
+    if case.op == "bwd" then return {dq = a, dk_blocks = b, dv_blocks = c, dsinks = d} end
     return {out = a, lse = b}
   end
 

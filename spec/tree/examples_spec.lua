@@ -18,6 +18,9 @@ local cases = {
   split_count = {"--batch 2 --seqlen 256 --num-splits 1,4,8 --time=0.05 --heads 1", "num_splits", "256 +4 "},
   contiguity = {"--batch=2 --seqlen=256 --heads=1 --time=0.05 --share 0,0.5,1", "contiguous", "\n +16 +1 .* 1\n"},
   dtype_error = {"--batch=2 --seqlen=32 --heads=1 --time=0.05", "max_error", "\nfp8_e5m2 .*%d"},
+  gpt_oss = {"--batch 1 --seqlen 150 --new 1", "layer 1 decode window .*: ok\n", "layer 2 decode full .*: ok\n"},
+  mla_decode = {"--batch 2 --seqlen 70 --repeats 3", "K 576 wide and V 512 of it: max error .*: ok\n", "V copied"},
+  speculative = {"--past 20", "path 1 %- 3 %- 6: checked", "path 2 %- 5 %- 8: checked", "\nok\n"},
   llama_decode = {"--batch=3 --repeats=3", "3 sequences", ": ok\n", "GB/s"},
 }
 
@@ -52,8 +55,16 @@ describe("example", function()
   files:close()
 
   if not captured.present then
-    return pending "llama_decode with a captured workload: the shared data are not there"
+    return pending "mla_decode and llama_decode with a captured workload: the shared data are not there"
   end
+  it("mla_decode runs a captured workload", function()
+    local definition, workloads = captured.mla "decode"
+    local text, ok = run("mla_decode", ("--definition '%s' --workloads '%s' --root '%s' --repeats 1"):format(definition,
+      workloads, captured.folder))
+    assert.is_true(ok, text)
+    assert.is_truthy(text:find "1 sequences, 16 query heads" and text:find ": ok\n", text)
+  end)
+
   it("llama_decode runs a captured workload", function()
     local text, ok = run("llama_decode", ("--definition '%s' --workloads '%s/decode_captures/workloads.jsonl'"
       .. " --root '%s' --repeats 1 --workload 2"):format(captured.definition, captured.folder, captured.folder))

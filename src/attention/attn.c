@@ -5,6 +5,7 @@
 
 #include "attn_check.h"
 #include "device.h"
+#include "error.h"
 
 void pah_attn_init(struct pah_attn *a) {
   memset(a, 0, sizeof *a);

@@ -1,23 +1,18 @@
 /* attn_check.c - every rule of an attention call but the contents of its integer tensors (attn_contents.c).
- * Order: which tensors there are, each by itself, options, shapes against each other, dtypes, layout, overlap,
+ * Order: which tensors there are, each by itself, options, dtypes, shapes (attn_shapes.c), layout, overlap,
  * contents. Read next: tensor/check.h (the rules of one tensor). */
-#include "attn_check.h"
+#include "attn_call.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "tensor/check.h"
 #include "device.h"
-#include "error.h"
 #include "tensor/tensor.h"
 
 /* ---- Which operation takes which tensor ------------------------------------------------------------------ */
 
 enum role { NONE, MAY, MUST, RESULT };
-
-/* The order of the fields in struct pah_attn. */
-enum field { Q, K, V, TABLE, CU, USED, Q_DESCALE, K_DESCALE, V_DESCALE, OUT, LSE, DOUT, DQ, DK, DV, FIELD_COUNT };
 
 static const struct {
   const char *name;
@@ -34,8 +29,10 @@ static const struct {
     [K] = FIELD(k_blocks, MUST, MUST, MUST, MUST),
     [V] = FIELD(v_blocks, MUST, MUST, MUST, MUST),
     [TABLE] = FIELD(block_table, MUST, MUST, MUST, MUST),
-    [CU] = FIELD(cu_seqlens_q, MAY, MAY, MAY, NONE),
+    [CU] = FIELD(cu_seqlens_q, MAY, MAY, MAY, MAY),
     [USED] = FIELD(seqused_k, MAY, MAY, MAY, MAY),
+    [TREE] = FIELD(tree_mask, MAY, NONE, NONE, MAY),
+    [SINKS] = FIELD(sinks, MAY, MAY, MAY, MAY),
     [Q_DESCALE] = FIELD(q_descale, NONE, MAY, NONE, NONE),
     [K_DESCALE] = FIELD(k_descale, NONE, MAY, NONE, MAY),
     [V_DESCALE] = FIELD(v_descale, NONE, MAY, NONE, MAY),
@@ -45,6 +42,7 @@ static const struct {
     [DQ] = FIELD(dq, NONE, NONE, RESULT, NONE),
     [DK] = FIELD(dk_blocks, NONE, NONE, RESULT, NONE),
     [DV] = FIELD(dv_blocks, NONE, NONE, RESULT, NONE),
+    [DSINKS] = FIELD(dsinks, NONE, NONE, RESULT, NONE),
 #undef FIELD
 };
 
@@ -53,14 +51,6 @@ static const char *const op_names[PAH_OP_COUNT] = {"fwd", "fwd_fp8", "bwd", "dec
 const char *pah_op_name(int op) {
   return op >= 0 && op < PAH_OP_COUNT ? op_names[op] : NULL;
 }
-
-/* One call under check. Absent and ignored tensors have t = NULL in `args`. */
-struct check {
-  int op, reference, inputs_only;
-  const struct pah_attn *a;
-  struct pah_attn_sizes s;
-  struct pah_arg args[FIELD_COUNT];
-};
 
 static int is_result(const struct check *c, int f) {
   return fields[f].role[c->op] == RESULT;
@@ -71,6 +61,10 @@ static int check_presence(struct check *c) {
     const struct pah_tensor *t = (const struct pah_tensor *)((const char *)c->a + fields[f].offset);
     int role = fields[f].role[c->op], present = pah_present(t);
     int ignored = c->reference && c->op == PAH_BWD && (f == OUT || f == LSE);
+    if (f == DSINKS && role == RESULT && !pah_present(&c->a->sinks)) {
+      if (present) return pah_fail(PAH_EINVAL, "dsinks: is given, but sinks is not");
+      continue;
+    }
     c->args[f] = (struct pah_arg){fields[f].name, present && !ignored ? t : NULL};
     if (ignored) continue;
     if (present && role == NONE)
@@ -82,11 +76,6 @@ static int check_presence(struct check *c) {
 }
 
 /* ---- Options --------------------------------------------------------------------------------------------- */
-
-static int check_range(const char *name, int64_t value, int64_t low, int64_t high, const char *must) {
-  if (value >= low && value <= high) return PAH_OK;
-  return pah_fail(PAH_EINVAL, "%s: is %lld, must be %s", name, (long long)value, must);
-}
 
 static int check_scales(const struct check *c) {
   const struct pah_attn *a = c->a;
@@ -127,6 +116,9 @@ static int check_options(const struct check *c) {
   if (!status) status = check_range("seqlen_k", a->seqlen_k, -1, INT32_MAX, "-1 (the table's reach) to 2^31 - 1");
   if (!status) status = check_scales(c);
   if (!status && (a->block_m || a->block_n)) status = check_tile(c);
+  if (!status && c->args[TREE].t && (a->causal || a->window_left >= 0 || a->window_right >= 0))
+    status =
+        pah_fail(PAH_EINVAL, "tree_mask: is given with %s, must be the only mask", a->causal ? "causal" : "window");
   if (status) return status;
   if (!c->reference && a->intermediate != PAH_NONE)
     return pah_fail(PAH_EINVAL, "intermediate: is given, but only the reference takes it");
@@ -167,79 +159,6 @@ static int check_kernel(const struct check *c) {
   return pah_fail(PAH_EINVAL, "kernel: \"%.64s\" is not one of %s on %s, must be %s", name, op, ops->kind, names);
 }
 
-/* ---- Shapes ---------------------------------------------------------------------------------------------- */
-
-static int check_q_shape(const struct check *c) {
-  struct pah_arg q = c->args[Q];
-  static const int64_t ragged[] = {-1, -1, -1}, padded[] = {-1, -1, -1, -1}, one[] = {-1, -1, 1, -1};
-  if (c->op == PAH_DECODE) {
-    if (q.t->ndim == 3) return PAH_OK;
-    return pah_check_shape(q, 4, one, "[B, H, 1, D] or [B, H, D] in decode");
-  }
-  if (c->args[CU].t) return pah_check_shape(q, 3, ragged, "[total_q, H, D], as cu_seqlens_q is given");
-  return pah_check_shape(q, 4, padded, "[B, H, Sq, D], or [total_q, H, D] with cu_seqlens_q");
-}
-
-static int check_heads(const struct pah_attn_sizes *s) {
-  if (s->block_size < 1) return pah_fail(PAH_EINVAL, "k_blocks: block_size is 0, must be 1 or more");
-  if (s->Hkv < 1) return pah_fail(PAH_EINVAL, "k_blocks: has 0 key/value heads, must have 1 or more");
-  if (s->H < 1 || s->H % s->Hkv)
-    return pah_fail(PAH_EINVAL, "q: has %lld heads, must have a multiple of the %lld key/value heads of k_blocks",
-                    (long long)s->H, (long long)s->Hkv);
-  if (s->D < 8 || s->D % 8 || s->D > PAH_MAX_D)
-    return pah_fail(PAH_EUNSUPPORTED, "q: head_dim is %lld, must be a multiple of 8 from 8 to %d", (long long)s->D,
-                    PAH_MAX_D);
-  return PAH_OK;
-}
-
-/* Needs the ranks of q, k_blocks and block_table, which come first; derives c->s from them. */
-static int check_problem(struct check *c) {
-  static const int64_t any[] = {-1, -1, -1, -1};
-  int status = check_q_shape(c);
-  if (!status) status = pah_check_shape(c->args[K], 4, any, "[num_blocks, block_size, Hkv, D]");
-  if (!status) status = pah_check_shape(c->args[TABLE], 2, any, "[B, max_blocks_per_seq]");
-  if (status) return status;
-  const struct pah_tensor *q = &c->a->q, *k = &c->a->k_blocks;
-  c->s = (struct pah_attn_sizes){.H = q->shape[1], .Hkv = k->shape[2], .D = q->shape[q->ndim - 1]};
-  c->s.block_size = k->shape[1];
-  status = check_heads(&c->s);
-  if (status) return status;
-  const int64_t cache[] = {-1, -1, -1, c->s.D};
-  if (k->shape[3] != c->s.D)
-    return pah_check_shape(c->args[K], 4, cache, "[num_blocks, block_size, Hkv, D] with the head_dim of q");
-  status = pah_check_shape(c->args[V], 4, k->shape, "that of k_blocks");
-  const int64_t table[] = {q->shape[0], -1};
-  if (!status && !c->args[CU].t && table[0] != c->a->block_table.shape[0])
-    status = pah_check_shape(c->args[TABLE], 2, table, "[B, max_blocks_per_seq] with the B of q");
-  if (!status) c->s = pah_attn_sizes(c->a);
-  return status;
-}
-
-static int check_descale_shape(const struct check *c, int f) {
-  const int64_t shape[] = {c->s.B, c->s.Hkv};
-  if (!c->args[f].t || c->args[f].t->ndim == 0) return PAH_OK;
-  return pah_check_shape(c->args[f], 2, shape, "a scalar or [B, Hkv]");
-}
-
-static int check_shapes(const struct check *c) {
-  const struct pah_attn_sizes *s = &c->s;
-  const struct pah_tensor *q = &c->a->q, *k = &c->a->k_blocks;
-  const int64_t offsets[] = {s->B + 1}, lengths[] = {s->B};
-  int status = PAH_OK;
-  if (c->args[CU].t) status = pah_check_shape(c->args[CU], 1, offsets, "[B + 1]");
-  if (!status && c->args[USED].t) status = pah_check_shape(c->args[USED], 1, lengths, "[B]");
-  for (int f = Q_DESCALE; f <= V_DESCALE && !status; f++) status = check_descale_shape(c, f);
-  const int queries[] = {OUT, DOUT, DQ};
-  for (int i = 0; i < 3 && !status; i++)
-    if (c->args[queries[i]].t) status = pah_check_shape(c->args[queries[i]], q->ndim, q->shape, "that of q");
-  for (int f = DK; f <= DV && !status; f++)
-    if (c->args[f].t) status = pah_check_shape(c->args[f], 4, k->shape, "that of k_blocks");
-  if (status || !c->args[LSE].t) return status;
-  const int64_t ragged[] = {s->H, s->total_q}, padded[] = {s->B, s->H, s->decode3 ? 1 : q->shape[2]};
-  if (s->ragged) return pah_check_shape(c->args[LSE], 2, ragged, "[H, total_q]");
-  return pah_check_shape(c->args[LSE], 3, padded, "[B, H, Sq]");
-}
-
 /* ---- Dtypes ---------------------------------------------------------------------------------------------- */
 
 static int check_result_dtypes(const struct check *c) {
@@ -249,7 +168,7 @@ static int check_result_dtypes(const struct check *c) {
     if (!c->args[f].t) continue;
     if (c->reference && is_result(c, f))
       status = pah_check_dtype(c->args[f], f64, " for a result of the reference");
-    else if (f == LSE)
+    else if (f == LSE || f == DSINKS)
       status = pah_check_dtype(c->args[f], f32, "");
     else if (f == OUT && c->op == PAH_FWD_FP8)
       status = c->a->out_dtype ? pah_check_dtype(c->args[f], 1u << c->a->out_dtype, ", as out_dtype says")
@@ -268,9 +187,9 @@ static int check_dtypes(const struct check *c) {
   unsigned cache = 1u << c->a->q.dtype | (fp8_cache ? (unsigned)PAH_FP8_DTYPES : 0);
   status = pah_check_dtype(c->args[K], cache, fp8_cache ? " (that of q, or fp8)" : ", as q");
   if (!status) status = pah_check_dtype(c->args[V], 1u << c->a->k_blocks.dtype, ", as k_blocks");
-  for (int f = TABLE; f <= USED && !status; f++)
+  for (int f = TABLE; f <= TREE && !status; f++)
     if (c->args[f].t) status = pah_check_dtype(c->args[f], 1u << PAH_I32, "");
-  for (int f = Q_DESCALE; f <= V_DESCALE && !status; f++)
+  for (int f = SINKS; f <= V_DESCALE && !status; f++)
     if (c->args[f].t) status = pah_check_dtype(c->args[f], 1u << PAH_F32, "");
   return status ? status : check_result_dtypes(c);
 }
@@ -278,7 +197,7 @@ static int check_dtypes(const struct check *c) {
 /* ---- Layout ---------------------------------------------------------------------------------------------- */
 
 static int check_layout(const struct check *c) {
-  const int vectors[] = {Q, K, V, OUT, DOUT, DQ, DK, DV};
+  const int vectors[] = {Q, K, V, TREE, OUT, DOUT, DQ, DK, DV};
   int status = PAH_OK;
   for (size_t i = 0; i < sizeof vectors / sizeof *vectors && !status; i++)
     if (c->args[vectors[i]].t) status = pah_check_unit_stride(c->args[vectors[i]]);
@@ -310,8 +229,7 @@ static int check_call(struct check *c) {
     status =
         pah_fail(PAH_EUNSUPPORTED, "q: is on %s, must be in host memory for the reference", c->a->q.device->info.name);
   if (!status) status = check_dtypes(c);
-  if (!status) status = check_problem(c);
-  if (!status) status = check_shapes(c);
+  if (!status) status = pah_attn_check_shapes(c);
   if (!status) status = check_layout(c);
   if (!status && !c->reference) status = check_kernel(c);
   int64_t reach = c->s.max_blocks * c->s.block_size;
@@ -326,7 +244,7 @@ int pah_attn_check(int op, const struct pah_attn *a, int reference) {
   int status = check_call(&c);
   if (status) return status;
   struct pah_device *dev = a->q.device;
-  return dev->info.host_memory || dev->ops->host_readable ? pah_attn_check_contents(a, &c.s) : PAH_OK;
+  return dev->info.host_memory || dev->ops->host_readable ? pah_attn_check_contents(op, a, &c.s) : PAH_OK;
 }
 
 int pah_attn_check_inputs(int op, const struct pah_attn *a, int reference) {

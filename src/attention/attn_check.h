@@ -12,7 +12,7 @@ int pah_kv_append_check(const struct pah_kv_append *c, int reference);
 
 /* Contents of cu_seqlens_q, seqused_k and block_table (attn_contents.c). The shapes are checked, memory is the host's.
  */
-int pah_attn_check_contents(const struct pah_attn *a, const struct pah_attn_sizes *s);
+int pah_attn_check_contents(int op, const struct pah_attn *a, const struct pah_attn_sizes *s);
 int pah_kv_append_check_contents(const struct pah_kv_append *c); /* of slot_mapping, likewise */
 
 const char *pah_op_name(int op); /* "fwd", ...; NULL for a number that is no operation */

@@ -17,6 +17,25 @@ static int check_cu_seqlens_q(const struct pah_attn *a, const struct pah_attn_si
   return PAH_OK;
 }
 
+/* Decode takes up to 64 queries of a sequence; a tree has a bit for each, and its queries are the last keys. */
+static int check_queries(int op, const struct pah_attn *a, const struct pah_attn_sizes *s) {
+  int tree = a->tree_mask.dtype != PAH_NONE;
+  for (int64_t b = 0; b < s->B && (op == PAH_DECODE || tree); b++) {
+    int64_t first, count, bits = 32 * (tree ? a->tree_mask.shape[a->tree_mask.ndim - 1] : 0);
+    pah_q_range(a, s, b, &first, &count);
+    if (op == PAH_DECODE && count > PAH_MAX_DECODE_QUERIES)
+      return pah_fail(PAH_EINVAL, "cu_seqlens_q[%lld]: sequence %lld has %lld queries, must have at most %d in decode",
+                      (long long)b + 1, (long long)b, (long long)count, PAH_MAX_DECODE_QUERIES);
+    if (tree && count > bits)
+      return pah_fail(PAH_EINVAL, "tree_mask: has %lld bits a query, must have %lld, the queries of sequence %lld",
+                      (long long)bits, (long long)count, (long long)b);
+    if (tree && pah_len_k(a, s, b) < count)
+      return pah_fail(PAH_EINVAL, "seqused_k[%lld]: is %lld, must be at least %lld, the queries of a tree",
+                      (long long)b, (long long)pah_len_k(a, s, b), (long long)count);
+  }
+  return PAH_OK;
+}
+
 static int check_seqused_k(const struct pah_attn *a, const struct pah_attn_sizes *s) {
   int64_t reach = s->max_blocks * s->block_size;
   for (int64_t b = 0; b < s->B; b++) {
@@ -44,8 +63,9 @@ static int check_block_table(const struct pah_attn *a, const struct pah_attn_siz
   return PAH_OK;
 }
 
-int pah_attn_check_contents(const struct pah_attn *a, const struct pah_attn_sizes *s) {
+int pah_attn_check_contents(int op, const struct pah_attn *a, const struct pah_attn_sizes *s) {
   int status = s->ragged ? check_cu_seqlens_q(a, s) : PAH_OK;
   if (!status && a->seqused_k.dtype != PAH_NONE) status = check_seqused_k(a, s);
+  if (!status) status = check_queries(op, a, s);
   return status ? status : check_block_table(a, s);
 }

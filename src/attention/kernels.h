@@ -5,7 +5,7 @@
 
 #define PAH_CPU_DIMS "head_dim: multiples of 8 up to 256"
 
-#define PAH_GPU_DIMS "head_dim: 32, 64, 96, 128, 192, 256"
+#define PAH_GPU_DIMS "head_dim: multiples of 8 up to 576"
 
 /* The same .cu files on both devices. */
 #define PAH_GPU_KERNELS(X, device)                                                                                     \
@@ -14,7 +14,7 @@
   X(device, "fwd_fp8", "naive", "f32 f16 bf16 fp8_e4m3 fp8_e5m2 / same or fp8", PAH_GPU_DIMS,                          \
     "kernels/naive/forward.cu with fp8 types; computes in f32")                                                        \
   X(device, "bwd", "naive", "f32 f16 bf16", PAH_GPU_DIMS,                                                              \
-    "kernels/naive/backward_dq.cu, kernels/naive/backward_dkv.cu: deterministic")                                      \
+    "kernels/naive/backward_dq.cu, backward_dkv.cu, backward_dsinks.cu")                                               \
   X(device, "decode", "naive", "f32 f16 bf16 / same or fp8", PAH_GPU_DIMS,                                             \
     "kernels/naive/decode.cu, kernels/naive/combine.cu: split-KV")
 

@@ -32,10 +32,14 @@ static int check_shapes(const struct pah_arg *args) {
   if (cache[1] < 1) return pah_fail(PAH_EINVAL, "k_blocks: block_size is 0, must be 1 or more");
   if (cache[2] < 1 || cache[3] < 1)
     return pah_fail(PAH_EINVAL, "k_blocks: has no key/value heads or a head_dim of 0, must have 1 or more of both");
-  const int64_t tokens[] = {args[SLOTS].t->shape[0], cache[2], cache[3]};
-  status = pah_check_shape(args[V_BLOCKS], 4, cache, "that of k_blocks");
-  if (!status) status = pah_check_shape(args[K], 3, tokens, "[T, Hkv, D]");
-  if (!status) status = pah_check_shape(args[V], 3, tokens, "[T, Hkv, D]");
+  const int64_t values[] = {cache[0], cache[1], cache[2], -1};
+  status = pah_check_shape(args[V_BLOCKS], 4, values, "[num_blocks, block_size, Hkv, Dv] of k_blocks");
+  if (status) return status;
+  const int64_t k[] = {args[SLOTS].t->shape[0], cache[2], cache[3]};
+  const int64_t v[] = {k[0], k[1], args[V_BLOCKS].t->shape[3]};
+  if (v[2] < 1) return pah_fail(PAH_EINVAL, "v_blocks: has a head_dim of 0, must have 1 or more");
+  status = pah_check_shape(args[K], 3, k, "[T, Hkv, D]");
+  if (!status) status = pah_check_shape(args[V], 3, v, "[T, Hkv, Dv], as v_blocks");
   for (int i = K_DESCALE; i <= V_DESCALE && !status; i++)
     if (pah_present(args[i].t)) status = pah_check_shape(args[i], 0, any, "a scalar");
   return status;

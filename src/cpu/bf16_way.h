@@ -60,7 +60,7 @@ static inline int bf16_exact(const struct pah_attn *a) {
   return 1;
 }
 
-/* How the products of fwd are made, of bwd, and whether those of decode go to the tile unit. */
+/* How the products of fwd are made, and of bwd. */
 static int bf16_of_forward(const struct pah_attn *a, const struct pah_attn_sizes *s, int amx, int *way) {
   *way = BF16_FMA;
   return bf16_exact(a) ? bf16_choose(amx, s->D % AMX_ROWS == 0, way) : PAH_OK;
@@ -68,14 +68,14 @@ static int bf16_of_forward(const struct pah_attn *a, const struct pah_attn_sizes
 
 static int bf16_of_backward(const struct pah_attn *a, const struct pah_attn_sizes *s, int amx, int *way) {
   *way = BF16_FMA;
-  return a->q.dtype == PAH_BF16 ? bf16_choose(amx, s->D % AMX_ROWS == 0, way) : PAH_OK;
+  return a->q.dtype == PAH_BF16 ? bf16_choose(amx, s->D % AMX_ROWS == 0 && s->Dv % AMX_ROWS == 0, way) : PAH_OK;
 }
 
-/* Of decode only what all is exact in bf16, in whole blocks of heads and of D; the rest does not ask PAH_BF16. */
-static int bf16_of_decode(const struct pah_attn *a, const struct pah_attn_sizes *s, int amx, int *way) {
+/* Of decode where `many` rows share a KV head, and all is exact in bf16; the rest does not ask PAH_BF16. */
+static int bf16_of_decode(const struct pah_attn *a, const struct pah_attn_sizes *s, int amx, int many, int *way) {
   *way = BF16_FMA;
-  if (!amx || a->q.dtype != PAH_BF16 || !bf16_exact(a)) return PAH_OK;
-  return s->group % AMX_SIDE == 0 && s->D % AMX_ROWS == 0 ? bf16_choose(amx, 1, way) : PAH_OK;
+  if (!BF16_HAS_DOTS || !many || a->q.dtype != PAH_BF16 || !bf16_exact(a)) return PAH_OK;
+  return bf16_choose(amx, s->D % AMX_ROWS == 0 && s->Dv % AMX_ROWS == 0, way);
 }
 
 #endif

@@ -49,6 +49,11 @@ static inline float paged_scale(const struct pah_attn *a, const struct pah_attn_
   return pah_softmax_scale(a, s) * paged_descale(&a->q_descale, b, head) * paged_descale(&a->k_descale, b, head);
 }
 
+/* The sink of query head h; -inf: none. */
+static inline float paged_sink(const struct pah_attn *a, int64_t h) {
+  return a->sinks.dtype == PAH_NONE ? -INFINITY : ((const float *)a->sinks.data)[h * a->sinks.stride[0]];
+}
+
 /* o_scale, which only an fp8 out has. */
 static inline float paged_o_scale(const struct pah_attn *a) {
   return a->out.dtype == PAH_FP8_E4M3 || a->out.dtype == PAH_FP8_E5M2 ? a->o_scale : 1.0f;

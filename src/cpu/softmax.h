@@ -56,10 +56,25 @@ static inline int softmax_merge(struct softmax_state *all, const struct softmax_
   return 1;
 }
 
+/* softmax_finish where a sink takes part: one more natural score, without a value. A sink of +inf takes all. */
+static __attribute__((noinline)) int softmax_finish_sink(const struct softmax_state *state, float natural, float scale,
+                                                         float sink, float *factor, float *lse) {
+  float sum = lanes_sum(cell_load(state->lanes)), m = state->m * natural;
+  *factor = 0.0f;
+  *lse = sink;
+  if (sum == 0.0f || sink == INFINITY) return 0;
+  float top = m > sink ? m : sink; /* NaN where the sink is */
+  float share = expf(m - top), total = sum * share + expf(sink - top);
+  *factor = scale * share / total;
+  *lse = top + logf(total);
+  return 1;
+}
+
 /* The end of a row: *factor, `scale` over the sum, for its output, and its lse; `natural`: from a unit of m to a
- * natural score. Returns 0 for a row that saw no key: its output is 0, its lse -inf. */
-static inline int softmax_finish(const struct softmax_state *state, float natural, float scale, float *factor,
-                                 float *lse) {
+ * natural score; `sink`: -inf for none. Returns 0 for a row that saw no key: its output is 0, its lse the sink. */
+static inline int softmax_finish(const struct softmax_state *state, float natural, float scale, float sink,
+                                 float *factor, float *lse) {
+  if (sink != -INFINITY) return softmax_finish_sink(state, natural, scale, sink, factor, lse);
   float sum = lanes_sum(cell_load(state->lanes));
   *factor = sum == 0.0f ? 0.0f : scale / sum;
   *lse = sum == 0.0f ? -INFINITY : state->m * natural + logf(sum);

@@ -8,6 +8,7 @@
 #include "attention/attn_check.h"
 #include "error.h"
 #include "gpu.h"
+#include "occupancy.h"
 #include "params.h"
 
 struct job {
@@ -15,7 +16,7 @@ struct job {
   const struct pah_attn *a;
   struct pah_attn_sizes s;
   struct pah_attn_params p;
-  char text[8][48]; /* of the defines */
+  char text[PAH_GPU_DEFINES][48]; /* of the defines */
 };
 
 static void begin(struct pah_gpu_call *call, const struct job *j, const char *file, const char *kernel) {
@@ -44,9 +45,15 @@ static int64_t up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
+static void define_dims(struct pah_gpu_call *call, struct job *j) {
+  define(call, j, "HEAD_DIM", j->s.D);
+  define(call, j, "HEAD_DIM_V", j->s.Dv);
+}
+
 /* The default tile, with the sizes that the call gives instead. */
 static struct pah_tile tile_of(const struct job *j, int op) {
-  struct pah_tile tile = *pah_gpu_tile(op, j->a->q.dtype, j->s.D);
+  int64_t shared = pah_arch_limits(j->dev->info.arch)->shared_block;
+  struct pah_tile tile = pah_gpu_tile(op, j->a->q.dtype, j->s.D, j->s.Dv, shared);
   if (j->a->block_m) tile.block_m = j->a->block_m;
   if (j->a->block_n) tile.block_n = j->a->block_n;
   return tile;
@@ -57,17 +64,16 @@ static struct pah_tile tile_of(const struct job *j, int op) {
 static int forward(struct job *j) {
   const struct pah_attn *a = j->a;
   struct pah_tile tile = tile_of(j, PAH_FWD), *t = &tile;
-  int64_t pitch = j->s.D + 1;
   struct pah_gpu_call call;
   begin(&call, j, "naive/forward.cu", "forward");
-  define(&call, j, "HEAD_DIM", j->s.D);
+  define_dims(&call, j);
   define(&call, j, "BLOCK_M", t->block_m);
   define(&call, j, "BLOCK_N", t->block_n);
   define_type(&call, j, "Q_T", a->q.dtype);
   define_type(&call, j, "KV_T", a->k_blocks.dtype);
   define_type(&call, j, "OUT_T", a->out.dtype);
   call.threads = 128;
-  call.shared = 4 * (t->block_m * pitch + t->block_n * pitch + t->block_m * (t->block_n + 1));
+  call.shared = pah_gpu_tile_bytes(t, j->s.D, j->s.Dv);
   set_grid(&call, up(j->p.seqlen_q, t->block_m), j->s.H, j->s.B);
   return pah_gpu_call(j->dev, &call);
 }
@@ -76,23 +82,26 @@ static int forward(struct job *j) {
 
 /* Enough thread blocks to fill the device twice, but parts of 256 tokens at least. */
 static int64_t choose_splits(const struct job *j) {
-  int64_t splits = j->a->num_splits;
-  if (splits <= 0) {
-    int64_t blocks = j->s.B * j->s.H, wanted = 2 * j->dev->info.sms * 4,
-            longest = up(j->s.max_blocks * j->s.block_size, 256);
-    splits = blocks ? up(wanted, blocks) : 1;
-    if (splits > longest) splits = longest;
-  }
+  if (j->a->num_splits > 0) return j->a->num_splits;
+  int64_t blocks = j->s.B * j->s.H, wanted = 2 * j->dev->info.sms * 4,
+          longest = up(j->s.max_blocks * j->s.block_size, 256), splits = blocks ? up(wanted, blocks) : 1;
+  if (splits > longest) splits = longest;
   return splits < 1 ? 1 : splits > 1024 ? 1024 : splits;
+}
+
+/* The most queries that a sequence can have, of those that the grid has to reach. */
+static int64_t most_queries(const struct job *j) {
+  int64_t most = j->s.ragged ? j->s.total_q : j->p.seqlen_q;
+  return most < PAH_MAX_DECODE_QUERIES ? most : PAH_MAX_DECODE_QUERIES;
 }
 
 static int combine(struct job *j) {
   struct pah_gpu_call call;
   begin(&call, j, "naive/combine.cu", "combine");
-  define(&call, j, "HEAD_DIM", j->s.D);
+  define(&call, j, "HEAD_DIM_V", j->s.Dv);
   define_type(&call, j, "OUT_T", j->a->out.dtype);
-  call.threads = j->s.D;
-  set_grid(&call, j->s.H, j->s.B, 1);
+  call.threads = j->s.Dv;
+  set_grid(&call, j->s.H, most_queries(j), j->s.B);
   return pah_gpu_call(j->dev, &call);
 }
 
@@ -101,7 +110,7 @@ static int decode(struct job *j) {
   j->p.num_splits = (int)choose_splits(j);
   struct pah_gpu_call call;
   begin(&call, j, "naive/decode.cu", "decode");
-  define(&call, j, "HEAD_DIM", j->s.D);
+  define_dims(&call, j);
   define_type(&call, j, "Q_T", a->q.dtype);
   define_type(&call, j, "KV_T", a->k_blocks.dtype);
   define_type(&call, j, "OUT_T", a->out.dtype);
@@ -109,12 +118,12 @@ static int decode(struct job *j) {
   set_grid(&call, j->p.num_splits, j->s.H, j->s.B);
   if (j->p.num_splits == 1) return pah_gpu_call(j->dev, &call);
 
-  int64_t parts = j->p.num_splits * j->s.B * j->s.H, bytes = parts * (j->s.D + 1) * 4;
+  int64_t parts = j->p.num_splits * j->s.total_q * j->s.H, bytes = parts * (j->s.Dv + 1) * 4;
   void *scratch;
   int status = pah_device_alloc(j->dev, bytes, &scratch);
   if (status) return status;
   j->p.partial_out = scratch;
-  j->p.partial_lse = j->p.partial_out + parts * j->s.D;
+  j->p.partial_lse = j->p.partial_out + parts * j->s.Dv;
   status = pah_gpu_call(j->dev, &call);
   if (!status) status = combine(j);
   pah_device_free(j->dev, scratch, bytes);
@@ -123,23 +132,30 @@ static int decode(struct job *j) {
 
 /* ---- Backward ---- */
 
-static int backward_part(struct job *j, const char *file, const char *kernel, const struct pah_tile *t, int64_t shared,
-                         int64_t x, int64_t y, int64_t z) {
+static int backward_part(struct job *j, const char *file, const char *kernel, const struct pah_tile *t, int64_t x,
+                         int64_t y, int64_t z) {
   struct pah_gpu_call call;
   begin(&call, j, file, kernel);
-  define(&call, j, "HEAD_DIM", j->s.D);
+  define_dims(&call, j);
   define(&call, j, "BLOCK_M", t->block_m);
   define(&call, j, "BLOCK_N", t->block_n);
   define_type(&call, j, "IO_T", j->a->q.dtype);
   call.threads = 128;
-  call.shared = shared;
+  call.shared = pah_gpu_tile_bytes(t, j->s.D, j->s.Dv);
   set_grid(&call, x, y, z);
+  return pah_gpu_call(j->dev, &call);
+}
+
+static int backward_sinks(struct job *j) {
+  struct pah_gpu_call call;
+  begin(&call, j, "naive/backward_dsinks.cu", "backward_dsinks");
+  call.threads = 128;
+  set_grid(&call, j->s.H, 1, 1);
   return pah_gpu_call(j->dev, &call);
 }
 
 static int backward(struct job *j) {
   struct pah_tile tile = tile_of(j, PAH_BWD), *t = &tile;
-  int64_t m = t->block_m, n = t->block_n, rows = 2 * (m + n) * (j->s.D + 1);
   int64_t bytes = 4 * j->s.H * (j->s.total_q ? j->s.total_q : 1);
   void *delta;
   int status = pah_device_alloc(j->dev, bytes, &delta);
@@ -148,11 +164,11 @@ static int backward(struct job *j) {
   int64_t per_sequence = j->s.ragged ? j->s.total_q : j->p.seqlen_q;
   j->p.delta = (struct pah_rows){delta, j->s.ragged ? 0 : j->s.H * per_sequence, per_sequence, 1};
   if (j->s.total_q)
-    status = backward_part(j, "naive/backward_dq.cu", "backward_dq", t, 4 * (rows + m * (n + 1)), up(j->p.seqlen_q, m),
-                           j->s.H, j->s.B);
+    status = backward_part(j, "naive/backward_dq.cu", "backward_dq", t, up(j->p.seqlen_q, t->block_m), j->s.H, j->s.B);
   if (!status && j->s.num_blocks)
-    status = backward_part(j, "naive/backward_dkv.cu", "backward_dkv", t, 4 * (rows + 2 * n * (m + 1) + 2 * m),
-                           j->s.num_blocks, j->s.Hkv, up(j->s.block_size, n));
+    status = backward_part(j, "naive/backward_dkv.cu", "backward_dkv", t, j->s.num_blocks, j->s.Hkv,
+                           up(j->s.block_size, t->block_n));
+  if (!status && j->p.dsinks) status = backward_sinks(j);
   pah_device_free(j->dev, delta, bytes);
   return status;
 }
@@ -162,11 +178,6 @@ static int backward(struct job *j) {
 static int check_support(const struct job *j, int op) {
   const struct pah_attn *a = j->a;
   const struct pah_attn_sizes *s = &j->s;
-  if (!pah_gpu_tile(op == PAH_BWD ? PAH_BWD : PAH_FWD, a->q.dtype, s->D))
-    return pah_fail(PAH_EUNSUPPORTED,
-                    "head_dim: the naive kernels of %s do not do %lld, must be 32, 64, 96, 128, 192 or "
-                    "256",
-                    j->dev->ops->kind, (long long)s->D);
   if (a->k_blocks.dtype != a->v_blocks.dtype)
     return pah_fail(PAH_EUNSUPPORTED, "v_blocks: dtype is %s, must be that of k_blocks (%s) for the naive kernels",
                     pah_dtype_name(a->v_blocks.dtype), pah_dtype_name(a->k_blocks.dtype));
@@ -182,7 +193,7 @@ static int check_support(const struct job *j, int op) {
 }
 
 /* The contents of the tables where the host cannot read them; see kernels/check.cu. */
-static int check_contents(struct job *j) {
+static int check_contents(struct job *j, int op) {
   int broken = 0;
   if (!pah_gpu_checks(j->dev)) return PAH_OK;
   int status = pah_gpu_check(j->dev, "check_attention", &j->p, &broken);
@@ -192,7 +203,7 @@ static int check_contents(struct job *j) {
   const struct pah_tensor *from[] = {&j->a->block_table, &j->a->cu_seqlens_q, &j->a->seqused_k};
   for (int i = 0; i < 3; i++) tables[i]->data = NULL;
   for (int i = 0; i < 3 && !status; i++) status = pah_gpu_fetch(from[i], tables[i]);
-  if (!status) status = pah_attn_check_contents(&copy, &j->s);
+  if (!status) status = pah_attn_check_contents(op, &copy, &j->s);
   for (int i = 0; i < 3; i++)
     if (tables[i]->data != from[i]->data) free(tables[i]->data);
   return status ? status : pah_fail(PAH_EINVAL, "block_table: its contents break a rule, and changed while looked at");
@@ -203,7 +214,8 @@ int pah_gpu_attention(struct pah_device *dev, int op, const struct pah_attn *a) 
   int status = check_support(&j, op);
   if (status) return status;
   pah_gpu_params(a, &j.s, &j.p);
-  if (j.s.B) status = check_contents(&j);
+  if (op == PAH_DECODE && j.p.most_queries > PAH_MAX_DECODE_QUERIES) j.p.most_queries = PAH_MAX_DECODE_QUERIES;
+  if (j.s.B) status = check_contents(&j, op);
   if (status) return status;
   if (op == PAH_BWD) return backward(&j);
   if (!j.s.B || !j.s.total_q) return PAH_OK; /* nothing to compute */

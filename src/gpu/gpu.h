@@ -22,10 +22,11 @@ void pah_gpu_forget(struct pah_device *dev);
 
 /* ---- Between the files of this folder ---- */
 
+enum { PAH_GPU_DEFINES = 8 };
 /* A launch of a built-in kernel: `file` is in kernels/, the defines are "NAME=VALUE", the arguments point at values. */
 struct pah_gpu_call {
   const char *file, *kernel;
-  const char *defines[8];
+  const char *defines[PAH_GPU_DEFINES];
   int define_count;
   int64_t grid[3], threads, shared;
   const void *args[2];
@@ -43,6 +44,10 @@ int pah_gpu_check(struct pah_device *dev, const char *kernel, const void *params
 /* A copy in host memory of a small integer tensor: *copy has its own data, to be freed. */
 int pah_gpu_fetch(const struct pah_tensor *t, struct pah_tensor *copy);
 
-const struct pah_tile *pah_gpu_tile(int op, int dtype, int64_t head_dim); /* NULL: not supported */
+/* The tile of a naive kernel (op: PAH_FWD or PAH_BWD) by q's dtype and both head_dims: that of the list, made smaller
+ * until its `shared` bytes suffice. */
+struct pah_tile pah_gpu_tile(int op, int dtype, int64_t D, int64_t Dv, int64_t shared);
+/* Shared memory of a thread block with that tile; for bwd, of the kernel that takes more. */
+int64_t pah_gpu_tile_bytes(const struct pah_tile *t, int64_t D, int64_t Dv);
 
 #endif

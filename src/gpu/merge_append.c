@@ -43,7 +43,8 @@ static int check_contents(struct pah_device *dev, const struct pah_kv_append *c,
 }
 
 int pah_gpu_kv_append(struct pah_device *dev, const struct pah_kv_append *c) {
-  int64_t tokens = c->slot_mapping.shape[0], heads = c->k_blocks.shape[2], d = c->k_blocks.shape[3];
+  int64_t tokens = c->slot_mapping.shape[0], heads = c->k_blocks.shape[2];
+  int64_t D = c->k_blocks.shape[3], Dv = c->v_blocks.shape[3], d = D > Dv ? D : Dv;
   int status = check_width(d);
   if (status || !tokens) return status;
   struct pah_append_params p = {.k = c->k.data,
@@ -61,7 +62,9 @@ int pah_gpu_kv_append(struct pah_device *dev, const struct pah_kv_append *c) {
                                 .num_blocks = c->k_blocks.shape[0],
                                 .k_descale = c->k_descale.dtype == PAH_NONE ? NULL : c->k_descale.data,
                                 .v_descale = c->v_descale.dtype == PAH_NONE ? NULL : c->v_descale.data,
-                                .slot_bytes = c->slot_mapping.dtype == PAH_I64 ? 8 : 4};
+                                .slot_bytes = c->slot_mapping.dtype == PAH_I64 ? 8 : 4,
+                                .D = (int)D,
+                                .Dv = (int)Dv};
   status = check_contents(dev, c, &p);
   if (status) return status;
   char text[2][32];

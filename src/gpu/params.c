@@ -2,6 +2,8 @@
  * Read next: kernels/params.h, attention.c. */
 #include "params.h"
 
+#include <limits.h>
+
 static struct pah_rows rows(const struct pah_attn_sizes *s, const struct pah_tensor *t) {
   if (t->dtype == PAH_NONE) return (struct pah_rows){0};
   struct pah_row_strides r = pah_q_strides(s, t);
@@ -48,6 +50,11 @@ void pah_gpu_params(const struct pah_attn *a, const struct pah_attn_sizes *s, st
       .block_table = a->block_table.data,
       .table_batch = a->block_table.stride[0],
       .table_block = a->block_table.stride[1],
+      .sinks = a->sinks.data,
+      .sinks_stride = a->sinks.stride[0],
+      .dsinks = a->dsinks.data,
+      .dsinks_stride = a->dsinks.stride[0],
+      .most_queries = INT_MAX,
       .q_descale = scale(&a->q_descale),
       .k_descale = scale(&a->k_descale),
       .v_descale = scale(&a->v_descale),
@@ -73,6 +80,12 @@ void pah_gpu_params(const struct pah_attn *a, const struct pah_attn_sizes *s, st
   if (s->ragged) {
     p->cu_seqlens_q = a->cu_seqlens_q.data;
     p->cu_stride = a->cu_seqlens_q.stride[0];
+  }
+  if (a->tree_mask.dtype != PAH_NONE) {
+    p->tree_mask = a->tree_mask.data;
+    p->tree_batch = s->ragged ? 0 : a->tree_mask.stride[0];
+    p->tree_row = a->tree_mask.stride[s->ragged ? 0 : 1];
+    if (s->ragged) p->most_queries = (int)(32 * a->tree_mask.shape[1]);
   }
   if (a->seqused_k.dtype != PAH_NONE) {
     p->seqused_k = a->seqused_k.data;

@@ -23,8 +23,22 @@ const struct pah_tile *pah_tile_at(int64_t i) {
   return i >= 0 && i < (int64_t)(sizeof tiles / sizeof *tiles) ? &tiles[i] : NULL;
 }
 
-const struct pah_tile *pah_gpu_tile(int op, int dtype, int64_t head_dim) {
-  for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++)
-    if (tiles[i].op == op && tiles[i].dtype == dtype && tiles[i].head_dim == head_dim) return &tiles[i];
-  return NULL;
+int64_t pah_gpu_tile_bytes(const struct pah_tile *t, int64_t D, int64_t Dv) {
+  int64_t m = t->block_m, n = t->block_n, k = D + 1, v = Dv + 1;
+  if (t->op == PAH_FWD) return 4 * (m * k + n * (k > v ? k : v) + m * (n + 1));
+  int64_t rows = (m + n) * (k + v), dq = m * (n + 1), dkv = 2 * n * (m + 1) + 2 * m;
+  return 4 * (rows + (dq > dkv ? dq : dkv));
+}
+
+struct pah_tile pah_gpu_tile(int op, int dtype, int64_t D, int64_t Dv, int64_t shared) {
+  int64_t wider = D > Dv ? D : Dv;
+  struct pah_tile t = {0};
+  for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++) { /* the narrowest that is wide enough, else the widest */
+    if (tiles[i].op != op || tiles[i].dtype != dtype) continue;
+    t = tiles[i];
+    if (t.head_dim >= wider) break;
+  }
+  while (pah_gpu_tile_bytes(&t, D, Dv) > shared && (t.block_m > 8 || t.block_n > 8))
+    *(t.block_m > t.block_n ? &t.block_m : &t.block_n) /= 2;
+  return t;
 }

@@ -19,6 +19,7 @@ struct ref_sizes ref_sizes(const struct pah_attn *a) {
       .H = a->q.shape[1],
       .Hkv = a->k_blocks.shape[2],
       .D = a->k_blocks.shape[3],
+      .Dv = a->v_blocks.shape[3],
       .block_size = a->k_blocks.shape[1],
   };
 }
@@ -54,8 +55,19 @@ int64_t ref_token(const struct pah_attn *a, const struct pah_tensor *blocks, int
   return block * blocks->stride[0] + t % block_size * blocks->stride[1] + g * blocks->stride[2];
 }
 
-bool ref_visible(const struct pah_attn *a, int64_t len_q, int64_t len_k, int64_t i, int64_t j) {
-  int64_t off = a->causal == PAH_CAUSAL_TOP_LEFT ? 0 : len_k - len_q;
+/* Bit `j` of the row of tree_mask that belongs to query i of sequence b. */
+static bool tree_bit(const struct pah_attn *a, int64_t b, int64_t i, int64_t j) {
+  const struct pah_tensor *t = &a->tree_mask, *cu = &a->cu_seqlens_q;
+  int64_t row =
+      ref_present(cu) ? (i32_at(cu, b * cu->stride[0]) + i) * t->stride[0] : b * t->stride[0] + i * t->stride[1];
+  uint32_t word = (uint32_t)i32_at(t, row + j / 32 * t->stride[t->ndim - 1]);
+  return word >> (j % 32) & 1;
+}
+
+bool ref_visible(const struct ref_head *head, int64_t i, int64_t j) {
+  const struct pah_attn *a = head->a;
+  int64_t past = head->len_k - head->len_q, off = a->causal == PAH_CAUSAL_TOP_LEFT ? 0 : past;
+  if (ref_present(&a->tree_mask) && j >= past && !tree_bit(a, head->b, i, j - past)) return false;
   if (a->causal != PAH_CAUSAL_NONE && j > i + off) return false;
   if (a->window_left >= 0 && j < i + off - a->window_left) return false;
   if (a->window_right >= 0 && j > i + off + a->window_right) return false;
@@ -77,17 +89,18 @@ double ref_add_product(int precision, double sum, double x, double y) {
 int ref_head_open(struct ref_head *head, const struct pah_attn *a, int64_t b, int64_t h) {
   struct ref_sizes s = ref_sizes(a);
   int64_t group = s.H / s.Hkv;
-  *head = (struct ref_head){.a = a, .b = b, .h = h, .g = h / group, .D = s.D};
+  *head = (struct ref_head){.a = a, .b = b, .h = h, .g = h / group, .D = s.D, .Dv = s.Dv};
   head->len_q = ref_len_q(a, b);
   head->len_k = ref_len_k(a, b);
   head->precision = ref_is_fp8(a->intermediate) ? PAH_BF16 : a->intermediate;
   head->scale = isnan(a->softmax_scale) ? 1 / sqrt((double)s.D) : a->softmax_scale;
+  head->sink = ref_present(&a->sinks) ? ref_load(PAH_F32, a->sinks.data, h * a->sinks.stride[0]) : -INFINITY;
   int64_t n = head->len_k * s.D;
   /* Never an allocation of 0 bytes, which may be NULL. */
   head->k = malloc((size_t)(n + 1) * sizeof(double));
-  head->v = malloc((size_t)(n + 1) * sizeof(double));
+  head->v = malloc((size_t)(head->len_k * s.Dv + 1) * sizeof(double));
   head->scaled_k = malloc((size_t)(n + 1) * sizeof(double));
-  head->q = malloc((size_t)(2 * s.D + 1) * sizeof(double));
+  head->q = malloc((size_t)(s.D + s.Dv + 1) * sizeof(double));
   head->score = malloc((size_t)(3 * head->len_k + 1) * sizeof(double));
   if (!head->k || !head->v || !head->scaled_k || !head->q || !head->score)
     return pah_fail(PAH_ENOMEM, "reference: no memory for %lld keys", (long long)head->len_k);
@@ -101,9 +114,10 @@ int ref_head_open(struct ref_head *head, const struct pah_attn *a, int64_t b, in
       double *at = &head->k[t * s.D + d];
       *at = ref_round(ref_load(a->k_blocks.dtype, a->k_blocks.data, k + d) * k_descale, head->precision);
       head->scaled_k[t * s.D + d] = ref_round(*at * head->scale, head->precision);
-      head->v[t * s.D + d] =
-          ref_round(ref_load(a->v_blocks.dtype, a->v_blocks.data, v + d) * v_descale, head->precision);
     }
+    for (int64_t d = 0; d < s.Dv; d++)
+      head->v[t * s.Dv + d] =
+          ref_round(ref_load(a->v_blocks.dtype, a->v_blocks.data, v + d) * v_descale, head->precision);
   }
   return 0;
 }
@@ -126,6 +140,26 @@ static void apply_softcap(struct ref_head *head, int64_t j) {
   head->slope[j] = ref_round(1 - t * t, head->precision);
 }
 
+/* p, out and lse of query i from its scores, of which `largest` is the maximum with the sink. e^-inf is 0: a row whose
+ * scores are all -infinity sums to 0 like one that sees no key, and gives out 0 too. A sink of +infinity takes all. */
+static void weigh_row(struct ref_head *head, int64_t i, bool any, double largest) {
+  double total = head->sink == -INFINITY ? 0 : head->sink == INFINITY ? 1 : exp(head->sink - largest);
+  bool nothing = !any || head->sink == INFINITY;
+  for (int64_t d = 0; d < head->Dv; d++) head->out[d] = 0;
+  for (int64_t j = 0; j < head->len_k; j++) {
+    head->p[j] = ref_visible(head, i, j) && !nothing ? exp(head->score[j] - largest) : 0;
+    total += head->p[j];
+  }
+  int p_precision = ref_is_fp8(head->a->intermediate) ? head->a->intermediate : head->precision;
+  for (int64_t j = 0; j < head->len_k && !nothing; j++) {
+    if (!ref_visible(head, i, j)) continue;
+    head->p[j] = ref_round(head->p[j] / total, p_precision);
+    for (int64_t d = 0; d < head->Dv; d++)
+      head->out[d] = ref_add_product(head->precision, head->out[d], head->p[j], head->v[j * head->Dv + d]);
+  }
+  head->lse = total == 0 ? -INFINITY : largest + log(total);
+}
+
 bool ref_head_row(struct ref_head *head, int64_t i) {
   const struct pah_attn *a = head->a;
   int64_t D = head->D, row = ref_row(a, &a->q, head->b, head->h, i);
@@ -133,33 +167,18 @@ bool ref_head_row(struct ref_head *head, int64_t i) {
   for (int64_t d = 0; d < D; d++)
     head->q[d] = ref_round(ref_load(a->q.dtype, a->q.data, row + d) * q_descale, head->precision);
 
+  double largest = head->sink;
   bool any = false;
-  double largest = -INFINITY;
   for (int64_t j = 0; j < head->len_k; j++) {
-    if (!ref_visible(a, head->len_q, head->len_k, i, j)) continue;
+    if (!ref_visible(head, i, j)) continue;
     double sum = 0;
     for (int64_t d = 0; d < D; d++) sum = ref_add_product(head->precision, sum, head->q[d], head->scaled_k[j * D + d]);
     head->score[j] = ref_round(sum, head->precision);
     apply_softcap(head, j);
     if (head->score[j] > largest) largest = head->score[j];
-    any = true;
+    if (!(head->score[j] == -INFINITY)) any = true;
   }
-
-  double total = 0;
-  for (int64_t j = 0; j < head->len_k; j++) {
-    bool seen = ref_visible(a, head->len_q, head->len_k, i, j);
-    head->p[j] = seen ? exp(head->score[j] - largest) : 0;
-    if (seen) total += head->p[j];
-  }
-  int p_precision = ref_is_fp8(a->intermediate) ? a->intermediate : head->precision;
-  for (int64_t d = 0; d < D; d++) head->out[d] = 0;
-  for (int64_t j = 0; j < head->len_k; j++) {
-    if (!ref_visible(a, head->len_q, head->len_k, i, j)) continue;
-    head->p[j] = ref_round(head->p[j] / total, p_precision);
-    for (int64_t d = 0; d < D; d++)
-      head->out[d] = ref_add_product(head->precision, head->out[d], head->p[j], head->v[j * D + d]);
-  }
-  head->lse = any ? largest + log(total) : -INFINITY;
+  weigh_row(head, i, any, largest);
   return any;
 }
 

@@ -25,7 +25,7 @@ static int forward_head(const struct pah_attn *a, int64_t b, int64_t h) {
     if (pah_interrupted) status = pah_fail(PAH_EINTERRUPTED, "reference: interrupted");
     ref_head_row(&head, i);
     int64_t out = ref_row(a, &a->out, b, h, i);
-    for (int64_t d = 0; d < head.D; d++)
+    for (int64_t d = 0; d < head.Dv; d++)
       ref_store(PAH_F64, a->out.data, out + d, out_value(a, head.precision, head.out[d]));
     if (ref_present(&a->lse)) ref_store(PAH_F64, a->lse.data, ref_lse_row(a, b, h, i), head.lse);
   }

@@ -23,7 +23,7 @@ static inline bool ref_is_fp8(int dtype) {
 
 /* The problem and its heads (head.c). The sizes of a problem, legend as in pah.h. */
 struct ref_sizes {
-  int64_t B, H, Hkv, D, block_size;
+  int64_t B, H, Hkv, D, Dv, block_size;
 };
 struct ref_sizes ref_sizes(const struct pah_attn *a);
 int64_t ref_len_q(const struct pah_attn *a, int64_t b);
@@ -44,12 +44,13 @@ int64_t ref_token(const struct pah_attn *a, const struct pah_tensor *blocks, int
 struct ref_head {
   const struct pah_attn *a;
   int64_t b, h, g; /* sequence, query head, K/V head */
-  int64_t len_q, len_k, D;
+  int64_t len_q, len_k, D, Dv;
   int precision;
   double scale;
-  double *k, *v;         /* [len_k, D], descaled */
+  double sink;           /* of the head; -INFINITY: none */
+  double *k, *v;         /* [len_k, D], [len_k, Dv], descaled */
   double *scaled_k;      /* k x scale, rounded; k itself without a precision */
-  double *q, *out;       /* [D], the current row */
+  double *q, *out;       /* [D], [Dv], the current row */
   double *score, *slope; /* [len_k]: after softcap; d(capped) / d(uncapped) */
   double *p;             /* [len_k]: softmax, 0 where not visible */
   double lse;
@@ -57,12 +58,12 @@ struct ref_head {
 /* Loads K and V. Returns PAH_ENOMEM on failure; ref_head_free is due in either case. */
 int ref_head_open(struct ref_head *head, const struct pah_attn *a, int64_t b, int64_t h);
 void ref_head_free(struct ref_head *head);
-/* Fills q, score, slope, p, out and lse for query i. Returns whether any key is visible. */
+/* Fills q, score, slope, p, out and lse for query i. Returns whether any visible key has a score above -infinity. */
 bool ref_head_row(struct ref_head *head, int64_t i);
 /* sum + x y: exact products in float64, or rounded to float as a low-precision matrix product accumulates. */
 double ref_add_product(int precision, double sum, double x, double y);
-/* The causal mask and the window, as the design says them. */
-bool ref_visible(const struct pah_attn *a, int64_t len_q, int64_t len_k, int64_t i, int64_t j);
+/* Whether query i of the head's sequence sees key j: the causal mask, the window, the tree. */
+bool ref_visible(const struct ref_head *head, int64_t i, int64_t j);
 
 /* Whether the work is worth more than one thread. */
 bool ref_is_large(const struct pah_attn *a);

@@ -118,8 +118,8 @@ local setters = {
   num_splits = set_whole, block_m = set_whole, block_n = set_whole, kernel = set_kernel, o_scale = set_number,
   out_dtype = set_out_dtype,
 }
-for _, name in ipairs {"q", "k_blocks", "v_blocks", "block_table", "cu_seqlens_q", "seqused_k", "out", "lse", "dout",
-  "dq", "dk_blocks", "dv_blocks"} do
+for _, name in ipairs {"q", "k_blocks", "v_blocks", "block_table", "cu_seqlens_q", "seqused_k", "tree_mask", "sinks",
+  "out", "lse", "dout", "dq", "dk_blocks", "dv_blocks", "dsinks"} do
   setters[name] = M.set_tensor
 end
 for _, name in ipairs {"q_descale", "k_descale", "v_descale"} do setters[name] = M.set_scale end

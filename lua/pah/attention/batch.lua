@@ -1,11 +1,16 @@
 -- batch.lua - pah.batch: a batch of requests from a few letters, in vLLM's grammar: "2q2k_32q1s1k" is two prompts
--- of 2048 tokens and 32 sequences of 1024 that get one more token. Promises: an error names the place in the text; the
--- text of a batch gives the same batch again. Read next: block_table.lua, measure/problem.lua.
+-- of 2048 tokens and 32 sequences of 1024 that get one token more, "8q4s8k" a decode of four queries each. Promises:
+-- an error names the place in the text; the text of a batch gives the same batch again.
+-- Read next: block_table.lua, measure/problem.lua.
+local C = require("pah.ffi").C
 local devices = require "pah.device"
 local errors = require "pah.errors"
 local tensor = require "pah.tensor"
 
 local M = {}
+
+--- The most new tokens of a sequence in a decode.
+M.MOST_DECODED = tonumber(C.PAH_MAX_DECODE_QUERIES)
 
 local MOST = 2 ^ 20 -- requests of a batch, above any sensible number
 local LONGEST = 2 ^ 31 - 1 -- tokens: lengths are i32
@@ -95,12 +100,13 @@ local function check_request(i, request)
   return {q_len = request.q_len, seq_len = request.seq_len}
 end
 
--- What requests do: "decode" (one new token each), "prefill" (nothing before), "extend" (new tokens after others) or
--- "mixed".
+-- What requests do: "decode" (up to MOST_DECODED new tokens after others, or one alone), "prefill" (nothing before),
+-- "extend" (more new tokens after others) or "mixed".
 local function kind_of(requests)
   local kind
   for _, r in ipairs(requests) do
-    local this = r.q_len == 1 and "decode" or r.q_len == r.seq_len and "prefill" or "extend"
+    local this = r.q_len == r.seq_len and r.q_len > 1 and "prefill" or r.q_len <= M.MOST_DECODED and "decode"
+      or "extend"
     if kind and kind ~= this then return "mixed" end
     kind = this
   end

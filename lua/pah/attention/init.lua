@@ -20,6 +20,14 @@ function M.lse_shape(a)
   return {tonumber(shape[0]), tonumber(shape[1]), a.q.ndim == 3 and 1 or tonumber(shape[2])}
 end
 
+--- Shape of out for the checked problem `a`: that of q with the head_dim of v_blocks.
+function M.out_shape(a)
+  local shape, last = {}, a.q.ndim
+  for i = 1, last do shape[i] = tonumber(a.q.shape[i - 1]) end
+  shape[last] = tonumber(a.v_blocks.shape[3])
+  return shape
+end
+
 -- fwd, fwd_fp8 and decode: returns out, lse.
 local function forward(op, args)
   local a, keep = fill(op, op, args)
@@ -28,7 +36,7 @@ local function forward(op, args)
     check(C.pah_attn_check_inputs(ops[op], a, 0))
     local q = args.q
     if not out then
-      out = tensor.new(q.shape, op == "fwd_fp8" and args.out_dtype or q.dtype, q.device)
+      out = tensor.new(M.out_shape(a), op == "fwd_fp8" and args.out_dtype or q.dtype, q.device)
       a.out = out.raw
     end
     if not lse then
@@ -43,24 +51,28 @@ end
 -- Forward: out, lse = pah.fwd{q=, k_blocks=, v_blocks=, block_table=, [seqused_k=, cu_seqlens_q=, causal=, ...]};
 -- q [B, H, Sq, D] or ragged [total_q, H, D]; f32, f16 or bf16; lse is f32, a natural logarithm.
 -- fwd_fp8: as fwd, with q_descale, k_descale, v_descale (numbers or tensors), o_scale and out_dtype.
--- decode, one query per sequence: [num_splits=]; q [B, H, 1, D] or [B, H, D], the cache may be fp8; lse is [B, H, 1].
+-- decode, up to 64 queries per sequence: [num_splits=]; q also [B, H, D], the cache may be fp8.
 args_of.each_forward(M, forward)
 
---- Backward: dq, dk_blocks, dv_blocks = pah.bwd{dout=, q=, k_blocks=, v_blocks=, out=, lse=, block_table=, ...}.
--- dq has the shape and dtype of q; the others those of k_blocks, with 0 in slots that no sequence uses.
+--- Backward: dq, dk_blocks, dv_blocks[, dsinks] = pah.bwd{dout=, q=, k_blocks=, v_blocks=, out=, lse=, ...}.
+-- Shapes and dtypes of q, k_blocks and v_blocks, with 0 in slots that no sequence uses; dsinks f32 [H] with sinks=.
 function M.bwd(args)
   local a = fill("bwd", "bwd", args)
-  local dq, dk, dv = args.dq, args.dk_blocks, args.dv_blocks
-  if not (dq and dk and dv) then
+  local dq, dk, dv, dsinks = args.dq, args.dk_blocks, args.dv_blocks, args.dsinks
+  if not (dq and dk and dv and (dsinks or not args.sinks)) then
     check(C.pah_attn_check_inputs(ops.bwd, a, 0))
-    local q, k = args.q, args.k_blocks
+    local q, k, v = args.q, args.k_blocks, args.v_blocks
     dq = dq or tensor.new(q.shape, q.dtype, q.device)
     dk = dk or tensor.new(k.shape, k.dtype, q.device)
-    dv = dv or tensor.new(k.shape, k.dtype, q.device)
+    dv = dv or tensor.new(v.shape, v.dtype, q.device)
     a.dq, a.dk_blocks, a.dv_blocks = dq.raw, dk.raw, dv.raw
+    if args.sinks then
+      dsinks = dsinks or tensor.new(args.sinks.shape, "f32", q.device)
+      a.dsinks = dsinks.raw
+    end
   end
   check(C.pah_attention(ops.bwd, a))
-  return dq, dk, dv
+  return dq, dk, dv, dsinks
 end
 
 -- ---- Merge and append -------------------------------------------------------------------------------------

@@ -15,26 +15,38 @@ local Cache = {}
 Cache.__index = Cache
 local sequences = setmetatable({}, {__mode = "k"}) -- proxy -> state {cache, blocks (0-based ids), length}
 
-local keys = {num_blocks = 1, block_size = 1, num_kv_heads = 1, head_dim = 1, dtype = 1, device = 1}
+local keys = {num_blocks = 1, block_size = 1, num_kv_heads = 1, head_dim = 1, head_dim_v = 1, layout = 1, dtype = 1,
+  device = 1}
 
---- A cache of num_blocks blocks of block_size tokens (default 16); cache.k_blocks and cache.v_blocks are
---- [num_blocks, block_size, num_kv_heads, head_dim], uninitialised; dtype default f32.
+-- A pool [num_blocks, block_size, num_kv_heads, width]: in memory so ("NHD"), or heads before tokens ("HND").
+local function new_pool(size, width, args)
+  local n, tokens, heads = size.num_blocks, size.block_size, size.num_kv_heads
+  local opts = {dtype = args.dtype, device = args.device}
+  if args.layout == "HND" then return tensor.construct("cache", {n, heads, tokens, width}, opts):transpose(2, 3) end
+  return tensor.construct("cache", {n, tokens, heads, width}, opts)
+end
+
+--- A cache of num_blocks blocks of block_size tokens (default 16); cache.k_blocks is [num_blocks, block_size,
+--- num_kv_heads, head_dim], cache.v_blocks has head_dim_v (default head_dim); uninitialised; dtype default f32.
+--- layout "HND" keeps the tokens of a head of a block together in memory, "NHD" (default) the heads of a token.
 local function new_cache(args)
   errors.check_keys("cache", args, keys)
   args = args or {}
-  local size = {block_size = args.block_size == nil and 16 or args.block_size}
-  for _, name in ipairs {"num_blocks", "block_size", "num_kv_heads", "head_dim"} do
+  if args.layout ~= nil and args.layout ~= "NHD" and args.layout ~= "HND" then
+    raisef('cache: layout is %s, must be "NHD" or "HND"', tostring(args.layout))
+  end
+  local size = {block_size = args.block_size == nil and 16 or args.block_size,
+    head_dim_v = args.head_dim_v == nil and args.head_dim or args.head_dim_v}
+  for _, name in ipairs {"num_blocks", "block_size", "num_kv_heads", "head_dim", "head_dim_v"} do
     local value = size[name] or args[name]
     if type(value) ~= "number" or value % 1 ~= 0 or value < 1 then
       raisef("cache: %s is %s, must be a whole number >= 1", name, tostring(value))
     end
     size[name] = value
   end
-  local shape = {size.num_blocks, size.block_size, size.num_kv_heads, size.head_dim}
-  local opts = {dtype = args.dtype, device = args.device}
   local cache = setmetatable({
-    k_blocks = tensor.construct("cache", shape, opts),
-    v_blocks = tensor.construct("cache", shape, opts),
+    k_blocks = new_pool(size, size.head_dim, args),
+    v_blocks = new_pool(size, size.head_dim_v, args),
     free = {}, -- stack of ids; the last is taken first
     references = {}, -- id -> sequences that hold it
     alive = setmetatable({}, {__mode = "k"}), -- states of sequences not freed
@@ -116,10 +128,9 @@ local function needs(s, count)
 end
 
 local function check_tokens(s, k, v)
-  local want = s.cache.k_blocks.shape
   for name, t in pairs {k = k, v = v} do
     tensor.want("append: " .. name, t)
-    local shape = t.shape
+    local shape, want = t.shape, s.cache[name .. "_blocks"].shape
     if #shape ~= 3 or shape[2] ~= want[3] or shape[3] ~= want[4] then
       raisef("append: %s has shape [%s], must be [T, %d, %d]", name, table.concat(shape, ", "), want[3], want[4])
     end
@@ -128,7 +139,8 @@ local function check_tokens(s, k, v)
   return k:size(1)
 end
 
---- Adds the tokens k, v [T, num_kv_heads, head_dim] at the end. True, or nil and "no free block": then nothing changed.
+--- Adds the tokens k [T, num_kv_heads, head_dim] and v [T, num_kv_heads, head_dim_v] at the end.
+--- True, or nil and "no free block": then nothing changed.
 function methods.append(seq, k, v)
   local s = state_of("append", seq)
   if k == nil or v == nil then raisef("append: needs k and v") end

@@ -12,8 +12,8 @@ local C, check = require("pah.ffi").C, require("pah.ffi").check
 local M = {}
 
 local ignored = {
-  out = true, lse = true, dq = true, dk_blocks = true, dv_blocks = true, kernel = true, num_splits = true,
-  block_m = true, block_n = true,
+  out = true, lse = true, dq = true, dk_blocks = true, dv_blocks = true, dsinks = true, kernel = true,
+  num_splits = true, block_m = true, block_n = true,
 }
 local own_keys = {intermediate = true}
 
@@ -49,10 +49,10 @@ end
 
 local function forward(op, args)
   local a, inputs, keep = prepare(op, args)
-  local out, lse = new(inputs.q.shape), new(attention.lse_shape(a))
+  local out, lse = new(attention.out_shape(a)), new(attention.lse_shape(a))
   a.out, a.lse = out.raw, lse.raw
   check(C.pah_reference(args_of.ops[op], a))
-  return out, lse, keep
+  return out, lse, {keep, inputs}
 end
 
 -- Oracles of pah.fwd, fwd_fp8 and decode: out, lse in f64. Like bwd they take intermediate = DTYPE ("bf16", ...), which
@@ -60,13 +60,15 @@ end
 -- fp8 out_dtype (fwd_fp8's default for an fp8 q) out is real x o_scale, within the range of that type and not rounded.
 args_of.each_forward(M, forward)
 
---- Oracle of pah.bwd: dq, dk_blocks, dv_blocks in f64. out and lse need not be given: both are recomputed.
+--- Oracle of pah.bwd: dq, dk_blocks, dv_blocks[, dsinks] in f64. out and lse need not be given, both are made again.
 function M.bwd(args)
   local a, inputs, keep = prepare("bwd", args)
-  local dq, dk, dv = new(inputs.q.shape), new(inputs.k_blocks.shape), new(inputs.k_blocks.shape)
+  local dq, dk, dv = new(inputs.q.shape), new(inputs.k_blocks.shape), new(inputs.v_blocks.shape)
+  local dsinks = inputs.sinks and new(inputs.sinks.shape)
   a.dq, a.dk_blocks, a.dv_blocks = dq.raw, dk.raw, dv.raw
+  if dsinks then a.dsinks = dsinks.raw end
   check(C.pah_reference(C.PAH_BWD, a))
-  return dq, dk, dv, keep and nil
+  return dq, dk, dv, dsinks, keep and nil
 end
 
 --- Oracle of pah.merge: out, lse in f64; the parts may be f64 too.

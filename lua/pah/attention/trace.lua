@@ -7,6 +7,7 @@ local safetensors = require "pah.tensor.safetensors"
 local tensor = require "pah.tensor"
 local devices = require "pah.device"
 local block_table = require "pah.attention.block_table"
+local random = require "pah.tensor.random"
 local raisef = errors.raisef
 
 local M = {}
@@ -105,57 +106,140 @@ function M.block_table(kv_indptr, kv_indices, last_page_len, page_size, max_bloc
   return table_, used, num_blocks
 end
 
+-- ---- What a workload asks for ---------------------------------------------------------------------------------
+
+local function path_of(about, root) return root .. "/" .. tostring(about.path):gsub("^%./", "") end
+
 -- The tensor or number that an input of a workload names; nil for random ones.
 local function input_of(workload, name, root, files)
   local about = workload.inputs[name]
   if about == nil or about.type == "random" then return nil end
   if about.type == "scalar" then return about.value end
   if about.type ~= "safetensors" then raisef("trace: input %s has type %s", name, tostring(about.type)) end
-  local path = root .. "/" .. tostring(about.path):gsub("^%./", "")
+  local path = path_of(about, root)
   files[path] = files[path] or safetensors.load(path)
   return files[path][about.tensor_key] or raisef("%s: has no tensor %q", path, tostring(about.tensor_key))
 end
 
--- Blocks that fit into half of the memory of the device, K and V together.
-local function blocks_that_fit(definition, page_size, device)
-  local c = definition.const
-  local size = {f32 = 4, f16 = 2, bf16 = 2}
-  local bytes = 2 * page_size * c.num_kv_heads * c.head_dim * (size[M.dtype(definition.inputs.k_cache.dtype)] or 1)
-  return math.floor(device:info().bytes / 2 / bytes)
+-- Constant axes of each kind of definition that is read, and the tensor whose dtype is the cache's.
+local kinds = {
+  gqa_paged = {axes = {"page_size", "num_qo_heads", "num_kv_heads", "head_dim"}, q = "q", cache = "k_cache"},
+  mla_paged = {axes = {"page_size", "num_qo_heads", "head_dim_ckv", "head_dim_kpe"}, q = "q_nope", cache = "ckv_cache"},
+}
+
+-- Heads, widths and dtype of a definition, and how many elements of the cache a token has (K and V; once for MLA).
+local function sizes_of(definition)
+  local op_type, c = tostring(definition.op_type):gsub("^batch_", ""), definition.const
+  local kind = kinds[op_type]
+  if not kind then raisef("trace.load: op_type is %s, must be gqa_paged or mla_paged", tostring(definition.op_type)) end
+  for _, name in ipairs(kind.axes) do
+    if type(c[name]) ~= "number" then raisef("trace.load: the definition has no constant axis %s", name) end
+  end
+  local sizes = {block_size = c.page_size, num_heads = c.num_qo_heads, num_kv_heads = c.num_kv_heads or 1}
+  sizes.dtype = M.dtype(definition.inputs[kind.q].dtype)
+  sizes.cache_dtype = M.dtype(definition.inputs[kind.cache].dtype)
+  if op_type == "mla_paged" then
+    sizes.head_dim, sizes.head_dim_v = c.head_dim_ckv + c.head_dim_kpe, c.head_dim_ckv
+    return sizes, sizes.head_dim
+  end
+  sizes.head_dim, sizes.head_dim_v = c.head_dim, c.head_dim
+  return sizes, 2 * c.num_kv_heads * c.head_dim
 end
 
---- What a gqa_paged workload asks for: {block_table=, seqused_k=, num_blocks=, block_size=, num_heads=, num_kv_heads=,
---- head_dim=, dtype=, softmax_scale=, cu_seqlens_q= (prefill)}. args: workload, definition, root (folder of its paths),
---- device (limits the pool). Pages that would not fit into half of its memory are refused as garbage.
+-- Blocks that fit into half of the memory of the device.
+local function blocks_that_fit(sizes, elements, device)
+  local bytes = {f32 = 4, f16 = 2, bf16 = 2}
+  return math.floor(device:info().bytes / 2 / (sizes.block_size * elements * (bytes[sizes.cache_dtype] or 1)))
+end
+
+-- Prefix sums of `total` things dealt to B sequences as evenly as can be, the first ones get one more.
+local function dealt(total, B)
+  local t = tensor.new({B + 1}, "i32", devices.get "cpu")
+  local p, base, more = t:data(), math.floor(total / B), total % B
+  p[0] = 0
+  for b = 1, B do p[b] = p[b - 1] + base + (b <= more and 1 or 0) end
+  return t
+end
+
+-- The tables of a workload: kv_indptr, kv_indices, last_page_len or nil, qo_indptr or nil; and whether they are drawn
+-- from its axes, as the file with the captured ones is not there and `seed` is.
+local function tables_of(workload, definition, root, seed)
+  local axes, about, files = workload.axes, workload.inputs.kv_indices, {}
+  local file = seed and about and about.type == "safetensors" and io.open(path_of(about, root))
+  if file then file:close() end
+  if seed and not file then
+    local B = axes.batch_size or (axes.len_indptr or 0) - 1
+    if B < 1 or not axes.num_kv_indices then
+      raisef("trace.load: axes have no batch_size or no num_kv_indices to draw tables from")
+    end
+    local ids = random.exports.randperm(axes.num_kv_indices, {seed = seed, dtype = "i32", device = "cpu"})
+    local qo = definition.inputs.qo_indptr and dealt(axes.total_q or raisef("trace.load: axes have no total_q"), B)
+    return dealt(axes.num_kv_indices, B), ids, nil, qo, true
+  end
+  local function input(name) return input_of(workload, name, root, files) end
+  local indptr, indices = input "kv_indptr", input "kv_indices"
+  if not indptr or not indices then raisef("trace.load: the workload has no kv_indptr or no kv_indices") end
+  return indptr, indices, input "kv_last_page_len" or input "last_page_len", input "qo_indptr", false
+end
+
+--- What a gqa_paged or mla_paged workload asks for: {block_table=, seqused_k=, num_blocks=, block_size=, num_heads=,
+--- num_kv_heads=, head_dim=, head_dim_v=, dtype=, softmax_scale=, cu_seqlens_q= (prefill), drawn=}. args: workload,
+--- definition, root (folder of its paths), device (limits the pool), seed (draws tables from the axes where the file of
+--- the captured ones is not there: drawn = true). Pages that would not fit into half of its memory are refused.
+-- MLA: ckv and kpe are one cache of one K/V head, head_dim 576, and V a view of its first head_dim_v = 512 elements.
 function M.load(args)
-  errors.check_keys("trace.load", args, {workload = 1, definition = 1, root = 1, device = 1})
+  errors.check_keys("trace.load", args, {workload = 1, definition = 1, root = 1, device = 1, seed = 1})
   local workload, definition = args.workload, args.definition
   if type(workload) ~= "table" or type(definition) ~= "table" then
     raisef("trace.load: needs workload and definition") end
-  if tostring(definition.op_type):gsub("^batch_", "") ~= "gqa_paged" then
-    raisef("trace.load: op_type is %s, must be gqa_paged", tostring(definition.op_type))
-  end
-  local c, files, root = definition.const, {}, args.root or "."
-  for _, name in ipairs {"page_size", "num_qo_heads", "num_kv_heads", "head_dim"} do
-    if type(c[name]) ~= "number" then raisef("trace.load: the definition has no constant axis %s", name) end
-  end
-  local page_size = c.page_size
-  local last = input_of(workload, "kv_last_page_len", root, files) or input_of(workload, "last_page_len", root, files)
-  local indptr, indices = input_of(workload, "kv_indptr", root, files), input_of(workload, "kv_indices", root, files)
-  if not indptr or not indices then raisef("trace.load: the workload has no kv_indptr or no kv_indices") end
-  local most = blocks_that_fit(definition, page_size, devices.get(args.device))
-  local result = {block_size = page_size, num_heads = c.num_qo_heads, num_kv_heads = c.num_kv_heads,
-    head_dim = c.head_dim}
-  result.block_table, result.seqused_k, result.num_blocks = M.block_table(indptr, indices, last, page_size, most)
-  result.dtype = M.dtype(definition.inputs.q.dtype)
-  local scale = input_of(workload, "sm_scale", root, files)
+  local result, elements = sizes_of(definition)
+  local root, most = args.root or ".", blocks_that_fit(result, elements, devices.get(args.device))
+  local indptr, indices, last, qo, drawn = tables_of(workload, definition, root, args.seed)
+  result.cache_dtype = nil
+  result.block_table, result.seqused_k, result.num_blocks = M.block_table(indptr, indices, last, result.block_size,
+    most)
+  local scale = input_of(workload, "sm_scale", root, {})
   result.softmax_scale = tensor.is_tensor(scale) and scale:item() or scale
-  result.cu_seqlens_q = input_of(workload, "qo_indptr", root, files)
+  result.cu_seqlens_q, result.drawn = qo, drawn
   return result
+end
+
+--- Two tensors with all dimensions but the last alike, one behind the other in that: q_nope and q_pe, ckv and kpe.
+function M.joined(a, b)
+  tensor.want("trace.joined: the first", a)
+  tensor.want("trace.joined: the second", b)
+  local shape, last = a.shape, #a.shape
+  for i = 1, math.max(last, #b.shape) do
+    if i ~= last and shape[i] ~= b.shape[i] then
+      raisef("trace.joined: shapes are [%s] and [%s], must differ in the last dimension only",
+        table.concat(shape, ", "), table.concat(b.shape, ", "))
+    end
+  end
+  local first = shape[last]
+  shape[last] = first + b.shape[last]
+  local t = tensor.new(shape, a.dtype, a.device)
+  t:narrow(last, 1, first):copy(a)
+  t:narrow(last, first + 1, b.shape[last]):copy(b)
+  return t
+end
+
+--- k_blocks and v_blocks of FlashInfer's ckv_cache [pages, page_size, 512] and kpe_cache [pages, page_size, 64]:
+--- [pages, page_size, 1, 576], a copy, and the view of its first 512.
+-- The copy is made once, 2 x 576 elements of traffic and as much memory as both for every slot; then a decode reads
+-- every token's 576 elements once, for K and V together.
+function M.mla_cache(ckv, kpe)
+  local k = M.joined(ckv, kpe)
+  local shape, width = k.shape, ckv.shape[3]
+  if #shape ~= 3 then
+    raisef("trace.mla_cache: ckv has %d dimensions, must be [pages, page_size, width]", #shape)
+  end
+  local k_blocks = k:view({shape[1], shape[2], 1, shape[3]})
+  return k_blocks, k_blocks:narrow(4, 1, width)
 end
 
 M.exports = {trace = {
   definition = M.definition, workloads = M.workloads, load = M.load, block_table = M.block_table, dtype = M.dtype,
+  joined = M.joined, mla_cache = M.mla_cache,
 }}
 
 return M

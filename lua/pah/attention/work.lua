@@ -5,7 +5,7 @@ local args_of = require "pah.attention.args"
 local binding = require "pah.ffi"
 local errors = require "pah.errors"
 
-local C, check = binding.C, binding.check
+local C, check, ffi = binding.C, binding.check, require "ffi"
 
 local M = {}
 
@@ -36,17 +36,42 @@ function M.keys_of(args, len, i)
   return first, last
 end
 
--- Pairs (query, key) that the mask leaves in a sequence, and the first and last key that any query sees.
-local function visible(args, len)
-  local pairs_, first_of_all, last_of_all = 0, len.k, -1
+--- sees(i, j) of sequence b (1-based) under args.tree_mask: whether its query i sees the key of its query j; i and j
+--- count from 0, every key before those is visible. nil without a tree_mask.
+function M.tree_of(args, b)
+  if not args.tree_mask then return nil end
+  local mask = args.tree_mask:to("cpu"):contiguous()
+  local words, cu = mask.shape[#mask.shape], args.cu_seqlens_q
+  local at = cu and cu:to("cpu"):get(b) or (b - 1) * mask.shape[2]
+  return function(i, j)
+    local row = mask:data() + (at + i) * words
+    return bit.band(bit.rshift(row[math.floor(j / 32)], j % 32), 1) == 1
+  end
+end
+
+-- Pairs (query, key) that the mask leaves in a sequence, and intervals {first, last} of the keys that any
+-- query sees.
+local function visible(args, b, len)
+  local pairs_, all = 0, {len.k, -1}
   for i = 0, len.q - 1 do
     local first, last = M.keys_of(args, len, i)
     if first <= last then
       pairs_ = pairs_ + last - first + 1
-      first_of_all, last_of_all = math.min(first_of_all, first), math.max(last_of_all, last)
+      all = {math.min(all[1], first), math.max(all[2], last)}
     end
   end
-  return pairs_, first_of_all, last_of_all
+  local sees = M.tree_of(args, b)
+  if not sees or len.q == 0 then return pairs_, all[1] <= all[2] and {all} or {} end
+  local past, list = math.max(0, len.k - len.q), {}
+  if past > 0 then list[1] = {0, past - 1} end
+  pairs_ = past * len.q
+  for j = 0, len.q - 1 do
+    local count = 0
+    for i = 0, len.q - 1 do count = count + (sees(i, j) and 1 or 0) end
+    pairs_ = pairs_ + count
+    if count > 0 then list[#list + 1] = {past + j, past + j} end
+  end
+  return pairs_, list
 end
 
 -- Slots in the union of intervals {first, last}.
@@ -65,14 +90,17 @@ local function walk(args)
   local table_, block_size = values(args.block_table), args.k_blocks.shape[2]
   local used, pairs_, entries = {}, 0, 0
   for b, len in ipairs(M.lengths(args)) do
-    local seen, first, last = visible(args, len)
+    local seen, intervals = visible(args, b, len)
+    local previous = -1
     pairs_ = pairs_ + seen
-    if first <= last then
+    for _, interval in ipairs(intervals) do
+      local first, last = unpack(interval)
       for j = math.floor(first / block_size), math.floor(last / block_size) do
         local id = table_[b][j + 1]
         used[id] = used[id] or {}
         table.insert(used[id], {math.max(first - j * block_size, 0), math.min(last - j * block_size, block_size - 1)})
-        entries = entries + 1
+        entries = entries + (j > previous and 1 or 0)
+        previous = j
       end
     end
   end
@@ -85,28 +113,51 @@ end
 
 local function size_of(dtype) return tonumber(C.pah_dtype_size(args_of.dtype("dtype", dtype))) end
 
+--- Whether V is read where K lies (MLA): element 0 of v_blocks is one of a row of k_blocks, and rows are as far apart;
+--- and which element it is.
+function M.v_in_k(args)
+  local k, v = args.k_blocks, args.v_blocks
+  if k.dtype ~= v.dtype or v:numel() == 0 then return false end
+  for i = 1, 3 do
+    if k.shape[i] ~= v.shape[i] or (k.shape[i] > 1 and k.strides[i] ~= v.strides[i]) then return false end
+  end
+  local offset = ffi.cast("const char *", v.raw.data) - ffi.cast("const char *", k.raw.data)
+  local element = tonumber(offset) / size_of(k.dtype)
+  return element >= 0 and element < k.shape[4], element
+end
+
+-- Bytes of K and V of a token.
+local function cache_bytes(args, D, Dv)
+  local inside, first = M.v_in_k(args)
+  return args.k_blocks.shape[3] * size_of(args.k_blocks.dtype) * (inside and math.max(D, first + Dv) or D + Dv)
+end
+
 --- What `op` ("fwd", "fwd_fp8", "decode", "bwd") has to do with the arguments of that call: pairs (unmasked, of one
 --- head), flops, bytes (the fewest that must move), blocks and tokens (different ones that are read), entries (of the
 --- block table), dtype (of the operands, for the limit). The arguments are checked as the call checks them.
--- flops: 4 D for each pair and head (two products), 10 D backward (five). bytes: K and V of every different token once,
--- q, out and lse once, the entries of the tables; backward reads dout and out too, writes dq and all of dk and dv.
+-- flops: 2 D + 2 Dv for each pair and head (two products), 6 D + 4 Dv backward (five). bytes: K and V of every
+-- different token once, however many queries see it (once for both where V is a view of K), q, out and lse once, the
+-- entries of the tables, sinks and tree_mask; backward reads dout and out too, writes dq and all of dk and dv.
 function M.work(op, args)
   if not args_of.ops[op] then errors.raisef("work: op is %s, must be fwd, fwd_fp8, decode or bwd", tostring(op)) end
   local a = args_of.fill("work", op, args)
   check(C.pah_attn_check_inputs(args_of.ops[op], a, 0))
   local pairs_, blocks, tokens, entries = walk(args)
   local q, k = args.q, args.k_blocks
-  local H, D, Hkv = q.shape[2], q.shape[#q.shape], k.shape[3]
+  local H, D, Dv = q.shape[2], q.shape[#q.shape], args.v_blocks.shape[4]
   local out_dtype = op == "fwd_fp8" and (args.out and args.out.dtype or args.out_dtype or q.dtype) or q.dtype
-  local rows = q:numel() / D
-  local cache_row = Hkv * D * (size_of(k.dtype) + size_of(args.v_blocks.dtype))
-  local bytes = tokens * cache_row + q.nbytes + rows * D * size_of(out_dtype) + 4 * rows + 4 * entries
-    + 4 * args.block_table.shape[1]
-  if op == "bwd" then bytes = bytes + 2 * q.nbytes + k.shape[1] * k.shape[2] * cache_row end
+  local rows, slots = q:numel() / D, k.shape[1] * k.shape[2] * k.shape[3]
+  local out_bytes = rows * Dv * size_of(out_dtype)
+  local bytes = tokens * cache_bytes(args, D, Dv) + q.nbytes + out_bytes + 4 * rows + 4 * entries
+    + 4 * args.block_table.shape[1] + (args.sinks and args.sinks.nbytes or 0)
+    + (args.tree_mask and args.tree_mask.nbytes or 0)
+  if op == "bwd" then
+    bytes = bytes + out_bytes + q.nbytes + slots * (D + Dv) * size_of(k.dtype) + (args.sinks and args.sinks.nbytes or 0)
+  end
   return {
-    op = op, pairs = pairs_, flops = (op == "bwd" and 10 or 4) * pairs_ * H * D, bytes = bytes, blocks = blocks,
-    tokens = tokens, entries = entries, dtype = op == "fwd_fp8" and q.dtype or k.dtype:match "^fp8" and q.dtype
-      or k.dtype,
+    op = op, pairs = pairs_, flops = pairs_ * H * (op == "bwd" and 6 * D + 4 * Dv or 2 * D + 2 * Dv), bytes = bytes,
+    blocks = blocks, tokens = tokens, entries = entries,
+    dtype = op == "fwd_fp8" and q.dtype or k.dtype:match "^fp8" and q.dtype or k.dtype,
   }
 end
 

@@ -136,7 +136,7 @@ end
 
 local function heading(device, sizes, found)
   local info = device:info()
-  print(("%s: %s, %d query heads, %d K/V heads, head_dim %d; blocks shuffled, causal but for decode"):format(
+  print(("%s: %s, %d query heads, %d K/V heads, head_dim %d; blocks shuffled, causal but for one query"):format(
     device.name, info.model ~= "" and info.model or info.arch, sizes.heads, sizes.kv_heads, sizes.head_dim))
   if not found then return print "counted, not timed: sim has no time" end
   local words = {}

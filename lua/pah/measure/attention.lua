@@ -2,6 +2,7 @@
 -- number. Every timed call gets rotated queries and blocks that have moved in the pool; outputs are poisoned before
 -- and compared after; inputs are hashed; some rows and keys are compared with the float64 oracle.
 -- Read next: shuffle.lua, oracle.lua, init.lua, attention/work.lua.
+local args_of = require "pah.attention.args"
 local attention = require "pah.attention"
 local bench = require "pah.measure"
 local bench_oracle = require "pah.measure.oracle"
@@ -19,10 +20,20 @@ local M = {}
 -- element.
 local tolerance = {f32 = 1e-3, f64 = 1e-3, f16 = 2e-2, bf16 = 8e-2, fp8_e4m3 = 0.5, fp8_e5m2 = 0.8}
 
--- What a call reads besides K, V and the tables, and what it writes.
-local forward = {inputs = {"q"}, outputs = {"out", "lse"}}
-local backward = {inputs = {"q", "dout", "out", "lse"}, outputs = {"dq", "dk_blocks", "dv_blocks"}}
+-- What a call reads besides K, V and the tables, if it is given, and what it writes.
+local forward = {inputs = {"q", "sinks", "tree_mask"}, outputs = {"out", "lse"}}
+local backward = {inputs = {"q", "sinks", "dout", "out", "lse"}, outputs = {"dq", "dk_blocks", "dv_blocks"}}
 local ops = {fwd = forward, fwd_fp8 = forward, decode = forward, bwd = backward}
+
+-- The same of a call with these arguments.
+local function op_of(name, args)
+  local op = {inputs = {}, outputs = {unpack(ops[name].outputs)}, backward = ops[name] == backward}
+  for _, input in ipairs(ops[name].inputs) do
+    if args[input] then op.inputs[#op.inputs + 1] = input end
+  end
+  if op.backward and args.sinks then op.outputs[#op.outputs + 1] = "dsinks" end
+  return op
+end
 
 local own_keys = {run = true, verify = true, seed = true}
 
@@ -119,7 +130,8 @@ local function against_oracle(state, results)
     end
   end
   bench_oracle.rows(problem, results, judge)
-  if state.op == backward then bench_oracle.keys(problem, results, judge) end
+  if state.op.backward then bench_oracle.keys(problem, results, judge) end
+  if results.dsinks then bench_oracle.sinks(problem, results, judge) end
 end
 
 -- Results of the two sets of queries as they are, which the timed calls must give again in another order.
@@ -158,7 +170,7 @@ local function check_arguments(op, args, opts)
   end
   work.work(op, args) -- checks the arguments
   if args.block_table.shape[1] == 0 then errors.raise "bench_attention: there are 0 sequences, must be at least 1" end
-  for _, name in ipairs {"k_blocks", "v_blocks"} do
+  for _, name in ipairs {"k_blocks", not work.v_in_k(args) and "v_blocks" or nil} do
     if not args[name]:is_contiguous() then errors.raisef("bench_attention: %s is not contiguous", name) end
   end
 end
@@ -178,53 +190,49 @@ local function second_set(op, args, seed)
   local q = args.q
   seed = 2 ^ 40 + 2 * seed
   local set = {q = random.randn(q.shape, {dtype = q.dtype, device = q.device, seed = seed})}
-  if op == backward then
+  for _, name in ipairs {"sinks", "tree_mask"} do set[name] = args[name] and args[name]:clone() end
+  if op.backward then
     local call = {q = set.q}
     for _, name in ipairs {"k_blocks", "v_blocks", "block_table", "seqused_k", "cu_seqlens_q", "seqlen_k", "causal",
-      "window", "softcap", "softmax_scale"} do
+      "window", "softcap", "softmax_scale", "sinks"} do
       call[name] = args[name]
     end
     set.out, set.lse = attention.fwd(call)
-    set.dout = random.randn(q.shape, {dtype = q.dtype, device = q.device, seed = seed + 1})
+    set.dout = random.randn(args.dout.shape, {dtype = q.dtype, device = q.device, seed = seed + 1})
   end
   return set
 end
 
-local function lse_shape(args)
-  local q = args.q
-  if args.cu_seqlens_q then return {q.shape[2], q.shape[1]} end
-  return {q.shape[1], q.shape[2], #q.shape == 4 and q.shape[3] or 1}
-end
-
 -- Copies of the arguments, and results, that the timed calls get: only the pool is the script's own.
-local function own_arguments(op, args, out_dtype)
-  local own, q, k = {}, args.q, args.k_blocks
+local function own_arguments(op_name, op, args, out_dtype)
+  local own, q, k, v = {}, args.q, args.k_blocks, args.v_blocks
   for key, value in pairs(args) do own[key] = value end
-  own.out, own.lse, own.dq, own.dk_blocks, own.dv_blocks = nil, nil, nil, nil, nil
+  for _, name in ipairs {"out", "lse", "dq", "dk_blocks", "dv_blocks", "dsinks"} do own[name] = nil end
   for _, name in ipairs {"block_table", "seqused_k", "cu_seqlens_q", "q_descale", "k_descale", "v_descale",
     unpack(op.inputs)} do
     if tensor.is_tensor(args[name]) then own[name] = args[name]:clone() end
   end
-  if op == backward then
+  if op.backward then
     own.dq = tensor.new(q.shape, q.dtype, q.device)
-    own.dk_blocks, own.dv_blocks = tensor.new(k.shape, k.dtype, q.device), tensor.new(k.shape, k.dtype, q.device)
+    own.dk_blocks, own.dv_blocks = tensor.new(k.shape, k.dtype, q.device), tensor.new(v.shape, v.dtype, q.device)
+    own.dsinks = args.sinks and tensor.new(args.sinks.shape, "f32", q.device)
   else
-    own.out, own.lse = tensor.new(q.shape, out_dtype, q.device), tensor.new(lse_shape(args), "f32", q.device)
+    local a = args_of.fill("bench_attention", op_name, args)
+    own.out = tensor.new(attention.out_shape(a), out_dtype, q.device)
+    own.lse = tensor.new(attention.lse_shape(a), "f32", q.device)
   end
   return own
 end
 
 local function new_state(op_name, args, opts)
-  local op, q, seed = ops[op_name], args.q, opts.seed or 1
+  local op, q, seed = op_of(op_name, args), args.q, opts.seed or 1
   local out_dtype = op_name == "fwd_fp8" and (args.out and args.out.dtype or args.out_dtype) or q.dtype
-  local own, draw = own_arguments(op, args, out_dtype), generator(seed)
-  local first, small = {}, {}
+  local own, draw = own_arguments(op_name, op, args, out_dtype), generator(seed)
+  local first, small, other = {}, {}, {k_blocks = true, v_blocks = true}
   for _, name in ipairs(op.inputs) do first[name] = args[name]:clone() end
+  for _, name in ipairs(op.outputs) do other[name] = true end
   for name, value in pairs(own) do
-    local output = name == op.outputs[1] or name == op.outputs[2] or name == op.outputs[3]
-    if tensor.is_tensor(value) and not output and name ~= "k_blocks" and name ~= "v_blocks" then
-      small[#small + 1] = name
-    end
+    if tensor.is_tensor(value) and not other[name] then small[#small + 1] = name end
   end
   return {
     op = op, op_name = op_name, args = own, name = opts.name or op_name, run = opts.run or attention.exports[op_name],

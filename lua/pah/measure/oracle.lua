@@ -16,6 +16,7 @@ local FREE = 64 -- blocks next to each other that are compared with 0 at once
 -- Whether `rows` queries from `from` on see the same keys, or each one key more than that before it: then the oracle is
 -- asked for all at once.
 local function alike(args, len, from, rows)
+  if args.tree_mask then return false end
   local first, last = work.keys_of(args, len, from)
   local first_of_last, last_of_last = work.keys_of(args, len, from + rows - 1)
   return first == first_of_last and last >= first and (last == last_of_last or last_of_last - last == rows - 1)
@@ -61,11 +62,30 @@ local function sequence_of(problem, b)
   local one = {k_blocks = gather(args.k_blocks, ids), v_blocks = gather(args.v_blocks, ids)}
   local keys = one.k_blocks.shape[1]
   one.block_table = tensor.exports.arange(keys, {dtype = "i32", device = "cpu"}):view({1, keys})
-  for _, name in ipairs {"softcap", "softmax_scale", "o_scale", "out_dtype"} do one[name] = args[name] end
+  for _, name in ipairs {"softcap", "softmax_scale", "o_scale", "out_dtype", "sinks"} do one[name] = args[name] end
   for _, name in ipairs {"q_descale", "k_descale", "v_descale"} do
     local value = args[name]
     if tensor.is_tensor(value) and value:dim() == 2 then value = value:narrow(1, b, 1) end
     one[name] = value
+  end
+  return one
+end
+
+-- Keys that query i of sequence b sees under a tree, of which the oracle is to know nothing.
+local function keys_of_tree(args, b, len, i)
+  local sees, keys, past = work.tree_of(args, b), {}, len.k - len.q
+  for j = 0, len.k - 1 do
+    if j < past or sees(i, j - past) then keys[#keys + 1] = j end
+  end
+  return keys
+end
+
+-- Adds those queries of sequence b to the arguments `one` of the oracle.
+local function with_queries(problem, one, b, from, rows)
+  if problem.args.cu_seqlens_q then one.cu_seqlens_q = integers {0, rows} end
+  for name in pairs(row_names) do
+    local t = problem.args[name]
+    if t then one[name] = part_of(t, problem.offsets, b, from, rows):to "cpu" end
   end
   return one
 end
@@ -75,6 +95,12 @@ end
 local function part_args(problem, sequence, b, from, rows)
   local args, len, one = problem.args, problem.lengths[b], {}
   for name, value in pairs(sequence) do one[name] = value end
+  if args.tree_mask then
+    local keys = keys_of_tree(args, b, len, from)
+    one.seqused_k, keys[1] = integers {#keys}, keys[1] or 0
+    one.block_table = integers(keys):view({1, #keys})
+    return with_queries(problem, one, b, from, rows)
+  end
   local first, last_of_first = work.keys_of(args, len, from)
   local _, last = work.keys_of(args, len, from + rows - 1)
   local count = math.max(0, last - first + 1)
@@ -83,11 +109,7 @@ local function part_args(problem, sequence, b, from, rows)
   end
   one.block_table = one.block_table:narrow(2, 1, math.max(1, count))
   one.seqused_k, one.causal = integers {count}, last > last_of_first or nil
-  if args.cu_seqlens_q then one.cu_seqlens_q = integers {0, rows} end
-  for name in pairs(row_names) do
-    if args[name] then one[name] = part_of(args[name], problem.offsets, b, from, rows):to "cpu" end
-  end
-  return one
+  return with_queries(problem, one, b, from, rows)
 end
 
 --- Compares queries of `results` (out and lse of a forward, dq backward) with pah.reference: judge(name, got, want,
@@ -134,17 +156,24 @@ local function dot(a, b, D)
   return sum
 end
 
+-- Rows of tensors of `names` by query and head: {q = f(i, h) -> pointer, ...}, and in `keep` what they
+-- point into.
+local function accessors(problem, names, b, g)
+  local at = {keep = {}}
+  for _, name in ipairs(names) do
+    local t, data, query, head = queries_of(problem, name, b, g)
+    at.keep[name] = t
+    at[name] = function(i, h) return data + i * query + h * head end
+  end
+  return at
+end
+
 -- Adds what the queries of sequence b give to the gradients of its key j: p = exp(score - lse), dv += p dout,
 -- dk += p (dout v - dout out) slope scale q.
 local function add_sequence(problem, b, j, g, row)
-  local args, len, D = problem.args, problem.lengths[b], row.D
+  local args, len, D, Dv = problem.args, problem.lengths[b], row.D, row.Dv
   local scale, cap = args.softmax_scale or 1 / math.sqrt(D), args.softcap or 0
-  local keep, at = {}, {}
-  for _, name in ipairs {"q", "dout", "out", "lse"} do
-    local t, data, query, head = queries_of(problem, name, b, g)
-    keep[#keep + 1] = t
-    at[name] = function(i, h) return data + i * query + h * head end
-  end
+  local at = accessors(problem, {"q", "dout", "out", "lse"}, b, g)
   for i = 0, len.q - 1 do
     local first, last = work.keys_of(args, len, i)
     for h = 0, j >= first and j <= last and problem.group - 1 or -1 do
@@ -155,14 +184,12 @@ local function add_sequence(problem, b, j, g, row)
         score, slope = cap * t, scale * (1 - t * t)
       end
       local p = math.exp(score - at.lse(i, h)[0])
-      local ds = p * (dot(dout, row.v, D) - dot(dout, at.out(i, h), D)) * slope
-      for d = 0, D - 1 do
-        row.dk[d] = row.dk[d] + ds * q[d]
-        row.dv[d] = row.dv[d] + p * dout[d]
-      end
+      local ds = p * (dot(dout, row.v, Dv) - dot(dout, at.out(i, h), Dv)) * slope
+      for d = 0, D - 1 do row.dk[d] = row.dk[d] + ds * q[d] end
+      for d = 0, Dv - 1 do row.dv[d] = row.dv[d] + p * dout[d] end
     end
   end
-  return keep
+  return at.keep
 end
 
 local function pool_row(pool, id, slot, g)
@@ -172,10 +199,10 @@ end
 -- Gradients of head g of a slot of the pool over all sequences whose tables name its block.
 local function gradients_of(problem, id, slot, g)
   local args = problem.args
-  local block_size, D = args.k_blocks.shape[2], args.k_blocks.shape[4]
+  local block_size = args.k_blocks.shape[2]
   local k, v = pool_row(args.k_blocks, id, slot, g), pool_row(args.v_blocks, id, slot, g)
   local dk, dv = k:clone():zero(), v:clone():zero()
-  local row = {D = D, k = k:data(), v = v:data(), dk = dk:data(), dv = dv:data()}
+  local row = {D = k.shape[4], Dv = v.shape[4], k = k:data(), v = v:data(), dk = dk:data(), dv = dv:data()}
   for b, len in ipairs(problem.lengths) do
     for logical = 1, math.ceil(len.k / block_size) do
       local j = (logical - 1) * block_size + slot
@@ -237,7 +264,26 @@ function M.keys(problem, results, judge)
   end
 end
 
---- What M.rows and M.keys need to know of a call: `args` must be in the order of their own tables.
+--- Compares all of dsinks with the formula, -sum of e^(sink - lse) (dout out) over the queries of a head.
+function M.sinks(problem, results, judge)
+  local args, group, Dv = problem.args, problem.group, problem.args.v_blocks.shape[4]
+  local sinks, want = args.sinks:to("cpu"):totable(), results.dsinks:to("cpu"):to("f64"):clone():zero()
+  for b, len in ipairs(problem.lengths) do
+    for g = 0, len.q > 0 and args.k_blocks.shape[3] - 1 or -1 do
+      local at = accessors(problem, {"dout", "out", "lse"}, b, g)
+      for h = 0, group - 1 do
+        local sink, sum = sinks[g * group + h + 1], 0
+        for i = 0, math.abs(sink) < math.huge and len.q - 1 or -1 do
+          sum = sum - math.exp(sink - at.lse(i, h)[0]) * dot(at.dout(i, h), at.out(i, h), Dv)
+        end
+        want:set(want:get(g * group + h + 1) + sum, g * group + h + 1)
+      end
+    end
+  end
+  judge("dsinks", results.dsinks:to("cpu"):to "f64", want, "all heads")
+end
+
+--- What M.rows, M.keys and M.sinks need to know of a call: `args` must be in the order of their own tables.
 function M.problem(op, args, random)
   local problem = {
     op = op, args = args, lengths = work.lengths(args), table = args.block_table:to("cpu"):totable(), random = random,

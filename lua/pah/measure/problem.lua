@@ -13,7 +13,7 @@ local M = {}
 
 local sizes = {f32 = 4, f16 = 2, bf16 = 2, fp8_e4m3 = 1, fp8_e5m2 = 1}
 
---- The operation that a batch asks for: decode if every sequence gets one token, else fwd.
+--- The operation that a batch asks for: decode if every sequence gets a few tokens behind others, else fwd.
 function M.op_of(batch) return batch.kind == "decode" and "decode" or "fwd" end
 
 -- Blocks of `batch`, by its lengths.
@@ -65,9 +65,9 @@ end
 function M.check(op, batch, o)
   if type(batch) == "string" then batch = batches.batch(batch, {device = "cpu"}) end
   if o.block_size < 1 then errors.raisef("bench: block_size is %d, must be at least 1", o.block_size) end
-  if op == "decode" and batch.max_q > 1 then
-    errors.raisef("bench: op is decode, but batch %s has a sequence with %d new tokens, must be 1", batch.text,
-      batch.max_q)
+  if op == "decode" and batch.max_q > batches.MOST_DECODED then
+    errors.raisef("bench: op is decode, but batch %s has a sequence with %d new tokens, must be at most %d", batch.text,
+      batch.max_q, batches.MOST_DECODED)
   end
   if o.dtype:match "^fp8" and op ~= "decode" and op ~= "fwd_fp8" then
     errors.raisef("bench: op is %s, which has no dtype %s; decode and fwd_fp8 have", op, o.dtype)
@@ -77,7 +77,7 @@ end
 
 --- Arguments of `op` ("decode", "fwd", "fwd_fp8", "bwd") for a batch (text or pah.batch). o: dtype, heads, kv_heads,
 --- head_dim, block_size, device. An fp8 dtype is that of the cache in decode (q is bf16), of q and cache in fwd_fp8.
---- All but decode are causal; q is ragged where its lengths differ.
+--- All but a decode of one query each are causal; q is ragged where its lengths differ.
 function M.arguments(op, batch, o)
   if type(batch) == "string" then batch = batches.batch(batch, {device = o.device}) end
   M.check(op, batch, o)
@@ -93,7 +93,7 @@ function M.arguments(op, batch, o)
   args.block_table, args.seqused_k = block_table{seqlens = batch.seqlens, block_size = o.block_size,
     num_blocks = blocks, seed = 4, device = o.device}
   if not batch.padded then args.cu_seqlens_q = batch.cu_seqlens_q end
-  if op ~= "decode" then args.causal = true end
+  if op ~= "decode" or batch.max_q > 1 then args.causal = true end
   if op == "bwd" then
     args.out, args.lse = attention.fwd(args)
     args.dout = random.randn(shape, {dtype = q_dtype, device = o.device, seed = 5})

@@ -9,9 +9,16 @@ local Order = {}
 Order.__index = Order
 
 --- How tensors of a call move, by name: "rows" as q does ([B, H, Sq, D], [B, H, D] or [total_q, H, D]), "lse" ([B, H,
---- Sq] or [H, total_q]), "pool" with the blocks.
+--- Sq] or [H, total_q]), "heads" ([H]), "tree" ([B, Sq, words] or [total_q, words]), "pool" with the blocks.
 M.kinds = {
   q = "rows", out = "rows", dout = "rows", dq = "rows", lse = "lse", dk_blocks = "pool", dv_blocks = "pool",
+  sinks = "heads", dsinks = "heads", tree_mask = "tree",
+}
+
+-- Which dimensions of padded and of ragged tensors of a kind are sequences (or rows of them) and heads.
+local dims = {
+  rows = {padded = {1, 2}, ragged = {1, 2}}, lse = {padded = {1, 2}, ragged = {2, 1}},
+  heads = {padded = {nil, 1}, ragged = {nil, 1}}, tree = {padded = {1}, ragged = {1}},
 }
 
 local function copy_rotated(to, from, dim, by)
@@ -33,12 +40,15 @@ end
 
 --- `to` becomes `from` in the present order; name: which tensor of the call it is (a key of M.kinds, not of the pool).
 function Order:rotate(name, to, from)
-  local lse, ragged = M.kinds[name] == "lse", self.ragged
-  local rows, heads = 1, 2
-  if lse and ragged then rows, heads = 2, 1 end
-  local between = self.scratch[to] or to:clone()
-  self.scratch[to] = between
-  copy_rotated(between, from, rows, ragged and self.offsets[self.sequences + 1] or self.sequences)
+  local rows, heads = unpack(dims[M.kinds[name]][self.ragged and "ragged" or "padded"], 1, 2)
+  local by = self.ragged and self.offsets[self.sequences + 1] or self.sequences
+  if not heads then return copy_rotated(to, from, rows, by) end
+  local between = from
+  if rows then
+    between = self.scratch[to] or to:clone()
+    self.scratch[to] = between
+    copy_rotated(between, from, rows, by)
+  end
   copy_rotated(grouped(to, heads, self.group), grouped(between, heads, self.group), heads + 1, self.heads)
 end
 
@@ -102,7 +112,7 @@ function M.new(args, random)
     host_offsets = args.cu_seqlens_q and args.cu_seqlens_q:to("cpu"):clone(), by_sequence = {},
     pools = {args.k_blocks}, scratch = setmetatable({}, {__mode = "k"}),
   }
-  if args.v_blocks.raw.data ~= args.k_blocks.raw.data then order.pools[2] = args.v_blocks end
+  if not work.v_in_k(args) then order.pools[2] = args.v_blocks end
   for _, name in ipairs {"seqused_k", "q_descale", "k_descale", "v_descale"} do
     local value = args[name]
     if tensor.is_tensor(value) and (name == "seqused_k" or value:dim() == 2) then

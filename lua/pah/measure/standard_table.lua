@@ -15,7 +15,8 @@ local timed = {
   {"decode", "32q1s1k", "f16", 16, "hot", "sf"}, {"decode", "32q1s1k", "f32", 16, "hot", "f"},
   {"decode", "32q1s1k", "fp8_e4m3", 16, "hot", "qsf"}, {"decode", "32q1s1k", "fp8_e5m2", 16, "hot", "f"},
   {"decode", "q1s16k", "bf16", 16, "hot", "sf"}, {"decode", "4q1s128", "bf16", 16, "hot", "sf"},
-  {"decode", "8q1s8k", "bf16", 16, "hot", "sf"}, {"decode", "64q1s4k", "bf16", 16, "hot", "f"},
+  {"decode", "8q1s8k", "bf16", 16, "hot", "sf"}, {"decode", "8q4s8k", "bf16", 16, "hot", "sf"},
+  {"decode", "64q1s4k", "bf16", 16, "hot", "f"},
   {"fwd", "q2k", "f32", 16, "hot", "sf"}, {"fwd", "q2k", "bf16", 16, "hot", "sf"},
   {"fwd", "q512", "bf16", 16, "hot", "qf"}, {"fwd", "q4k", "bf16", 16, "hot", "sf"},
   {"fwd", "q4k", "f32", 16, "hot", "f"}, {"fwd", "q2k", "f16", 16, "hot", "f"}, {"fwd", "q2k", "bf16", 64, "hot", "f"},
@@ -30,7 +31,8 @@ local timed = {
 -- On sim a call takes a thousand times as long, and is counted, not timed.
 local counted = {
   {"decode", "2q1s128", "f32", 16, "hot", "qsf"}, {"decode", "2q1s128", "bf16", 16, "hot", "sf"},
-  {"decode", "2q1s128", "bf16", 64, "hot", "f"}, {"decode", "2q1s128", "fp8_e4m3", 16, "hot", "sf"},
+  {"decode", "2q1s128", "bf16", 64, "hot", "f"}, {"decode", "2q4s128", "bf16", 16, "hot", "f"},
+  {"decode", "2q1s128", "fp8_e4m3", 16, "hot", "sf"},
   {"fwd", "q64", "f32", 16, "hot", "qsf"}, {"fwd", "q64", "bf16", 16, "hot", "sf"},
   {"fwd", "q16s96", "bf16", 16, "hot", "sf"}, {"fwd", "q32_4q1s40", "bf16", 16, "hot", "f"},
   {"bwd", "q32", "f32", 16, "hot", "sf"}, {"bwd", "q32", "bf16", 16, "hot", "f"},

@@ -107,20 +107,20 @@ static char *bwd_blocks_row(const struct pah_tensor *t, int64_t block, int64_t s
 /* The slots that no sequence uses become 0. */
 static void bwd_blocks_clear(const struct bwd_blocks *b, const struct pah_attn *a, const struct pah_attn_sizes *s,
                              int threads) {
-  size_t bytes = (size_t)(s->D * pah_dtype_size(a->dk_blocks.dtype));
+  size_t size = (size_t)pah_dtype_size(a->dk_blocks.dtype);
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (int64_t id = 0; id < s->num_blocks; id++)
     for (int64_t slot = b->filled[id]; slot < s->block_size; slot++)
       for (int64_t h = 0; h < s->Hkv; h++) {
-        memset(bwd_blocks_row(&a->dk_blocks, id, slot, h), 0, bytes);
-        memset(bwd_blocks_row(&a->dv_blocks, id, slot, h), 0, bytes);
+        memset(bwd_blocks_row(&a->dk_blocks, id, slot, h), 0, (size_t)s->D * size);
+        memset(bwd_blocks_row(&a->dv_blocks, id, slot, h), 0, (size_t)s->Dv * size);
       }
 }
 
-/* Where the copies of head h of `heads` lie: [heads][places][dk or dv][block_size][D]. */
+/* Where the copies of head h of `heads` lie: [heads][places], each dk [block_size][D], then dv [block_size][Dv]. */
 static float *bwd_blocks_copy(const struct bwd_blocks *b, const struct pah_attn_sizes *s, float *copies, int64_t h,
                               int64_t place, int which) {
-  return copies + ((h * b->start[b->shared] + place) * 2 + which) * s->block_size * s->D;
+  return copies + ((h * b->start[b->shared] + place) * (s->D + s->Dv) + which * s->D) * s->block_size;
 }
 
 /* Adds up the copies of one shared block and head; copy number h, KV head `head`. */
@@ -129,13 +129,15 @@ static void bwd_blocks_add(const struct bwd_blocks *b, const struct pah_attn *a,
   const struct pah_tensor *to[2] = {&a->dk_blocks, &a->dv_blocks};
   for (int which = 0; which < 2; which++)
     for (int64_t slot = 0; slot < b->filled[b->block[n]]; slot++) {
-      float sum[PAH_MAX_D] = {0};
+      float sum[PAH_MAX_D];
+      int64_t D = which ? s->Dv : s->D;
+      memset(sum, 0, (size_t)D * sizeof *sum);
       for (int64_t place = b->start[n]; place < b->start[n + 1]; place++) {
-        const float *copy = bwd_blocks_copy(b, s, copies, h, place, which) + slot * s->D;
+        const float *copy = bwd_blocks_copy(b, s, copies, h, place, which) + slot * D;
         if (slot < b->tokens[place])
-          for (int64_t d = 0; d < s->D; d++) sum[d] += copy[d];
+          for (int64_t d = 0; d < D; d++) sum[d] += copy[d];
       }
-      row_store(bwd_blocks_row(to[which], b->block[n], slot, head), to[which]->dtype, sum, s->D);
+      row_store(bwd_blocks_row(to[which], b->block[n], slot, head), to[which]->dtype, sum, D);
     }
 }
 

@@ -51,9 +51,7 @@ struct bwd {
 };
 
 static struct tile_mask bwd_mask(const struct bwd *w, int64_t b) {
-  int64_t first, count;
-  pah_q_range(w->a, &w->s, b, &first, &count);
-  return tile_mask(w->a, count, pah_len_k(w->a, &w->s, b), w->s.group);
+  return tile_mask(w->a, &w->s, b);
 }
 
 static int64_t bwd_count(int64_t n, int64_t of) {
@@ -118,14 +116,14 @@ static int64_t bwd_queue(struct bwd *w, int64_t heads) {
 
 static int bwd_alloc(struct bwd *w) {
   const struct pah_attn_sizes *s = &w->s;
-  int64_t copies = w->blocks.start[w->blocks.shared] * 2 * s->block_size * s->D, tasks = 0; /* of a head */
+  int64_t copies = w->blocks.start[w->blocks.shared] * s->block_size * (s->D + s->Dv), tasks = 0; /* of a head */
   w->heads = tile_clamp(BWD_SCRATCH / 4 / (copies + 1), 1, s->Hkv);
   w->kv_streams = s->B * w->heads;
   for (int64_t b = 0; b < s->B; b++) tasks += w->heads * w->tasks[b];
   if (tasks < w->threads) w->threads = tasks > 1 ? (int)tasks : 1;
   w->slots = tile_clamp(BWD_SLOTS * w->threads, 0, w->kv_streams);
   struct bwd_tile t;
-  w->scratch = (bwd_tile_layout(&t, s->D, w->bf16, NULL) + 15) / 16 * 16;
+  w->scratch = (bwd_tile_layout(&t, s->D, s->Dv, w->bf16, NULL) + 15) / 16 * 16;
   w->delta = scratch_floats(s->total_q * s->H);
   w->task = calloc((size_t)tasks + 1, sizeof *w->task);
   w->turn = calloc((size_t)(w->heads * w->tiles) + 1, sizeof *w->turn);

@@ -13,17 +13,16 @@
 enum { BWD_AMX_ROWS_LD = BWD_ROWS / 2, BWD_AMX_KEYS_LD = BWD_SCORES_LD };
 
 _Static_assert(!BF16_HAS_AMX || (BWD_ROWS % AMX_ROWS == 0 && BWD_KEYS % AMX_ROWS == 0), "tiles are whole blocks");
-_Static_assert(PAH_MAX_D *BWD_AMX_KEYS_LD <= BWD_KEYS * BWD_LD, "dk and dv have room for their transposes");
 
 /* bwd_f32_scores. */
 static void bwd_amx_scores(const struct bwd_tile *t, const struct tile_mask *mask, const struct tile_step *at,
-                           const uint32_t *a, const uint32_t *panels, float *c) {
-  for (int64_t key = 0; key < at->keys; key += CELL_COLS, panels += t->D / 2 * CELL_COLS) {
+                           int64_t D, const uint32_t *a, const uint32_t *panels, float *c) {
+  for (int64_t key = 0; key < at->keys; key += CELL_COLS, panels += D / 2 * CELL_COLS) {
     int64_t first, end;
     bwd_rows_at(mask, at, key, CELL_COLS, &first, &end);
     for (int64_t m = first / AMX_ROWS * AMX_ROWS; m < end; m += AMX_ROWS)
-      amx_run((struct amx_block){a + m * BWD_LD, panels, c + m * BWD_SCORES_LD + key, BWD_LD, CELL_COLS, BWD_SCORES_LD,
-                                 t->D / AMX_ROWS, at->rows - m > AMX_SIDE, 0});
+      amx_run((struct amx_block){a + m * t->ld, panels, c + m * BWD_SCORES_LD + key, t->ld, CELL_COLS, BWD_SCORES_LD,
+                                 D / AMX_ROWS, at->rows - m > AMX_SIDE, 0});
   }
 }
 
@@ -37,14 +36,15 @@ static void bwd_amx_clear_rows(const struct bwd_tile *t, int64_t rows) {
 
 /* bwd_f32_add_keys with everything transposed: c[d][key] += sum over rows of a[d][row] b[row][key]. */
 static void bwd_amx_add_keys(const struct bwd_tile *t, const struct tile_mask *mask, const struct tile_step *at,
-                             const uint32_t *a, const uint32_t *b, float *c) {
+                             int64_t D, const uint32_t *a, const uint32_t *b, float *c) {
+  (void)t;
   for (int64_t key = 0; key < at->keys; key += CELL_COLS) {
     int64_t first, end;
     bwd_rows_at(mask, at, key, CELL_COLS, &first, &end);
     if (first >= end) continue;
     first /= AMX_ROWS;
     int64_t steps = (end + AMX_ROWS - 1) / AMX_ROWS - first, pair = first * AMX_SIDE;
-    for (int64_t d = 0; d < t->D; d += AMX_ROWS)
+    for (int64_t d = 0; d < D; d += AMX_ROWS)
       amx_run((struct amx_block){a + d * BWD_AMX_ROWS_LD + pair, b + pair * BWD_SCORES_LD + key,
                                  c + d * BWD_AMX_KEYS_LD + key, BWD_AMX_ROWS_LD, BWD_SCORES_LD, BWD_AMX_KEYS_LD, steps,
                                  1, 1});
@@ -94,12 +94,13 @@ static void bwd_amx_rows_of(const float *c, int64_t j, int64_t D, float rows[AMX
 
 /* bwd_f32_add_nonfinite_keys, transposed: nothing but the visible pairs, one at a time. */
 static void bwd_amx_add_nonfinite_keys(const struct bwd_tile *t, const struct tile_mask *mask,
-                                       const struct tile_step *at, const uint32_t *a, const uint32_t *b, float *c) {
+                                       const struct tile_step *at, int64_t D, const uint32_t *a, const uint32_t *b,
+                                       float *c) {
   for (int64_t m = 0; m < at->rows; m++) {
     int64_t first, end, shift = m % 2 ? 0 : 16;
     bwd_keys_at(mask, at, m, 1, &first, &end);
     if (t->lse[m] == -INFINITY) continue;
-    for (int64_t d = 0; d < t->D; d++)
+    for (int64_t d = 0; d < D; d++)
       for (int64_t key = first; key < end; key++) {
         uint32_t x = a[d * BWD_AMX_ROWS_LD + m / 2] << shift & 0xffff0000u;
         uint32_t y = b[m / 2 * BWD_SCORES_LD + key] << shift & 0xffff0000u;

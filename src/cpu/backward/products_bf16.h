@@ -4,7 +4,7 @@
 #ifndef PAH_CPU_BACKWARD_PRODUCTS_BF16_H
 #define PAH_CPU_BACKWARD_PRODUCTS_BF16_H
 
-#include "tile.h"
+#include "products_f32.h"
 #include "cpu/gemm/bf16.h"
 
 #if defined(__AVX512BF16__)
@@ -49,29 +49,39 @@ static void bwd_bf16_add(float *c, int64_t c_panel, const uint32_t *b, int64_t b
 #endif
 
 /* bwd_f32_scores. */
-static void bwd_bf16_scores(const struct bwd_tile *t, const struct tile_mask *mask, const struct tile_step *at,
-                            const uint32_t *a, const uint32_t *panels, float *c) {
-  for (int64_t key = 0; key < at->keys; key += CELL_COLS, panels += t->D / 2 * CELL_COLS) {
+BWD_PRODUCT bwd_bf16_scores_as(const struct tile_mask *mask, const struct tile_step *at, int64_t D, const uint32_t *a,
+                               const uint32_t *panels, float *c, int64_t ld) {
+  for (int64_t key = 0; key < at->keys; key += CELL_COLS, panels += D / 2 * CELL_COLS) {
     int64_t first, end;
     bwd_rows_at(mask, at, key, CELL_COLS, &first, &end);
     for (int64_t m = first; m < end; m += CELL_ROWS)
-      cell_dots(t->D / 2, (struct cell_bf16x2){a + m * BWD_LD, BWD_LD, 1}, panels, CELL_COLS,
-                c + m * BWD_SCORES_LD + key, BWD_SCORES_LD, 0);
+      cell_dots(D / 2, (struct cell_bf16x2){a + m * ld, ld, 1}, panels, CELL_COLS, c + m * BWD_SCORES_LD + key,
+                BWD_SCORES_LD, 0);
   }
 }
 
+static void bwd_bf16_scores(const struct bwd_tile *t, const struct tile_mask *mask, const struct tile_step *at,
+                            int64_t D, const uint32_t *a, const uint32_t *panels, float *c) {
+  BWD_EITHER_LD(t, bwd_bf16_scores_as, mask, at, D, a, panels, c);
+}
+
 /* bwd_f32_add_keys; b is in panels. The rows are rounded to pairs outward: P and dS are 0 where nothing is visible. */
-static void bwd_bf16_add_keys(const struct bwd_tile *t, const struct tile_mask *mask, const struct tile_step *at,
-                              const uint32_t *a, const uint32_t *b, float *c) {
-  for (int64_t d = 0; d < t->padded; d += CELL_COLS, b += BWD_ROWS / 2 * CELL_COLS)
+BWD_PRODUCT bwd_bf16_add_keys_as(const struct tile_mask *mask, const struct tile_step *at, int64_t padded,
+                                 const uint32_t *a, const uint32_t *b, float *c, int64_t ld) {
+  for (int64_t d = 0; d < padded; d += CELL_COLS, b += BWD_ROWS / 2 * CELL_COLS)
     for (int64_t key = 0; key < at->keys; key += CELL_ROWS) {
       int64_t first, end;
       bwd_rows_at(mask, at, key, CELL_ROWS, &first, &end);
       if (first >= end) continue;
       first /= 2;
       cell_dots((end + 1) / 2 - first, (struct cell_bf16x2){a + first * BWD_SCORES_LD + key, 1, BWD_SCORES_LD},
-                b + first * CELL_COLS, CELL_COLS, c + key * BWD_LD + d, BWD_LD, 1);
+                b + first * CELL_COLS, CELL_COLS, c + key * ld + d, ld, 1);
     }
+}
+
+static void bwd_bf16_add_keys(const struct bwd_tile *t, const struct tile_mask *mask, const struct tile_step *at,
+                              int64_t padded, const uint32_t *a, const uint32_t *b, float *c) {
+  BWD_EITHER_LD(t, bwd_bf16_add_keys_as, mask, at, padded, a, b, c);
 }
 
 /* bwd_f32_add_rows. */
@@ -95,7 +105,8 @@ static void bwd_bf16_add_rows(const struct bwd_tile *t, const struct tile_mask *
 /* bwd_f32_add_nonfinite_keys and bwd_f32_add_nonfinite_rows: the same sums in the same order, and what is not visible
  * is 0 on both sides. So where no NaN gets to, the result has the same bits as without it. */
 static void bwd_bf16_add_nonfinite_keys(const struct bwd_tile *t, const struct tile_mask *mask,
-                                        const struct tile_step *at, const uint32_t *a, const uint32_t *b, float *c) {
+                                        const struct tile_step *at, int64_t padded, const uint32_t *a,
+                                        const uint32_t *b, float *c) {
   for (int64_t m = 0; m < at->rows; m += 2) {
     int64_t first[2] = {0}, end[2] = {0};
     for (int64_t i = 0; i < 2 && m + i < at->rows; i++)
@@ -104,8 +115,8 @@ static void bwd_bf16_add_nonfinite_keys(const struct bwd_tile *t, const struct t
       uint32_t visible =
           (key >= first[0] && key < end[0] ? 0xffffu : 0) | (key >= first[1] && key < end[1] ? ~0xffffu : 0);
       if (visible)
-        bwd_bf16_add(c + key * BWD_LD, CELL_COLS, b + m / 2 * CELL_COLS, BWD_ROWS / 2 * CELL_COLS,
-                     a[m / 2 * BWD_SCORES_LD + key], visible, t->padded);
+        bwd_bf16_add(c + key * t->ld, CELL_COLS, b + m / 2 * CELL_COLS, BWD_ROWS / 2 * CELL_COLS,
+                     a[m / 2 * BWD_SCORES_LD + key], visible, padded);
     }
   }
 }

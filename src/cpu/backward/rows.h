@@ -63,7 +63,38 @@ static void bwd_delta(const struct bwd *w, int64_t b) {
   for (int64_t n = 0; n < len_q * w->s.H; n++) {
     int64_t h = n / len_q, i = n % len_q; /* the order of the rows in memory, mostly */
     delta[i * w->s.H + h] =
-        bwd_dot(paged_q_row(a, &w->s, &a->out, b, h, i), paged_q_row(a, &w->s, &a->dout, b, h, i), w->s.D, a->q.dtype);
+        bwd_dot(paged_q_row(a, &w->s, &a->out, b, h, i), paged_q_row(a, &w->s, &a->dout, b, h, i), w->s.Dv, a->q.dtype);
+  }
+}
+
+/* Whether a row with that lse saw nothing but its sink: the lse is the sink then, and out is 0. */
+static int bwd_only_sink(const struct bwd *w, int64_t b, int64_t h, int64_t i, float lse) {
+  if (w->a->sinks.dtype == PAH_NONE || !(lse == paged_sink(w->a, h))) return 0;
+  float out[PAH_MAX_D];
+  int64_t d = 0;
+  row_load(out, paged_q_row(w->a, &w->s, &w->a->out, b, h, i), w->a->out.dtype, w->s.Dv);
+  while (d < w->s.Dv && out[d] == 0.0f) d++;
+  return d == w->s.Dv;
+}
+
+/* dsinks = -sum over rows of e^(sink - lse) delta, every head by one thread in the order of its rows. A sink that is
+ * infinite has no slope. */
+static void bwd_sinks(const struct bwd *w) {
+  const struct pah_attn *a = w->a;
+#pragma omp parallel for num_threads(w->threads) schedule(dynamic, 1)
+  for (int64_t h = 0; h < w->s.H; h++) {
+    float sink = paged_sink(a, h);
+    double sum = 0;
+    for (int64_t b = 0; b < w->s.B && !isinf(sink); b++) {
+      int64_t first, len_q;
+      pah_q_range(a, &w->s, b, &first, &len_q);
+      const float *delta = w->delta + (w->s.ragged ? first : b * len_q) * w->s.H + h;
+      for (int64_t i = 0; i < len_q; i++) {
+        float lse = *paged_lse(a, &w->s, b, h, i);
+        if (lse != -INFINITY && !bwd_only_sink(w, b, h, i, lse)) sum -= exp((double)sink - lse) * delta[i * w->s.H];
+      }
+    }
+    ((float *)a->dsinks.data)[h * a->dsinks.stride[0]] = (float)sum;
   }
 }
 
@@ -72,7 +103,8 @@ static void bwd_look_ahead(const struct bwd *w, struct bwd_tile *t, const struct
   const struct pah_attn *a = w->a;
   int64_t group = w->s.group, i = r->row / group, g = r->row % group;
   t->ahead_rows = r->rows;
-  t->ahead_bytes = w->s.D * pah_dtype_size(a->q.dtype);
+  t->ahead_bytes[0] = w->s.D * pah_dtype_size(a->q.dtype);
+  t->ahead_bytes[1] = w->s.Dv * pah_dtype_size(a->q.dtype);
   for (int64_t m = 0; m < r->rows; m++) {
     t->ahead[m] = paged_q_row(a, &w->s, &a->q, r->sequence, head * group + g, i);
     t->ahead[BWD_ROWS + m] = paged_q_row(a, &w->s, &a->dout, r->sequence, head * group + g, i);
@@ -84,21 +116,21 @@ static void bwd_look_ahead(const struct bwd *w, struct bwd_tile *t, const struct
 static int bwd_load_bf16x2(struct bwd_tile *t, int64_t rows) {
   const char **q = t->ahead, **dout = t->ahead + BWD_ROWS;
   for (int64_t m = 0; m < rows; m++) {
-    memcpy(t->q + m * BWD_LD, q[m], (size_t)t->D * 2);
-    memcpy(t->dout + m * BWD_LD, dout[m], (size_t)t->D * 2);
+    memcpy(t->q + m * t->ld, q[m], (size_t)t->D * 2);
+    memcpy(t->dout + m * t->ld, dout[m], (size_t)t->Dv * 2);
   }
   for (int64_t whole = t->amx ? AMX_ROWS : 2; rows % whole; rows++) q[rows] = dout[rows] = pack_zeros;
   int nonfinite = pack_values(t->q_bf16x2, BWD_ROWS / 2 * CELL_COLS, q, rows, t->D, PAH_BF16, 1) |
-                  pack_values(t->dout_bf16x2, BWD_ROWS / 2 * CELL_COLS, dout, rows, t->D, PAH_BF16, 1);
+                  pack_values(t->dout_bf16x2, BWD_ROWS / 2 * CELL_COLS, dout, rows, t->Dv, PAH_BF16, 1);
   if (BF16_HAS_AMX && t->amx) {
     bwd_amx_transpose(t->q_t, t->q_bf16x2, rows, t->D);
-    bwd_amx_transpose(t->dout_t, t->dout_bf16x2, rows, t->D);
+    bwd_amx_transpose(t->dout_t, t->dout_bf16x2, rows, t->Dv);
   }
   return nonfinite;
 }
 
-/* The rows that bwd_look_ahead has found into the tile, lse and delta too. Rows with lse = -inf saw no key; they become
- * 0, so that nothing they hold reaches dK and dV. */
+/* The rows that bwd_look_ahead has found into the tile, lse and delta too. Rows that saw no key, whose lse is -inf or
+ * the sink, become 0 with an lse of -inf, so that nothing they hold reaches dK and dV. */
 static void bwd_load_rows(const struct bwd *w, struct bwd_tile *t, const struct bwd_rows *r, int64_t head) {
   const struct pah_attn *a = w->a;
   int64_t first, len_q, group = w->s.group, i = r->row / group, g = r->row % group;
@@ -108,6 +140,7 @@ static void bwd_load_rows(const struct bwd *w, struct bwd_tile *t, const struct 
   for (int64_t m = 0; m < r->rows; m++) {
     t->lse[m] = *paged_lse(a, &w->s, r->sequence, head * group + g, i);
     t->delta[m] = delta[i * w->s.H + g];
+    if (bwd_only_sink(w, r->sequence, head * group + g, i, t->lse[m])) t->lse[m] = -INFINITY;
     if (++g == group) g = 0, i++;
     if (t->lse[m] != -INFINITY) continue;
     t->ahead[m] = t->ahead[BWD_ROWS + m] = pack_zeros;
@@ -119,8 +152,8 @@ static void bwd_load_rows(const struct bwd *w, struct bwd_tile *t, const struct 
   }
   lanes_u32 largest = {0};
   for (int64_t m = 0; m < r->rows; m++) {
-    bwd_load((float *)t->q + m * BWD_LD, t->ahead[m], a->q.dtype, t->D, &largest);
-    bwd_load((float *)t->dout + m * BWD_LD, t->ahead[BWD_ROWS + m], a->dout.dtype, t->D, &largest);
+    bwd_load((float *)t->q + m * t->ld, t->ahead[m], a->q.dtype, t->D, &largest);
+    bwd_load((float *)t->dout + m * t->ld, t->ahead[BWD_ROWS + m], a->dout.dtype, t->Dv, &largest);
   }
   t->nonfinite_rows = bwd_is_nonfinite(largest);
 }
@@ -144,10 +177,9 @@ static void bwd_store_rows(const struct bwd *w, const struct bwd_rows *r, int64_
 
 /* dQ of the rows of sequence b that see no key. */
 static void bwd_clear_rows(const struct bwd *w, int64_t b) {
-  const float zero[PAH_MAX_D] = {0};
   for (int64_t n = w->first_rows[b]; n < w->first_rows[b + 1]; n++)
     for (int64_t head = 0; w->rows[n].first > w->rows[n].last && head < w->s.Hkv; head++)
-      for (int64_t m = 0; m < w->rows[n].rows; m++) bwd_store_row(w, w->rows + n, head, m, zero);
+      for (int64_t m = 0; m < w->rows[n].rows; m++) bwd_store_row(w, w->rows + n, head, m, (const float *)pack_zeros);
 }
 
 /* ---- Keys ------------------------------------------------------------------------------------------------ */
@@ -168,23 +200,23 @@ static void bwd_load_keys(const struct bwd *w, struct bwd_tile *t, int64_t b, in
   paged_rows(a, &w->s, &a->v_blocks, b, head, key, keys, t->v_rows);
   for (int64_t j = keys; j < BWD_KEYS; j++) t->k_rows[j] = t->v_rows[j] = pack_zeros;
   t->nonfinite_keys =
-      bwd_nonfinite_keys(t->k_rows, keys, t->D, dtype) | bwd_nonfinite_keys(t->v_rows, keys, t->D, dtype);
+      bwd_nonfinite_keys(t->k_rows, keys, t->D, dtype) | bwd_nonfinite_keys(t->v_rows, keys, t->Dv, dtype);
   pack_keys(t->kt, t->k_rows, keys, t->D, dtype, t->bf16x2);
-  pack_keys(t->vt, t->v_rows, keys, t->D, dtype, t->bf16x2);
+  pack_keys(t->vt, t->v_rows, keys, t->Dv, dtype, t->bf16x2);
   lanes_u32 unused = {0};
   int64_t whole = t->amx ? AMX_ROWS : 1; /* the lists go on to BWD_KEYS */
   if (t->bf16x2)
     pack_values(t->k_bf16x2, BWD_KEYS / 2 * CELL_COLS, t->k_rows, (keys + whole - 1) / whole * whole, t->D, dtype, 1);
   else
-    for (int64_t j = 0; j < keys; j++) bwd_load(t->k + j * BWD_LD, t->k_rows[j], dtype, t->D, &unused);
+    for (int64_t j = 0; j < keys; j++) bwd_load(t->k + j * t->ld, t->k_rows[j], dtype, t->D, &unused);
   if (t->amx) {
     memset(t->dk, 0, (size_t)(t->D * BWD_AMX_KEYS_LD) * sizeof *t->dk);
-    memset(t->dv, 0, (size_t)(t->D * BWD_AMX_KEYS_LD) * sizeof *t->dv);
+    memset(t->dv, 0, (size_t)(t->Dv * BWD_AMX_KEYS_LD) * sizeof *t->dv);
     return;
   }
   for (int64_t j = 0; j < BWD_KEYS; j++) {
-    memset(t->dk + j * BWD_LD, 0, (size_t)t->padded * sizeof *t->dk);
-    memset(t->dv + j * BWD_LD, 0, (size_t)t->padded * sizeof *t->dv);
+    memset(t->dk + j * t->ld, 0, (size_t)t->padded * sizeof *t->dk);
+    memset(t->dv + j * t->ld, 0, (size_t)t->padded_v * sizeof *t->dv);
   }
 }
 
@@ -197,11 +229,12 @@ static void bwd_store_key(const struct bwd *w, int64_t b, int64_t head, int64_t 
   for (int64_t d = 0; d < w->s.D; d++) dk[d] *= w->scale;
   for (int which = 0; which < 2; which++) {
     const float *from = which ? dv : dk;
+    int64_t D = which ? w->s.Dv : w->s.D;
     if (place < 0)
-      row_store(bwd_blocks_row(to[which], bwd_blocks_id(w->a, b, logical), slot, head), to[which]->dtype, from, w->s.D);
+      row_store(bwd_blocks_row(to[which], bwd_blocks_id(w->a, b, logical), slot, head), to[which]->dtype, from, D);
     else
-      memcpy(bwd_blocks_copy(&w->blocks, &w->s, w->copies, h, place, which) + slot * w->s.D, from,
-             (size_t)w->s.D * sizeof(float));
+      memcpy(bwd_blocks_copy(&w->blocks, &w->s, w->copies, h, place, which) + slot * D, from,
+             (size_t)D * sizeof(float));
   }
 }
 
@@ -212,11 +245,11 @@ static void bwd_store_keys(const struct bwd *w, const struct bwd_tile *t, int64_
   for (int64_t j = 0; BF16_HAS_AMX && t->amx && j < keys; j += AMX_SIDE) {
     float dk[AMX_SIDE][PAH_MAX_D], dv[AMX_SIDE][PAH_MAX_D];
     bwd_amx_rows_of(t->dk, j, t->D, dk);
-    bwd_amx_rows_of(t->dv, j, t->D, dv);
+    bwd_amx_rows_of(t->dv, j, t->Dv, dv);
     for (int64_t i = 0; i < AMX_SIDE && j + i < keys; i++) bwd_store_key(w, b, head, h, key + j + i, dk[i], dv[i]);
   }
   if (BF16_HAS_AMX && t->amx) return;
-  for (int64_t j = 0; j < keys; j++) bwd_store_key(w, b, head, h, key + j, t->dk + j * BWD_LD, t->dv + j * BWD_LD);
+  for (int64_t j = 0; j < keys; j++) bwd_store_key(w, b, head, h, key + j, t->dk + j * t->ld, t->dv + j * t->ld);
 }
 
 #endif

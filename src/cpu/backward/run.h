@@ -1,5 +1,5 @@
-/* cpu/backward/run.h - dq, dk_blocks and dv_blocks from dout, out and lse: recomputes P from lse, keys outside, queries
- * inside. Deterministic for any number of threads: see plan.h. The roofline, and what each step gained, is in
+/* cpu/backward/run.h - dq, dk_blocks, dv_blocks and dsinks from dout, out and lse: recomputes P from lse, keys outside,
+ * queries inside. Deterministic for any number of threads: see plan.h. The roofline, and what each step gained, is in
  * doc/design/cpu-backward.md. Read next: plan.h, step.h. */
 #ifndef PAH_CPU_BACKWARD_RUN_H
 #define PAH_CPU_BACKWARD_RUN_H
@@ -72,7 +72,7 @@ static void bwd_wave(struct bwd *w, int64_t head0) {
   {
     struct bwd_tile t = {0};
     float *scratch = w->tiles_at + omp_get_thread_num() * w->scratch;
-    bwd_tile_layout(&t, w->s.D, w->bf16, scratch);
+    bwd_tile_layout(&t, w->s.D, w->s.Dv, w->bf16, scratch);
     memset(scratch, 0, (size_t)w->scratch * sizeof *scratch); /* the padding of rows behind D is never written again */
     if (t.amx) amx_begin();
     for (int64_t n; !pah_interrupted && (n = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED)) < tasks;)
@@ -98,6 +98,7 @@ static int backward_run(const struct pah_attn *a, int threads, int amx) {
     for (int64_t b = 0; b < w.s.B; b++) bwd_delta(&w, b);
 #pragma omp parallel for num_threads(w.threads) schedule(dynamic, 1)
     for (int64_t b = 0; b < w.s.B; b++) bwd_clear_rows(&w, b);
+    if (a->sinks.dtype != PAH_NONE) bwd_sinks(&w);
     for (int64_t head = 0; head < w.s.Hkv && !pah_interrupted; head += w.heads) bwd_wave(&w, head);
     if (pah_interrupted) status = pah_fail(PAH_EINTERRUPTED, "bwd: interrupted");
   }

@@ -25,7 +25,7 @@ static int bwd_softmax(struct bwd_tile *t, const struct tile_mask *mask, const s
     if (row.lse == -INFINITY) row.end = 0; /* it saw no key: no gradient */
     for (int64_t d = 0; d < t->padded; d += 16) __builtin_prefetch(dq + m * t->padded + d, 1, 2);
     for (int64_t n = m; m < t->ahead_rows && n < 2 * BWD_ROWS; n += BWD_ROWS)
-      for (int64_t i = 0; i < t->ahead_bytes; i += 64) __builtin_prefetch(t->ahead[n] + i, 0, 2);
+      for (int64_t i = 0; i < t->ahead_bytes[n >= BWD_ROWS]; i += 64) __builtin_prefetch(t->ahead[n] + i, 0, 2);
     bwd_score(t->s + m * BWD_SCORES_LD, t->dp + m * BWD_SCORES_LD, cols, &row);
     if (BF16_HAS_DOTS && t->bf16x2 && (m % 2 || m + 1 == at->rows)) bwd_bf16_of_rows(t, m / 2 * 2, at->rows, cols);
   }
@@ -36,38 +36,40 @@ static int bwd_softmax(struct bwd_tile *t, const struct tile_mask *mask, const s
 /* S and dP of a step. */
 static void bwd_step_scores(const struct bwd_tile *t, const struct tile_mask *mask, const struct tile_step *at) {
   if (BF16_HAS_AMX && t->amx) {
-    bwd_amx_scores(t, mask, at, t->q, t->kt, t->s);
-    bwd_amx_scores(t, mask, at, t->dout, t->vt, t->dp);
+    bwd_amx_scores(t, mask, at, t->D, t->q, t->kt, t->s);
+    bwd_amx_scores(t, mask, at, t->Dv, t->dout, t->vt, t->dp);
     return;
   }
   if (BF16_HAS_DOTS && t->bf16x2) {
-    bwd_bf16_scores(t, mask, at, t->q, t->kt, t->s);
-    bwd_bf16_scores(t, mask, at, t->dout, t->vt, t->dp);
+    bwd_bf16_scores(t, mask, at, t->D, t->q, t->kt, t->s);
+    bwd_bf16_scores(t, mask, at, t->Dv, t->dout, t->vt, t->dp);
     return;
   }
-  bwd_f32_scores(t, mask, at, (const float *)t->q, (const float *)t->kt, t->s);
-  bwd_f32_scores(t, mask, at, (const float *)t->dout, (const float *)t->vt, t->dp);
+  bwd_f32_scores(t, mask, at, t->D, (const float *)t->q, (const float *)t->kt, t->s);
+  bwd_f32_scores(t, mask, at, t->Dv, (const float *)t->dout, (const float *)t->vt, t->dp);
 }
 
 /* dK and dV of the same; nonfinite: by the visible pairs alone. */
 static void bwd_step_keys(const struct bwd_tile *t, const struct tile_mask *mask, const struct tile_step *at,
                           int nonfinite) {
   if (BF16_HAS_AMX && t->amx) {
-    (nonfinite ? bwd_amx_add_nonfinite_keys : bwd_amx_add_keys)(t, mask, at, t->dout_t, t->p_bf16x2, t->dv);
-    (nonfinite ? bwd_amx_add_nonfinite_keys : bwd_amx_add_keys)(t, mask, at, t->q_t, t->ds_bf16x2, t->dk);
+    (nonfinite ? bwd_amx_add_nonfinite_keys : bwd_amx_add_keys)(t, mask, at, t->Dv, t->dout_t, t->p_bf16x2, t->dv);
+    (nonfinite ? bwd_amx_add_nonfinite_keys : bwd_amx_add_keys)(t, mask, at, t->D, t->q_t, t->ds_bf16x2, t->dk);
     return;
   }
   if (BF16_HAS_DOTS && t->bf16x2) {
-    (nonfinite ? bwd_bf16_add_nonfinite_keys : bwd_bf16_add_keys)(t, mask, at, t->p_bf16x2, t->dout_bf16x2, t->dv);
-    (nonfinite ? bwd_bf16_add_nonfinite_keys : bwd_bf16_add_keys)(t, mask, at, t->ds_bf16x2, t->q_bf16x2, t->dk);
+    (nonfinite ? bwd_bf16_add_nonfinite_keys : bwd_bf16_add_keys)(t, mask, at, t->padded_v, t->p_bf16x2, t->dout_bf16x2,
+                                                                  t->dv);
+    (nonfinite ? bwd_bf16_add_nonfinite_keys : bwd_bf16_add_keys)(t, mask, at, t->padded, t->ds_bf16x2, t->q_bf16x2,
+                                                                  t->dk);
     return;
   }
   if (nonfinite) {
     bwd_f32_add_nonfinite_keys(t, mask, at);
     return;
   }
-  bwd_f32_add_keys(t, mask, at, t->s, (const float *)t->dout, t->dv);
-  bwd_f32_add_keys(t, mask, at, t->dp, (const float *)t->q, t->dk);
+  bwd_f32_add_keys(t, mask, at, t->padded_v, t->s, (const float *)t->dout, t->dv);
+  bwd_f32_add_keys(t, mask, at, t->padded, t->dp, (const float *)t->q, t->dk);
 }
 
 /* dQ of the same. */

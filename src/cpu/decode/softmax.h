@@ -12,23 +12,28 @@ enum { DECODE_TOKENS = 32 };
 
 #define DECODE_LAZY_LOG2 10.0f
 
-/* q k in p to scores; those from `tokens` on, whatever they held, to -inf. `scale` holds log2(e). */
-static inline __attribute__((always_inline)) void decode_mask_scores(float *p, int64_t tokens, float scale,
+/* The tokens of a tile, one bit each: the first n of them. */
+static inline uint32_t decode_first_tokens(int64_t n) {
+  return n <= 0 ? 0 : n >= DECODE_TOKENS ? ~0u : (1u << n) - 1;
+}
+
+/* q k in p to scores; those that are not visible, whatever they held, to -inf. `scale` holds log2(e). */
+static inline __attribute__((always_inline)) void decode_mask_scores(float *p, uint32_t visible, float scale,
                                                                      float softcap) {
   for (int64_t c = 0; c < DECODE_TOKENS; c++) {
     float x = p[c] * scale;
     if (softcap > 0) x = softcap * scalar_log2e * scalar_tanh(x * (scalar_ln2 / softcap));
-    p[c] = c < tokens ? x : -INFINITY;
+    p[c] = visible >> c & 1 ? x : -INFINITY;
   }
 }
 
-/* The next `tokens` scores of a head, q k in p, to probabilities relative to m. Returns what the output so far has to
- * be multiplied by (1: nothing). */
-static inline __attribute__((always_inline)) float decode_softmax(struct softmax_state *state, float *p, int64_t tokens,
-                                                                  float scale, float softcap, float lazy_log2) {
+/* The scores of a row with the `visible` tokens of a tile, q k in p, to probabilities relative to m. Returns what the
+ * output so far has to be multiplied by (1: nothing). */
+static inline __attribute__((always_inline)) float
+decode_softmax(struct softmax_state *state, float *p, uint32_t visible, float scale, float softcap, float lazy_log2) {
   enum { VECTORS = DECODE_TOKENS / CELL_VECTOR };
-  if (tokens < DECODE_TOKENS || softcap > 0) {
-    decode_mask_scores(p, tokens, scale, softcap);
+  if (visible != ~0u || softcap > 0) {
+    decode_mask_scores(p, visible, scale, softcap);
     scale = 1.0f;
   }
   float alpha = 1.0f;

@@ -1,104 +1,70 @@
-/* cpu/decode/tile.h - 32 tokens of one sequence against all heads, in two phases: q k of every head, then the softmax
- * and the values, KV head by KV head. During the first the tile's V is prefetched, during the second the next tile's K,
- * through the block table: with a shuffled table the processor's own prefetcher sees only short runs. Read next:
- * qk_pv.h, the inner loops. */
+/* cpu/decode/tile.h - 32 tokens of one sequence against all rows of q, in two phases: q k of every KV head, then the
+ * softmax and the values, KV head by KV head. During the first the tile's V is prefetched, during the second the next
+ * tile's K, through the block table: with a shuffled table the processor's own prefetcher sees only short runs. Read
+ * next: rows.h (which rows), qk_pv.h, the inner loops. */
 #ifndef PAH_CPU_DECODE_TILE_H
 #define PAH_CPU_DECODE_TILE_H
 
-#include "amx.h"
-#include "qk_pv.h"
-#include "many_heads.h"
-#include "f16.h"
-#include "softmax.h"
-#include "cpu/paged.h"
-#include "cpu/vec/rows.h"
-#include "cpu/mask.h"
+#include "rows.h"
 
-/* DECODE_DIRECT: heads of a group up to which a row is widened anew for every four. */
-enum { DECODE_DIRECT = 8 };
+/* D up to which sums of f16 cannot overflow (f16.h). */
+enum { DECODE_F16_D = 256 };
 
 struct decode_tile {
   const struct pah_attn *a;
   const struct pah_attn_sizes *s;
-  int64_t b, ld, tokens, next; /* tokens of this tile and of the one after */
-  int64_t D;                   /* elements of a row as the kernels take it */
-  int dtype, direct;           /* of that row; whether it is the cache's own */
-  int amx;                     /* products by amx.h, q in pairs of bf16 */
+  int64_t b, tokens, next; /* tokens of this tile and of the one after */
+  struct decode_rows r;
+  struct tile_mask mask;
+  int alike;     /* all queries see every token of the piece */
+  int holes;     /* a row does not see some token of this tile */
+  int v_in_k;    /* V is read with K */
+  int64_t D, Dv; /* elements of a row of K and of V as the kernels take it */
   const struct widen_table *table;
-  float *q;                    /* [H][ld] in decode's order, or as many_heads.h has it */
-  float *o;                    /* [H][ld], unnormalised */
-  struct softmax_state *state; /* [H], m in units of log2(e) */
-  const float *scale;          /* [Hkv]: from q k to a score in units of log2(e) */
-  float *p;                    /* [H][DECODE_TOKENS]: q k, then probabilities */
-  float *rows;                 /* [DECODE_TOKENS][ld]: K or V of one head in f32 */
-  float *panels;               /* K of one head, transposed */
-  struct decode_f16 half;      /* of an fp8 cache, where the processor multiplies f16 */
+  float *q;                                 /* [Hkv][decode_rows_floats] */
+  float *o;                                 /* [Hkv][room][ld_o], unnormalised */
+  struct softmax_state *state;              /* [Hkv][room], m in units of log2(e) */
+  const float *scale;                       /* [Hkv]: from q k to a score in units of log2(e) */
+  float *p;                                 /* [Hkv][room][DECODE_TOKENS]: q k, then probabilities */
+  float *rows;                              /* [DECODE_TOKENS][ld or ld_o]: K or V of one head in f32 */
+  float *panels;                            /* K of one head, transposed, or K or V in pairs */
+  struct decode_f16 half;                   /* of an fp8 cache, where the processor multiplies f16 */
+  uint32_t visible[PAH_MAX_DECODE_QUERIES]; /* tokens of this tile that each query sees */
   const char *k_now[DECODE_TOKENS], *v_now[DECODE_TOKENS], *k_next[DECODE_TOKENS], *v_next[DECODE_TOKENS];
 };
 
-/* Whether the kernels take the rows of the cache as they lie in memory. They are converted to f32 first where they are
- * shorter than a strip, or where so many heads share them that this costs less than widening them for every four; K is
- * then transposed as well (many_heads.h). */
-static int decode_direct(const struct pah_attn_sizes *s, int dtype) {
-  return s->D >= widen_vectors(dtype) * CELL_VECTOR && s->group <= DECODE_DIRECT;
+/* Floats of a thread's scratch for such rows. */
+static int64_t decode_tile_floats(const struct pah_attn_sizes *s, const struct decode_rows *r) {
+  int64_t widest = r->ld > r->ld_o ? r->ld : r->ld_o;
+  return s->Hkv * (r->room * DECODE_TOKENS + decode_rows_floats(r, s->D)) + 2 * DECODE_TOKENS * widest +
+         (r->direct ? decode_f16_floats(s->Hkv * r->rows, s->Hkv, r->ld) : 0);
 }
 
-static int decode_dtype(const struct pah_attn_sizes *s, int dtype) {
-  return decode_direct(s, dtype) ? dtype : PAH_F32;
-}
-
-/* Where D is no multiple of a strip, the last strip of a row of K or V begins early, within the one before. q's strips
- * lie one after the other: what is in two strips is in both by half, so that the products add up (0 in one of them
- * would make NaN of an infinity in K). o has it twice. */
-static void decode_split_tail(float *row, int64_t D, int64_t ld, int64_t strip) {
-  memmove(row + ld - strip, row + D - strip, (size_t)strip * sizeof *row);
-  for (int64_t i = 0; i < ld - D; i++) row[D - strip + i] *= 0.5f, row[ld - strip + i] *= 0.5f;
-}
-
-static void decode_join_tail(float *row, int64_t D, int64_t ld, int64_t strip) {
-  memmove(row + D - strip, row + ld - strip, (size_t)strip * sizeof *row);
-}
-
-/* Floats of q of all heads, [H][ld] or as many_heads.h has it. */
-static int64_t decode_q_floats(const struct pah_attn_sizes *s, int64_t ld) {
-  return s->group > DECODE_DIRECT ? s->Hkv * decode_many_floats(s->group, ld) : s->H * ld;
-}
-
-static int64_t decode_tile_floats(const struct pah_attn_sizes *s, int64_t ld) {
-  return s->H * DECODE_TOKENS + decode_q_floats(s, ld) + 2 * DECODE_TOKENS * ld + decode_f16_floats(s->H, s->Hkv, ld);
-}
-
+/* t's sequence and rows are set. */
 static void decode_tile_layout(struct decode_tile *t, float *scratch) {
+  int64_t floats = t->s->Hkv * decode_rows_floats(&t->r, t->s->D), ld = t->r.ld > t->r.ld_o ? t->r.ld : t->r.ld_o;
   t->p = scratch;
-  t->q = t->p + t->s->H * DECODE_TOKENS;
-  t->rows = t->q + decode_q_floats(t->s, t->ld);
-  t->panels = t->rows + DECODE_TOKENS * t->ld;
-  memset(t->q, 0, (size_t)decode_q_floats(t->s, t->ld) * sizeof(float));
-  memset(t->rows, 0, (size_t)(DECODE_TOKENS * t->ld) * sizeof(float)); /* behind D it stays 0 */
-  t->dtype = decode_dtype(t->s, t->a->k_blocks.dtype);
-  t->direct = decode_direct(t->s, t->a->k_blocks.dtype);
-  t->D = t->direct ? t->s->D : t->ld;
-  decode_f16_layout(&t->half, t->s->H, t->s->Hkv, t->ld, t->dtype, t->a->q.dtype, t->panels + DECODE_TOKENS * t->ld);
+  t->q = t->p + t->s->Hkv * t->r.room * DECODE_TOKENS;
+  t->rows = t->q + floats;
+  t->panels = t->rows + DECODE_TOKENS * ld;
+  memset(t->q, 0, (size_t)floats * sizeof(float));
+  t->D = t->r.direct ? t->s->D : t->r.ld;
+  t->Dv = t->r.direct ? t->s->Dv : t->r.ld_o;
+  decode_f16_layout(&t->half, t->s->Hkv * t->r.rows, t->s->Hkv, t->r.ld, t->s->D <= DECODE_F16_D ? t->r.dtype : PAH_F32,
+                    t->a->q.dtype, t->panels + DECODE_TOKENS * ld);
 }
 
-/* The rows of q of t's sequence, in the order in which the kernels have K. */
+/* The rows of q of t's sequence. */
 static void decode_load_q(struct decode_tile *t) {
   int64_t group = t->s->group;
-  for (int64_t h = 0; h < t->s->H; h++) {
-    const char *from = paged_q_row(t->a, t->s, &t->a->q, t->b, h, 0);
-    if (t->amx) {
-      memcpy((uint16_t *)t->q + h * t->s->D, from, (size_t)t->s->D * 2);
-      continue;
+  for (int64_t head = 0; head < t->s->Hkv; head++) {
+    float *q = t->q + head * decode_rows_floats(&t->r, t->s->D);
+    for (int64_t n = 0; n < t->r.rows; n++) {
+      const char *from = paged_q_row(t->a, t->s, &t->a->q, t->b, head * group + n % group, n / group);
+      decode_rows_load(&t->r, t->s, q, n, from, t->a->q.dtype);
+      if (t->half.q)
+        decode_f16_load_q(&t->half, head * t->r.rows + n, head, q + n * t->r.ld, t->r.ld, t->scale[head], t->r.dtype);
     }
-    float row[PAH_MAX_D] = {0};
-    row_load(row, from, t->a->q.dtype, t->s->D);
-    if (group > DECODE_DIRECT) {
-      decode_many_load_q(t->q + h / group * decode_many_floats(group, t->s->D), t->s->D, h % group, row);
-      continue;
-    }
-    if (t->direct) decode_split_tail(row, t->D, t->ld, widen_vectors(t->dtype) * CELL_VECTOR);
-    widen_to_order(t->q + h * t->ld, row, t->dtype, t->ld);
-    if (t->half.q) decode_f16_load_q(&t->half, h, h / group, t->q + h * t->ld, t->ld, t->scale[h / group], t->dtype);
   }
 }
 
@@ -113,12 +79,28 @@ static int64_t decode_locate(const struct decode_tile *t, int64_t key, int64_t k
   return n;
 }
 
+/* What each query sees of the tile from `key` on. */
+static void decode_look(struct decode_tile *t, int64_t key) {
+  const uint32_t all = decode_first_tokens(t->tokens);
+  t->holes = 0;
+  for (int64_t i = 0; i < t->r.queries; i++) {
+    t->visible[i] = all;
+    if (t->alike) continue;
+    int64_t first, end;
+    tile_keys_of(&t->mask, i * t->s->group, i * t->s->group + 1, &first, &end);
+    t->visible[i] &= decode_first_tokens(end - key) & ~decode_first_tokens(first - key);
+    for (int64_t c = tile_clamp(t->mask.off - key, 0, t->tokens); t->mask.tree && c < t->tokens; c++)
+      if (!pah_tree_sees(tile_tree_row(&t->mask, i), key + c - t->mask.off)) t->visible[i] &= ~(1u << c);
+    t->holes |= t->visible[i] != all;
+  }
+}
+
 /* What is to be prefetched: the rows of a tile of `cache`. */
 static struct decode_fetch decode_fetch(const struct decode_tile *t, const struct pah_tensor *cache,
                                         const char *const *row, int64_t tokens) {
-  int64_t size = widen_size(cache->dtype), together = cache->stride[2] == t->s->D;
+  int64_t size = widen_size(cache->dtype), together = cache->stride[2] == cache->shape[3];
   struct decode_fetch f = {.row = row, .tokens = tokens, .stride = cache->stride[2] * size, .heads = t->s->Hkv};
-  f.bytes = t->s->D * size;
+  f.bytes = cache->shape[3] * size;
   if (together) f.bytes *= f.heads, f.heads = 1;
   decode_fetch_begin(&f, t->s->block_size);
   return f;
@@ -131,84 +113,134 @@ static void decode_head_rows(const struct pah_tensor *cache, int64_t head, const
   for (int64_t j = 0; j < tokens; j++) rows[j] = row[j] + offset;
 }
 
-/* The same in t->dtype. */
-static void decode_rows(const struct decode_tile *t, const struct pah_tensor *cache, int64_t head,
+/* The same in the kernels' dtype; ld: from a row in f32 to the next. */
+static void decode_rows(const struct decode_tile *t, const struct pah_tensor *cache, int64_t ld, int64_t head,
                         const char *const *row, int64_t tokens, const char **rows) {
   decode_head_rows(cache, head, row, tokens, rows);
-  if (t->direct) return;
+  if (t->r.direct) return;
   for (int64_t j = 0; j < tokens; j++) {
-    row_load(t->rows + j * t->ld, rows[j], cache->dtype, t->s->D);
-    rows[j] = (const char *)(t->rows + j * t->ld);
+    float *row = t->rows + j * ld;
+    row_load(row, rows[j], cache->dtype, cache->shape[3]);
+    memset(row + cache->shape[3], 0, (size_t)(ld - cache->shape[3]) * sizeof *row);
+    rows[j] = (const char *)row;
   }
 }
 
 /* Rows of K or V of a tile for f16.h. */
 static struct decode_f16_rows decode_f16_tile(const struct decode_tile *t, const struct pah_tensor *cache, int64_t head,
                                               const char *const *row) {
-  return (struct decode_f16_rows){row, head * cache->stride[2], t->tokens, t->D}; /* fp8: elements are bytes */
+  return (struct decode_f16_rows){row, head * cache->stride[2], t->tokens, cache->shape[3]}; /* an element is a byte */
 }
 
-/* p of the heads of a KV head from q k to probabilities, relative to the maximum. */
-static void decode_probabilities(const struct decode_tile *t, int64_t head) {
-  int64_t group = t->s->group;
-  float lazy_log2 = t->half.on ? DECODE_F16_LAZY_LOG2 : DECODE_LAZY_LOG2, softcap = t->a->softcap;
-  for (int64_t h = head * group; h < (head + 1) * group; h++) {
-    float *o = t->o + h * t->ld;
-    float alpha = decode_softmax(t->state + h, t->p + h * DECODE_TOKENS, t->tokens, t->scale[head], softcap, lazy_log2);
-    if (alpha != 1.0f)
-      for (int64_t d = 0; d < t->ld; d++) o[d] *= alpha;
-  }
-}
+/* ---- Scores --------------------------------------------------------------------------------------------------- */
 
 /* q k by f16, or as far as that will not do by f32. */
-static void decode_scores_half(struct decode_tile *t) {
+static void decode_scores_half(struct decode_tile *t, struct decode_fetch *fetch) {
   const struct pah_tensor *cache = &t->a->k_blocks;
-  struct decode_fetch fetch = decode_fetch(t, &t->a->v_blocks, t->v_now, t->tokens);
-  int64_t group = t->s->group, step = decode_step(group);
+  int64_t rows = t->r.rows, step = decode_step(rows);
   for (int64_t head = 0; head < t->s->Hkv; head++) {
-    float *p = t->p + head * group * DECODE_TOKENS;
+    float *p = t->p + head * t->r.room * DECODE_TOKENS;
     const char *k[DECODE_TOKENS];
-    if (!decode_f16_dot(&t->half, head, group, decode_f16_tile(t, cache, head, t->k_now), p, t->dtype, &fetch)) {
+    if (!decode_f16_dot(&t->half, head, rows, decode_f16_tile(t, cache, head, t->k_now), p, t->r.dtype, fetch)) {
       decode_head_rows(cache, head, t->k_now, DECODE_TOKENS, k);
       for (int64_t j = 0; j < t->tokens; j += step)
-        decode_kernels[t->dtype].dot(t->q + head * group * t->ld, t->D, group, k + j, p + j, t->table, &fetch);
+        decode_kernels[t->r.dtype].dot(t->q + head * rows * t->r.ld, t->D, rows, k + j, p + j, t->table, fetch);
     }
   }
 }
 
-/* q k into p, of every head. */
+/* What bf16x2.h multiplies for a KV head. */
+static struct decode_pairs decode_pairs(const struct decode_tile *t, int64_t D, struct decode_fetch *fetch) {
+  return (struct decode_pairs){t->r.rows, D, t->r.way, t->a->k_blocks.dtype, (uint32_t *)t->panels, fetch};
+}
+
+/* q k where many rows share a KV head. */
+static void decode_scores_many(struct decode_tile *t, struct decode_fetch *fetch) {
+  const struct pah_tensor *cache = &t->a->k_blocks;
+  for (int64_t head = 0; head < t->s->Hkv; head++) {
+    const char *k[DECODE_TOKENS];
+    const float *q = t->q + head * decode_rows_floats(&t->r, t->s->D);
+    float *p = t->p + head * t->r.room * DECODE_TOKENS;
+    decode_head_rows(cache, head, t->k_now, DECODE_TOKENS, k);
+    if (BF16_HAS_DOTS && t->r.way != BF16_FMA) {
+      struct decode_pairs pairs = decode_pairs(t, t->s->D, fetch);
+      decode_pairs_scores(&pairs, (const uint32_t *)q, k, p);
+    } else {
+      decode_many_dot(q, t->s->D, t->r.rows, k, cache->dtype, t->panels, p, fetch);
+    }
+  }
+}
+
+/* q k into p, of every row. */
 static void decode_scores(struct decode_tile *t) {
   const struct pah_tensor *cache = &t->a->k_blocks;
-  struct decode_fetch fetch = decode_fetch(t, &t->a->v_blocks, t->v_now, t->tokens);
-  int64_t group = t->s->group, step = decode_step(group);
+  struct decode_fetch fetch = {0};
+  if (!t->v_in_k) fetch = decode_fetch(t, &t->a->v_blocks, t->v_now, t->tokens);
+  int64_t rows = t->r.rows, step = decode_step(rows);
   int64_t stride = cache->stride[2] * widen_size(cache->dtype);
   const char *k[DECODE_TOKENS];
   if (t->half.q) {
-    decode_scores_half(t);
+    decode_scores_half(t, &fetch);
     return;
   }
-  if (group > DECODE_DIRECT) {
-    for (int64_t head = 0; head < t->s->Hkv; head++) {
-      decode_head_rows(cache, head, t->k_now, DECODE_TOKENS, k);
-      if (BF16_HAS_AMX && t->amx) {
-        decode_amx_scores((const uint32_t *)t->q + head * group * t->s->D / 2, t->s->D, group, k, cache->dtype,
-                          (uint32_t *)t->panels, t->p + head * group * DECODE_TOKENS, &fetch);
-        continue;
-      }
-      decode_many_dot(t->q + head * decode_many_floats(group, t->s->D), t->s->D, group, k, cache->dtype, t->panels,
-                      t->p + head * group * DECODE_TOKENS, &fetch);
-    }
+  if (t->r.many) {
+    decode_scores_many(t, &fetch);
     return;
   }
   for (int64_t j = 0; j < t->tokens; j += step) {
-    if (t->direct) memcpy(k, t->k_now + j, (size_t)step * sizeof *k);
+    if (t->r.direct) memcpy(k, t->k_now + j, (size_t)step * sizeof *k);
     for (int64_t head = 0; head < t->s->Hkv; head++) {
-      if (!t->direct) decode_rows(t, cache, head, t->k_now + j, step, k);
-      decode_kernels[t->dtype].dot(t->q + head * group * t->ld, t->D, group, k, t->p + head * group * DECODE_TOKENS + j,
-                                   t->table, &fetch);
-      if (t->direct)
+      if (!t->r.direct) decode_rows(t, cache, t->r.ld, head, t->k_now + j, step, k);
+      decode_kernels[t->r.dtype].dot(t->q + head * rows * t->r.ld, t->D, rows, k,
+                                     t->p + head * rows * DECODE_TOKENS + j, t->table, &fetch);
+      if (t->r.direct)
         for (int64_t i = 0; i < step; i++) k[i] += stride;
     }
+  }
+}
+
+/* ---- Values --------------------------------------------------------------------------------------------------- */
+
+/* p of the rows of a KV head from q k to probabilities, relative to the maximum. */
+static void decode_probabilities(const struct decode_tile *t, int64_t head) {
+  int64_t group = t->s->group, first = head * t->r.room;
+  float lazy_log2 = t->half.on ? DECODE_F16_LAZY_LOG2 : DECODE_LAZY_LOG2, softcap = t->a->softcap;
+  for (int64_t i = 0; i < t->r.queries; i++)
+    for (int64_t n = first + i * group; n < first + (i + 1) * group; n++) {
+      float *o = t->o + n * t->r.ld_o;
+      float alpha =
+          decode_softmax(t->state + n, t->p + n * DECODE_TOKENS, t->visible[i], t->scale[head], softcap, lazy_log2);
+      if (alpha != 1.0f)
+        for (int64_t d = 0; d < t->r.ld_o; d++) o[d] *= alpha;
+    }
+}
+
+/* Whether V of the tile, rows of that head, holds a NaN or an infinity. */
+static int decode_nonfinite(const struct decode_tile *t, const char *const *v) {
+  lanes_u32 largest = {0};
+  int nonfinite = 0;
+  for (int64_t j = 0; j < t->tokens; j++) {
+    float row[PAH_MAX_D];
+    row_load(row, v[j], t->a->v_blocks.dtype, t->s->Dv);
+    for (int64_t d = 0; d < t->s->Dv; d += CELL_VECTOR)
+      largest = pack_larger(largest, pack_part((const char *)row, d, t->s->Dv, PAH_F32));
+  }
+  for (int i = 0; i < CELL_VECTOR; i++) nonfinite |= largest[i] >= 0x7f800000;
+  return nonfinite;
+}
+
+/* o += p v row by row and with nothing but what is visible: 0 times a NaN or an infinity is a NaN, so the zeros that
+ * stand for masked tokens must not be multiplied with such values. */
+static void decode_weigh_visible(const struct decode_tile *t, int64_t head, const float *p, float *o) {
+  struct decode_fetch none = {0};
+  const char *v[DECODE_TOKENS];
+  decode_rows(t, &t->a->v_blocks, t->r.ld_o, head, t->v_now, t->tokens, v);
+  for (int64_t n = 0; n < t->r.rows; n++) {
+    uint32_t visible = t->visible[n / t->s->group];
+    for (int64_t j = 0; j < t->tokens; j++)
+      if (visible >> j & 1)
+        decode_kernels[t->r.dtype].weigh(p + n * DECODE_TOKENS + j, 1, v + j, t->Dv, 1, o + n * t->r.ld_o, t->table,
+                                         &none);
   }
 }
 
@@ -217,21 +249,26 @@ static void decode_scores(struct decode_tile *t) {
 static void decode_values(struct decode_tile *t) {
   const struct pah_tensor *cache = &t->a->v_blocks;
   struct decode_fetch fetch = decode_fetch(t, &t->a->k_blocks, t->k_next, t->next);
-  int64_t group = t->s->group;
+  int64_t rows = t->r.rows;
   for (int64_t head = 0; head < t->s->Hkv; head++) {
-    float *p = t->p + head * group * DECODE_TOKENS, *o = t->o + head * group * t->ld;
+    float *p = t->p + head * t->r.room * DECODE_TOKENS, *o = t->o + head * t->r.room * t->r.ld_o;
     const char *v[DECODE_TOKENS];
     decode_probabilities(t, head);
-    if (BF16_HAS_AMX && t->amx) {
-      decode_head_rows(cache, head, t->v_now, t->tokens, v);
-      decode_amx_weigh(p, t->tokens, v, cache->dtype, t->s->D, group, (uint32_t *)t->panels, o, t->ld, &fetch);
+    decode_head_rows(cache, head, t->v_now, t->tokens, v);
+    if (t->holes && decode_nonfinite(t, v)) {
+      decode_weigh_visible(t, head, p, o);
       continue;
     }
-    if (t->half.on && decode_f16_weigh(&t->half, head, group, p, decode_f16_tile(t, cache, head, t->v_now), o, t->dtype,
-                                       t->table, &fetch))
+    if (BF16_HAS_DOTS && t->r.way != BF16_FMA) {
+      struct decode_pairs pairs = decode_pairs(t, t->s->Dv, &fetch);
+      decode_pairs_values(&pairs, p, t->tokens, v, o, t->r.ld_o);
       continue;
-    decode_rows(t, cache, head, t->v_now, t->tokens, v);
-    decode_kernels[t->dtype].weigh(p, t->tokens, v, t->D, group, o, t->table, &fetch);
+    }
+    if (t->half.on && decode_f16_weigh(&t->half, head, rows, p, decode_f16_tile(t, cache, head, t->v_now), o,
+                                       t->r.dtype, t->table, &fetch))
+      continue;
+    decode_rows(t, cache, t->r.ld_o, head, t->v_now, t->tokens, v);
+    decode_kernels[t->r.dtype].weigh(p, t->tokens, v, t->Dv, rows, o, t->table, &fetch);
   }
 }
 

@@ -15,7 +15,7 @@ enum { FWD_AMX_ROWS = FWD_ROWS + FWD_SPARE };
 /* s = q k^T in the panels that hold columns the group sees. */
 static inline void fwd_amx_scores(struct fwd_tile *t, const struct fwd_group *g) {
   for (int64_t key = g->from; key < g->to; key += CELL_COLS) {
-    amx_run((struct amx_block){t->q + g->m * FWD_LD, t->k + key * t->words, t->s + key, FWD_LD, CELL_COLS, FWD_LD,
+    amx_run((struct amx_block){t->q + g->m * t->ld, t->k + key * t->words, t->s + key, t->ld, CELL_COLS, FWD_LD,
                                t->words / AMX_SIDE, g->rows > AMX_SIDE, 0});
     fwd_prefetch(t);
   }
@@ -25,7 +25,7 @@ static inline void fwd_amx_scores(struct fwd_tile *t, const struct fwd_group *g)
 static inline void fwd_amx_values(struct fwd_tile *t, const struct fwd_group *g) {
   const uint32_t *p = (const uint32_t *)t->s + g->from / 2, *panel = t->v + g->from / 2 * CELL_COLS;
   for (int64_t d = 0; d < t->padded; d += CELL_COLS, panel += FWD_DEPTH * CELL_COLS) {
-    amx_run((struct amx_block){p, panel, t->o + g->m * FWD_LD + d, FWD_LD, CELL_COLS, FWD_LD,
+    amx_run((struct amx_block){p, panel, t->o + g->m * t->ld + d, FWD_LD, CELL_COLS, t->ld,
                                (g->to - g->from) / AMX_ROWS, g->rows > AMX_SIDE, 1});
     fwd_prefetch(t);
   }

@@ -40,10 +40,8 @@ struct fwd_kv_streams {
  * may not be there any more. */
 static void fwd_kv_stream_init(const struct fwd_kv_streams *all, struct fwd_kv_stream *at, int64_t tile_rows,
                                int64_t budget) {
-  int64_t query, len_q;
-  pah_q_range(all->a, all->s, at->b, &query, &len_q);
-  struct tile_mask mask = tile_mask(all->a, len_q, pah_len_k(all->a, all->s, at->b), all->s->group);
-  at->rows = len_q * all->s->group;
+  struct tile_mask mask = tile_mask(all->a, all->s, at->b);
+  at->rows = mask.len_q * all->s->group;
   at->tiles = (at->rows + tile_rows - 1) / tile_rows;
   if (!at->tiles) return;
   int64_t even = (at->rows + at->tiles - 1) / at->tiles; /* all alike */
@@ -112,7 +110,7 @@ static int fwd_pack(const struct fwd_kv_streams *all, uint32_t *k, uint32_t *v, 
                     const char *const *v_rows, int64_t keys) {
   pack_keys(k, k_rows, keys, all->s->D, all->a->k_blocks.dtype, all->bf16x2);
   keys = (keys + all->whole - 1) / all->whole * all->whole;
-  return pack_values(v, FWD_DEPTH * CELL_COLS, v_rows, keys, all->s->D, all->a->v_blocks.dtype, all->bf16x2);
+  return pack_values(v, FWD_DEPTH * CELL_COLS, v_rows, keys, all->s->Dv, all->a->v_blocks.dtype, all->bf16x2);
 }
 
 /* Packs tile i of a KV stream, if it has that many. */

@@ -49,7 +49,7 @@ static inline void fwd_next(const struct fwd *w, struct fwd_place *at) {
 
 static void fwd_prefetch_row(const struct fwd *w, const struct pah_tensor *t, int64_t b, const struct fwd_place *at) {
   const char *p = paged_q_row(w->a, &w->s, t, b, at->h, at->i);
-  for (int64_t i = 0; i < w->s.D * pah_dtype_size(t->dtype); i += 64) __builtin_prefetch(p + i, 0, 3);
+  for (int64_t i = 0; i < t->shape[t->ndim - 1] * pah_dtype_size(t->dtype); i += 64) __builtin_prefetch(p + i, 0, 3);
 }
 
 /* The rows of q. A scale below 0 goes into them, and one that is 0 too, so that the softmax's is positive: the largest
@@ -61,22 +61,22 @@ static void fwd_load_rows(const struct fwd *w, struct fwd_tile *t, int64_t b, in
   int64_t group = w->kv_streams.row_group, whole = (rows + group - 1) / group * group;
   for (int64_t m = 0; m < whole; m++, fwd_next(w, &at), fwd_next(w, &ahead)) {
     if (m + FWD_AHEAD < rows) fwd_prefetch_row(w, &a->q, b, &ahead);
-    memset(t->o + m * FWD_LD, 0, (size_t)t->padded * 4);
+    memset(t->o + m * t->ld, 0, (size_t)t->padded * 4);
     if (m >= rows) { /* the last row group is computed whole */
-      memset(t->q + m * FWD_LD, 0, (size_t)t->words * 4);
+      memset(t->q + m * t->ld, 0, (size_t)t->words * 4);
       continue;
     }
     t->state[m] = softmax_start();
     const char *from = paged_q_row(a, &w->s, &a->q, b, at.h, at.i);
     if (t->bf16x2 && a->q.dtype == PAH_BF16 && scale > 0) {
-      memcpy(t->q + m * FWD_LD, from, (size_t)t->words * 4);
+      memcpy(t->q + m * t->ld, from, (size_t)t->words * 4);
       continue;
     }
-    float wide[PAH_MAX_D], *q = t->bf16x2 ? wide : (float *)t->q + m * FWD_LD;
+    float wide[PAH_MAX_D], *q = t->bf16x2 ? wide : (float *)t->q + m * t->ld;
     row_load(q, from, a->q.dtype, t->D);
     if (!(scale > 0))
       for (int64_t d = 0; d < t->D; d++) q[d] *= scale < 0 ? -1.0f : 0.0f;
-    if (t->bf16x2) row_store(t->q + m * FWD_LD, PAH_BF16, q, t->D);
+    if (t->bf16x2) row_store(t->q + m * t->ld, PAH_BF16, q, t->D);
   }
 }
 
@@ -114,12 +114,12 @@ static void fwd_store(const struct fwd *w, const struct fwd_tile *t, int64_t b, 
   struct fwd_place at = fwd_place(w, head, row), ahead = fwd_place(w, head, row + FWD_AHEAD);
   for (int64_t m = 0; m < rows; m++, fwd_next(w, &at), fwd_next(w, &ahead)) {
     if (m + FWD_AHEAD < rows) fwd_prefetch_row(w, &a->out, b, &ahead);
-    float factor, *o = t->o + m * FWD_LD;
-    int seen = softmax_finish(&t->state[m], score->softcap > 0 ? 1.0f : score->natural, scale, &factor,
-                              paged_lse(a, &w->s, b, at.h, at.i));
+    float factor, *o = t->o + m * t->ld;
+    int seen = softmax_finish(&t->state[m], score->softcap > 0 ? 1.0f : score->natural, scale, paged_sink(a, at.h),
+                              &factor, paged_lse(a, &w->s, b, at.h, at.i));
     for (int64_t d = 0; d < t->padded; d += CELL_VECTOR) cell_store(o + d, cell_load(o + d) * factor);
-    if (!seen) memset(o, 0, (size_t)t->D * sizeof *o); /* also where 0 met a NaN */
-    row_store(paged_q_row(a, &w->s, &a->out, b, at.h, at.i), a->out.dtype, o, t->D);
+    if (!seen) memset(o, 0, (size_t)t->Dv * sizeof *o); /* also where 0 met a NaN */
+    row_store(paged_q_row(a, &w->s, &a->out, b, at.h, at.i), a->out.dtype, o, t->Dv);
   }
 }
 
@@ -135,7 +135,7 @@ static struct fwd_score fwd_score_of(const struct fwd *w, float scale) {
 static void fwd_row_bytes(const struct fwd *w, const struct fwd_kv_stream *kv_stream, struct fwd_tile *t) {
   const struct fwd_kv_streams *all = &w->kv_streams;
   t->k_bytes = kv_stream->key_tiles ? all->k_words * 4 / all->keys : t->D * pah_dtype_size(w->a->k_blocks.dtype);
-  t->v_bytes = kv_stream->key_tiles ? all->v_words * 4 / all->keys : t->D * pah_dtype_size(w->a->v_blocks.dtype);
+  t->v_bytes = kv_stream->key_tiles ? all->v_words * 4 / all->keys : t->Dv * pah_dtype_size(w->a->v_blocks.dtype);
 }
 
 static void fwd_step(const struct fwd *w, struct fwd_tile *t, const struct tile_mask *mask, const struct tile_step *at,
@@ -161,9 +161,9 @@ static void fwd_task(const struct fwd *w, const struct fwd_kv_stream *kv_stream,
   if (row_end <= 0) return;
   int64_t row = tile_clamp(row_end - kv_stream->tile_rows, 0, row_end), rows = row_end - row, key, key_end;
   struct fwd_tile t = {.bf16x2 = all->bf16x2, .words = all->bf16x2 ? w->s.D / 2 : w->s.D};
-  fwd_layout(&t, w->s.D, (char *)scratch);
+  fwd_layout(&t, w->s.D, w->s.Dv, (char *)scratch);
   fwd_row_bytes(w, kv_stream, &t);
-  struct tile_mask mask = tile_mask(a, kv_stream->rows / w->s.group, pah_len_k(a, &w->s, b), w->s.group);
+  struct tile_mask mask = tile_mask(a, &w->s, b);
   float scale = paged_scale(a, &w->s, b, head);
   struct fwd_score score = fwd_score_of(w, scale);
   fwd_load_rows(w, &t, b, head, row, rows, scale);
@@ -189,6 +189,7 @@ static void fwd_task(const struct fwd *w, const struct fwd_kv_stream *kv_stream,
 /* Rows of a tile at most: a small problem is cut finer, to keep all threads at work to the end. */
 static int64_t fwd_tile_rows(const struct fwd *w, int64_t longest, int threads) {
   int64_t rows = w->bf16 == BF16_AMX ? FWD_AMX_ROWS : FWD_ROWS, all = longest * w->s.group;
+  if (w->s.D > FWD_KEYS || w->s.Dv > FWD_KEYS) rows /= 2; /* wide rows take as much of the cache as more of others */
   while (rows > FWD_MIN_ROWS && w->s.B * w->s.Hkv * ((all + rows - 1) / rows) < 4 * threads) rows /= 2;
   return rows;
 }
@@ -222,7 +223,7 @@ static int forward_run(const struct pah_attn *a, int threads, int amx) {
     longest = count > longest ? count : longest;
   }
   struct fwd_tile t;
-  int64_t scratch = (fwd_layout(&t, w.s.D, NULL) + 31) / 16 * 16, bf16x2 = w.bf16 != BF16_FMA;
+  int64_t scratch = (fwd_layout(&t, w.s.D, w.s.Dv, NULL) + 31) / 16 * 16, bf16x2 = w.bf16 != BF16_FMA;
   int64_t keys = bf16x2 ? FWD_KEYS : FWD_KEYS / 2;
   int64_t budget = tile_clamp((int64_t)threads * FWD_WAVE_THREAD, FWD_WAVE, INT64_MAX);
   w.kv_streams = (struct fwd_kv_streams){.a = a, .s = &w.s, .bf16x2 = (int)bf16x2, .keys = keys, .whole = 1 + bf16x2};

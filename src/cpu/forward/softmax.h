@@ -57,12 +57,9 @@ static inline float fwd_base(const struct softmax_state *state, float scale, flo
   return 0.0f;
 }
 
-/* q k of the columns [low, high), whole vectors (two for bf16x2), to probabilities in place; [first, end) are visible.
- */
-static inline void fwd_softmax_row(struct softmax_state *state, float *s, int64_t low, int64_t high, int64_t first,
-                                   int64_t end, const struct fwd_score *score, float *o, int64_t padded) {
-  if (score->softcap > 0) fwd_cap(s, low, high, score);
-  if (first > low || end < high) fwd_mask(s, low, high, first, end);
+/* Scores of the columns [low, high), whole vectors (two for bf16x2), capped and masked, to probabilities in place. */
+static inline void fwd_softmax_row(struct softmax_state *state, float *s, int64_t low, int64_t high,
+                                   const struct fwd_score *score, float *o, int64_t padded) {
   cell_vector largest = cell_load(s + low);
   for (int64_t c = low + CELL_VECTOR; c < high; c += CELL_VECTOR) largest = exp2_max(cell_load(s + c), largest);
   if (softmax_above(state, largest, score->lazy)) fwd_raise(state, largest, score->scale, o, padded);

@@ -81,6 +81,67 @@ describe("lists of pages", function()
   end)
 end)
 
+local mla_text = [[{"name": "m", "op_type": "mla_paged", "axes": {"num_qo_heads": {"type": "const", "value": 4},
+  "head_dim_ckv": {"type": "const", "value": 32}, "head_dim_kpe": {"type": "const", "value": 8},
+  "page_size": {"type": "const", "value": 4}}, "inputs": {"q_nope": {"dtype": "bfloat16"},
+  "ckv_cache": {"dtype": "bfloat16"}%s}, "outputs": {}}]]
+
+local mla_workload = [[{"definition": "m", "workload": {"uuid": "u", "axes": {"batch_size": 3, "len_indptr": 4,
+  "total_q": 5, "num_pages": 99, "num_kv_indices": 8}, "inputs": {"sm_scale": {"type": "scalar", "value": 0.25},
+  "kv_indptr": {"type": "safetensors", "path": "none.safetensors", "tensor_key": "p"},
+  "kv_indices": {"type": "safetensors", "path": "none.safetensors", "tensor_key": "i"}}}}]]
+
+describe("an MLA workload", function()
+  local function load(inputs, seed)
+    local definition = pah.trace.definition(write("m.json", mla_text:format(inputs)))
+    local w = pah.trace.workloads(write("m.jsonl", mla_workload:gsub("\n", "") .. "\n"))[1]
+    return pah.trace.load{workload = w, definition = definition, root = root, seed = seed, device = "cpu"}
+  end
+
+  it("is one K/V head of which V is the first part, and its tables are drawn where their file is not there", function()
+    local p = load("", 7)
+    assert.same({4, 4, 1, 40, 32, "bf16", 0.25, 8, true}, {p.block_size, p.num_heads, p.num_kv_heads, p.head_dim,
+      p.head_dim_v, p.dtype, p.softmax_scale, p.num_blocks, p.drawn})
+    assert.same({12, 12, 8}, p.seqused_k:totable()) -- 3, 3 and 2 pages, all full
+    local seen = {}
+    for _, row in ipairs(p.block_table:totable()) do
+      for _, id in ipairs(row) do seen[id] = (seen[id] or 0) + 1 end
+    end
+    for id = 0, 7 do assert.equal(1, seen[id]) end
+    assert.is_nil(p.cu_seqlens_q)
+    p = load(', "qo_indptr": {"dtype": "int32"}', 7)
+    assert.same({0, 2, 4, 5}, p.cu_seqlens_q:totable())
+    refused("none.safetensors", load, "")
+  end)
+
+  it("gives what its definition says, from ckv and kpe joined", function()
+    local p, cpu = load("", 1), {device = "cpu"}
+    local function random(shape, seed) return pah.randn(shape, {seed = seed, device = "cpu"}) end
+    local ckv, kpe = random({8, 4, 32}, 1), random({8, 4, 8}, 2)
+    local q_nope, q_pe = random({3, 4, 32}, 3), random({3, 4, 8}, 4)
+    local k_blocks, v_blocks = pah.trace.mla_cache(ckv, kpe)
+    assert.same({{8, 4, 1, 40}, {8, 4, 1, 32}}, {k_blocks.shape, v_blocks.shape})
+    local out = pah.reference.decode{q = pah.trace.joined(q_nope, q_pe), k_blocks = k_blocks, v_blocks = v_blocks,
+      block_table = p.block_table, seqused_k = p.seqused_k, softmax_scale = p.softmax_scale}
+    for b = 1, 3 do -- softmax(q_nope ckv + q_pe kpe) ckv of every head
+      for h = 1, 4 do
+        local total, sum = 0, pah.zeros({32}, cpu):totable()
+        for t = 0, p.seqused_k:get(b) - 1 do
+          local page, slot, score = p.block_table:get(b, math.floor(t / 4) + 1) + 1, t % 4 + 1, 0
+          for d = 1, 32 do score = score + q_nope:get(b, h, d) * ckv:get(page, slot, d) end
+          for d = 1, 8 do score = score + q_pe:get(b, h, d) * kpe:get(page, slot, d) end
+          local weight = math.exp(0.25 * score)
+          total = total + weight
+          for d = 1, 32 do sum[d] = sum[d] + weight * ckv:get(page, slot, d) end
+        end
+        for d = 1, 32 do assert.is_true(math.abs(out:get(b, h, d) - sum[d] / total) < 1e-12) end
+      end
+    end
+    refused("trace.joined: shapes are [8, 4, 32] and [8, 3, 8], must differ in the last dimension only",
+      pah.trace.mla_cache, ckv, random({8, 3, 8}, 2))
+  end)
+end)
+
 describe("the captures", function()
   if not captured.present then return pending "the shared data are not there" end
 
@@ -112,4 +173,39 @@ describe("the captures", function()
     files:close()
     assert.equal(2, count)
   end)
+end)
+
+describe("the workloads of MLA", function()
+  if not captured.present then return pending "the shared data are not there" end
+
+  -- Every workload is loaded; those of up to `most` keys and queries are run and compared with the oracle.
+  local function run(what, op, count, most)
+    local definition_path, path = captured.mla(what)
+    local definition, list, compared = pah.trace.definition(definition_path), pah.trace.workloads(path), 0
+    assert.equal(count, #list)
+    for i, w in ipairs(list) do
+      local p = pah.trace.load{workload = w, definition = definition, root = captured.folder, seed = i, device = "cpu"}
+      assert.same({1, 16, 1, 576, 512, "bf16", true}, {p.block_size, p.num_heads, p.num_kv_heads, p.head_dim,
+        p.head_dim_v, p.dtype, p.drawn})
+      assert.equal(w.axes.num_kv_indices, p.num_blocks)
+      local rows = p.cu_seqlens_q and w.axes.total_q or w.axes.batch_size
+      if w.axes.num_kv_indices * rows <= most then
+        local function random(shape, seed) return pah.randn(shape, {seed = seed, dtype = p.dtype, device = "cpu"}) end
+        local k_blocks = random({p.num_blocks, 1, 1, 576}, 2)
+        local args = {q = random({rows, 16, 576}, 1), k_blocks = k_blocks, v_blocks = k_blocks:narrow(4, 1, 512),
+          block_table = p.block_table, seqused_k = p.seqused_k, softmax_scale = p.softmax_scale,
+          cu_seqlens_q = p.cu_seqlens_q, causal = p.cu_seqlens_q and true}
+        local out, lse = pah[op](args)
+        local want, want_lse = pah.reference[op](args)
+        assert.is_true(pah.allclose(out:to "f64", want, {rtol = 2e-2, atol = 2e-2}))
+        assert.is_true(pah.allclose(lse:to "f64", want_lse, {rtol = 1e-3, atol = 1e-3}))
+        compared = compared + 1
+      end
+    end
+    return compared
+  end
+
+  it("load, and decode as the oracle does", function() assert.is_true(run("decode", "decode", 47, 3000) > 5) end)
+
+  it("load, and prefill as the oracle does", function() assert.is_true(run("prefill_causal", "fwd", 38, 700) > 5) end)
 end)

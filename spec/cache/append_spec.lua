@@ -1,5 +1,7 @@
 -- append_spec.lua - new tokens into the paged cache: every token in its slot, nothing else touched, stored as
 -- real / descale with one rounding.
+local refused = require "spec.support.refused"
+
 local function nan_cache(dtype)
   return pah.full({5, 4, 2, 16}, 0 / 0, {dtype = dtype})
 end
@@ -63,6 +65,22 @@ describe("pah.kv_append", function()
     pah.kv_append{k = k, v = v, k_blocks = k_blocks, v_blocks = v_blocks, slot_mapping = slots(where, "i64")}
     assert.is_true(equal(row(k_blocks, 18), k[3]))
     assert.is_true(equal(row(v_blocks, 7), v[1]))
+  end)
+
+  it("takes values wider and narrower than the keys", function()
+    for _, Dv in ipairs {8, 40} do
+      local k, v = pah.randn({5, 2, 16}, {seed = 1}), pah.randn({5, 2, Dv}, {seed = 2})
+      local k_blocks, v_blocks = nan_cache "f32", pah.full({5, 4, 2, Dv}, 0 / 0)
+      pah.kv_append{k = k, v = v, k_blocks = k_blocks, v_blocks = v_blocks, slot_mapping = slots(where)}
+      for t, slot in ipairs(where) do
+        if slot >= 0 then
+          assert.is_true(equal(row(k_blocks, slot), k[t]) and equal(row(v_blocks, slot), v[t]))
+        end
+      end
+      assert.equal(16 * 2 * Dv, pah.diff(v_blocks, v_blocks).nan)
+      refused("v: shape is [5, 2, 16], must be [T, Hkv, Dv], as v_blocks", pah.kv_append, {k = k, v = k,
+        k_blocks = k_blocks, v_blocks = v_blocks, slot_mapping = slots(where)})
+    end
   end)
 
   it("does nothing for no tokens", function()

@@ -4,8 +4,8 @@ local model = require "spec.support.model"
 
 local BLOCK, HEADS, D, BLOCKS = 3, 2, 2, 12
 
-local function new_cache()
-  return pah.cache{num_blocks = BLOCKS, block_size = BLOCK, num_kv_heads = HEADS, head_dim = D}
+local function new_cache(layout)
+  return pah.cache{num_blocks = BLOCKS, block_size = BLOCK, num_kv_heads = HEADS, head_dim = D, layout = layout}
 end
 
 -- `count` tokens whose elements all hold the token's number, for k, and its negative, for v.
@@ -69,7 +69,7 @@ describe("a cache", function()
     local exhausted = 0
     for trial = 1, 8 do
       local r = model.random(80000 + trial)
-      local cache, list, number = new_cache(), {}, 1
+      local cache, list, number = new_cache(({"NHD", "HND"})[trial % 2 + 1]), {}, 1
       for step = 1, 60 do
         local note = ("seed %d trial %d step %d"):format(model.seed, trial, step)
         local free, holders = check_stats(cache, list, note)
@@ -123,6 +123,31 @@ describe("a cache", function()
     end
   end)
 
+  it("holds values of their own width, in either layout", function()
+    for _, layout in ipairs {"NHD", "HND"} do
+      local cache = pah.cache{num_blocks = 9, block_size = 4, num_kv_heads = 2, head_dim = 24, head_dim_v = 16,
+        layout = layout, device = "cpu"}
+      assert.same({9, 4, 2, 24}, cache.k_blocks.shape)
+      assert.same({9, 4, 2, 16}, cache.v_blocks.shape)
+      assert.equal(layout == "NHD", cache.k_blocks:is_contiguous())
+      assert.same({1, layout == "NHD" and 48 or 24}, {cache.k_blocks.strides[4], cache.k_blocks.strides[2]})
+      local seq = cache:sequence()
+      local k = pah.randn({10, 2, 24}, {seed = 1, device = "cpu"})
+      local v = pah.randn({10, 2, 16}, {seed = 2, device = "cpu"})
+      assert.is_true(seq:append(k, v))
+      local branch = seq:fork()
+      assert.is_true(branch:append(k:narrow(1, 1, 1), v:narrow(1, 1, 1)))
+      for j = 1, 3 do
+        local n = math.min(4, 10 - 4 * (j - 1))
+        for _, s in ipairs {seq, branch} do
+          local id = s:blocks()[j]
+          assert.equal(0, pah.diff(cache.k_blocks[id + 1]:narrow(1, 1, n), k:narrow(1, 4 * j - 3, n)).max_abs)
+          assert.equal(0, pah.diff(cache.v_blocks[id + 1]:narrow(1, 1, n), v:narrow(1, 4 * j - 3, n)).max_abs)
+        end
+      end
+    end
+  end)
+
   it("gets the blocks of forgotten sequences back", function()
     local cache = new_cache()
     do
@@ -162,6 +187,10 @@ describe("a wrong call", function()
     refused("cache: num_blocks is 0, must be a whole number >= 1",
       function() pah.cache{num_blocks = 0, num_kv_heads = 1, head_dim = 8} end)
     refused("cache: head_dim is nil, must be", function() pah.cache{num_blocks = 1, num_kv_heads = 1} end)
+    refused("cache: head_dim_v is 0, must be a whole number >= 1", function()
+      pah.cache{num_blocks = 1, num_kv_heads = 1, head_dim = 8, head_dim_v = 0} end)
+    refused('cache: layout is BSHD, must be "NHD" or "HND"', function()
+      pah.cache{num_blocks = 1, num_kv_heads = 1, head_dim = 8, layout = "BSHD"} end)
     refused('unknown option "blocks", did you mean', function() pah.cache{blocks = 1} end)
     refused("cache: dtype: is f33", function()
       pah.cache{num_blocks = 1, num_kv_heads = 1, head_dim = 8, dtype = "f33"} end)
