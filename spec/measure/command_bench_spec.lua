@@ -80,6 +80,22 @@ describe("the arguments of a batch", function()
     end
   end)
 
+  it("have values of their own width, sinks and a tree where these are asked for", function()
+    local o = {dtype = "bf16", block_size = 16, heads = 4, kv_heads = 2, head_dim = 64, head_dim_v = 24, sinks = true,
+      device = device}
+    for _, case in ipairs {{"fwd", "q20"}, {"bwd", "q9_q20"}, {"decode", "2q3s30", {0, 1, 1}}} do
+      local op, text = unpack(case)
+      o.parents = case[3]
+      local args = bench_problem.arguments(op, text, o)
+      assert.same({64, 24, 4}, {args.k_blocks.shape[4], args.v_blocks.shape[4], args.sinks.shape[1]})
+      assert.equal(case[3] == nil or nil, args.causal)
+      if case[3] then assert.equal(2 * (3 * 27 + 1 + 2 + 2), pah.work(op, args).pairs) end
+      pah[op](args)
+    end
+    refused("parents are a tree of 3 queries, batch 2q4s30 must have as many", bench_problem.arguments, "decode",
+      "2q4s30", o)
+  end)
+
   it("are the same each time", function()
     local a, b = arguments("bwd", "q9_q20", "f32"), arguments("bwd", "q9_q20", "f32")
     for _, name in ipairs {"q", "k_blocks", "v_blocks", "block_table", "dout", "out", "lse"} do
@@ -126,6 +142,7 @@ describe("pah bench", function()
     wrong("--device cpu --batch q1 --heads 3 --kv-heads 2", "--heads is 3, must be a multiple of --kv-heads, 2")
     wrong("--device cpu --batch q1 --head-dim 0", "--head-dim is 0, must be at least 1")
     wrong("--device cpu --head-dim 7", "--head-dim is 7, must be a multiple of 8 from 8 to 576 (op=")
+    wrong("--device cpu --head-dim-v 12", "v_blocks: head_dim is 12, must be a multiple of 8 from 8 to 576 (op=")
     wrong("--device cpu --block-size 0", "--block-size is 0, must be at least 1")
     wrong("--device cpu --batch q4 --block-size 16,-3", "--block-size is -3, must be at least 1")
     wrong("--device cpu --batch q1s9,q65 --op decode", "--op is decode, but batch q65 has a sequence with 65 new "
@@ -136,15 +153,18 @@ describe("pah bench", function()
 
   it("counts batches on sim, prints a table and stores the rows", function()
     if not sim_usable then return pending "sim is not usable" end
-    local out, err, code = bench("--device sim --batch q16,2q1s20 -o " .. base .. ".jsonl" .. small)
+    local out, err, code = bench("--device sim --batch q16,2q1s20 --head-dim-v 32 --sinks -o " .. base .. ".jsonl"
+      .. small)
     assert.equal(0, code, err)
     assert.equal("", err)
+    assert.is_truthy(out:find("head_dim 64 (V 32), sinks;", 1, true), out)
     assert.is_truthy(out:find("counted, not timed", 1, true), out)
     assert.is_truthy(out:find("\nfwd +q16 +bf16 +16 +hot "), out)
     assert.is_truthy(out:find("\ndecode +2q1s20 +bf16 +16 +hot "), out)
     local runs = pah.results.read(base .. ".jsonl").runs
     assert.equal(1, #runs)
     assert.equal("bench", runs[1].header.name)
+    assert.same({32, true}, {runs[1].header.options.head_dim_v, runs[1].header.options.sinks})
     assert.equal(2, #runs[1].rows)
     for _, row in ipairs(runs[1].rows) do
       assert.is_true(row.result.counted and row.result.verified and row.result.launches >= 1)

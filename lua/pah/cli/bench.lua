@@ -101,7 +101,8 @@ end
 -- What measure/problem.lua needs to know of a point.
 local function problem_of(point, device, sizes)
   return point.op, point.batch, {dtype = point.dtype, block_size = point.block_size, device = device,
-    heads = sizes.heads, kv_heads = sizes.kv_heads, head_dim = sizes.head_dim}
+    heads = sizes.heads, kv_heads = sizes.kv_heads, head_dim = sizes.head_dim, head_dim_v = sizes.head_dim_v,
+    sinks = sizes.sinks}
 end
 
 -- Rows, the peaks of the device before them and, if they took long, after them, and a note on how these differ.
@@ -111,7 +112,7 @@ local function measure(points, keys, device, sizes, effort, opt)
   local rows = sweep.exports.sweep{
     name = "bench", axes = axes_of(points), where = function(p) return keys[key_of(p)] end, device = device,
     store = opt.out, resume = false, quiet = opt.quiet, limits = device_peaks,
-    options = {heads = sizes.heads, kv_heads = sizes.kv_heads, head_dim = sizes.head_dim},
+    options = sizes,
     run = function(p)
       local args = bench_problem.arguments(problem_of(p, device, sizes))
       local o = {name = key_of(p), cold = p.caches == "cold"}
@@ -136,8 +137,9 @@ end
 
 local function heading(device, sizes, found)
   local info = device:info()
-  print(("%s: %s, %d query heads, %d K/V heads, head_dim %d; blocks shuffled, causal but for one query"):format(
-    device.name, info.model ~= "" and info.model or info.arch, sizes.heads, sizes.kv_heads, sizes.head_dim))
+  print(("%s: %s, %d query heads, %d K/V heads, head_dim %d%s%s; blocks shuffled, causal but for one query"):format(
+    device.name, info.model ~= "" and info.model or info.arch, sizes.heads, sizes.kv_heads, sizes.head_dim,
+    sizes.head_dim_v and (" (V %d)"):format(sizes.head_dim_v) or "", sizes.sinks and ", sinks" or ""))
   if not found then return print "counted, not timed: sim has no time" end
   local words = {}
   for _, dtype in ipairs(json.keys(found.fma_flops_per_second)) do
@@ -173,9 +175,10 @@ end
 -- The sizes asked for, or nil and what is wrong with them.
 local function sizes_of(opt, device)
   local sizes = bench_table.sizes(device)
-  for _, name in ipairs {"heads", "kv_heads", "head_dim"} do
+  sizes.sinks = opt.sinks or nil
+  for _, name in ipairs {"heads", "kv_heads", "head_dim", "head_dim_v"} do
     sizes[name] = opt[name] or sizes[name]
-    if sizes[name] < 1 then
+    if sizes[name] and sizes[name] < 1 then
       return nil, ("--%s is %d, must be at least 1"):format((name:gsub("_", "-")), sizes[name])
     end
   end
@@ -248,6 +251,7 @@ another order. Exit code 1: a call failed. doc/measuring.md defines all figures.
     block_size = {"tokens of a block", {}, type = "whole"}, cold = {"with caches flushed before each call", false},
     heads = {"query heads [32; sim: 4]", type = "whole"}, kv_heads = {"key/value heads [8; sim: 2]", type = "whole"},
     head_dim = {"elements of a head [128; sim: 64]", type = "whole"},
+    head_dim_v = {"elements of a head of V [as of K]", type = "whole"}, sinks = {"with a sink of every head", false},
     full = {"more rows, measured longer: takes minutes", false}, quick = {"few rows, measured briefly", false},
     filter = {"only rows whose key has this text, such as dtype=bf16", ""},
     out = {"results file for the rows, .db or .jsonl", short = "o"}, json = {"print JSON", false},

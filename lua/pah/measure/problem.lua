@@ -5,6 +5,7 @@ local attention = require "pah.attention"
 local batches = require "pah.attention.batch"
 local block_table = require("pah.attention.block_table").exports.block_table
 local errors = require "pah.errors"
+local mask = require("pah.attention.mask").exports.mask
 local random = require("pah.tensor.random").exports
 local tensor = require "pah.tensor"
 local work = require "pah.attention.work"
@@ -25,15 +26,18 @@ end
 
 local kept = {} -- the last K and V, because filling them takes longer than measuring many calls
 
-local function pool_of(shape, dtype, device)
-  local key = ("%d %s %s"):format(shape[1] * shape[2] * shape[3] * shape[4], dtype, device.name)
+-- K and V of the shape [blocks, block_size, kv_heads, head_dim], V of the width Dv.
+local function pool_of(shape, Dv, dtype, device)
+  local v_shape = {shape[1], shape[2], shape[3], Dv}
+  local rows = shape[1] * shape[2] * shape[3]
+  local key = ("%d %d %s %s"):format(rows * shape[4], rows * Dv, dtype, device.name)
   if kept.key ~= key then
     kept = {}
     collectgarbage()
     kept = {key = key, k = random.randn(shape, {dtype = dtype, device = device, seed = 2}),
-      v = random.randn(shape, {dtype = dtype, device = device, seed = 3})}
+      v = random.randn(v_shape, {dtype = dtype, device = device, seed = 3})}
   end
-  return kept.k:view(shape), kept.v:view(shape)
+  return kept.k:view(shape), kept.v:view(v_shape)
 end
 
 --- Frees the memory that is kept for the next problem.
@@ -53,11 +57,12 @@ local function q_dtype_of(op, o) return o.dtype:match "^fp8" and op == "decode" 
 local function check_sizes(op, o)
   local dtype = q_dtype_of(op, o)
   local function empty(shape, of) return tensor.exports.empty(shape, {dtype = of, device = "cpu"}) end
-  local cache = {0, o.block_size, o.kv_heads, o.head_dim}
-  local q = empty({0, o.heads, 1, o.head_dim}, dtype)
-  local args = {q = q, k_blocks = empty(cache, o.dtype), v_blocks = empty(cache, o.dtype),
+  local function cache(width) return empty({0, o.block_size, o.kv_heads, width}, o.dtype) end
+  local function queries(width) return empty({0, o.heads, 1, width}, dtype) end
+  local Dv = o.head_dim_v or o.head_dim
+  local args = {q = queries(o.head_dim), k_blocks = cache(o.head_dim), v_blocks = cache(Dv),
     block_table = empty({0, 0}, "i32"), seqused_k = empty({0}, "i32")}
-  if op == "bwd" then args.out, args.dout, args.lse = q, q, empty({0, o.heads, 1}, "f32") end
+  if op == "bwd" then args.out, args.dout, args.lse = queries(Dv), queries(Dv), empty({0, o.heads, 1}, "f32") end
   work.work(op, args)
 end
 
@@ -73,30 +78,41 @@ function M.check(op, batch, o)
     errors.raisef("bench: op is %s, which has no dtype %s; decode and fwd_fp8 have", op, o.dtype)
   end
   check_sizes(op, o)
+  if o.parents and not (batch.padded and batch.max_q == #o.parents) then
+    errors.raisef("bench: parents are a tree of %d queries, batch %s must have as many in every sequence", #o.parents,
+      batch.text)
+  end
 end
 
 --- Arguments of `op` ("decode", "fwd", "fwd_fp8", "bwd") for a batch (text or pah.batch). o: dtype, heads, kv_heads,
---- head_dim, block_size, device. An fp8 dtype is that of the cache in decode (q is bf16), of q and cache in fwd_fp8.
---- All but a decode of one query each are causal; q is ragged where its lengths differ.
+--- head_dim, block_size, device; head_dim_v (of V, default head_dim), sinks (true: random ones), parents (a tree of the
+--- queries of every sequence, see pah.mask). An fp8 dtype is that of the cache in decode (q is bf16), of q and cache in
+--- fwd_fp8. All but a decode of one query each and trees are causal; q is ragged where its lengths differ.
 function M.arguments(op, batch, o)
   if type(batch) == "string" then batch = batches.batch(batch, {device = o.device}) end
   M.check(op, batch, o)
   local q_dtype = q_dtype_of(op, o)
   local blocks = count_blocks(batch, o.block_size)
-  local pool = blocks * o.block_size * o.kv_heads * o.head_dim * 2 * sizes[o.dtype]
-  local rows = batch.total_q * o.heads * o.head_dim * sizes[q_dtype]
+  local Dv = o.head_dim_v or o.head_dim
+  local pool = blocks * o.block_size * o.kv_heads * (o.head_dim + Dv) * sizes[o.dtype]
+  local rows = batch.total_q * o.heads * math.max(o.head_dim, Dv) * sizes[q_dtype]
   check_size(batch, op == "bwd" and 5 * pool + 14 * rows or pool + 8 * rows, o.device)
   local shape = batch.padded and {#batch.requests, o.heads, batch.max_q, o.head_dim}
     or {batch.total_q, o.heads, o.head_dim}
   local args = {q = random.randn(shape, {dtype = q_dtype, device = o.device, seed = 1})}
-  args.k_blocks, args.v_blocks = pool_of({blocks, o.block_size, o.kv_heads, o.head_dim}, o.dtype, o.device)
+  args.k_blocks, args.v_blocks = pool_of({blocks, o.block_size, o.kv_heads, o.head_dim}, Dv, o.dtype, o.device)
   args.block_table, args.seqused_k = block_table{seqlens = batch.seqlens, block_size = o.block_size,
     num_blocks = blocks, seed = 4, device = o.device}
   if not batch.padded then args.cu_seqlens_q = batch.cu_seqlens_q end
-  if op ~= "decode" or batch.max_q > 1 then args.causal = true end
+  if o.sinks then args.sinks = random.randn({o.heads}, {device = o.device, seed = 6}) end
+  if o.parents then
+    args.tree_mask = mask.from_parents(o.parents, {batch = #batch.requests, device = o.device})
+  elseif op ~= "decode" or batch.max_q > 1 then
+    args.causal = true
+  end
   if op == "bwd" then
     args.out, args.lse = attention.fwd(args)
-    args.dout = random.randn(shape, {dtype = q_dtype, device = o.device, seed = 5})
+    args.dout = random.randn(args.out.shape, {dtype = q_dtype, device = o.device, seed = 5})
   end
   return args
 end
