@@ -272,6 +272,21 @@ describe("pah.work", function()
     assert.equal(alone.pairs, shared.pairs)
   end)
 
+  it("looks at no more of a table than the sequences use, and at one block of an expanded row once", function()
+    local args = problem {64, 37}
+    local narrow = pah.work("decode", args)
+    local wide = pah.full({2, 1}, 2, {dtype = "i32"})
+    args.block_table = wide:expand(2, 2 ^ 31 - 1)
+    local w = pah.work("decode", args)
+    assert.same({narrow.pairs, narrow.entries, 1, 16}, {w.pairs, w.entries, w.blocks, w.tokens})
+    args.seqused_k, args.seqlen_k = nil, 2 ^ 31 - 1
+    w = pah.work("decode", args)
+    assert.same({2 * (2 ^ 31 - 1), 2 * 2 ^ 27, 1, 16}, {w.pairs, w.entries, w.blocks, w.tokens})
+    args.seqlen_k = 15
+    w = pah.work("decode", args)
+    assert.same({30, 2, 1, 15}, {w.pairs, w.entries, w.blocks, w.tokens})
+  end)
+
   it("checks the arguments", function()
     refused("work: op is dance", pah.work, "dance", {})
     refused("k_blocks", pah.work, "decode", {q = pah.zeros {1, 1, 1, 64}})
