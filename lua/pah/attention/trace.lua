@@ -188,6 +188,7 @@ end
 --- the captured ones is not there: drawn = true). Pages that would not fit into half of its memory are refused.
 -- MLA: ckv and kpe are one cache of one K/V head, head_dim 576, and V a view of its first head_dim_v = 512 elements.
 function M.load(args)
+  if args == nil then raisef("trace.load: is called with nothing, must be called with {workload=, definition=}") end
   errors.check_keys("trace.load", args, {workload = 1, definition = 1, root = 1, device = 1, seed = 1})
   local workload, definition = args.workload, args.definition
   if type(workload) ~= "table" or type(definition) ~= "table" then

@@ -268,7 +268,11 @@ end
 -- after it they must be what they should, in the new order. An error names what the kernel did. k_blocks and v_blocks
 -- are permuted meanwhile, and again as they were when it returns.
 function M.bench_attention(op, args, opts)
+  if opts ~= nil and type(opts) ~= "table" then
+    errors.raisef("bench_attention: options are a %s, must be a table", type(opts))
+  end
   opts = opts or {}
+  if opts.seed ~= nil then tensor.whole("bench_attention: seed", opts.seed) end
   if type(args) ~= "table" then
     errors.raisef("bench_attention: arguments are a %s, must be a table of named arguments", type(args))
   end

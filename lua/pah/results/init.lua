@@ -127,13 +127,21 @@ function M.check(path)
   if new then os.remove(path) end
 end
 
+-- The header of a run, with everything that `given` has not.
+local function new_header(what, given)
+  errors.check_keys(what, given, run_header.known)
+  local header = schema.plain(run_header.complete(given or {}), "header")
+  local why = schema.header_problem(header)
+  if why then errors.raisef("%s: %s", what, why) end
+  return header
+end
+
 --- Begins a run in a results file, which is made if need be: store:add(row), store:close(); store.run is its id,
 --- store.header its header. Fields of the header that are not given are filled in (header.lua).
 function M.open(path, header)
   local format = file_format(path)
-  errors.check_keys("results.open", header, run_header.known)
   local copied = header and header.run
-  header = schema.plain(run_header.complete(header or {}), "header")
+  header = new_header("results.open", header)
   if copied and first_bytes(path) then
     for _, run in ipairs(M.read(path).runs) do
       if run.id == copied then errors.raisef("results: %s has run %s already", path, copied) end
@@ -157,7 +165,11 @@ end
 --- none, begins one, whose header begins(header) may add to first. Raises if anything that its rows depend on has
 --- changed, or if another process is writing it.
 function M.resume(path, header, begins)
-  header = schema.plain(run_header.complete(header or {}), "header")
+  file_format(path)
+  if begins ~= nil and type(begins) ~= "function" then
+    errors.raisef("results.resume: begins is a %s, must be a function", type(begins))
+  end
+  header = new_header("results.resume", header)
   local run = last_run(path, header.name)
   if not run then
     if begins then begins(header) end

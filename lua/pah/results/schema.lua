@@ -181,21 +181,26 @@ function M.read_row(row, header)
   return nil, message_of(value)
 end
 
+--- What is wrong with the fields that a header has, or nil.
+function M.header_problem(header)
+  for _, field in ipairs {"pah", "host", "gpu", "env", "options", "files", "limits"} do
+    if not optional "table"(header[field]) then return field .. " is no table" end
+  end
+  for _, field in ipairs {"run", "name", "started", "device", "script", "script_sha256"} do
+    if not optional "string"(header[field]) then return field .. " is no string" end
+  end
+  if header.axes ~= nil and not list_of("table", header.axes) then return "axes is no list" end
+  for _, axis in ipairs(header.axes or {}) do
+    if type(axis.name) ~= "string" or type(axis.values) ~= "table" then return "an axis has no name or values" end
+  end
+end
+
 --- A header that was read, or nil and why it is none.
 function M.read_header(header)
   if type(header.run) ~= "string" then return nil, "a header without the id of its run" end
   header.axes = header.axes or {}
-  for _, field in ipairs {"pah", "host", "gpu", "env", "options", "files", "limits"} do
-    if not optional "table"(header[field]) then return nil, field .. " is no table" end
-  end
-  for _, field in ipairs {"name", "started", "device", "script", "script_sha256"} do
-    if not optional "string"(header[field]) then return nil, field .. " is no string" end
-  end
-  if not list_of("table", header.axes) then return nil, "axes is no list" end
-  for _, axis in ipairs(header.axes) do
-    if type(axis.name) ~= "string" or type(axis.values) ~= "table" then return nil, "an axis has no name or values" end
-  end
-  return header
+  local why = M.header_problem(header)
+  return not why and header or nil, why
 end
 
 --- The time as "2026-11-25T20:40:05Z".
