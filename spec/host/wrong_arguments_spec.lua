@@ -1,6 +1,6 @@
--- wrong_arguments_spec.lua - every function, method and option table of pah gets what it cannot use: the error stands at
--- the script's line and in pah's words, never inside lua/pah ("attempt to index ...", "bad argument ..."). The draws are
--- the same in every run. What each rule says: the specs beside the part that makes it.
+-- wrong_arguments_spec.lua - every function, method and option table of pah gets what it cannot use: the error stands
+-- at the script's line and in pah's words, never inside lua/pah ("attempt to index ...", "bad argument ..."). The draws
+-- are the same in every run. What each rule says: the specs beside the part that makes it.
 local child = require "spec.support.child"
 
 local state = 1

@@ -64,7 +64,8 @@ end
 
 -- The values of an i32 or i64 tensor of one dimension.
 local function integers(name, t)
-  if not tensor.is_tensor(t) or tensor.want("trace: " .. name, t):dim() ~= 1 or (t.dtype ~= "i32" and t.dtype ~= "i64") then
+  if tensor.is_tensor(t) then tensor.want("trace: " .. name, t) end
+  if not tensor.is_tensor(t) or t:dim() ~= 1 or (t.dtype ~= "i32" and t.dtype ~= "i64") then
     raisef("trace: %s must be a one-dimensional i32 or i64 tensor", name)
   end
   return t:to("f64"):contiguous()

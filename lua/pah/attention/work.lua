@@ -85,8 +85,8 @@ local function covered(intervals)
   return total
 end
 
--- The ids in a block table, id(b, j) of sequence b and its 0-based block j, and whether each row is one id over and over
--- (an expanded table). Only the columns that sequences of these lengths use are read: a table may be far wider.
+-- The ids in a block table, id(b, j) of sequence b and its 0-based block j, and whether each row is one id over and
+-- over (an expanded table). Only the columns that these sequences use are read: a table may be far wider.
 local function block_ids(table_, lengths, block_size)
   local columns, one_id = 0, table_.strides[2] == 0
   for _, len in ipairs(lengths) do columns = math.max(columns, math.ceil(len.k / block_size)) end

@@ -80,7 +80,8 @@ local function randint(low, high, shape, opts)
   opts = with_dtype("randint", opts, "i64")
   local exact = {low = low, high = high}
   for name, value in pairs {low = low == nil and "nothing" or low, high = high == nil and "nothing" or high} do
-    if not (ffi.istype("int64_t", value) or ffi.istype("uint64_t", value)) then exact[name] = tensor.whole("randint: " .. name, value) end
+    local is_exact = ffi.istype("int64_t", value) or ffi.istype("uint64_t", value)
+    if not is_exact then exact[name] = tensor.whole("randint: " .. name, value) end
   end
   local seed = seed_of("randint", opts.seed)
   local t = tensor.construct("randint", shape, opts, keys.randint)
