@@ -92,7 +92,19 @@ function M.metric(name)
   return {name = name, kind = "n", label = (name:gsub("_", " "))}
 end
 
-local function number(value) return type(value) == "number" and value == value and math.abs(value) < math.huge end
+--- Whether a value is a number that can be drawn: no NaN, not infinite, nor so large or small that a ratio of two is.
+function M.drawable(value)
+  if type(value) ~= "number" then return false end
+  local size = math.abs(value)
+  return size == 0 or size > 1e-150 and size < 1e150
+end
+local number = M.drawable
+
+-- A value and its interval, which holds it; an interval that cannot be drawn is none.
+local function within(v, low, high)
+  if not number(low) or not number(high) then return v, v, v end
+  return v, math.min(low, v), math.max(high, v)
+end
 
 --- The metric of a row and its interval; nil where the row has none. Rates and fractions have the interval of the
 --- median that they come from.
@@ -101,13 +113,24 @@ function M.value(row, name)
   if row.status ~= "ok" then return nil end
   if r and number(r[name]) then
     local v = r[name]
-    if name == "median" and number(r.low) then return v, r.low, r.high end
+    if name == "median" then return within(v, r.low, r.high) end
     local rate = name == "bytes_per_second" or name == "flops_per_second" or name == "fraction"
-    if rate and number(r.low) and r.low > 0 then return v, v * r.median / r.high, v * r.median / r.low end
+    if rate and number(r.low) and r.low > 0 and number(r.median) and number(r.high) then
+      return within(v, v * r.median / r.high, v * r.median / r.low)
+    end
     return v, v, v
   end
   local v = row.values and row.values[name]
   if number(v) then return v, v, v end
+end
+
+--- The samples of a result that can be drawn, {at=, v=} each; none without a result.
+function M.samples(r)
+  local list = {}
+  for i, v in ipairs(r and type(r.samples) == "table" and r.samples or {}) do
+    if number(v) then list[#list + 1] = {at = i, v = v} end
+  end
+  return list
 end
 
 --- Names of all metrics that some row of the runs has, as a set.
@@ -126,6 +149,12 @@ function M.metrics(runs)
 end
 
 -- ---- Points -------------------------------------------------------------------------------------------------------
+
+-- A value of an axis; a number that cannot be drawn is a word.
+local function axis_value(value)
+  if type(value) == "number" and not number(value) then return tostring(value) end
+  return value
+end
 
 -- Order of the values of an axis: that of the header, then numbers by size, then words by first appearance.
 local function add_value(axis, value)
@@ -155,12 +184,13 @@ function M.axes(runs, points)
   for _, point in ipairs(points) do
     for name, value in pairs(point.axes) do
       used[name] = used[name] or {}
-      used[name][value] = true
+      used[name][axis_value(value)] = true
     end
   end
   for _, run in ipairs(runs) do
     for _, a in ipairs(run.header.axes or {}) do
-      for _, value in ipairs(a.values or {}) do
+      for _, stored in ipairs(a.values or {}) do
+        local value = axis_value(stored)
         if used[a.name] and used[a.name][value] then add_value(axis(a.name), value) end
       end
     end
@@ -169,7 +199,7 @@ function M.axes(runs, points)
     local names = {}
     for name in pairs(point.axes) do names[#names + 1] = name end
     table.sort(names)
-    for _, name in ipairs(names) do add_value(axis(name), point.axes[name]) end
+    for _, name in ipairs(names) do add_value(axis(name), axis_value(point.axes[name])) end
   end
   for _, a in ipairs(axes) do sort_values(a) end
   return axes, by_name
@@ -177,7 +207,7 @@ end
 
 local function axes_of(row, run_name)
   local axes = {}
-  for name, value in pairs(row.axes or {}) do axes[name] = value end
+  for name, value in pairs(row.axes or {}) do axes[name] = axis_value(value) end
   if run_name then axes.run = run_name end
   return axes
 end

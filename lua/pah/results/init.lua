@@ -131,6 +131,7 @@ end
 local function new_header(what, given)
   errors.check_keys(what, given, run_header.known)
   local header = schema.plain(run_header.complete(given or {}), "header")
+  header.schema = header.schema or schema.version
   local why = schema.header_problem(header)
   if why then errors.raisef("%s: %s", what, why) end
   return header
