@@ -248,7 +248,7 @@ end
 local function check_names(runs, o)
   local rows = {}
   for _, run in ipairs(runs) do
-    for _, row in ipairs(run.rows) do rows[#rows + 1] = row end
+    for _, row in ipairs(run.rows) do rows[#rows + 1] = {axes = data.axes_of(row)} end
   end
   local axes = data.axes(runs, rows)
   if #runs > 1 then axes[#axes + 1] = {name = "run"} end

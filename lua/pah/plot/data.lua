@@ -3,6 +3,7 @@
 -- time. Read next: choice.lua.
 local errors = require "pah.errors"
 local results = require "pah.results"
+local schema = require "pah.results.schema"
 local stats = require "pah.measure.stats"
 
 local M = {}
@@ -120,7 +121,7 @@ function M.value(row, name)
     end
     return v, v, v
   end
-  local v = row.values and row.values[name]
+  local v = row.values and (row.values[name] or row.values[name:match "^values%.(.*)$"])
   if number(v) then return v, v, v end
 end
 
@@ -133,15 +134,16 @@ function M.samples(r)
   return list
 end
 
---- Names of all metrics that some row of the runs has, as a set.
+--- Names of all metrics that some row of the runs has, as a set; a value's that is also pah's is "values.NAME".
 function M.metrics(runs)
   local names = {}
   for _, run in ipairs(runs) do
     for _, row in ipairs(run.rows) do
-      for _, source in ipairs {row.result or {}, row.values or {}} do
-        for name, value in pairs(source) do
-          if type(name) == "string" and number(value) then names[name] = true end
-        end
+      for name, value in pairs(row.result or {}) do
+        if type(name) == "string" and number(value) then names[name] = true end
+      end
+      for name, value in pairs(row.values or {}) do
+        if number(value) then names[schema.column("values", name)] = true end
       end
     end
   end
@@ -149,6 +151,8 @@ function M.metrics(runs)
 end
 
 -- ---- Points -------------------------------------------------------------------------------------------------------
+
+local function axis_name(name) return name == "run" and "axes.run" or name end
 
 -- A value of an axis; a number that cannot be drawn is a word.
 local function axis_value(value)
@@ -169,8 +173,8 @@ local function sort_values(axis)
   for i, value in ipairs(axis.values) do axis.at[value] = i end
 end
 
---- The axes of runs, each {name=, values=, at={value -> place}, numeric=}, those that `points` (or all rows) have.
---- Several runs are told apart by an axis "run".
+--- The axes of runs, each {name=, values=, at={value -> place}, numeric=}, those that `points` have, whose axes are of
+--- M.axes_of.
 function M.axes(runs, points)
   local axes, by_name = {}, {}
   local function axis(name)
@@ -184,14 +188,14 @@ function M.axes(runs, points)
   for _, point in ipairs(points) do
     for name, value in pairs(point.axes) do
       used[name] = used[name] or {}
-      used[name][axis_value(value)] = true
+      used[name][value] = true
     end
   end
   for _, run in ipairs(runs) do
     for _, a in ipairs(run.header.axes or {}) do
       for _, stored in ipairs(a.values or {}) do
-        local value = axis_value(stored)
-        if used[a.name] and used[a.name][value] then add_value(axis(a.name), value) end
+        local name, value = axis_name(a.name), axis_value(stored)
+        if used[name] and used[name][value] then add_value(axis(name), value) end
       end
     end
   end
@@ -199,15 +203,17 @@ function M.axes(runs, points)
     local names = {}
     for name in pairs(point.axes) do names[#names + 1] = name end
     table.sort(names)
-    for _, name in ipairs(names) do add_value(axis(name), axis_value(point.axes[name])) end
+    for _, name in ipairs(names) do add_value(axis(name), point.axes[name]) end
   end
   for _, a in ipairs(axes) do sort_values(a) end
   return axes, by_name
 end
 
-local function axes_of(row, run_name)
+--- The axes of a row, {name = value}: several runs are told apart by an axis "run", one of the script's own of that
+--- name is "axes.run" (results/schema.lua has this rule for columns).
+function M.axes_of(row, run_name)
   local axes = {}
-  for name, value in pairs(row.axes or {}) do axes[name] = axis_value(value) end
+  for name, value in pairs(row.axes or {}) do axes[axis_name(name)] = axis_value(value) end
   if run_name then axes.run = run_name end
   return axes
 end
@@ -234,7 +240,7 @@ function M.points(runs, metric, where)
   local names = #runs > 1 and M.run_names(runs) or {}
   for i, run in ipairs(runs) do
     for _, row in ipairs(run.rows) do
-      local axes = axes_of(row, names[i])
+      local axes = M.axes_of(row, names[i])
       if matches(axes, where) then
         local v, low, high = M.value(row, metric)
         if row.status ~= "ok" then failed = failed + 1 end

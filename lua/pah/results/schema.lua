@@ -15,6 +15,31 @@ M.header_order = {"schema", "run", "name", "started", "device", "script", "scrip
   "rounds", "axes", "files", "pah", "luajit", "compiler", "host", "gpu", "env", "limits"}
 M.row_order = {"index", "round", "key", "axes", "status", "error", "measured_at", "seconds", "values", "result"}
 
+-- ---- Names of columns --------------------------------------------------------------------------------------------
+
+--- Columns of a row and of its result in CSV, where axes stand between them and values behind.
+M.row_columns = {"run", "name", "device", "index", "round", "key", "status", "measured_at", "seconds"}
+M.result_columns = {"median", "low", "high", "q1", "q3", "min", "max", "n", "bytes", "flops", "bytes_per_second",
+  "flops_per_second", "fraction"}
+
+-- What pah itself calls columns in any output: CSV, SQL, tables for people, reports.
+local own = {}
+for _, list in ipairs {M.row_columns, M.result_columns, {"error", "point", "extras", "result", "samples", "axes",
+  "values", "gb_per_second", "tflop_per_second", "time", "95 %", "GB/s", "GFLOP/s", "of limit", "launches",
+  "global bytes", "sectors", "ideal", "bandwidth", "throughput", "of the limit", "notes", "thread blocks",
+  "global read", "global written", "global sectors", "shared wavefronts", "of the ideal", "mma flops", "barriers",
+  "atomics"}} do
+  for _, name in ipairs(list) do own[name] = true end
+end
+
+--- What the column of an axis or a value (kind "axes" or "values") is called in every output: its name, or "axes.NAME"
+--- where pah has a column of that name or `others`, the names of the other kind, have it too.
+function M.column(kind, name, others)
+  local taken = own[name] or name:find "^axes%." or name:find "^values%."
+  for _, other in ipairs(others or {}) do taken = taken or other == name end
+  return taken and kind .. "." .. name or name
+end
+
 -- ---- Plain data -----------------------------------------------------------------------------------------------
 
 local scalar = {number = true, string = true, boolean = true}
