@@ -149,9 +149,10 @@ end
 -- The header of a run, with everything that `given` has not.
 local function new_header(what, given)
   errors.check_keys(what, given, run_header.known)
-  local header = schema.plain(run_header.complete(given or {}), "header")
+  local why = given and schema.header_problem{run = given.run} -- a header with a run's id is taken as it is
+  local header = not why and schema.plain(run_header.complete(given or {}), "header") or {}
   header.schema = header.schema or schema.version
-  local why = schema.header_problem(header)
+  why = why or schema.header_problem(header)
   if why then errors.raisef("%s: %s", what, why) end
   return header
 end

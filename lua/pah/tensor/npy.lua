@@ -1,5 +1,5 @@
 -- npy.lua - NumPy's .npy files: format 1.0 to 3.0 read, 1.0 written. Promises: a truncated, oversized or inconsistent
--- file is an error that names it; nothing is read outside of it; what is written replaces the old file when it is whole.
+-- file is an error that names it; nothing is read outside of it; a new file replaces the old one when it is whole.
 -- bf16 and fp8 have no NumPy dtype: they are refused by name (use safetensors, or :to("f32")).
 local ffi = require "ffi"
 local errors = require "pah.errors"
