@@ -30,8 +30,7 @@ extern "C" __global__ void check_slots(pah_append_params p, int *broken) {
   for (long long t = threadIdx.x; t < p.tokens; t += blockDim.x) {
     long long slot = slot_at(p, t);
     bool bad = slot < -1 || slot >= p.num_blocks * p.block_size;
-    for (long long other = 0; other < t && slot >= 0 && !bad; other++)
-      bad = slot_at(p, other) == slot;
+    for (long long other = 0; other < t && slot >= 0 && !bad; other++) bad = slot_at(p, other) == slot;
     if (bad) atomicOr(broken, 1);
   }
 }
