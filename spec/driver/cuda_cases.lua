@@ -246,7 +246,7 @@ describe("the cuda device", function()
       local dev = pah.device "cuda"
       local x = pah.zeros({4}, {device = dev})
       local module = dev:compile{text = 'extern "C" __global__ void spin(float *x) { x[0] = 1; }'}
-      module:launch("spin", {limit = 0.3}, x)
+      module:launch("spin", {limit = 60}, x)
       dev:synchronize()
       ffi.load(os.getenv "PAH_LIBCUDA").driver_hang(1)
       module:launch("spin", {limit = 0.3}, x)
