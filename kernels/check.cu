@@ -25,13 +25,12 @@ __device__ inline long long slot_at(const pah_append_params &p, long long t) {
                            : ((const int *)p.slot_mapping)[t * p.slot_stride];
 }
 
-/* Equal slots are looked for among up to 4096 tokens, each against all before it. */
+/* Each slot against all before it: for PAH_COMPARED_SLOTS tokens at most. */
 extern "C" __global__ void check_slots(pah_append_params p, int *broken) {
   for (long long t = threadIdx.x; t < p.tokens; t += blockDim.x) {
     long long slot = slot_at(p, t);
     bool bad = slot < -1 || slot >= p.num_blocks * p.block_size;
-    for (long long other = 0; other < t && p.tokens <= 4096 && slot >= 0 && !bad; other++)
-      bad = slot_at(p, other) == slot;
+    for (long long other = 0; other < t && slot >= 0 && !bad; other++) bad = slot_at(p, other) == slot;
     if (bad) atomicOr(broken, 1);
   }
 }

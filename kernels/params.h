@@ -51,6 +51,9 @@ struct pah_merge_params { /* rows of [B, H, Sq]; lse in natural logarithm */
   struct pah_rows out_a, lse_a, out_b, lse_b, out, lse;
 };
 
+/* Up to so many tokens check.cu compares every slot with those before it; of more, the host reads the slots. */
+enum { PAH_COMPARED_SLOTS = 4096 };
+
 struct pah_append_params {
   const void *k, *v; /* [T, Hkv, D] and [T, Hkv, Dv], unit stride in D and Dv */
   long long k_token, k_head, v_token, v_head;

@@ -9,8 +9,8 @@ M.version = require("pah.host").version
 -- Each module returns a table whose field `exports` holds what it adds to `pah`. From below to above, in the order of
 -- the layers (spec/tree/requires_spec.lua).
 for _, name in ipairs {
-  "util.json", "ffi", "options", "device", "tensor", "tensor.random", "tensor.closeness", "tensor.npy",
-  "tensor.safetensors", "attention", "attention.reference", "attention.block_table", "attention.kv_cache",
+  "util.json", "ffi", "options", "device", "tensor", "tensor.random", "tensor.closeness", "tensor.safetensors",
+  "tensor.file", "attention", "attention.reference", "attention.block_table", "attention.kv_cache",
   "attention.mask", "attention.trace", "attention.batch", "attention.work", "module", "module.tensor_map", "measure",
   "measure.attention", "results.sqlite", "results", "experiment.axes", "experiment.sweep", "experiment", "plot",
   "report", "compare",

@@ -47,6 +47,12 @@ local function declared(name, entry)
     errors.raisef('options: %s is a %s, must be {"help", default, choices=}', name, type(entry))
   end
   errors.check_keys("options: " .. name, entry, entry_keys)
+  if entry.short ~= nil and not (type(entry.short) == "string" and entry.short:match "^%a$") then
+    errors.raisef("options: short of %s is %s, must be a letter", name, tostring(entry.short))
+  end
+  if entry.choices ~= nil and type(entry.choices) ~= "table" then
+    errors.raisef("options: choices of %s is a %s, must be a list", name, type(entry.choices))
+  end
   if name == "help" then errors.raise "options: help is taken, must be another name" end
   local default = entry[2]
   local list = type(default) == "table"
@@ -153,7 +159,8 @@ end
 function M.parse(spec, args)
   local options, opt = {}, {}
   for name, entry in pairs(spec) do
-    options[name:gsub("-", "_")] = declared(name, entry)
+    local option = declared(name, entry)
+    options[name:gsub("-", "_")] = option
     opt[name] = entry[2]
   end
   local i = 1

@@ -264,6 +264,72 @@ describe("a bad call of", function()
   end
 end)
 
+describe("a freed tensor", function()
+  local function freed(shape, dtype)
+    local t = tensor(shape, dtype)
+    t:free()
+    return t
+  end
+
+  -- Every tensor that any operation takes, the optional ones too: as an argument that is absent it would be computed
+  -- without.
+  local optional = {
+    fwd = {"seqused_k", "cu_seqlens_q"}, bwd = {"seqused_k", "cu_seqlens_q"}, decode = {"k_descale", "v_descale"},
+    fwd_fp8 = {"q_descale", "k_descale", "v_descale", "cu_seqlens_q"}, kv_append = {"k_descale", "v_descale"},
+    merge = {},
+  }
+
+  for op, names in pairs(optional) do
+    it("is named by " .. op .. " in whatever place", function()
+      for name, value in pairs(valid[op]()) do
+        if pah.is_tensor(value) then names[#names + 1] = name end
+      end
+      for _, name in ipairs(names) do
+        local args = valid[op]()
+        local kept = {}
+        for _, result in ipairs(results[op]) do kept[result] = result ~= name and args[result] or nil end
+        args[name] = freed{2}
+        local ok, err = pcall(call, op, args)
+        assert.is_false(ok, name)
+        assert.truthy(tostring(err):find(name .. ": the tensor was freed", 1, true), tostring(err))
+        for result, t in pairs(kept) do
+          assert.equal(t:numel(), pah.diff(t, pah.zeros(t.shape, cpu)).nan, result .. " was written to")
+        end
+        ok, err = pcall(pah.reference[op], args)
+        if op == "merge" then ok, err = pcall(pah.reference.merge, args.out_a, args.lse_a, args.out_b, args.lse_b) end
+        local ignored = name == "out" or name == "lse" or name == "dq" or name:match "^d[kv]_blocks$"
+        if not ignored then -- the oracle makes its results itself
+          assert.is_false(ok, name)
+          assert.truthy(tostring(err):find(name .. ": the tensor was freed", 1, true), tostring(err))
+        end
+      end
+    end)
+  end
+
+  it("is named where a number stands for a scale", function()
+    local args = valid.decode()
+    args.q, args.k_descale = freed{2}, 2
+    local ok, err = pcall(pah.decode, args)
+    assert.is_false(ok)
+    assert.truthy(tostring(err):find("q: the tensor was freed", 1, true), tostring(err))
+  end)
+
+  it("is named by what takes tensors beside the operations", function()
+    local t = freed{2}
+    for message, f in pairs {
+      ["out_a: the tensor was freed"] = function() pah.merge(t, t, t, t) end,
+      ["q: the tensor was freed"] = function() pah.work("fwd", {q = t}) end,
+      ["block_table: seqlens: the tensor was freed"] = function() pah.block_table{seqlens = t, block_size = 1} end,
+      ["tensor_map: the tensor was freed"] = function() pah.tensor_map(t, {box = {1}}) end,
+      ["trace: kv_indptr: the tensor was freed"] = function() pah.trace.block_table(t, t, nil, 1) end,
+    } do
+      local ok, err = pcall(f)
+      assert.is_false(ok, message)
+      assert.truthy(tostring(err):find(message, 1, true), tostring(err))
+    end
+  end)
+end)
+
 describe("a legal call", function()
   it("may interleave K and V in one allocation", function()
     local args = valid.kv_append()

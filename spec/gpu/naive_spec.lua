@@ -125,6 +125,16 @@ describe("naive kernels on sim", function()
     end
   end)
 
+  it("split the keys into as many parts as the call says", function()
+    local problem = problems.build(cases.plain("decode", {
+      len_k = {1200}, H = 1, Hkv = 1, D = 32, num_splits = 1100,
+    }), sim)
+    local results
+    local counted = pah.bench(function() results = problem.run() end, {device = sim})
+    assert.equal(1100 + 1, counted.thread_blocks) -- and one that combines
+    assert.same({}, judge.judge(problem, results))
+  end)
+
   it("name the tiles that they cannot have", function()
     local function refused(message, op, device, block_m, block_n)
       local problem = problems.build(cases.plain(op, {len_k = {5}, H = 1, Hkv = 1}), device)

@@ -233,12 +233,11 @@ describe("a launch on sim", function()
       local sim = pah.device "sim"
       local x = pah.ones({2}, {dtype = "i32", device = sim})
       local m = sim:compile{text = 'extern "C" __global__ void f(volatile int *x) { while (x[0] == 1) x[1]++; }'}
+      os.execute "(sleep 1; kill -INT $PPID) >/dev/null 2>&1 &"
       print "begun" io.stdout:flush()
-      m:launch("f", {limit = 60}, x)]])
-    local start = pah.clock()
-    local code, output = shell("timeout --preserve-status -s INT 4 '%s' '%s'", host.exe, path)
+      m:launch("f", {limit = 600}, x)]])
+    local code, output = shell("timeout -s KILL 300 '%s' '%s'", host.exe, path)
     os.remove(path)
-    assert.is_true(pah.clock() - start < 20) -- 4 until the signal, the rest for a slow machine
     assert.equal(130, code, output)
     assert.is_truthy(output:find("begun", 1, true), output)
   end)

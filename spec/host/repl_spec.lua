@@ -140,8 +140,8 @@ describe("the prompt on a terminal", function()
 
   it("stops an endless loop at Ctrl-C and goes on", on_terminal(function(t)
     t.expect "\n>"
-    t.send("while true do end", "Enter")
-    os.execute "sleep 0.3"
+    t.send("print(6 * 6) while true do end", "Enter")
+    t.expect "\n36\n"
     t.send "C-c"
     t.expect "interrupted\n>"
     t.send("6 * 7", "Enter")
@@ -154,10 +154,11 @@ describe("the prompt on a terminal", function()
 
   it("ends with code 130 at a second Ctrl-C that compiled code does not see", on_terminal(function(t)
     t.expect "\n>"
-    t.send("spin = loadstring 'while true do end'", "Enter", "spin()", "Enter")
-    os.execute "sleep 0.5"
+    t.send("spin = loadstring 'while true do end'", "Enter", "print(6 * 6) spin()", "Enter")
+    t.expect "\n36\n"
+    os.execute "sleep 0.5" -- until it is compiled; before that it would be stopped at once
     t.send "C-c"
-    os.execute "sleep 0.3"
+    t.expect "this call does not hear Ctrl%-C; once more ends the session"
     t.send "C-c"
     t.expect "left 130"
   end))

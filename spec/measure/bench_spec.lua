@@ -7,7 +7,8 @@ local peaks = require "pah.measure.peaks"
 local refused = require "spec.support.refused"
 local retried = require "spec.support.retried"
 
-local quick = {min_time = 0, max_time = 0.2, max_samples = 10, warmup = 0.05, limits = false}
+-- Ten samples, however long the machine takes for them.
+local quick = {min_time = 0, max_time = 60, max_samples = 10, warmup = 0.05, limits = false}
 
 local function with(options)
   for key, value in pairs(quick) do
@@ -64,7 +65,7 @@ describe("pah.bench", function()
   it("says in its notes what came in the way of the precision", function()
     local function notes(sample, options) return table.concat(fake_timer.bench(sample, options).notes, "\n") end
     local function even() return 1e-3 end
-    assert.equal("only 3 samples in 0.0 s, asked for 10", notes(even, {max_time = 0}))
+    assert.is_truthy(notes(even, {max_time = 0}):find "^only 3 samples in [%d.]+ s, asked for 10$")
     assert.equal("", notes(even, {max_time = 0, min_time = 5, min_samples = 3}))
     assert.equal("", notes(even, {min_samples = 10}))
     assert.is_truthy(notes(function(n) return n * 1e-3 end, {max_time = 0}):find(
@@ -74,11 +75,11 @@ describe("pah.bench", function()
   end)
 
   it("doubts a warm-up that was too short to be compared only where the samples drift", function()
-    local text = "a warm-up of 2 calls in 0.0 s does not show whether they are stable"
+    local text = "a warm%-up of 2 calls in [%d.]+ s does not show whether they are stable"
     local function said(sample)
       local r = fake_timer.bench(sample, {min_samples = 10, max_samples = 10})
       assert.is_false(r.warmup.compared)
-      return table.concat(r.notes, "\n"):find(text, 1, true) ~= nil
+      return table.concat(r.notes, "\n"):find(text) ~= nil
     end
     assert.is_false(said(function() return 1e-3 end))
     assert.is_true(said(function(n) return 1e-3 * (1 + 0.01 * n) end))
@@ -86,13 +87,11 @@ describe("pah.bench", function()
 
   it("knows a peak for each dtype: bf16 has two ways, of which the faster counts", function()
     local cpu = pah.device "cpu"
-    retried(function()
-      peaks.forget()
-      local f32, bf16 = peaks.fma(cpu, "f32"), peaks.fma(cpu, "bf16")
-      local dots = C.pah_measure_dots_flops(0.02)
-      assert.is_true(f32 > 0 and dots >= 0)
-      assert.is_true(bf16 > 0.25 * dots) -- a quarter: other programs take their time too
-    end)
+    peaks.forget()
+    local f32, bf16, least = peaks.fma(cpu, "f32"), peaks.fma(cpu, "bf16"), math.huge
+    -- Other programs take their time too, from either measurement: the least of many shorter ones is below it.
+    for _ = 1, 20 do least = math.min(least, C.pah_measure_dots_flops(0.005)) end
+    assert.is_true(f32 > 0 and least >= 0 and bf16 > 0.25 * least)
     -- Dtypes that are multiplied by the same instructions have the same peak, not another measurement of it.
     assert.equal(peaks.fma(cpu, "f32"), peaks.fma(cpu, "f16"))
     assert.is_true(peaks.fma(cpu, "bf16") >= peaks.fma(cpu, "f32"))
@@ -270,6 +269,21 @@ describe("pah.work", function()
     assert.equal(6, shared.blocks)
     assert.equal(32 * 2 * 64 * 4 * 2, alone.bytes - shared.bytes) -- 32 tokens, K and V of 2 heads, f32
     assert.equal(alone.pairs, shared.pairs)
+  end)
+
+  it("looks at no more of a table than the sequences use, and at one block of an expanded row once", function()
+    local args = problem {64, 37}
+    local narrow = pah.work("decode", args)
+    local wide = pah.full({2, 1}, 2, {dtype = "i32"})
+    args.block_table = wide:expand(2, 2 ^ 31 - 1)
+    local w = pah.work("decode", args)
+    assert.same({narrow.pairs, narrow.entries, 1, 16}, {w.pairs, w.entries, w.blocks, w.tokens})
+    args.seqused_k, args.seqlen_k = nil, 2 ^ 31 - 1
+    w = pah.work("decode", args)
+    assert.same({2 * (2 ^ 31 - 1), 2 * 2 ^ 27, 1, 16}, {w.pairs, w.entries, w.blocks, w.tokens})
+    args.seqlen_k = 15
+    w = pah.work("decode", args)
+    assert.same({30, 2, 1, 15}, {w.pairs, w.entries, w.blocks, w.tokens})
   end)
 
   it("checks the arguments", function()

@@ -300,7 +300,7 @@ describe("a sweep that is killed", function()
           return {a = p.a}
         end}
         print(#rows, n)]])
-      local _, err, code = child.run(folder, ("ctrl_c.lua %s stop"):format(path), "timeout 20")
+      local _, err, code = child.run(folder, ("ctrl_c.lua %s stop"):format(path), "timeout 120")
       assert.equal(130, code, err)
       assert.is_truthy(err:find("interrupted: 3 of 8 rows are in " .. path, 1, true), err)
       assert.equal(3, #pah.results.read(path).runs[1].rows)

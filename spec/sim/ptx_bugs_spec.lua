@@ -59,7 +59,7 @@ describe("planted bugs in asynchronous kernels", function()
     end
     local module = ptx.compiled(sim, "ptx_bugs.cu", nil, names)
     local options = {grid = 1, block = kernel[2], shared = kernel[3], schedule = schedule[1], seed = schedule[2],
-      on_finding = "report", limit = 20}
+      on_finding = "report", limit = 120}
     return module:launch(name_of(kernel, bug), options, kernel[4](bug))
   end
 
@@ -91,7 +91,7 @@ describe("a pipeline of bulk copies and wgmma", function()
     local on_device = {a:to(device), b:to(device)}
     local report = ptx.compiled(device, "ptx_pipeline.cu", {BUG = bug}):launch("pipeline",
       {grid = {n / 64, m / 64}, block = 160, shared = 2 * 16384, schedule = schedule and schedule[1],
-        seed = schedule and schedule[2], on_finding = "report", limit = 20},
+        seed = schedule and schedule[2], on_finding = "report", limit = 120},
       pah.tensor_map(on_device[1], box), pah.tensor_map(on_device[2], box), c, n, k)
     return report, c
   end

@@ -69,7 +69,77 @@ describe("save", function()
   end)
 end)
 
+describe("a tensor's file", function()
+  local folder = child.folder()
+  local function exists(name) return child.contents(folder .. "/" .. name) ~= nil end
+  teardown(function() os.execute("rm -rf " .. folder) end)
+
+  it("is what its ending says, for save and load", function()
+    local t = pah.tensor({{1, 2}}, {dtype = "bf16"})
+    t:save(folder .. "/t.safetensors")
+    local named = pah.safetensors.load(folder .. "/t.safetensors")
+    assert.same({{1, 2}}, named.tensor:totable())
+    local back = pah.load(folder .. "/t.safetensors")
+    assert.same({"bf16", {{1, 2}}}, {back.dtype, back:totable()})
+    t:to("f32"):save(folder .. "/t.npy")
+    assert.equal("\147NUMPY", child.read(folder .. "/t.npy"):sub(1, 6))
+    assert.same({{1, 2}}, pah.load(folder .. "/t.npy"):totable())
+    pah.safetensors.save(folder .. "/two.safetensors", {a = t, b = t})
+    for want, f in pairs {
+      ["save: path is x.pt, must end in .npy or .safetensors"] = function() t:save "x.pt" end,
+      ["load: path is x.pt, must end in .npy or .safetensors"] = function() pah.load "x.pt" end,
+      ["must not end in .npy"] = function() pah.safetensors.save("x.npy", {t = t}) end,
+      ["two.safetensors must hold one tensor, holds several"] = function()
+        pah.load(folder .. "/two.safetensors")
+      end,
+    } do
+      local ok, why = pcall(f)
+      assert.is_false(ok, want)
+      assert.is_truthy(why:find(want, 1, true), why)
+    end
+  end)
+
+  it("is what it was when it cannot be written, and the error says why", function()
+    for _, name in ipairs {"old.npy", "old.safetensors"} do
+      pah.tensor({1, 2}):save(folder .. "/" .. name)
+      child.write(folder .. "/s.lua", ('pah.zeros{100000}:save "%s"'):format(name))
+      local _, err, code = child.run(folder, "s.lua", "trap '' XFSZ; ulimit -f 100;")
+      assert.equal(1, code, err)
+      assert.is_truthy(err:find("save: cannot write " .. name .. ": File too large", 1, true), err)
+      assert.same({1, 2}, pah.load(folder .. "/" .. name):totable())
+    end
+    local ok, why = pcall(function() pah.zeros({1}):save "/dev/full" end)
+    assert.is_false(ok)
+    assert.is_truthy(why:find("save: cannot write /dev/full: No space left on device", 1, true), why)
+    assert.equal("", io.popen("ls " .. folder .. "/*.tmp 2>/dev/null"):read "*a")
+  end)
+
+  it("may be a link, which stays one", function()
+    pah.tensor({1}):save(folder .. "/target.npy")
+    assert(os.execute(("ln -s target.npy %s/link.npy"):format(folder)) == 0)
+    pah.tensor({2, 3}):save(folder .. "/link.npy")
+    assert.equal("target.npy\n", io.popen(("readlink %s/link.npy"):format(folder)):read "*a")
+    assert.same({2, 3}, pah.load(folder .. "/target.npy"):totable())
+    assert.is_true(exists "link.npy")
+  end)
+end)
+
 describe("load", function()
+  it("reads double quotes, and small integers as wider ones", function()
+    write(file('{"descr": "<i4", "fortran_order": False, "shape": (2,), }', "\1\0\0\0\2\0\0\0"))
+    assert.same({1, 2}, pah.load(path):totable())
+    for _, case in ipairs {{"|i1", "\255\127", {-1, 127}, "i32"}, {"<i2", "\0\128\1\0", {-32768, 1}, "i32"},
+      {"<u2", "\255\255\1\0", {65535, 1}, "i32"}, {">u2", "\1\2\0\3", {258, 3}, "i32"},
+      {"<u4", "\255\255\255\255\1\0\0\0", {4294967295, 1}, "i64"}} do
+      write(file(("{'descr': '%s', 'fortran_order': False, 'shape': (2,), }"):format(case[1]), case[2]))
+      local t = pah.load(path)
+      assert.same({case[3], case[4]}, {t:totable(), t.dtype}, case[1])
+    end
+    write(file("{'descr': '|i1', 'fortran_order': True, 'shape': (2, 3), }", "\1\2\3\4\5\6"))
+    assert.same({{1, 3, 5}, {2, 4, 6}}, pah.load(path):totable())
+    refused(file("{'descr': '<i2', 'fortran_order': False, 'shape': (2,), }", "123"), "holds 3 bytes")
+  end)
+
   it("reads Fortran order, big endian, booleans and versions 2 and 3", function()
     write(file("{'descr': '<i4', 'fortran_order': True, 'shape': (2, 3), }",
       "\1\0\0\0\4\0\0\0\2\0\0\0\5\0\0\0\3\0\0\0\6\0\0\0"))

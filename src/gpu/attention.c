@@ -80,7 +80,8 @@ static int forward(struct job *j) {
 
 /* ---- Decode ---- */
 
-/* Enough thread blocks to fill the device twice, but parts of 256 tokens at least. */
+/* What the call says (attn_check.c has looked at it), else enough thread blocks to fill the device twice, but parts of
+ * 256 tokens at least. */
 static int64_t choose_splits(const struct job *j) {
   if (j->a->num_splits > 0) return j->a->num_splits;
   int64_t blocks = j->s.B * j->s.H, wanted = 2 * j->dev->info.sms * 4,

@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <limits.h>
 #include <lualib.h>
@@ -123,7 +124,18 @@ static void keep_freed_memory(void) {
 #endif
 }
 
+/* A file opened later must not become stdin, stdout or stderr because the parent has closed those: what is printed
+ * would go into it. They fail as before, being open the wrong way round. */
+static void hold_standard_files(void) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) {
+      int opened = open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY); /* the lowest that is free: fd */
+      (void)opened;
+    }
+}
+
 int main(int argc, char **argv) {
+  hold_standard_files();
   keep_freed_memory();
   lua_State *L = luaL_newstate();
   if (!L) return fputs("pah: no memory for Lua\n", stderr), 1;

@@ -7,6 +7,9 @@
 /* Ctrl-C presses since the program was last ready for one (host.rearm). Written by the signal handler. */
 int host_interrupts(void);
 
+/* From now on somebody sits at the prompt, who must not lose a session to a call that does not hear Ctrl-C. */
+void host_at_prompt(void);
+
 /* Forgets them, so that the next one stops the next call; returns whether there were any. */
 int host_rearm(lua_State *L);
 

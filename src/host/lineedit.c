@@ -108,6 +108,7 @@ static void open_editor(void) {
 
 /* read_line(prompt, completer) -> line; nil at the end of input; false after Ctrl-C. */
 static int read_line(lua_State *L) {
+  host_at_prompt();
   const char *text = luaL_checkstring(L, 1);
   luaL_checkany(L, 2);
   if (!editor.edit) open_editor();
@@ -162,6 +163,7 @@ static int close_line_input(lua_State *L) {
 #else
 
 static int read_line(lua_State *L) {
+  host_at_prompt();
   char *line = NULL;
   size_t room = 0;
   fputs(luaL_checkstring(L, 1), stdout);

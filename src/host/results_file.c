@@ -135,14 +135,26 @@ int pah_file_append(const char *path, const char *text, int64_t size, int create
   return status;
 }
 
-int pah_file_lock(const char *path, uint64_t key, int *fd) {
-  *fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-  if (*fd < 0) return fail_at(path, "cannot be opened for writing");
-  if (!lock_bytes(*fd, LOCKS + (int64_t)(key & 0xffffffffu), 1, 0)) return PAH_OK;
-  int busy = errno == EAGAIN || errno == EACCES, status = busy ? PAH_EINVAL : fail_at(path, "cannot be locked");
-  close(*fd);
-  *fd = -1;
-  return busy ? pah_fail(status, "results: %s: another process holds the lock", path) : status;
+/* Whether the path still leads to the file of fd: another process may have removed it since it was opened. */
+static int is_at(int fd, const char *path) {
+  struct stat opened, named;
+  return !fstat(fd, &opened) && !stat(path, &named) && opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
+int pah_file_lock(const char *path, uint64_t key, int create, int *fd) {
+  for (int tries = 0; tries < 100; tries++) {
+    *fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (create ? O_CREAT : 0), 0666);
+    if (*fd < 0) return fail_at(path, "cannot be opened for writing");
+    int failed = lock_bytes(*fd, LOCKS + (int64_t)key, 1, 0), why = errno;
+    if (!failed && is_at(*fd, path)) return PAH_OK;
+    close(*fd);
+    *fd = -1;
+    if (!failed) continue;
+    errno = why;
+    if (why != EAGAIN && why != EACCES) return fail_at(path, "cannot be locked");
+    return pah_fail(PAH_EINVAL, "results: %s: another process holds the lock", path);
+  }
+  return pah_fail(PAH_EIO, "results: %s: another process removes it again and again", path);
 }
 
 void pah_file_unlock(int fd) {

@@ -10,9 +10,9 @@
  * file. */
 int pah_file_append(const char *path, const char *text, int64_t size, int create, int64_t *cut);
 
-/* A lock of the file that no other holder of `key` (its low 32 bits) can have until *fd is unlocked or the process
- * ends; PAH_EINVAL while another has it. Nothing else is kept from the file. */
-int pah_file_lock(const char *path, uint64_t key, int *fd);
+/* A lock of the file that no other holder of `key` (at most 2^32) can have until *fd is unlocked or the process ends;
+ * PAH_EINVAL while another has it. Nothing else is kept from the file. create: 1 makes the file, empty. */
+int pah_file_lock(const char *path, uint64_t key, int create, int *fd);
 void pah_file_unlock(int fd);
 
 void pah_sha256(const void *data, int64_t bytes, char *hex); /* hex: 64 digits and a NUL */

@@ -89,12 +89,13 @@ static int diff_host(const struct pah_tensor *a, const struct pah_tensor *b, str
 #pragma omp parallel for schedule(dynamic) num_threads(threads) if (count > 1)
   for (int64_t p = 0; p < count; p++) {
     pieces[p] = *total;
+    if (pah_interrupted) continue;
     int64_t left = numel - p * PIECE;
     pah_tensor_runs(a, b, p * PIECE, left < PIECE ? left : PIECE, diff_run, &pieces[p]);
   }
   for (int64_t p = 0; p < count; p++) add_piece(total, &pieces[p]);
   free(pieces);
-  return PAH_OK;
+  return pah_tensor_stopped();
 }
 
 int pah_tensor_diff(const struct pah_tensor *a, const struct pah_tensor *b, double rtol, double atol,

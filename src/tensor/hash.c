@@ -41,10 +41,11 @@ int pah_tensor_hash(const struct pah_tensor *t, uint64_t *hash) {
   const unsigned char *data = t->data;
 #pragma omp parallel for schedule(static) if (pieces > 16)
   for (int64_t i = 0; i < pieces; i++)
-    part[i] = hash_piece(data + i * PIECE, i == pieces - 1 ? bytes - i * PIECE : PIECE);
+    part[i] = pah_interrupted ? 0 : hash_piece(data + i * PIECE, i == pieces - 1 ? bytes - i * PIECE : PIECE);
   uint64_t state = (uint64_t)bytes;
   for (int64_t i = 0; i < pieces; i++) state = mix(state, part[i]);
   free(part);
-  *hash = state;
-  return PAH_OK;
+  status = pah_tensor_stopped();
+  if (!status) *hash = state;
+  return status;
 }

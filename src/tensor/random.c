@@ -165,8 +165,9 @@ static int fill_random(const struct pah_tensor *t, void (*visit)(const struct pa
   struct pah_host_view v;
   int status = pah_host_view_open_result(&v, t);
   if (status) return status;
-  pah_tensor_parallel_runs(&v.t, NULL, visit, context);
-  return pah_host_view_close(&v, 1);
+  status = pah_tensor_parallel_runs(&v.t, NULL, visit, context);
+  int closed = pah_host_view_close(&v, !status);
+  return status ? status : closed;
 }
 
 int pah_tensor_rand(const struct pah_tensor *t, uint64_t seed, double low, double high) {
@@ -270,14 +271,15 @@ int pah_tensor_randperm(const struct pah_tensor *t, uint64_t seed) {
   int64_t *order = malloc((size_t)(n + 1) * sizeof *order);
   if (!order) return pah_fail(PAH_ENOMEM, "randperm: no memory for %lld numbers", (long long)n);
   for (int64_t i = 0; i < n; i++) order[i] = i;
-  for (int64_t i = n - 1; i > 0; i--) { /* Fisher-Yates */
+  for (int64_t i = n - 1; i > 0 && !pah_interrupted; i--) { /* Fisher-Yates */
     int64_t j = (int64_t)below(seed, (uint64_t)i, STREAM_PERMUTATION, (uint64_t)i + 1);
     int64_t held = order[i];
     order[i] = order[j];
     order[j] = held;
   }
   struct pah_host_view v;
-  status = pah_host_view_open_result(&v, t);
+  status = pah_tensor_stopped();
+  if (!status) status = pah_host_view_open_result(&v, t);
   if (!status) {
     for (int64_t i = 0; i < n; i++)
       store_i64(t->dtype, (char *)v.t.data + i * t->stride[0] * pah_dtype_size(t->dtype), order[i]);

@@ -103,9 +103,9 @@ static void copy_run(const struct pah_run *run, void *context) {
 }
 
 /* Both on the host, shapes equal, memory disjoint. */
-static void copy_disjoint(const struct pah_tensor *dst, const struct pah_tensor *src) {
+static int copy_disjoint(const struct pah_tensor *dst, const struct pah_tensor *src) {
   struct copy_context c = {dst->dtype, src->dtype};
-  pah_tensor_parallel_runs(dst, src, copy_run, &c);
+  return pah_tensor_parallel_runs(dst, src, copy_run, &c);
 }
 
 /* The source moved away to packed memory of its own first. */
@@ -118,10 +118,10 @@ static int copy_overlapping(const struct pah_tensor *dst, const struct pah_tenso
   }
   packed.data = malloc((size_t)(stride * pah_dtype_size(src->dtype)) + 1);
   if (!packed.data) return pah_fail(PAH_ENOMEM, "copy: no memory for the overlapping source");
-  copy_disjoint(&packed, src);
-  copy_disjoint(dst, &packed);
+  int status = copy_disjoint(&packed, src);
+  if (!status) status = copy_disjoint(dst, &packed);
   free(packed.data);
-  return PAH_OK;
+  return status;
 }
 
 int pah_tensor_copy(const struct pah_tensor *dst, const struct pah_tensor *src) {
@@ -138,7 +138,7 @@ int pah_tensor_copy(const struct pah_tensor *dst, const struct pah_tensor *src) 
     if (pah_tensors_overlap(&to.t, &from.t))
       status = copy_overlapping(&to.t, &from.t);
     else
-      copy_disjoint(&to.t, &from.t);
+      status = copy_disjoint(&to.t, &from.t);
     int closed = pah_host_view_close(&to, !status);
     if (!status) status = closed;
   }
@@ -168,8 +168,9 @@ int pah_tensor_values(const struct pah_tensor *t, double *out) {
   status = pah_host_view_open(&v, t);
   if (status) return status;
   struct values_context c = {t->dtype, out};
-  pah_tensor_parallel_runs(&v.t, NULL, values_run, &c);
-  return pah_host_view_close(&v, 0);
+  status = pah_tensor_parallel_runs(&v.t, NULL, values_run, &c);
+  pah_host_view_close(&v, 0);
+  return status;
 }
 
 /* ---- Fill and single elements ---------------------------------------------------------------------------- */
@@ -198,8 +199,9 @@ int pah_tensor_fill(const struct pah_tensor *t, double value) {
   struct pah_host_view v;
   status = pah_host_view_open_result(&v, t);
   if (status) return status;
-  pah_tensor_parallel_runs(&v.t, NULL, fill_run, &c);
-  return pah_host_view_close(&v, 1);
+  status = pah_tensor_parallel_runs(&v.t, NULL, fill_run, &c);
+  int closed = pah_host_view_close(&v, !status);
+  return status ? status : closed;
 }
 
 /* Opens the one element of t on the host. */

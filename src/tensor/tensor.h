@@ -35,9 +35,11 @@ struct pah_run {
 /* Calls `visit` for each run of elements [start, start + count) of a (and b, which may be NULL). */
 void pah_tensor_runs(const struct pah_tensor *a, const struct pah_tensor *b, int64_t start, int64_t count,
                      void (*visit)(const struct pah_run *run, void *context), void *context);
-/* The same over all elements, in pieces spread over threads; `visit` must be safe to call from several. */
-void pah_tensor_parallel_runs(const struct pah_tensor *a, const struct pah_tensor *b,
-                              void (*visit)(const struct pah_run *run, void *context), void *context);
+/* The same over all elements, in pieces spread over threads; `visit` must be safe to call from several. Returns
+ * PAH_EINTERRUPTED, some pieces undone, if pah_interrupt came meanwhile; a single piece is always done. */
+int pah_tensor_parallel_runs(const struct pah_tensor *a, const struct pah_tensor *b,
+                             void (*visit)(const struct pah_run *run, void *context), void *context);
+int pah_tensor_stopped(void); /* PAH_EINTERRUPTED with its error line if pah_interrupt came; a long loop asks */
 
 /* n <= PAH_CHUNK elements, `step` bytes apart, to and from float64. */
 enum { PAH_CHUNK = 256 };

@@ -104,6 +104,10 @@ int pah_host_view_close(struct pah_host_view *v, int write_back) {
   return status;
 }
 
+int pah_tensor_stopped(void) {
+  return pah_interrupted ? pah_fail(PAH_EINTERRUPTED, "tensor: interrupted") : PAH_OK;
+}
+
 /* ---- Walking --------------------------------------------------------------------------------------------- */
 
 /* Merges dimensions that lie behind one another in both tensors, so that runs are as long as they can be. */
@@ -151,14 +155,15 @@ void pah_tensor_runs(const struct pah_tensor *a, const struct pah_tensor *b, int
   }
 }
 
-void pah_tensor_parallel_runs(const struct pah_tensor *a, const struct pah_tensor *b,
-                              void (*visit)(const struct pah_run *run, void *context), void *context) {
+int pah_tensor_parallel_runs(const struct pah_tensor *a, const struct pah_tensor *b,
+                             void (*visit)(const struct pah_run *run, void *context), void *context) {
   enum { PIECE = 1 << 16 }; /* elements: large enough to hide the start of a piece, small enough to balance */
   int64_t numel = pah_tensor_numel(a), pieces = (numel + PIECE - 1) / PIECE;
   int threads = pah_get_threads();
 #pragma omp parallel for schedule(dynamic) num_threads(threads) if (pieces > 1)
   for (int64_t p = 0; p < pieces; p++) {
     int64_t start = p * PIECE, left = numel - start;
-    pah_tensor_runs(a, b, start, left < PIECE ? left : PIECE, visit, context);
+    if (!pah_interrupted || pieces == 1) pah_tensor_runs(a, b, start, left < PIECE ? left : PIECE, visit, context);
   }
+  return pieces == 1 ? PAH_OK : pah_tensor_stopped(); /* short ones are what cleaning up after Ctrl-C needs */
 }

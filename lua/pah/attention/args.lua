@@ -2,10 +2,10 @@
 -- Promises: an argument of the wrong Lua type is an error here; every other rule is checked in C
 -- (src/attention/attn_check.c). init.lua and reference.lua call fill; the struct is valid until the next fill.
 local errors = require "pah.errors"
-local C = require("pah.ffi").C
 local ffi = require "ffi"
 local tensor = require "pah.tensor"
 
+local C, check = require("pah.ffi").C, require("pah.ffi").check
 local is_tensor, raisef = tensor.is_tensor, errors.raisef
 
 local M = {}
@@ -57,23 +57,25 @@ function M.dtype(name, value)
   return dtype
 end
 
---- Copies the view of tensor `value` into the struct's field `name`.
-function M.set_tensor(struct, name, value)
-  if not is_tensor(value) then raisef("%s: is %s, must be a tensor", name, describe(value)) end
-  struct[name] = value.raw
+--- Raises unless `value` is a tensor that has not been freed, in C an absent one; `must` tells what else would do.
+function M.want_tensor(name, value, must)
+  if not is_tensor(value) then raisef("%s: is %s, must be %s", name, describe(value), must or "a tensor") end
+  return tensor.want(name, value)
 end
+
+--- Copies the view of tensor `value` into the struct's field `name`.
+function M.set_tensor(struct, name, value) struct[name] = M.want_tensor(name, value).raw end
 
 --- As set_tensor, but a number becomes an f32 scalar on the device of the tensor `like`; returns that scalar, which
 -- the caller keeps until the call is done.
 function M.set_scale(struct, name, value, like)
   if type(value) ~= "number" then
-    if not is_tensor(value) then raisef("%s: is %s, must be a number or a tensor", name, describe(value)) end
-    struct[name] = value.raw
+    struct[name] = M.want_tensor(name, value, "a number or a tensor").raw
     return nil
   end
-  if not is_tensor(like) then return nil end -- the missing tensor is reported by C
+  if not is_tensor(like) or like.raw.dtype == C.PAH_NONE then return nil end -- reported as missing, or as freed
   local scalar = tensor.new({}, "f32", like.device)
-  C.pah_tensor_fill(scalar.raw, value)
+  check(C.pah_tensor_fill(scalar.raw, value))
   struct[name] = scalar.raw
   return scalar
 end

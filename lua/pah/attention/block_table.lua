@@ -35,7 +35,7 @@ local function block_table(args)
   errors.check_keys("block_table", args, keys)
   args = args or {}
   local lengths = args.seqlens
-  if tensor.is_tensor(lengths) then lengths = lengths:totable() end
+  if tensor.is_tensor(lengths) then lengths = tensor.want("block_table: seqlens", lengths):totable() end
   if type(lengths) ~= "table" then errors.raisef("block_table: seqlens is a %s, must be a table of lengths",
     type(lengths)) end
   local block_size = positive("block_size", args.block_size)

@@ -7,7 +7,7 @@ local ffi = require "ffi"
 local tensor = require "pah.tensor"
 
 local C, check = require("pah.ffi").C, require("pah.ffi").check
-local fill, ops = args_of.fill, args_of.ops
+local fill, ops, want = args_of.fill, args_of.ops, args_of.want_tensor
 
 local M = {}
 
@@ -97,8 +97,8 @@ end
 function M.merge(out_a, lse_a, out_b, lse_b, options)
   errors.check_keys("merge", options, merge_keys)
   local out, lse = options and options.out, options and options.lse
-  if not out and tensor.is_tensor(out_a) then out = tensor.new(out_a.shape, out_a.dtype, out_a.device) end
-  if not lse and tensor.is_tensor(lse_a) then lse = tensor.new(lse_a.shape, "f32", lse_a.device) end
+  if not out then out = tensor.new(want("out_a", out_a).shape, out_a.dtype, out_a.device) end
+  if not lse then lse = tensor.new(want("lse_a", lse_a).shape, "f32", lse_a.device) end
   check(C.pah_merge(M.fill_merge(out_a, lse_a, out_b, lse_b, out, lse)))
   return out, lse
 end

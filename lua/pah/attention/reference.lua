@@ -17,9 +17,10 @@ local ignored = {
 }
 local own_keys = {intermediate = true}
 
-local function on_cpu(value)
-  if tensor.is_tensor(value) and value.device.name ~= "cpu" then return value:to("cpu") end
-  return value
+-- Argument `name` on the cpu; what is no tensor stays what it is.
+local function on_cpu(name, value)
+  if not tensor.is_tensor(value) or tensor.want(name, value).device.name == "cpu" then return value end
+  return value:to("cpu")
 end
 
 -- The inputs of `args`, on the cpu.
@@ -27,7 +28,7 @@ local function inputs_of(args)
   if type(args) ~= "table" then return args end
   local inputs = {}
   for key, value in pairs(args) do
-    if not ignored[key] then inputs[key] = on_cpu(value) end
+    if not ignored[key] then inputs[key] = on_cpu(key, value) end
   end
   return inputs
 end
@@ -73,10 +74,11 @@ end
 
 --- Oracle of pah.merge: out, lse in f64; the parts may be f64 too.
 function M.merge(out_a, lse_a, out_b, lse_b)
-  local parts = {on_cpu(out_a), on_cpu(lse_a), on_cpu(out_b), on_cpu(lse_b)}
-  local out = tensor.is_tensor(out_a) and new(out_a.shape) or nil
-  local lse = tensor.is_tensor(lse_a) and new(lse_a.shape) or nil
-  check(C.pah_reference_merge(attention.fill_merge(parts[1], parts[2], parts[3], parts[4], out, lse)))
+  out_a, lse_a = on_cpu("out_a", out_a), on_cpu("lse_a", lse_a)
+  out_b, lse_b = on_cpu("out_b", out_b), on_cpu("lse_b", lse_b)
+  local out = new(args_of.want_tensor("out_a", out_a).shape)
+  local lse = new(args_of.want_tensor("lse_a", lse_a).shape)
+  check(C.pah_reference_merge(attention.fill_merge(out_a, lse_a, out_b, lse_b, out, lse)))
   return out, lse
 end
 

@@ -64,6 +64,7 @@ end
 
 -- The values of an i32 or i64 tensor of one dimension.
 local function integers(name, t)
+  if tensor.is_tensor(t) then tensor.want("trace: " .. name, t) end
   if not tensor.is_tensor(t) or t:dim() ~= 1 or (t.dtype ~= "i32" and t.dtype ~= "i64") then
     raisef("trace: %s must be a one-dimensional i32 or i64 tensor", name)
   end
@@ -188,6 +189,7 @@ end
 --- the captured ones is not there: drawn = true). Pages that would not fit into half of its memory are refused.
 -- MLA: ckv and kpe are one cache of one K/V head, head_dim 576, and V a view of its first head_dim_v = 512 elements.
 function M.load(args)
+  if args == nil then raisef("trace.load: is called with nothing, must be called with {workload=, definition=}") end
   errors.check_keys("trace.load", args, {workload = 1, definition = 1, root = 1, device = 1, seed = 1})
   local workload, definition = args.workload, args.definition
   if type(workload) ~= "table" or type(definition) ~= "table" then

@@ -85,22 +85,37 @@ local function covered(intervals)
   return total
 end
 
+-- The ids in a block table, id(b, j) of sequence b and its 0-based block j, and whether each row is one id over and
+-- over (an expanded table). Only the columns that these sequences use are read: a table may be far wider.
+local function block_ids(table_, lengths, block_size)
+  local columns, one_id = 0, table_.strides[2] == 0
+  for _, len in ipairs(lengths) do columns = math.max(columns, math.ceil(len.k / block_size)) end
+  if one_id then columns = math.min(columns, 1) end
+  local host = table_:narrow(2, 1, columns):to("cpu"):contiguous()
+  local ids = {host = host, data = host:data()} -- the pointer is good while the tensor is held
+  return function(b, j) return ids.data[(b - 1) * columns + (one_id and 0 or j)] end, one_id
+end
+
 -- Unmasked pairs, different blocks and tokens of the pool that are read, entries of the block table that are.
 local function walk(args)
-  local table_, block_size = values(args.block_table), args.k_blocks.shape[2]
+  local block_size, lengths = args.k_blocks.shape[2], M.lengths(args)
+  local id_at, one_id = block_ids(args.block_table, lengths, block_size)
   local used, pairs_, entries = {}, 0, 0
-  for b, len in ipairs(M.lengths(args)) do
+  for b, len in ipairs(lengths) do
     local seen, intervals = visible(args, b, len)
     local previous = -1
     pairs_ = pairs_ + seen
     for _, interval in ipairs(intervals) do
       local first, last = unpack(interval)
-      for j = math.floor(first / block_size), math.floor(last / block_size) do
-        local id = table_[b][j + 1]
+      local j, final = math.floor(first / block_size), math.floor(last / block_size)
+      local all_between = one_id and j + 1 -- which read the same whole block
+      entries = entries + math.max(final - math.max(j, previous + 1) + 1, 0)
+      previous = final
+      while j <= final do
+        local id, begin = id_at(b, j), j * block_size
         used[id] = used[id] or {}
-        table.insert(used[id], {math.max(first - j * block_size, 0), math.min(last - j * block_size, block_size - 1)})
-        entries = entries + (j > previous and 1 or 0)
-        previous = j
+        table.insert(used[id], {math.max(first - begin, 0), math.min(last - begin, block_size - 1)})
+        j = j == all_between and math.max(final, j + 1) or j + 1
       end
     end
   end

@@ -5,16 +5,12 @@ local results = require "pah.results"
 local results_table = require "pah.results.table"
 local schema = require "pah.results.schema"
 
--- A row in full precision: what CSV has of it before the values.
-local fixed = {"run", "name", "device", "index", "round", "key", "status", "measured_at", "seconds"}
-local of_result = {"median", "low", "high", "q1", "q3", "min", "max", "n", "bytes", "flops", "bytes_per_second",
-  "flops_per_second", "fraction"}
-
 local function text(value)
   if value == nil then return "" end
   return type(value) == "number" and schema.encode(value):gsub('"', "") or tostring(value)
 end
 
+-- Rows in full precision.
 local function csv(runs)
   local all = {}
   for _, run in ipairs(runs) do
@@ -22,9 +18,14 @@ local function csv(runs)
   end
   local axes, values = results_table.names(all, "axes"), results_table.names(all, "values")
   local head = {}
-  for _, list in ipairs {fixed, axes, of_result, values, {"error"}} do
-    for _, name in ipairs(list) do head[#head + 1] = name end
+  local function add_head(list, kind, others)
+    for _, name in ipairs(list) do head[#head + 1] = kind and schema.column(kind, name, others) or name end
   end
+  add_head(schema.row_columns)
+  add_head(axes, "axes", values)
+  add_head(schema.result_columns)
+  add_head(values, "values", axes)
+  add_head {"error"}
   local rows = {head}
   for _, run in ipairs(runs) do
     for _, row in ipairs(run.rows) do
@@ -33,9 +34,9 @@ local function csv(runs)
         for _, name in ipairs(list) do line[#line + 1] = text(from[name]) end
       end
       local about = {run = run.id, name = run.header.name, device = run.header.device}
-      add(fixed, setmetatable(about, {__index = row}))
+      add(schema.row_columns, setmetatable(about, {__index = row}))
       add(axes, row.axes)
-      add(of_result, row.result or {})
+      add(schema.result_columns, row.result or {})
       add(values, row.values)
       add({"error"}, {error = row.error and row.error:match "^[^\n]*"})
       rows[#rows + 1] = line

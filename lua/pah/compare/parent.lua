@@ -53,7 +53,7 @@ end
 local function next_event(child, side)
   local line, why = child:receive()
   if not line then
-    local code, signal = child:finish(1)
+    local code, signal = child:finish(5)
     errors.raisef("compare: %s ended before it was measured (%s)", side.text,
       code and "exit code " .. code or signal or why)
   end

@@ -8,6 +8,7 @@ local M = {}
 
 local axis_keys = {name = true, values = true, about = true, choices = true}
 local scalar = {number = true, string = true, boolean = true}
+local MOST = 2 ^ 22 -- values of an axis, and more than can be measured
 
 -- ---- Values -----------------------------------------------------------------------------------------------------
 
@@ -26,6 +27,7 @@ function M.range(a, b, step)
   number("range", "step", step)
   if step == 0 then errors.raise "range: step is 0, must not be" end
   local list, count = {}, math.floor((b - a) / step + 1e-9)
+  if count >= MOST then errors.raisef("range: makes %.0f numbers, must be %d at most", count + 1, MOST) end
   for i = 0, count do list[i + 1] = a + i * step end
   return list
 end
@@ -39,6 +41,8 @@ function M.powers(a, b, base)
   if a <= 0 then errors.raisef("powers: a is %s, must be above 0", tostring(a)) end
   if base <= 1 then errors.raisef("powers: base is %s, must be above 1", tostring(base)) end
   local list, value = {}, a
+  local count = math.log(b / a) / math.log(base)
+  if count >= MOST then errors.raisef("powers: makes %.0f numbers, must be %d at most", count + 1, MOST) end
   while value <= b * (1 + 1e-12) do
     list[#list + 1] = value
     value = value * base
@@ -54,10 +58,13 @@ local function span(text)
   if not a or not b or sign ~= "" and not step then return nil end
   if sign == "*" then
     if a <= 0 or step <= 1 then return nil, "multiplies from above 0 by more than 1" end
+    if math.log(b / a) / math.log(step) >= MOST then return nil, "makes too many numbers" end
     return M.powers(a, b, step)
   end
-  if step and (step == 0 or (b - a) / step < 0) then return nil, "never arrives" end
-  return M.range(a, b, step or (b >= a and 1 or -1))
+  step = step or (b >= a and 1 or -1)
+  if step == 0 or (b - a) / step < 0 then return nil, "never arrives" end
+  if (b - a) / step >= MOST then return nil, "makes too many numbers" end
+  return M.range(a, b, step)
 end
 
 local words = {["true"] = true, ["false"] = false, yes = true, no = false}

@@ -21,6 +21,7 @@ local known = {
   files = "table", limits = "any", device = "any", setup = "function",
 }
 local needed = {"axes", "run"}
+local MOST_ROUNDS = 2 ^ 16
 
 --- Raises unless `opts` has all of `must_have` and every field has the type that `types` gives it.
 function M.check_options(what, opts, types, must_have)
@@ -39,8 +40,8 @@ local function read_options(opts)
   M.check_options("sweep", opts, known, needed)
   local o = {rounds = 1, seed = 1, resume = true, on_error = "row"}
   for name, value in pairs(opts) do o[name] = value end
-  if o.rounds % 1 ~= 0 or o.rounds < 1 then
-    errors.raisef("sweep: rounds is %s, must be a whole number from 1", o.rounds)
+  if o.rounds % 1 ~= 0 or o.rounds < 1 or o.rounds > MOST_ROUNDS then
+    errors.raisef("sweep: rounds is %s, must be a whole number from 1 to %d", o.rounds, MOST_ROUNDS)
   end
   if o.seed % 1 ~= 0 or math.abs(o.seed) >= 2 ^ 31 then
     errors.raisef("sweep: seed is %s, must be a whole number", o.seed)
@@ -158,7 +159,7 @@ local function header_of(o)
   local header = {name = o.name, axes = axes, seed = o.seed, rounds = o.rounds, options = o.options, device = o.device,
     limits = type(o.limits) == "table" and o.limits or nil}
   for _, path in ipairs(o.files or {}) do
-    local hash = run_header.sha256(path)
+    local hash = type(path) == "string" and run_header.sha256(path)
     if not hash then errors.raisef("sweep: files: %s cannot be read", tostring(path)) end
     header.files = header.files or {}
     header.files[path] = hash

@@ -4,12 +4,14 @@
 -- Read next: shuffle.lua, oracle.lua, init.lua, attention/work.lua.
 local args_of = require "pah.attention.args"
 local attention = require "pah.attention"
+local C = require("pah.ffi").C
 local bench = require "pah.measure"
 local bench_oracle = require "pah.measure.oracle"
 local bench_order = require "pah.measure.shuffle"
 local closeness = require("pah.tensor.closeness").exports
 local errors = require "pah.errors"
 local ffi = require "ffi"
+local host = require "pah.host"
 local random = require("pah.tensor.random").exports
 local tensor = require "pah.tensor"
 local work = require "pah.attention.work"
@@ -268,7 +270,11 @@ end
 -- after it they must be what they should, in the new order. An error names what the kernel did. k_blocks and v_blocks
 -- are permuted meanwhile, and again as they were when it returns.
 function M.bench_attention(op, args, opts)
+  if opts ~= nil and type(opts) ~= "table" then
+    errors.raisef("bench_attention: options are a %s, must be a table", type(opts))
+  end
   opts = opts or {}
+  if opts.seed ~= nil then tensor.whole("bench_attention: seed", opts.seed) end
   if type(args) ~= "table" then
     errors.raisef("bench_attention: arguments are a %s, must be a table of named arguments", type(args))
   end
@@ -279,7 +285,9 @@ function M.bench_attention(op, args, opts)
   local state = new_state(op, args, opts)
   state.pool = hash_pool(args)
   local ok, r = pcall(measure, state, opts)
+  C.pah_interrupt(0) -- the pool is put back after Ctrl-C too
   state.order:restore()
+  if host.interrupted() then C.pah_interrupt(1) end
   if not ok then error(r, 0) end
   check_unchanged(state, state.pool, hash_pool(args))
   return r

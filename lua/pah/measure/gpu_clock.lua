@@ -56,10 +56,13 @@ end
 --- The highest rate seen of a device, in Hz; nil: none.
 function M.highest(device) return highest[device.name] end
 
---- Lets the GPU cool: 50 ms after the first throttled sample, longer after more of them, half a second at most, and
---- never beyond `left` seconds.
+--- Seconds in which the GPU may cool: 50 ms after the first throttled sample, longer after more of them, half a second
+--- at most, and never beyond `left` seconds.
+function M.rest(count, left) return math.max(0, math.min(left, 0.5, 0.05 * count)) end
+
+--- Waits that long.
 function M.pause(count, left)
-  local stop = C.pah_clock() + math.max(0, math.min(left, 0.5, 0.05 * count))
+  local stop = C.pah_clock() + M.rest(count, left)
   while C.pah_clock() < stop do end -- luacheck: ignore 542
 end
 

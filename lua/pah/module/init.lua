@@ -64,7 +64,7 @@ local function argument(value, n, kind, size, device)
   local want = ("%s of %d bytes"):format(kinds[kind], size)
   if tensor.is_tensor(value) then
     if kind ~= C.PAH_POINTER then errors.raisef("%s: is a tensor, must be %s", what, want) end
-    if value.device ~= device then
+    if tensor.want(what, value).device ~= device then
       errors.raisef("%s: is on %s, must be on %s", what, value.device.name, device.name)
     end
     return ffi.new("void *[1]", value.raw.data)

@@ -16,7 +16,7 @@ local owners = setmetatable({}, {__mode = "k"})
 --- A struct pah_tensor_map, for a parameter `const __grid_constant__ ptx::tensor_map`. box: elements of a box, in the
 --- order of the tensor's dimensions; swizzle: 0, 32, 64 or 128 bytes.
 local function tensor_map(t, options)
-  if not tensor.is_tensor(t) then errors.raisef("tensor_map: is a %s, must be a tensor", type(t)) end
+  tensor.want("tensor_map", t)
   if type(options) ~= "table" then errors.raise "tensor_map: options must be a table {box=, swizzle=}" end
   errors.check_keys("tensor_map", options, keys)
   local box, swizzle = options.box, options.swizzle or 0

@@ -106,16 +106,42 @@ local function lines_by(list, taken)
   return by
 end
 
--- Keeps the points with the commonest value of every axis that varies and is not drawn; returns them and
--- {"head_dim 64 (of 64, 128)", ...}.
-local function hold_fixed(points, runs, taken)
-  local said = {}
+-- The points that have all axes of the list `needed` (axes of the plan): points of another experiment may not. Adds to
+-- the list `said` how many were left out.
+local function with_axes(points, needed, said)
+  for _, axis in ipairs(needed) do
+    local kept = {}
+    for _, point in ipairs(points) do
+      if point.axes[axis.name] ~= nil then kept[#kept + 1] = point end
+    end
+    local gone = #points - #kept
+    if gone > 0 then
+      said[#said + 1] = ("%d point%s without %s not shown"):format(gone, gone == 1 and "" or "s", axis.name)
+    end
+    points = kept
+  end
+  return points
+end
+
+-- Whether a point may stand beside those that have `axis`: its run has it nowhere, and is told apart from the others.
+local function without_axis(points, axis, taken)
+  local has = {}
+  for _, point in ipairs(points) do
+    if point.axes[axis.name] ~= nil then has[point.run] = true end
+  end
+  return function(point) return taken.run and point.axes.run ~= nil and not has[point.run] end
+end
+
+-- Keeps the points with the commonest value of every axis that varies and is not drawn; returns them. Adds
+-- "head_dim 64 (of 64, 128)" and the like to the list `said`.
+local function hold_fixed(points, runs, taken, said)
   while true do
     local left
     for _, axis in ipairs(varying((data.axes(runs, points)))) do
       if not taken[axis.name] then left = left or axis end
     end
-    if not left then return points, said end
+    if not left then return points end
+    local elsewhere = without_axis(points, left, taken)
     local count, best = {}, nil
     for _, point in ipairs(points) do
       local value = point.axes[left.name]
@@ -126,7 +152,7 @@ local function hold_fixed(points, runs, taken)
     end
     local kept, words = {}, {}
     for _, point in ipairs(points) do
-      if point.axes[left.name] == best then kept[#kept + 1] = point end
+      if point.axes[left.name] == best or elsewhere(point) then kept[#kept + 1] = point end
     end
     for i, value in ipairs(left.values) do words[i] = units.axis_value(value) end
     said[#said + 1] = ("%s %s (of %s)"):format(left.name, units.axis_value(best),
@@ -145,8 +171,7 @@ end
 
 local function has_samples(points)
   for _, point in ipairs(points) do
-    local r = point.rows[1].result
-    if r and r.samples and #r.samples > 1 then return true end
+    if #data.samples(point.rows[1].result) > 1 then return true end
   end
   return false
 end
@@ -161,21 +186,31 @@ end
 
 local plans = {}
 
-function plans.curve(plan, o, axes, list)
+function plans.curve(plan, o, axes, list, runs)
   local x = o.x and named_axis("x", o.x, axes) or longest(list, set(o.by or {}), true) or axes[1]
   if not x then errors.raise "plot: a curve needs an axis, these results have none; kind = \"bars\" draws them" end
   local by = {}
   for i, name in ipairs(o.by or {}) do by[i] = named_axis("by", name, axes) end
-  if not o.by then by = lines_by(list, {[x.name] = true}) end
+  plan.points = with_axes(plan.points, {x}, plan.fixed)
+  if not o.by then by = lines_by(varying((data.axes(runs, plan.points))), {[x.name] = true}) end
   plan.x, plan.by = x, names_of(by)
   return {x.name, unpack(plan.by)}
 end
 
-function plans.heat(plan, o, axes, list)
-  local x = o.x and named_axis("x", o.x, axes) or longest(list, set{o.y}, true)
-  local y = o.y and named_axis("y", o.y, axes) or x and longest(list, set{x.name}, true)
+function plans.heat(plan, o, axes, _, runs)
+  local x, y = o.x and named_axis("x", o.x, axes), o.y and named_axis("y", o.y, axes)
+  -- One is chosen among the axes of the points that have the other.
+  local function other(taken) return longest(varying((data.axes(runs, plan.points))), taken, true) end
+  plan.points = with_axes(plan.points, {y or x}, plan.fixed)
+  x = x or other(set{o.y})
+  plan.points = with_axes(plan.points, {x}, plan.fixed)
+  y = y or x and other(set{x.name})
+  plan.points = with_axes(plan.points, {y}, plan.fixed)
   if not x or not y or x == y then
     errors.raise "plot: a heat map needs two axes that vary, x and y; kind = \"bars\" draws what has fewer"
+  elseif #plan.points == 0 then
+    errors.raisef("plot: there is nothing to draw: no point has both axes, %s and %s", text.line(x.name),
+      text.line(y.name))
   end
   plan.x, plan.y, plan.by = x, y, {}
   return {x.name, y.name}
@@ -201,7 +236,10 @@ local function with_work(points)
   local kept = {}
   for _, point in ipairs(points) do
     local r = point.rows[1].result
-    if r and (r.flops or 0) > 0 and (r.bytes or 0) > 0 then kept[#kept + 1] = point end
+    if r and data.drawable(r.flops) and data.drawable(r.bytes) and r.flops > 0 and r.bytes > 0 and point.v > 0
+      and point.low > 0 then
+      kept[#kept + 1] = point
+    end
   end
   return kept
 end
@@ -210,7 +248,7 @@ end
 local function check_names(runs, o)
   local rows = {}
   for _, run in ipairs(runs) do
-    for _, row in ipairs(run.rows) do rows[#rows + 1] = row end
+    for _, row in ipairs(run.rows) do rows[#rows + 1] = {axes = data.axes_of(row)} end
   end
   local axes = data.axes(runs, rows)
   if #runs > 1 then axes[#axes + 1] = {name = "run"} end
@@ -245,14 +283,13 @@ function M.choose(runs, o)
   end
   local axes = data.axes(runs, points)
   local list = varying(axes)
-  local plan = {metric = metric, failed = failed, runs = runs, fixed = {}}
+  local plan = {metric = metric, failed = failed, runs = runs, fixed = {}, points = points}
   plan.kind = chosen_kind(o, points, list)
   if plan.kind == "samples" and not has_samples(points) then
     errors.raise "plot: there is nothing to draw: no row has samples"
   end
-  local drawn = plans[plan.kind](plan, o, axes, list)
-  plan.points = points
-  if drawn then plan.points, plan.fixed = hold_fixed(points, runs, set(drawn)) end
+  local drawn = plans[plan.kind](plan, o, axes, list, runs)
+  if drawn then plan.points = hold_fixed(plan.points, runs, set(drawn), plan.fixed) end
   plan.axes = varying((data.axes(runs, plan.points)))
   for _, axis in ipairs((data.axes(runs, plan.points))) do -- values that are left, in order
     if plan.x and axis.name == plan.x.name then plan.x = axis end

@@ -3,6 +3,7 @@
 -- time. Read next: choice.lua.
 local errors = require "pah.errors"
 local results = require "pah.results"
+local schema = require "pah.results.schema"
 local stats = require "pah.measure.stats"
 
 local M = {}
@@ -92,7 +93,19 @@ function M.metric(name)
   return {name = name, kind = "n", label = (name:gsub("_", " "))}
 end
 
-local function number(value) return type(value) == "number" and value == value and math.abs(value) < math.huge end
+--- Whether a value is a number that can be drawn: no NaN, not infinite, nor so large or small that a ratio of two is.
+function M.drawable(value)
+  if type(value) ~= "number" then return false end
+  local size = math.abs(value)
+  return size == 0 or size > 1e-150 and size < 1e150
+end
+local number = M.drawable
+
+-- A value and its interval, which holds it; an interval that cannot be drawn is none.
+local function within(v, low, high)
+  if not number(low) or not number(high) then return v, v, v end
+  return v, math.min(low, v), math.max(high, v)
+end
 
 --- The metric of a row and its interval; nil where the row has none. Rates and fractions have the interval of the
 --- median that they come from.
@@ -101,24 +114,36 @@ function M.value(row, name)
   if row.status ~= "ok" then return nil end
   if r and number(r[name]) then
     local v = r[name]
-    if name == "median" and number(r.low) then return v, r.low, r.high end
+    if name == "median" then return within(v, r.low, r.high) end
     local rate = name == "bytes_per_second" or name == "flops_per_second" or name == "fraction"
-    if rate and number(r.low) and r.low > 0 then return v, v * r.median / r.high, v * r.median / r.low end
+    if rate and number(r.low) and r.low > 0 and number(r.median) and number(r.high) then
+      return within(v, v * r.median / r.high, v * r.median / r.low)
+    end
     return v, v, v
   end
-  local v = row.values and row.values[name]
+  local v = row.values and (row.values[name] or row.values[name:match "^values%.(.*)$"])
   if number(v) then return v, v, v end
 end
 
---- Names of all metrics that some row of the runs has, as a set.
+--- The samples of a result that can be drawn, {at=, v=} each; none without a result.
+function M.samples(r)
+  local list = {}
+  for i, v in ipairs(r and type(r.samples) == "table" and r.samples or {}) do
+    if number(v) then list[#list + 1] = {at = i, v = v} end
+  end
+  return list
+end
+
+--- Names of all metrics that some row of the runs has, as a set; a value's that is also pah's is "values.NAME".
 function M.metrics(runs)
   local names = {}
   for _, run in ipairs(runs) do
     for _, row in ipairs(run.rows) do
-      for _, source in ipairs {row.result or {}, row.values or {}} do
-        for name, value in pairs(source) do
-          if type(name) == "string" and number(value) then names[name] = true end
-        end
+      for name, value in pairs(row.result or {}) do
+        if type(name) == "string" and number(value) then names[name] = true end
+      end
+      for name, value in pairs(row.values or {}) do
+        if number(value) then names[schema.column("values", name)] = true end
       end
     end
   end
@@ -126,6 +151,14 @@ function M.metrics(runs)
 end
 
 -- ---- Points -------------------------------------------------------------------------------------------------------
+
+local function axis_name(name) return name == "run" and "axes.run" or name end
+
+-- A value of an axis; a number that cannot be drawn is a word.
+local function axis_value(value)
+  if type(value) == "number" and not number(value) then return tostring(value) end
+  return value
+end
 
 -- Order of the values of an axis: that of the header, then numbers by size, then words by first appearance.
 local function add_value(axis, value)
@@ -140,8 +173,8 @@ local function sort_values(axis)
   for i, value in ipairs(axis.values) do axis.at[value] = i end
 end
 
---- The axes of runs, each {name=, values=, at={value -> place}, numeric=}, those that `points` (or all rows) have.
---- Several runs are told apart by an axis "run".
+--- The axes of runs, each {name=, values=, at={value -> place}, numeric=}, those that `points` have, whose axes are of
+--- M.axes_of.
 function M.axes(runs, points)
   local axes, by_name = {}, {}
   local function axis(name)
@@ -160,8 +193,9 @@ function M.axes(runs, points)
   end
   for _, run in ipairs(runs) do
     for _, a in ipairs(run.header.axes or {}) do
-      for _, value in ipairs(a.values or {}) do
-        if used[a.name] and used[a.name][value] then add_value(axis(a.name), value) end
+      for _, stored in ipairs(a.values or {}) do
+        local name, value = axis_name(a.name), axis_value(stored)
+        if used[name] and used[name][value] then add_value(axis(name), value) end
       end
     end
   end
@@ -175,9 +209,11 @@ function M.axes(runs, points)
   return axes, by_name
 end
 
-local function axes_of(row, run_name)
+--- The axes of a row, {name = value}: several runs are told apart by an axis "run", one of the script's own of that
+--- name is "axes.run" (results/schema.lua has this rule for columns).
+function M.axes_of(row, run_name)
   local axes = {}
-  for name, value in pairs(row.axes or {}) do axes[name] = value end
+  for name, value in pairs(row.axes or {}) do axes[axis_name(name)] = axis_value(value) end
   if run_name then axes.run = run_name end
   return axes
 end
@@ -204,7 +240,7 @@ function M.points(runs, metric, where)
   local names = #runs > 1 and M.run_names(runs) or {}
   for i, run in ipairs(runs) do
     for _, row in ipairs(run.rows) do
-      local axes = axes_of(row, names[i])
+      local axes = M.axes_of(row, names[i])
       if matches(axes, where) then
         local v, low, high = M.value(row, metric)
         if row.status ~= "ok" then failed = failed + 1 end

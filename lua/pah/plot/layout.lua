@@ -1,6 +1,7 @@
 -- layout.lua - a plan of choice.lua worked out: series, axes with their ranges and units, lines of the limits.
 -- Promises: everything that is drawn is here as numbers in the unit of its axis, for gnuplot and for the terminal.
 -- Read next: gnuplot_script.lua, terminal.lua, roofline.lua.
+local data = require "pah.plot.data"
 local roofline = require "pah.plot.roofline"
 local text = require "pah.util.safe_text"
 local units = require "pah.util.units"
@@ -214,25 +215,31 @@ end
 function builders.samples(plan, picture)
   local point
   for _, p in ipairs(plan.points) do
-    local r = p.rows[1].result
-    if not point and r and r.samples and #r.samples > 1 then point = p end
+    if not point and #data.samples(p.rows[1].result) > 1 then point = p end
   end
-  local r = point.rows[1].result
+  local r, key = point.rows[1].result, point.rows[1].key
+  local drawn = data.samples(r)
   local low, high = math.huge, -math.huge
-  for _, s in ipairs(r.samples) do low, high = math.min(low, s), math.max(high, s) end
+  for _, s in ipairs(drawn) do low, high = math.min(low, s.v), math.max(high, s.v) end
   local y = metric_axis({label = "time of a sample", kind = "s"}, low, high)
   local f = y.unit[1]
-  local margin = 0.06 * (high - low + low * 0.02) / f
-  if not y.log then y.low, y.high = math.max(0, low / f - margin), high / f + margin end
+  local margin = 0.06 * (high - low + math.abs(low) * 0.02) / f
+  if not y.log then y.low, y.high = math.max(math.min(0, low / f), low / f - margin), high / f + margin end
+  if y.high <= y.low then y.high = y.low + 1 end
   picture.x, picture.y = {label = "sample", low = 0, high = #r.samples + 1}, y
   local series = {name = "samples", points = {}}
-  for i, s in ipairs(r.samples) do series.points[i] = {x = i, y = s / f, low = s / f, high = s / f} end
+  for i, s in ipairs(drawn) do series.points[i] = {x = s.at, y = s.v / f, low = s.v / f, high = s.v / f} end
   picture.series[1] = series
+  if #drawn < #r.samples then
+    table.insert(picture.notes, ("%d samples that are no numbers to draw are not shown"):format(#r.samples - #drawn))
+  end
   local function said(seconds) return units.text("s", seconds or r.median) end
-  picture.lines[1] = {name = ("median %s [%s, %s]"):format(said(r.median), said(r.low), said(r.high)),
-    points = {{x = 0, y = r.median / f}, {x = #r.samples + 1, y = r.median / f}}}
-  picture.band = r.low and {low = r.low / f, high = r.high / f}
-  local key = point.rows[1].key or r.name
+  if data.drawable(r.median) then
+    picture.lines[1] = {name = ("median %s [%s, %s]"):format(said(r.median), said(r.low), said(r.high)),
+      points = {{x = 0, y = r.median / f}, {x = #r.samples + 1, y = r.median / f}}}
+  end
+  picture.band = data.drawable(r.low) and data.drawable(r.high) and {low = r.low / f, high = r.high / f}
+  key = key or r.name
   if key and key ~= "" then table.insert(picture.notes, text.line(key)) end
   if #plan.points > 1 then table.insert(picture.notes, ("one of %d points"):format(#plan.points)) end
   picture.title = "samples in the order in which they were taken"

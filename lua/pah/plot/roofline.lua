@@ -1,12 +1,13 @@
 -- roofline.lua - the picture of flops per byte against flops per second, under the peaks that were measured in the
 -- run: reads of memory and of the fastest cache as slopes, multiply-adds as ceilings. Read next: layout.lua.
+local drawable = require("pah.plot.data").drawable
 local text = require "pah.util.safe_text"
 local units = require "pah.util.units"
 
 local M = {}
 
 local function raise_to(t, key, value)
-  if type(value) == "number" and value > 0 then t[key] = math.max(t[key] or 0, value) end
+  if drawable(value) and value > 0 then t[key] = math.max(t[key] or 0, value) end
 end
 
 -- What the runs measured of their device: {memory=, cache= (bytes/s), peaks={dtype -> flops/s}}.

@@ -39,6 +39,7 @@ end
 --- A line; with `gap` every gap-th dot only.
 function Canvas:line(x1, y1, x2, y2, colour, gap)
   local steps = math.ceil(math.max(math.abs(x2 - x1) * 2 * self.width, math.abs(y2 - y1) * 4 * self.height, 1))
+  steps = math.min(steps, 1e5) -- far outside the sheet it may be coarse
   for step = 0, steps, gap or 1 do
     local part = step / steps
     self:dot(x1 + part * (x2 - x1), y1 + part * (y2 - y1), colour)

@@ -5,6 +5,7 @@ local data = require "pah.plot.data"
 local findings = require "pah.report.findings"
 local html = require("pah.util.safe_text").html
 local results_table = require "pah.results.table"
+local schema = require "pah.results.schema"
 local units = require "pah.util.units"
 
 local M = {}
@@ -50,12 +51,13 @@ end
 -- Axes that vary are columns; the others are named once: {"head_dim 128", ...}.
 local function axis_columns(run, rows)
   local points = {}
-  for i, row in ipairs(rows) do points[i] = {axes = row.axes or {}} end
-  local columns, constant = {}, {}
+  for i, row in ipairs(rows) do points[i] = {axes = data.axes_of(row)} end
+  local columns, constant, values = {}, {}, results_table.names(rows, "values")
   for _, axis in ipairs((data.axes({run}, points))) do
     if #axis.values > 1 or #rows == 1 then
-      columns[#columns + 1] = {head = axis.name, number = axis.numeric, axis = true, cell = function(row)
-        local value = row.axes and row.axes[axis.name]
+      local head = axis.name == "axes.run" and axis.name or schema.column("axes", axis.name, values)
+      columns[#columns + 1] = {head = head, number = axis.numeric, axis = true, cell = function(row)
+        local value = data.axes_of(row)[axis.name]
         return value ~= nil and html(axis.numeric and units.number(value, 6):gsub("%.0+$", "") or value) or nil
       end}
     else
@@ -70,12 +72,12 @@ end
 
 -- What else the function of a point returned: numbers, words, flags.
 local function value_columns(rows, columns)
-  local names = results_table.names(rows, "values")
+  local names, axes = results_table.names(rows, "values"), results_table.names(rows, "axes")
   for i, name in ipairs(names) do
     if i > MOST_VALUES then break end
     local numeric = false
     for _, row in ipairs(rows) do numeric = numeric or type((row.values or {})[name]) == "number" end
-    columns[#columns + 1] = {head = name, number = numeric, cell = function(row)
+    columns[#columns + 1] = {head = schema.column("values", name, axes), number = numeric, cell = function(row)
       local value = (row.values or {})[name]
       if value == nil then return nil end
       if type(value) ~= "number" then return html(value) end

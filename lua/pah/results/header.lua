@@ -136,11 +136,12 @@ function M.complete(fields)
   local header = {}
   for key, value in pairs(fields) do header[key] = value end
   local path = fields.script or script()
+  local file = type(path) == "string" and path:match "([^/]+)$" or nil
   local argv = {}
   for i = 0, #host.argv do argv[i + 1] = host.argv[i] end
   local found = {
-    schema = schema.version, run = new_id(), name = path and path:match "([^/]+)$":gsub("%.lua$", "") or "run",
-    started = schema.now(), argv = argv, script = path, script_sha256 = path and M.sha256(path), axes = {},
+    schema = schema.version, run = new_id(), name = file and file:gsub("%.lua$", "") or "run",
+    started = schema.now(), argv = argv, script = path, script_sha256 = file and M.sha256(path), axes = {},
     pah = program(), luajit = jit.version, compiler = host.compiler,
   }
   if not (fields.device and fields.host and fields.env) then

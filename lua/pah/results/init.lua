@@ -6,6 +6,7 @@ local errors = require "pah.errors"
 local ffi = require "ffi"
 local schema = require "pah.results.schema"
 local run_header = require "pah.results.header"
+local readable = require("pah.util.whole_file").readable
 
 local C = binding.C
 
@@ -88,20 +89,44 @@ function Store:close()
   self.backend, self.lock = nil, -1
 end
 
--- The lock of a run, which ends with the process; waits a moment for one that is just ending.
-local function lock(path, run)
-  local fd, key = ffi.new "int[1]", tonumber(run:match "%x+$" or "0", 16)
-  for try = 1, 10 do
-    local status = C.pah_file_lock(path, key, fd)
+-- A lock of the file, which ends with the process, by key; tries so often, 0.2 seconds apart, else nil.
+local function lock_key(path, key, create, tries)
+  local fd = ffi.new "int[1]"
+  for try = 1, tries do
+    local status = C.pah_file_lock(path, key, create and 1 or 0, fd)
     if status == 0 then return fd[0] end
     if status ~= C.PAH_EINVAL then errors.raise(ffi.string(C.pah_error())) end
-    if try < 10 then os.execute "sleep 0.2" end
+    if try < tries then os.execute "sleep 0.2" end
   end
-  errors.raisef("results: run %s in %s is being measured by another process", run, path)
 end
 
-local function store(path, header, backend)
-  return setmetatable({path = path, run = header.run, header = header, backend = backend, lock = -1}, Store)
+-- The lock of a run; waits a moment for one that is just ending.
+local function lock(path, run)
+  return lock_key(path, tonumber(run:match "%x+$" or "0", 16) % 2 ^ 32, false, 10)
+    or errors.raisef("results: run %s in %s is being measured by another process", run, path)
+end
+
+local BEGIN = 2 ^ 32 -- the key of whoever looks whether a run has begun, and begins it; those of runs are below
+
+-- Calls f() while no other process begins a run in the file, which is made if need be. If f writes nothing into a new
+-- file, it is gone again.
+local function alone(path, f)
+  local new = not readable(path)
+  local fd = lock_key(path, BEGIN, true, 10)
+  if not fd then
+    io.stderr:write(("pah: %s: waiting for another process, which begins a run\n"):format(path))
+    fd = lock_key(path, BEGIN, true, 600)
+      or errors.raisef("results: another process has been beginning a run in %s for two minutes", path)
+  end
+  local ok, a, b = pcall(f)
+  if new and first_bytes(path) == nil then os.remove(path) end
+  C.pah_file_unlock(fd)
+  if not ok then error(a, 0) end
+  return a, b
+end
+
+local function store(path, header)
+  return setmetatable({path = path, run = header.run, header = header, lock = -1}, Store)
 end
 
 -- Calls f(); if it fails, closes the store.
@@ -116,31 +141,45 @@ end
 function M.check(path)
   local format = file_format(path)
   backends[format].check()
-  local file = io.open(path, "rb")
-  local new = not file
-  if file then file:close() end
-  if first_bytes(path) then M.read(path) end
-  local why
-  file, why = io.open(path, "ab")
-  if not file then errors.raise("results: " .. why) end
-  file:close()
-  if new then os.remove(path) end
+  alone(path, function()
+    if first_bytes(path) then M.read(path) end
+  end)
+end
+
+-- The header of a run, with everything that `given` has not.
+local function new_header(what, given)
+  errors.check_keys(what, given, run_header.known)
+  local why = given and schema.header_problem{run = given.run} -- a header with a run's id is taken as it is
+  local header = not why and schema.plain(run_header.complete(given or {}), "header") or {}
+  header.schema = header.schema or schema.version
+  why = why or schema.header_problem(header)
+  if why then errors.raisef("%s: %s", what, why) end
+  return header
+end
+
+-- The store of a new run, whose lock is taken before anybody can know of it.
+local function begin(path, format, header)
+  local s = store(path, header)
+  return guarded(s, function()
+    s.lock = lock(path, header.run)
+    s.backend = backends[format].begin(path, header)
+  end)
 end
 
 --- Begins a run in a results file, which is made if need be: store:add(row), store:close(); store.run is its id,
 --- store.header its header. Fields of the header that are not given are filled in (header.lua).
 function M.open(path, header)
   local format = file_format(path)
-  errors.check_keys("results.open", header, run_header.known)
   local copied = header and header.run
-  header = schema.plain(run_header.complete(header or {}), "header")
-  if copied and first_bytes(path) then
-    for _, run in ipairs(M.read(path).runs) do
-      if run.id == copied then errors.raisef("results: %s has run %s already", path, copied) end
+  header = new_header("results.open", header)
+  return alone(path, function()
+    if copied and first_bytes(path) then
+      for _, run in ipairs(M.read(path).runs) do
+        if run.id == copied then errors.raisef("results: %s has run %s already", path, copied) end
+      end
     end
-  end
-  local s = store(path, header, backends[format].begin(path, header))
-  return guarded(s, function() s.lock = lock(path, header.run) end)
+    return begin(path, format, header)
+  end)
 end
 
 -- The last run of that name in a file, or nil.
@@ -153,16 +192,8 @@ local function last_run(path, name)
   end
 end
 
---- Resumes the last run of header.name in a results file: returns the store and the rows that it has. If there is
---- none, begins one, whose header begins(header) may add to first. Raises if anything that its rows depend on has
---- changed, or if another process is writing it.
-function M.resume(path, header, begins)
-  header = schema.plain(run_header.complete(header or {}), "header")
-  local run = last_run(path, header.name)
-  if not run then
-    if begins then begins(header) end
-    return M.open(path, header), {}
-  end
+-- The store of a run that is in the file, and its rows.
+local function continue(path, run, header)
   local changed = run_header.differences(run.header, header)
   if #changed > 0 then
     errors.raisef("results: run %s in %s cannot be resumed: %s; begin a new run (fresh) or name another file",
@@ -178,6 +209,23 @@ function M.resume(path, header, begins)
     end
   end)
   return s, rows
+end
+
+--- Resumes the last run of header.name in a results file: returns the store and the rows that it has. If there is
+--- none, begins one, whose header begins(header) may add to first. Raises if anything that its rows depend on has
+--- changed, or if another process is at it.
+function M.resume(path, header, begins)
+  local format = file_format(path)
+  if begins ~= nil and type(begins) ~= "function" then
+    errors.raisef("results.resume: begins is a %s, must be a function", type(begins))
+  end
+  header = new_header("results.resume", header)
+  return alone(path, function()
+    local run = last_run(path, header.name)
+    if run then return continue(path, run, header) end
+    if begins then begins(header) end
+    return begin(path, format, header), {}
+  end)
 end
 
 M.exports = {results = {read = M.read, open = M.open, resume = M.resume}}

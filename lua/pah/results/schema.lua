@@ -15,6 +15,31 @@ M.header_order = {"schema", "run", "name", "started", "device", "script", "scrip
   "rounds", "axes", "files", "pah", "luajit", "compiler", "host", "gpu", "env", "limits"}
 M.row_order = {"index", "round", "key", "axes", "status", "error", "measured_at", "seconds", "values", "result"}
 
+-- ---- Names of columns --------------------------------------------------------------------------------------------
+
+--- Columns of a row and of its result in CSV, where axes stand between them and values behind.
+M.row_columns = {"run", "name", "device", "index", "round", "key", "status", "measured_at", "seconds"}
+M.result_columns = {"median", "low", "high", "q1", "q3", "min", "max", "n", "bytes", "flops", "bytes_per_second",
+  "flops_per_second", "fraction"}
+
+-- What pah itself calls columns in any output: CSV, SQL, tables for people, reports.
+local own = {}
+for _, list in ipairs {M.row_columns, M.result_columns, {"error", "point", "extras", "result", "samples", "axes",
+  "values", "gb_per_second", "tflop_per_second", "time", "95 %", "GB/s", "GFLOP/s", "of limit", "launches",
+  "global bytes", "sectors", "ideal", "bandwidth", "throughput", "of the limit", "notes", "thread blocks",
+  "global read", "global written", "global sectors", "shared wavefronts", "of the ideal", "mma flops", "barriers",
+  "atomics"}} do
+  for _, name in ipairs(list) do own[name] = true end
+end
+
+--- What the column of an axis or a value (kind "axes" or "values") is called in every output: its name, or "axes.NAME"
+--- where pah has a column of that name or `others`, the names of the other kind, have it too.
+function M.column(kind, name, others)
+  local taken = own[name] or name:find "^axes%." or name:find "^values%."
+  for _, other in ipairs(others or {}) do taken = taken or other == name end
+  return taken and kind .. "." .. name or name
+end
+
 -- ---- Plain data -----------------------------------------------------------------------------------------------
 
 local scalar = {number = true, string = true, boolean = true}
@@ -181,21 +206,26 @@ function M.read_row(row, header)
   return nil, message_of(value)
 end
 
+--- What is wrong with the fields that a header has, or nil.
+function M.header_problem(header)
+  for _, field in ipairs {"pah", "host", "gpu", "env", "options", "files", "limits"} do
+    if not optional "table"(header[field]) then return field .. " is no table" end
+  end
+  for _, field in ipairs {"run", "name", "started", "device", "script", "script_sha256"} do
+    if not optional "string"(header[field]) then return field .. " is no string" end
+  end
+  if header.axes ~= nil and not list_of("table", header.axes) then return "axes is no list" end
+  for _, axis in ipairs(header.axes or {}) do
+    if type(axis.name) ~= "string" or type(axis.values) ~= "table" then return "an axis has no name or values" end
+  end
+end
+
 --- A header that was read, or nil and why it is none.
 function M.read_header(header)
   if type(header.run) ~= "string" then return nil, "a header without the id of its run" end
   header.axes = header.axes or {}
-  for _, field in ipairs {"pah", "host", "gpu", "env", "options", "files", "limits"} do
-    if not optional "table"(header[field]) then return nil, field .. " is no table" end
-  end
-  for _, field in ipairs {"name", "started", "device", "script", "script_sha256"} do
-    if not optional "string"(header[field]) then return nil, field .. " is no string" end
-  end
-  if not list_of("table", header.axes) then return nil, "axes is no list" end
-  for _, axis in ipairs(header.axes) do
-    if type(axis.name) ~= "string" or type(axis.values) ~= "table" then return nil, "an axis has no name or values" end
-  end
-  return header
+  local why = M.header_problem(header)
+  return not why and header or nil, why
 end
 
 --- The time as "2026-11-25T20:40:05Z".

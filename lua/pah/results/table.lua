@@ -1,6 +1,7 @@
 -- table.lua - rows of a run as a table for people: a line for each point, with its axes, time, rates, fraction
 -- of the limit and the other values returned. Several rounds of a point become one line: the median of their medians.
 -- Read next: experiment/init.lua, cli/results.lua.
+local schema = require "pah.results.schema"
 local stats = require "pah.measure.stats"
 local units = require "pah.util.units"
 
@@ -86,14 +87,17 @@ function M.cells(rows, axes)
     end
   end
   for _, row in ipairs(rows) do failed = failed or row.error ~= nil end
-  local head, right = {}, {}
-  for i, axis in ipairs(axes) do head[i], right[i] = axis.name, type(axis.values[1]) == "number" end
+  local head, right, axis_names = {}, {}, {}
+  for i, axis in ipairs(axes) do axis_names[i] = axis.name end
+  for i, axis in ipairs(axes) do
+    head[i], right[i] = schema.column("axes", axis.name, names), type(axis.values[1]) == "number"
+  end
   for _, column in ipairs(used) do
     head[#head + 1] = column[1]
     right[#head] = true
   end
   for _, name in ipairs(names) do
-    head[#head + 1] = name
+    head[#head + 1] = schema.column("values", name, axis_names)
     right[#head] = type(first_of({rows = rows}, function(row) return row.values[name] end)) == "number"
   end
   if failed then head[#head + 1] = "error" end

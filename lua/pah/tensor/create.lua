@@ -4,8 +4,10 @@
 local ffi = require "ffi"
 local errors = require "pah.errors"
 local devices = require "pah.device"
+local program = require "pah.host"
 local C = require("pah.ffi").C
 local raisef = errors.raisef
+local CHUNK = 2 ^ 22 -- numbers of arange between two looks for Ctrl-C
 
 return function(M)
   local methods, exports = M.methods, M.exports
@@ -42,10 +44,13 @@ return function(M)
   function exports.arange(n, opts)
     M.whole("arange: n", n)
     local t = M.construct("arange", {n}, opts)
-    local host = M.new({n}, "f64", devices.get "cpu")
-    local p = methods.data(host)
-    for i = 0, n - 1 do p[i] = i end
-    return methods.copy(t, host)
+    local numbers = M.new({n}, "f64", devices.get "cpu")
+    local p = methods.data(numbers)
+    for from = 0, n - 1, CHUNK do
+      for i = from, math.min(from + CHUNK, n) - 1 do p[i] = i end
+      if from + CHUNK < n and program.interrupted() then raisef("arange: interrupted") end
+    end
+    return methods.copy(t, numbers)
   end
 
   -- The shape of nested tables by their first elements.

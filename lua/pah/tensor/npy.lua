@@ -1,22 +1,22 @@
--- npy.lua - NumPy's .npy files (format 1.0 to 3.0 read, 1.0 written): t:save(path) and pah.load(path).
--- Promises: a truncated, oversized or inconsistent file is an error that names the file; nothing is read outside of it.
+-- npy.lua - NumPy's .npy files: format 1.0 to 3.0 read, 1.0 written. Promises: a truncated, oversized or inconsistent
+-- file is an error that names it; nothing is read outside of it; a new file replaces the old one when it is whole.
 -- bf16 and fp8 have no NumPy dtype: they are refused by name (use safetensors, or :to("f32")).
 local ffi = require "ffi"
 local errors = require "pah.errors"
 local tensor = require "pah.tensor"
 local devices = require "pah.device"
+local files = require "pah.util.whole_file"
+local small_integers = require "pah.tensor.small_integers"
 local raisef = errors.raisef
 
 local M = {}
 
 local descr_of = {f32 = "<f4", f64 = "<f8", f16 = "<f2", i32 = "<i4", i64 = "<i8", u8 = "|u1"}
 local dtype_of = {f2 = "f16", f4 = "f32", f8 = "f64", i4 = "i32", i8 = "i64", u1 = "u8", b1 = "u8"}
-local CHUNK = 2 ^ 24 -- bytes read or written at a time: a Lua string cannot hold a large tensor
+local CHUNK = 2 ^ 24 -- bytes read at a time: a Lua string cannot hold a large tensor
 
 --- Writes tensor t to path.
 function M.save(t, path)
-  tensor.want("save: tensor", t)
-  if type(path) ~= "string" then raisef("save: path is a %s, must be a string", type(path)) end
   local descr = descr_of[t.dtype]
   if not descr then raisef('save: %s has no NumPy dtype; use pah.safetensors.save, or t:to("f32")', t.dtype) end
   local shape = table.concat(t.shape, ", ")
@@ -24,22 +24,17 @@ function M.save(t, path)
   local header = ("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }"):format(descr, shape)
   header = header .. (" "):rep(-(10 + #header + 1) % 64) .. "\n"
   local host = t:to(devices.get "cpu"):contiguous()
-  local file, why = io.open(path, "wb")
-  if not file then raisef("save: %s", why) end
-  local ok = file:write("\147NUMPY\1\0", string.char(#header % 256, math.floor(#header / 256)), header)
-  local bytes = ffi.cast("const char *", host.raw.data)
-  for at = 0, t.nbytes - 1, CHUNK do
-    ok = ok and file:write(ffi.string(bytes + at, math.min(CHUNK, t.nbytes - at)))
-  end
-  local closed = file:close()
-  if not (ok and closed) then raisef("save: %s could not be written in full", path) end
+  files.write(path, function(put)
+    put("\147NUMPY\1\0" .. string.char(#header % 256, math.floor(#header / 256)) .. header)
+    put(host.raw.data, host.nbytes)
+  end, "save")
 end
 
--- The value of a key of the header, a Python dictionary literal of three known keys.
+-- The values of the header, a Python dictionary literal of three known keys: its quotes may be single or double.
 local function header_fields(path, header)
-  local descr = header:match "'descr'%s*:%s*'([^']*)'"
-  local order = header:match "'fortran_order'%s*:%s*(%a+)"
-  local shape = header:match "'shape'%s*:%s*%(([%d%s,L]*)%)"
+  local _, _, descr = header:match "(['\"])descr%1%s*:%s*(['\"])([^'\"]*)%2"
+  local _, order = header:match "(['\"])fortran_order%1%s*:%s*(%a+)"
+  local _, shape = header:match "(['\"])shape%1%s*:%s*%(([%d%s,L]*)%)"
   if not (header:match "^%s*{" and descr and shape and (order == "True" or order == "False")) then
     raisef("%s: not a header of a plain array (descr, fortran_order and shape are needed)", path)
   end
@@ -79,14 +74,16 @@ local function read_header(path, file)
   return file:read(length) or "", total - read - length
 end
 
--- dtype, bytes of an element, whether they are swapped, whether in Fortran order, shape and number of elements.
+-- NumPy's kind ("f4"), bytes of an element, whether they are swapped, whether in Fortran order, shape and number of
+-- elements.
 local function layout_of(path, header)
   local descr, fortran, sizes = header_fields(path, header)
   local order, kind = descr:match "^([<>|=]?)(%a%d+)$"
-  local dtype = kind and dtype_of[kind]
-  if not dtype then raisef("%s: dtype '%s' has no equal here (f2 f4 f8 i4 i8 u1 b1 are read)", path, descr) end
+  if not kind or not (dtype_of[kind] or small_integers.wider(kind)) then
+    raisef("%s: dtype '%s' has no equal here (f2 f4 f8 i1 i2 i4 i8 u1 u2 u4 b1 are read)", path, descr)
+  end
   local shape, numel = tensor.shape(path, sizes)
-  return dtype, tonumber(kind:sub(2)), order == ">", fortran, shape, numel
+  return kind, tonumber(kind:sub(2)), order == ">", fortran, shape, numel
 end
 
 local function reverse(list)
@@ -97,12 +94,13 @@ end
 
 local function load_open(path, file)
   local header, data = read_header(path, file)
-  local dtype, size, swapped, fortran, shape, numel = layout_of(path, header)
+  local kind, size, swapped, fortran, shape, numel = layout_of(path, header)
   if data ~= numel * size then
     raisef("%s: holds %d bytes of data, its shape and dtype need %.0f", path, data, numel * size)
   end
   -- Fortran order: the reversed shape in C order, then reversed.
-  local t = tensor.new(fortran and reverse(shape) or shape, dtype, devices.get "cpu")
+  local stored, dtype = fortran and reverse(shape) or shape, dtype_of[kind]
+  local t = tensor.new(dtype and stored or {data}, dtype or "u8", devices.get "cpu")
   local bytes = ffi.cast("uint8_t *", t.raw.data)
   local at = 0
   while at < data do
@@ -112,6 +110,7 @@ local function load_open(path, file)
     at = at + #chunk
   end
   if swapped and size > 1 then swap_bytes(bytes, numel, size) end
+  if not dtype then t = small_integers.read(kind, t.raw.data, stored) end
   if fortran and #shape > 1 then
     local order = {}
     for i = 1, #shape do order[i] = i end
@@ -122,8 +121,6 @@ end
 
 --- The tensor in a .npy file; opts: device.
 function M.load(path, opts)
-  errors.check_keys("load", opts, {device = true})
-  if type(path) ~= "string" then raisef("load: path is a %s, must be a string", type(path)) end
   local device = opts and opts.device and devices.get(opts.device)
   local file, why = io.open(path, "rb")
   if not file then raisef("%s", why) end
@@ -132,8 +129,5 @@ function M.load(path, opts)
   if not ok then error(t, 0) end
   return device and t:to(device) or t
 end
-
-tensor.add_method("save", M.save)
-M.exports = {load = M.load}
 
 return M

@@ -1,6 +1,7 @@
 -- random.lua - tensors of random numbers: pah.randn, rand, randint, randperm.
 -- Element i of a seed has the same bits on every device and for every number of threads (src/tensor/random.c).
 -- Without a seed a counter is used that starts at $PAH_SEED, else 0, so that a script run twice draws the same numbers.
+local ffi = require "ffi"
 local errors = require "pah.errors"
 local tensor = require "pah.tensor"
 local binding = require "pah.ffi"
@@ -60,7 +61,8 @@ local function rand(shape, opts)
   return t
 end
 
-local function with_dtype(opts, dtype)
+local function with_dtype(what, opts, dtype)
+  errors.check_keys(what, opts, keys[what])
   local copy = {}
   for key, value in pairs(opts or {}) do copy[key] = value end
   if copy.dtype == nil then copy.dtype = dtype end
@@ -75,11 +77,11 @@ local function randint(low, high, shape, opts)
     errors.check_keys("randint", opts, keys.randint)
     low, high = opts and opts.low or 0, opts and opts.high
   end
-  opts = with_dtype(opts, "i64")
-  errors.check_keys("randint", opts, keys.randint)
+  opts = with_dtype("randint", opts, "i64")
   local exact = {low = low, high = high}
   for name, value in pairs {low = low == nil and "nothing" or low, high = high == nil and "nothing" or high} do
-    if type(value) ~= "cdata" then exact[name] = tensor.whole("randint: " .. name, value) end
+    local is_exact = ffi.istype("int64_t", value) or ffi.istype("uint64_t", value)
+    if not is_exact then exact[name] = tensor.whole("randint: " .. name, value) end
   end
   local seed = seed_of("randint", opts.seed)
   local t = tensor.construct("randint", shape, opts, keys.randint)
@@ -89,8 +91,7 @@ end
 
 --- A random permutation of 0 to n-1; i64 by default.
 local function randperm(n, opts)
-  errors.check_keys("randperm", opts, keys.randperm)
-  opts = with_dtype(opts, "i64")
+  opts = with_dtype("randperm", opts, "i64")
   local seed = seed_of("randperm", opts.seed)
   local t = tensor.construct("randperm", {tensor.whole("randperm: n", n)}, opts, keys.randperm)
   check(C.pah_tensor_randperm(t.raw, seed))

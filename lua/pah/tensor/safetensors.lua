@@ -1,12 +1,15 @@
 -- safetensors.lua - reading (mapped, without a copy) and writing .safetensors files.
 -- The file: 8 bytes little-endian length, a JSON header {name: {dtype, shape, data_offsets}}, the data.
 -- Promises: every inconsistency in a file is an error that names the file and the tensor; nothing is read outside of
--- the data.
+-- the data; tensors whose dtype pah cannot read are left out with a note, and the others are there.
 local ffi = require "ffi"
 local errors = require "pah.errors"
 local json = require "pah.util.json"
+local safe = require "pah.util.safe_text"
 local tensor = require "pah.tensor"
 local devices = require "pah.device"
+local files = require "pah.util.whole_file"
+local small_integers = require "pah.tensor.small_integers"
 local binding = require "pah.ffi"
 local C, check = binding.C, binding.check
 local raisef = errors.raisef
@@ -16,6 +19,7 @@ local M = {}
 local MAX_HEADER = 100e6 -- the format's own limit
 local dtypes = {F32 = "f32", F64 = "f64", F16 = "f16", BF16 = "bf16", F8_E4M3 = "fp8_e4m3", F8_E5M2 = "fp8_e5m2",
   I32 = "i32", I64 = "i64", U8 = "u8", BOOL = "u8"}
+local small = {I8 = "i1", I16 = "i2", U16 = "u2", U32 = "u4"} -- read as wider integers
 local names = {}
 for name, dtype in pairs(dtypes) do
   if name ~= "BOOL" then names[dtype] = name end
@@ -45,10 +49,11 @@ end
 local function entry_of(path, name, e, data)
   local function lie(format, ...) raisef("%s: tensor %q: " .. format, path, name, ...) end
   if not json.is_object(e) then lie("is not an object") end
-  if not dtypes[e.dtype] then lie("dtype %s is not one that pah has", tostring(e.dtype)) end
-  local size = tonumber(C.pah_dtype_size(C.pah_dtype_from_name(dtypes[e.dtype])))
+  if type(e.dtype) ~= "string" then lie("dtype %s is not a name", tostring(e.dtype)) end
+  local dtype, kind = dtypes[e.dtype], small[e.dtype]
+  local size = dtype and tonumber(C.pah_dtype_size(C.pah_dtype_from_name(dtype))) or kind and tonumber(kind:sub(2))
   if not is_array(e.shape) or not is_array(e.data_offsets) then lie("has no shape or no data_offsets") end
-  local need, extent = size, 1 -- extent: the product without zeros, which the strides must hold
+  local need, extent = size or 1, 1 -- extent: the product without zeros, which the strides must hold
   for i, n in ipairs(e.shape) do
     if not whole(n) then lie("shape[%d] is %s, must be a whole number >= 0", i, tostring(n)) end
     need, extent = need * n, extent * math.max(n, 1)
@@ -60,9 +65,10 @@ local function entry_of(path, name, e, data)
   if begin > stop or stop > data then
     lie("data_offsets [%.0f, %.0f] are outside the %.0f bytes of data", begin, stop, data)
   end
-  if need ~= stop - begin then lie("its shape and dtype need %.0f bytes, its data_offsets hold %.0f", need,
+  if size and need ~= stop - begin then lie("its shape and dtype need %.0f bytes, its data_offsets hold %.0f", need,
     stop - begin) end
-  return {name = name, dtype = dtypes[e.dtype], size = size, shape = e.shape, begin = begin, stop = stop}
+  return {name = name, dtype = dtype, kind = kind, stored = e.dtype, size = size, shape = e.shape, begin = begin,
+    stop = stop}
 end
 
 -- All entries, which must cover the data without overlap or hole.
@@ -86,6 +92,8 @@ local function entries_of(path, header, data)
 end
 
 local function tensor_of(e, buffer, data_start, device)
+  local address = ffi.cast("char *", C.pah_buffer_data(buffer)) + data_start + e.begin
+  if e.kind then return small_integers.read(e.kind, address, e.shape) end
   local t = tensor.new({0}, e.dtype, device)
   local raw = ffi.new("struct pah_tensor")
   ffi.copy(raw, t.raw, ffi.sizeof(raw))
@@ -95,7 +103,6 @@ local function tensor_of(e, buffer, data_start, device)
     raw.shape[i - 1], raw.stride[i - 1] = e.shape[i], stride
     stride = stride * math.max(e.shape[i], 1)
   end
-  local address = ffi.cast("char *", C.pah_buffer_data(buffer)) + data_start + e.begin
   if (data_start + e.begin) % e.size == 0 then
     raw.data = address
     return tensor.wrap(buffer, raw)
@@ -105,8 +112,9 @@ local function tensor_of(e, buffer, data_start, device)
   return copy
 end
 
---- The tensors of a file by name, and its metadata ({string = string} or nil). They share the mapped file, privately:
---- writing to them does not change it.
+--- The tensors of a file by name, its metadata ({string = string} or nil), and what was left out ({name = dtype})
+--- because pah has no dtype for it, which is told on stderr too. They share the mapped file, privately: writing to them
+--- does not change it. i8, i16 and u16 become i32, u32 becomes i64, in memory of their own.
 function M.load(path, opts)
   errors.check_keys("safetensors.load", opts, {device = true})
   if type(path) ~= "string" then raisef("safetensors.load: path is a %s, must be a string", type(path)) end
@@ -116,18 +124,25 @@ function M.load(path, opts)
   local buffer = ffi.gc(holder[0], C.pah_buffer_release)
   local header, start = header_of(path, buffer)
   local data = tonumber(C.pah_buffer_bytes(buffer)) - start
-  local result = {}
+  local result, left_out = {}, {}
   for _, e in ipairs(entries_of(path, header, data)) do
-    local t = tensor_of(e, buffer, start, host)
-    result[e.name] = opts and opts.device and t:to(devices.get(opts.device)) or t
+    if e.size then
+      local t = tensor_of(e, buffer, start, host)
+      result[e.name] = opts and opts.device and t:to(devices.get(opts.device)) or t
+    else
+      left_out[e.name] = e.stored
+      io.stderr:write(("pah: %s: tensor %s is left out: pah cannot read its dtype, %s\n"):format(safe.line(path),
+        safe.line(e.name), safe.line(e.stored)))
+    end
   end
-  return result, header.__metadata__
+  return result, header.__metadata__, left_out
 end
 
 --- Writes {name = tensor} to path: beside it first, then renamed, so that no reader sees half a file.
 --- metadata: optional {string = string}.
 function M.save(path, tensors, metadata)
   if type(path) ~= "string" then raisef("safetensors.save: path is a %s, must be a string", type(path)) end
+  if path:match "%.npy$" then raisef("safetensors.save: path is %s, must not end in .npy: use t:save", path) end
   if type(tensors) ~= "table" then raisef("safetensors.save: tensors is a %s, must be a table", type(tensors)) end
   local header, order, at = {}, {}, 0
   for name in pairs(tensors) do
@@ -156,20 +171,13 @@ function M.save(path, tensors, metadata)
   text = text .. (" "):rep(-#text % 8)
   local length = {}
   for i = 1, 8 do length[i] = string.char(math.floor(#text / 256 ^ (i - 1)) % 256) end
-  local temporary = ("%s.%d.tmp"):format(path, math.floor(C.pah_clock() * 1e6) % 2 ^ 31)
-  local file, why = io.open(temporary, "wb")
-  if not file then raisef("safetensors.save: %s", why) end
-  local ok = file:write(table.concat(length), text)
-  for _, name in ipairs(order) do
-    local host = tensors[name]:to(devices.get "cpu"):contiguous()
-    ok = ok and file:write(ffi.string(host.raw.data, host.nbytes))
-  end
-  ok = file:close() and ok
-  if ok then ok, why = os.rename(temporary, path) end
-  if not ok then
-    os.remove(temporary)
-    raisef("safetensors.save: %s could not be written%s", path, why and ": " .. why or "")
-  end
+  files.write(path, function(put)
+    put(table.concat(length) .. text)
+    for _, name in ipairs(order) do
+      local host = tensors[name]:to(devices.get "cpu"):contiguous()
+      put(host.raw.data, host.nbytes)
+    end
+  end, "safetensors.save")
 end
 
 M.exports = {safetensors = {load = M.load, save = M.save}}

@@ -19,9 +19,18 @@ return function(M)
     raw.data = ffi.cast("char *", raw.data) + elements * tonumber(ffi.C.pah_dtype_size(raw.dtype))
   end
 
-  -- Sizes given as (a, b, ...) or as one table, with at most one -1, for numel elements.
+  -- Numbers given as (a, b, ...) or as one table, as a list of its own.
+  local function list_of(what, ...)
+    local list, n = {...}, select("#", ...)
+    if n == 1 and type(list[1]) == "table" then list, n = list[1], #list[1] end
+    local copy = {}
+    for i = 1, n do copy[i] = M.whole(("%s: number %d"):format(what, i), list[i]) end
+    return copy
+  end
+
+  -- Sizes, with at most one -1, for numel elements.
   local function sizes_of(what, numel, ...)
-    local sizes = type((...)) == "table" and {unpack((...))} or {...}
+    local sizes = list_of(what, ...)
     local known, free = 1, nil
     for i = 1, #sizes do
       if sizes[i] == -1 then
@@ -113,7 +122,7 @@ return function(M)
 
   --- Dimension i of the result is dimension order[i] of t; order as numbers or a table.
   function methods.permute(t, ...)
-    local order = type((...)) == "table" and (...) or {...}
+    local order = list_of("permute", ...)
     local n = t.raw.ndim
     if #order ~= n then raisef("permute: names %d dimensions, must name all %d", #order, n) end
     local raw, seen = raw_of(t), {}
@@ -157,7 +166,7 @@ return function(M)
 
   --- Sizes of 1 repeated without a copy (stride 0); new dimensions may be put in front; -1 keeps a size.
   function methods.expand(t, ...)
-    local sizes = type((...)) == "table" and {unpack((...))} or {...}
+    local sizes = list_of("expand", ...)
     local n, ndim = #sizes, t.raw.ndim
     if n < ndim then raisef("expand: names %d sizes, must name at least %d", n, ndim) end
     local raw = raw_of(t)

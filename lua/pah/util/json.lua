@@ -17,6 +17,9 @@ function M.is_object(value) return orders[value] ~= nil end
 
 --- The keys of a decoded object in the order of the text, then those added since; for other tables sorted.
 function M.keys(object)
+  if type(object) ~= "table" or object == M.null then
+    errors.raisef("json.keys: is %s, must be a table", object == M.null and "json.null" or "a " .. type(object))
+  end
   local keys, known, added = {}, {}, {}
   for _, key in ipairs(orders[object] or {}) do
     known[key] = true

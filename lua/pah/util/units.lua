@@ -68,9 +68,9 @@ end
 --- Ticks {at=, text=} of a linear axis from low to high, `most` of them at most.
 function M.linear_ticks(low, high, most)
   local step = round_step((high - low) / math.max(1, most - 1))
-  local ticks = {}
-  for i = math.ceil(low / step - 1e-6), math.floor(high / step + 1e-6) do
-    ticks[#ticks + 1] = {at = i * step, text = M.short(i * step, 6)}
+  local ticks, first, last = {}, math.ceil(low / step - 1e-6), math.floor(high / step + 1e-6)
+  for i = 0, math.min(last - first, most) do -- not from first: beyond 2^53 a count of numbers does not end
+    ticks[i + 1] = {at = (first + i) * step, text = M.short((first + i) * step, 6)}
   end
   return ticks
 end

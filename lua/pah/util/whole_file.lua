@@ -1,19 +1,37 @@
 -- whole_file.lua - whether a file can be read, and its contents; writes one in one step: beside it first, then renamed,
 -- so that no reader sees half of one.
--- Promises: a failure leaves what was there and is an error that names the file; devices and links are written to,
--- never replaced.
+-- Promises: a failure leaves what was there and is an error that names the file and says why; devices are written to,
+-- never replaced; of a link, the file that it leads to is written.
+local ffi = require "ffi"
 local errors = require "pah.errors"
 local safe = require "pah.util.safe_text"
+local shell = require "pah.util.shell"
 
 local M = {}
 
+local CHUNK = 2 ^ 24 -- bytes of memory written at a time: a Lua string cannot hold a large tensor
+
+-- Writes all pieces of content; returns true, or nil and why not. Errors of content pass through.
 local function write(path, content)
   local file, why = io.open(path, "wb")
   if not file then return nil, why end
-  local ok, failure = file:write(content)
+  local failed = {} -- what put raises
+  local function put_text(text)
+    local ok, failure = file:write(text)
+    if ok then return end
+    failed.why = failure
+    error(failed, 0)
+  end
+  local function put(piece, bytes)
+    if not bytes then return put_text(piece) end
+    local data = ffi.cast("const char *", piece)
+    for at = 0, bytes - 1, CHUNK do put_text(ffi.string(data + at, math.min(CHUNK, bytes - at))) end
+  end
+  local ok, raised = pcall(type(content) == "string" and put or content, type(content) == "string" and content or put)
   local closed, late = file:close()
-  if not ok or not closed then return nil, failure or late end
-  return true
+  if ok and closed then return true end
+  if not ok and raised ~= failed then return nil, nil, raised end
+  return nil, failed.why or late
 end
 
 --- Whether there is something at path that can be opened for reading.
@@ -32,25 +50,34 @@ function M.read(path, bytes)
   return text, failure
 end
 
--- What a path is that must not be replaced by a rename: a folder, a device, a link.
-local function special(path)
-  return os.execute(("p=%s; [ -L \"$p\" ] || { [ -e \"$p\" ] && [ ! -f \"$p\" ]; }"):format(safe.shell(path))) == 0
+-- The path to write beside, of a link the file that it leads to; nil for what must not be replaced: folders, devices.
+local function replaceable(path)
+  local told = shell.output(([[p=%s; case "$p" in /dev/*|/proc/*) printf no; exit;; esac
+    if [ -L "$p" ]; then r=$(readlink -f -- "$p"; printf x); r=${r%%?x}; [ -f "$r" ] && printf '=%%s' "$r" || printf no
+    elif [ -e "$p" ] && [ ! -f "$p" ]; then printf no; fi]]):format(safe.shell(path)))
+  if told == "no" then return nil end
+  return told ~= "" and told:sub(2) or path
 end
 
---- Writes content to path; `what` is the call, for the error.
+-- As write, but the file is there only when it is whole.
+local function replace(path, content)
+  -- The address of a new table differs between processes, so that two of them do not share a name.
+  local temporary = ("%s.%s.tmp"):format(path, tostring({}):match "0x(%x+)" or "0")
+  local ok, why, raised = write(temporary, content)
+  if ok then ok, why = os.rename(temporary, path) end
+  if not ok then os.remove(temporary) end
+  return ok, why and why:gsub(temporary:gsub("%p", "%%%0"), (path:gsub("%%", "%%%%"))), raised
+end
+
+--- Writes content to path; `what` is the call, for the error. content is a string, or a function(put) that calls
+--- put(string) and put(address, bytes) for one piece after the other; an error in it leaves what was there, too.
 function M.write(path, content, what)
-  local ok, why
-  if special(path) then
-    ok, why = write(path, content)
-  else
-    -- The address of a new table differs between processes, so that two of them do not share a name.
-    local temporary = ("%s.%s.tmp"):format(path, tostring({}):match "0x(%x+)" or "0")
-    ok, why = write(temporary, content)
-    if ok then ok, why = os.rename(temporary, path) end
-    if not ok then os.remove(temporary) end
-    if why then why = why:gsub(temporary:gsub("%p", "%%%0"), (path:gsub("%%", "%%%%"))) end
-  end
-  if not ok then errors.raisef("%s: cannot write %s", what, safe.line(why or path)) end
+  local target = replaceable(path)
+  local ok, why, raised = (target and replace or write)(target or path, content)
+  if ok then return end
+  if raised ~= nil then error(raised, 0) end
+  why = why or "no reason is given"
+  errors.raisef("%s: cannot write %s", what, safe.line(why:find(path, 1, true) and why or path .. ": " .. why))
 end
 
 return M
