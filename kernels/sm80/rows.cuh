@@ -1,10 +1,9 @@
 /* rows.cuh - the rows of a row group are queries x the query heads of a KV head, heads first: where they are, their Q
  * in registers, which keys they see. A lane loads row g of each octet, and has scores of rows 2t and 2t + 1. */
 #pragma once
+#include "../softmax.cuh"
 #include "operands.cuh"
 #include "work.cuh"
-
-constexpr float LOG2E = 1.44269504088896341f, LN2 = 0.693147180559945309f;
 
 template <class T> constexpr bool IS_BF16 = false;
 template <> constexpr bool IS_BF16<bf16> = true;

@@ -3,6 +3,7 @@
  * times above it, so that the totals are seldom rescaled; until then weights are above 1, which costs no accuracy.
  * A row that has seen no key has max -inf and sum 0. A NaN score makes its row NaN. */
 #pragma once
+#include "../softmax.cuh"
 #include "operands.cuh"
 
 constexpr float LAZY = 6;
