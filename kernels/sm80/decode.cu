@@ -21,8 +21,8 @@ __device__ __forceinline__ void meet_team() {
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) decode(const __grid_constant__ pah_attn_params p) {
   __shared__ segment list[LIST];
   __shared__ parts of_group;
-  int share = first_of_share(p), done = 0;
-  sequence mine = sequence_of(p, share < p.batch ? share : 0); /* on its way while the rest is prepared */
+  int b = threadIdx.x * share_of(p), done = 0;
+  sequence mine = sequence_of(p, b < p.batch ? b : 0); /* on its way while the rest is prepared */
   plan l = begin_plan(p);
   fetcher f = begin_fetcher(p, l);
   entries e;
@@ -32,7 +32,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) decode(cons
     f.entry = e.first + done - 1;
     f.behind = e.first + at_most(e.count, done + LIST);
     f.slot = 0;
-    open_segment(p, list, f);
+    open_segment(p, l, list, f);
     int ahead = STAGES - 1, slot = 0; /* tiles to fetch before the first is computed; the slot that is computed next */
 #pragma unroll 1
     for (int entry = e.first + done; entry < f.behind; entry++) {
@@ -54,7 +54,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) decode(cons
         }
         ptx::cp_async_wait_group<STAGES - 2>(); /* the tile is there, */
         meet_team(); /* for all of the team; and all of it is done with the slot that is filled next */
-        fetch_tile(p, list, f, ring);
+        fetch_tile(p, l, list, f, ring);
         if (ahead > 0) {
           ahead--;
           continue;

@@ -1,7 +1,8 @@
 /* fetch.cuh - what a team fetches, STAGES - 1 tiles ahead of what it computes and across the ends of segments. It walks
- * through the listed segments by itself: every TEAMS-th tile of each. Read next: rows.cuh. */
+ * through the listed segments by itself: every TEAMS-th tile of each. Read next: join.cuh. */
 #pragma once
 #include "pages.cuh"
+#include "rows.cuh"
 
 struct fetcher {
   int entry, behind;               /* of the list: the segment, and where the listed ones end */
@@ -25,7 +26,7 @@ __device__ inline fetcher begin_fetcher(const pah_attn_params &p, const plan &l)
 }
 
 /* To the team's first tile in the next segment that has one for it. */
-__device__ inline void open_segment(const pah_attn_params &p, const segment *list, fetcher &f) {
+__device__ inline void open_segment(const pah_attn_params &p, const plan &l, const segment *list, fetcher &f) {
   do {
     if (++f.entry >= f.behind) return;
     f.tile = list[f.entry % LIST].tile + team_of();
@@ -37,10 +38,12 @@ __device__ inline void open_segment(const pah_attn_params &p, const segment *lis
   f.row.token = f.tile * KEYS + member_of() * OWN + threadIdx.x % 32;
   divide(g.first + f.row.token, p.block_size, f.inverse, f.row.block, f.row.slot);
   read_table(p, f.b, f.keys, f.row);
+  if (team_of() == 0) ask_for_queries(p, l, g);
 }
 
 /* Starts the copies of the next tile, if there is one; they are a group of their own in any case. */
-__device__ __forceinline__ void fetch_tile(const pah_attn_params &p, const segment *list, fetcher &f, u32 ring) {
+__device__ __forceinline__ void fetch_tile(const pah_attn_params &p, const plan &l, const segment *list, fetcher &f,
+                                           u32 ring) {
   if (f.entry < f.behind) {
     u32 to = ring + f.slot * SLOT, block = f.row.id, slot = f.row.slot;
     if (block >= (u32)p.num_blocks) block = 0; /* a corrupt table reads a wrong block, but a block */
@@ -58,7 +61,7 @@ __device__ __forceinline__ void fetch_tile(const pah_attn_params &p, const segme
       }
       read_table(p, f.b, f.keys, f.row);
     } else {
-      open_segment(p, list, f);
+      open_segment(p, l, list, f);
     }
   }
   ptx::cp_async_commit_group();

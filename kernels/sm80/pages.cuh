@@ -1,7 +1,8 @@
 /* pages.cuh - from the block table to rows in shared memory. Each lane follows one row of the tiles that its warp
  * fetches: it knows the row's block and slot and reads the table one tile ahead; the copies get their addresses from it
  * by shuffles. Addresses count 16 bytes from the first element, in 32 bits: the host sees to it that they fit.
- * Rows past the last key become zero and are not read; an id outside the pool reads block 0. Read next: fetch.cuh. */
+ * Rows past the last key become zero and are not read; an id outside the pool reads block 0. Read next: rows.cuh,
+ * fetch.cuh. */
 #pragma once
 #include "work.cuh"
 

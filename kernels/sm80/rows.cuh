@@ -50,6 +50,17 @@ __device__ __forceinline__ void load_queries(const pah_attn_params &p, const pla
   }
 }
 
+/* Q is wanted soon: into the L2 cache, a line of 128 bytes a lane. */
+__device__ inline void ask_for_queries(const pah_attn_params &p, const plan &l, const segment &g) {
+  constexpr int lines = D / 64;
+#pragma unroll
+  for (int i = threadIdx.x % 32; i < WARP_ROWS * lines; i += 32) {
+    row_place at = row_of(l, g, member_of() * WARP_ROWS + i / lines);
+    const Q_T *row = row_at<Q_T>(p.q, g.b, at.head, (long long)g.first_row + at.query);
+    if (at.query >= 0) ptx::prefetch_l2(row + i % lines * 64);
+  }
+}
+
 /* Brings bf16 rows near 1 by a power of two, so that f16 holds them; the scales of the scores take that back. */
 __device__ inline void narrow_queries(warp_rows &w) {
 #pragma unroll

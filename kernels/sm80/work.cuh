@@ -129,12 +129,17 @@ __device__ inline parts parts_of(const pah_attn_params &p, const plan &l, const 
   return s;
 }
 
+/* Sequences that a thread looks after. */
+__device__ inline int share_of(const pah_attn_params &p) {
+  return p.batch <= THREADS ? 1 : (p.batch + THREADS - 1) / THREADS;
+}
+
 /* Sums of x and y over the threads before this one, and over all: all threads together. */
 struct sums {
   unsigned x, y, all_x, all_y;
 };
 
-__device__ inline sums sums_before(unsigned x, unsigned y) {
+__device__ inline sums sums_before(const pah_attn_params &p, unsigned x, unsigned y) {
   __shared__ unsigned of_warp[2][WARPS];
   int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   sums s = {x, y, 0, 0};
@@ -147,8 +152,9 @@ __device__ inline sums sums_before(unsigned x, unsigned y) {
   __syncthreads();
   s.x -= x;
   s.y -= y;
-#pragma unroll
-  for (int i = 0; i < WARPS; i++) {
+  int used = (p.batch + 32 * share_of(p) - 1) / (32 * share_of(p)); /* warps that have sequences */
+#pragma unroll 1
+  for (int i = 0; i < used; i++) {
     if (i < warp) s.x += of_warp[0][i], s.y += of_warp[1][i];
     s.all_x += of_warp[0][i];
     s.all_y += of_warp[1][i];
@@ -161,7 +167,7 @@ __device__ inline sums sums_before(unsigned x, unsigned y) {
 template <class Do>
 __device__ __forceinline__ void each_group(const pah_attn_params &p, const plan &l, const span &w_first, unsigned start,
                                            unsigned number, Do &&act) {
-  int share = (p.batch + THREADS - 1) / THREADS, first = threadIdx.x * share, last = at_most(first + share, p.batch);
+  int share = share_of(p), first = threadIdx.x * share, last = at_most(first + share, p.batch);
   span w = w_first;
 #pragma unroll 1
   for (int b = first; b < last;) {
@@ -169,11 +175,6 @@ __device__ __forceinline__ void each_group(const pah_attn_params &p, const plan 
     for (int group = 0; group < w.groups; group++, start += w.pieces, number++) act(b, w, group, start, number);
     if (++b < last) w = span_of(p, l, sequence_of(p, b));
   }
-}
-
-/* The first of the sequences that a thread looks after. */
-__device__ inline int first_of_share(const pah_attn_params &p) {
-  return threadIdx.x * ((p.batch + THREADS - 1) / THREADS);
 }
 
 /* Which entries of the list are this thread block's. */
@@ -192,7 +193,7 @@ __device__ inline entries list_segments(const pah_attn_params &p, plan &l, seque
     pieces = start + w.pieces;
     groups = number + 1;
   });
-  sums before = sums_before(pieces, groups);
+  sums before = sums_before(p, pieces, groups);
   l.all = before.all_x;
   l.each = ratio(l.all + l.runs - 1, l.runs, ptx::rcp((float)l.runs));
   if (p.num_splits <= 0 && l.each < MIN_RUN) l.each = MIN_RUN; /* or joining would take longer than computing */
