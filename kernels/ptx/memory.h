@@ -59,9 +59,6 @@ template <int Bytes> PAH_PTX void cp_async_ca(u32 dst, const void *src, u32 sour
 PAH_PTX void cp_async_cg(u32 dst, const void *src, u32 source_bytes = 16) {
   pah_sim_cp_async(dst, src, 16, source_bytes);
 }
-PAH_PTX void cp_async_cg_l2_256(u32 dst, const void *src, u32 source_bytes = 16) {
-  pah_sim_cp_async(dst, src, 16, source_bytes);
-}
 PAH_PTX void cp_async_commit_group() {
   pah_sim_cp_async_commit();
 }
@@ -85,11 +82,6 @@ template <int Bytes> PAH_PTX void cp_async_ca(u32 dst, const void *src, u32 sour
 }
 PAH_PTX void cp_async_cg(u32 dst, const void *src, u32 source_bytes = 16) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(dst), "l"(src), "r"(source_bytes) : "memory");
-}
-// The L2 cache may fetch the 256 bytes around.
-PAH_PTX void cp_async_cg_l2_256(u32 dst, const void *src, u32 source_bytes = 16) {
-  asm volatile("cp.async.cg.shared.global.L2::256B [%0], [%1], 16, %2;" ::"r"(dst), "l"(src), "r"(source_bytes)
-               : "memory");
 }
 PAH_PTX void cp_async_commit_group() {
   asm volatile("cp.async.commit_group;" ::: "memory");

@@ -38,7 +38,7 @@ __device__ inline void open_segment(const pah_attn_params &p, const plan &l, con
   f.row.token = f.tile * KEYS + member_of() * OWN + threadIdx.x % 32;
   divide(g.first + f.row.token, p.block_size, f.inverse, f.row.block, f.row.slot);
   read_table(p, f.b, f.keys, f.row);
-  if (team_of() == 0) ask_for_queries(p, l, g);
+  if (team_of() == TEAMS - 1) ask_for_queries(p, l, g);
 }
 
 /* Starts the copies of the next tile, if there is one; they are a group of their own in any case. */
