@@ -41,7 +41,7 @@ __device__ inline plan begin_plan(const pah_attn_params &p) {
   plan l;
   l.group_heads = (int)((float)p.heads * ptx::rcp((float)p.kv_heads) + 0.5f); /* no rest */
   l.inverse = ptx::rcp((float)l.group_heads);
-  int most = p.cu_seqlens_q ? (int)(p.total_q < 64 ? p.total_q : 64) : p.seqlen_q;
+  int most = at_most(p.seqlen_q, p.most_queries); /* seqlen_q of ragged q: all rows */
   l.row_groups = (most * l.group_heads + ROWS - 1) / ROWS;
   l.runs = gridDim.y;
   l.run = blockIdx.y;
@@ -62,7 +62,7 @@ __device__ inline span span_of(const pah_attn_params &p, const plan &l, sequence
   int reach = (int)clamped(p.max_blocks * p.block_size, 0, p.num_blocks ? 0x7fffffff : 0), most = p.seqlen_q;
   if (p.cu_seqlens_q) {
     s.first_row = clamped(s.first_row, 0, p.total_q);
-    most = at_most((int)(p.total_q - s.first_row), 64);
+    most = at_most((int)(p.total_q - s.first_row), p.most_queries);
   }
   s.len_q = at_least(at_most(s.len_q, most), 0);
   s.len_k = at_least(at_most(s.len_k, reach), 0);

@@ -192,6 +192,6 @@ describe("decode by sm80 on sim", function()
     args.kernel = "sm80"
     local ok, message = pcall(pah.decode, args)
     assert.is_false(ok)
-    assert.truthy(tostring(message):find("head_dim: the sm80 kernels need 64, 128 or 256", 1, true), message)
+    assert.truthy(tostring(message):find("head_dim: the sm80 kernel takes 64, 128 or 256", 1, true), message)
   end)
 end)

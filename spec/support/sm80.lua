@@ -51,6 +51,7 @@ local function params_of(a)
   p.num_blocks, p.block_size, p.kv_heads = a.k_blocks.shape[1], a.k_blocks.shape[2], a.k_blocks.shape[3]
   p.batch, p.max_blocks, p.heads = a.block_table.shape[1], a.block_table.shape[2], a.q.shape[2]
   p.seqlen_q, p.total_q = ragged and a.q.shape[1] or a.q.shape[3], ragged and a.q.shape[1] or p.batch * a.q.shape[3]
+  p.most_queries = 64
   p.num_splits, p.causal = a.num_splits or 0, a.causal and 1 or 0
   p.window_left, p.window_right = a.window and a.window[1] or -1, a.window and a.window[2] or -1
   p.softmax_scale, p.softcap, p.o_scale = a.q.shape[#a.q.shape] ^ -0.5, a.softcap or 0, 1
