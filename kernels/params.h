@@ -37,6 +37,7 @@ struct pah_attn_params {
   struct pah_scale q_descale, k_descale, v_descale;
   float *partial_out;    /* decode with splits: [num_splits, total_q, H, Dv] */
   float *partial_lse;    /* [num_splits, total_q, H] */
+  unsigned *arrivals;    /* decode of sm80/: [Hkv, B, row groups], zero between launches */
   struct pah_rows delta; /* backward: rowsum(dout * out), f32 */
   long long num_blocks, max_blocks, seqlen_k, total_q;
   int block_size, batch, heads, kv_heads, seqlen_q; /* seqlen_q of ragged q: all rows */

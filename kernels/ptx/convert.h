@@ -1,6 +1,6 @@
 /* ptx/convert.h - packed conversions and the fast functions. lo goes into the low half of a pair.
  * All round to nearest even; to fp8 they saturate, and NaN becomes 0x7f. fp8 is done by instructions from sm_89 on and
- * in software before. ex2 and tanh are exact to about 2^-22 and 2^-11 on a GPU, and rounded libm results on sim. */
+ * in software before. ex2, lg2 and rcp are exact to about 2^-22, tanh to 2^-11 on a GPU; on sim they are libm's. */
 #ifndef PAH_PTX_CONVERT_H
 #define PAH_PTX_CONVERT_H
 
@@ -14,6 +14,26 @@ PAH_PTX float ex2(float x) {
 #else
   float y;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#endif
+}
+
+PAH_PTX float lg2(float x) {
+#ifdef PAH_SIM
+  return __builtin_log2f(x);
+#else
+  float y;
+  asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#endif
+}
+
+PAH_PTX float rcp(float x) {
+#ifdef PAH_SIM
+  return 1 / x;
+#else
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 #endif
 }

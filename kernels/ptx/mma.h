@@ -89,6 +89,20 @@ PAH_STMATRIX(".trans", _trans)
 #endif
 #endif
 
+// movmatrix: an 8x8 matrix of 16 bits, of which a lane has the columns 2 * t and 2 * t + 1 of row g, transposed.
+PAH_PTX u32 movmatrix_trans(u32 x) {
+#ifdef PAH_SIM
+  const u32 lane = pah_sim_lane(), from = lane % 4 * 8 + lane / 8, half = lane / 4 % 2 * 16;
+  const u32 lo = (u32)pah_sim_collective(PAH_SIM_SHFL_IDX, 0xffffffffu, x, from | 32ull << 32);
+  const u32 hi = (u32)pah_sim_collective(PAH_SIM_SHFL_IDX, 0xffffffffu, x, (from + 4) | 32ull << 32);
+  return (lo >> half & 0xffffu) | (hi >> half & 0xffffu) << 16;
+#else
+  u32 r;
+  asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(r) : "r"(x));
+  return r;
+#endif
+}
+
 // mma.sync with f32 sums: mma_m16n8k16_bf16(d, a, b0, b1, c) and so on.
 #ifdef PAH_SIM
 #define PAH_MMA(name, kind, code)                                                                                      \

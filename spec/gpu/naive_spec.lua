@@ -7,21 +7,12 @@ local judge = require "spec.support.judge"
 local problems = require "spec.support.problem"
 
 local DTYPES = {"f32", "f16", "bf16", "fp8_e4m3", "fp8_e5m2"}
+local declare_params = require("spec.support.sm80").declare_params
 local why = require("spec.support.sim").why
 
 local function same_bits(a, b)
   a, b = a:to("cpu"):contiguous(), b:to("cpu"):contiguous()
   return ffi.string(a:data(), a.nbytes) == ffi.string(b:data(), b.nbytes)
-end
-
--- Kernel structs for FFI: kernels/params.h without its preprocessor lines, under names of their own.
-local function declare_params()
-  if pcall(ffi.typeof, "struct pah_attn_params") then return end
-  local lines = {}
-  for line in io.lines "kernels/params.h" do
-    if not line:match "^#" then lines[#lines + 1] = line end
-  end
-  ffi.cdef(table.concat(lines, "\n"))
 end
 
 describe("naive kernels on sim", function()

@@ -7,7 +7,7 @@
 
 #define PAH_GPU_DIMS "head_dim: multiples of 8 up to 576"
 
-/* The same .cu files on both devices. */
+/* The same .cu files on both devices. Where an operation has several, the first that takes the call is used. */
 #define PAH_GPU_KERNELS(X, device)                                                                                     \
   X(device, "fwd", "naive", "f32 f16 bf16", PAH_GPU_DIMS,                                                              \
     "kernels/naive/forward.cu: tiled online softmax, no tensor cores")                                                 \
@@ -15,6 +15,8 @@
     "kernels/naive/forward.cu with fp8 types; computes in f32")                                                        \
   X(device, "bwd", "naive", "f32 f16 bf16", PAH_GPU_DIMS,                                                              \
     "kernels/naive/backward_dq.cu, backward_dkv.cu, backward_dsinks.cu")                                               \
+  X(device, "decode", "sm80", "f16 bf16 / same or fp8", "head_dim: 64, 128, 256; sm_80 and up; strides of 16 bytes",   \
+    "kernels/sm80/decode.cu: tensor cores, work shared by true lengths, one launch")                                   \
   X(device, "decode", "naive", "f32 f16 bf16 / same or fp8", PAH_GPU_DIMS,                                             \
     "kernels/naive/decode.cu, kernels/naive/combine.cu: split-KV")
 

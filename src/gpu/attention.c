@@ -10,6 +10,7 @@
 #include "gpu.h"
 #include "occupancy.h"
 #include "params.h"
+#include "sm80.h"
 
 struct job {
   struct pah_device *dev;
@@ -210,9 +211,21 @@ static int check_contents(struct job *j, int op) {
   return status ? status : pah_fail(PAH_EINVAL, "block_table: its contents break a rule, and changed while looked at");
 }
 
+/* The first of attention/kernels.h that takes the call, or the one that it names. */
+static int choose(const struct job *j, int op, int *sm80) {
+  const char *name = j->a->kernel;
+  *sm80 = 0;
+  if (op == PAH_DECODE && (!name || !strcmp(name, "sm80"))) {
+    int status = pah_gpu_sm80_takes(j->dev, j->a, &j->s);
+    *sm80 = status == PAH_OK;
+    if (*sm80 || name) return status;
+  }
+  return check_support(j, op);
+}
+
 int pah_gpu_attention(struct pah_device *dev, int op, const struct pah_attn *a) {
   struct job j = {.dev = dev, .a = a, .s = pah_attn_sizes(a)};
-  int status = check_support(&j, op);
+  int sm80, status = choose(&j, op, &sm80);
   if (status) return status;
   pah_gpu_params(a, &j.s, &j.p);
   if (op == PAH_DECODE && j.p.most_queries > PAH_MAX_DECODE_QUERIES) j.p.most_queries = PAH_MAX_DECODE_QUERIES;
@@ -220,5 +233,6 @@ int pah_gpu_attention(struct pah_device *dev, int op, const struct pah_attn *a) 
   if (status) return status;
   if (op == PAH_BWD) return backward(&j);
   if (!j.s.B || !j.s.total_q) return PAH_OK; /* nothing to compute */
+  if (sm80) return pah_gpu_sm80_decode(dev, a, &j.s, &j.p);
   return op == PAH_DECODE ? decode(&j) : forward(&j);
 }

@@ -11,18 +11,26 @@ int pah_gpu_attention(struct pah_device *dev, int op, const struct pah_attn *a);
 int pah_gpu_merge(struct pah_device *dev, const struct pah_merge *m);
 int pah_gpu_kv_append(struct pah_device *dev, const struct pah_kv_append *c);
 
+struct pah_gpu_area { /* device memory that is kept from call to call */
+  void *data;
+  int64_t bytes;
+};
+
 /* What these slots keep of a device: the state of one that has them must begin with it (cuda, its offline one, sim). */
 struct pah_gpu_state {
   struct pah_gpu_module *modules; /* built-in kernels compiled so far, the newest first */
   int check_off;                  /* the setting "check" is 0 */
+  struct pah_gpu_area arrivals;   /* of sm80.c: counters that are zero between launches, */
+  struct pah_gpu_area parts;      /* and parts of rows */
 };
-/* Frees the built-in kernels of a device that closes, first thing: it has no reference left but theirs, which are not
- * counted. */
+void pah_gpu_drop(struct pah_device *dev, struct pah_gpu_area *area);
+/* Frees the built-in kernels and areas of a device that closes, first thing: it has no reference left but theirs, which
+ * are not counted. */
 void pah_gpu_forget(struct pah_device *dev);
 
 /* ---- Between the files of this folder ---- */
 
-enum { PAH_GPU_DEFINES = 8 };
+enum { PAH_GPU_DEFINES = 10 };
 /* A launch of a built-in kernel: `file` is in kernels/, the defines are "NAME=VALUE", the arguments point at values. */
 struct pah_gpu_call {
   const char *file, *kernel;

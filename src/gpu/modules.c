@@ -102,8 +102,15 @@ int pah_device_instance(struct pah_device *dev, int64_t i, struct pah_instance *
   return status;
 }
 
+void pah_gpu_drop(struct pah_device *dev, struct pah_gpu_area *area) {
+  if (area->data) pah_device_free(dev, area->data, area->bytes);
+  *area = (struct pah_gpu_area){0};
+}
+
 void pah_gpu_forget(struct pah_device *dev) {
   struct pah_gpu_state *s = state_of(dev);
+  pah_gpu_drop(dev, &s->arrivals);
+  pah_gpu_drop(dev, &s->parts);
   dev->references++; /* so that no module's release closes the device again */
   while (s->modules) {
     struct pah_gpu_module *m = s->modules;

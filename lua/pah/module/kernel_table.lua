@@ -33,6 +33,8 @@ local function decode(device, d)
     local p = problem(device, dtype, cache_dtype, d)
     p.num_splits = 2
     attention.exports.decode(p)
+    p.kernel = "naive"
+    attention.exports.decode(p)
   end
 end
 

@@ -1,0 +1,159 @@
+/* sm80.c - decode by kernels/sm80: what it takes, the sizes of its tiles, its memory. It is one launch: as many thread
+ * blocks as fit at once, KV heads x runs. Two areas of memory are kept from call to call: parts of rows that several
+ * thread blocks share, and the counters of those who have arrived, which every launch leaves at zero.
+ * Read next: kernels/sm80/decode.cu, kernels/sm80/tile.cuh (the same sizes, checked there). */
+#include "sm80.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "occupancy.h"
+
+enum { STATIC_SHARED = 12 * 1024, SIM_RUNS = 6 };
+
+/* The sizes that tile.cuh is given. */
+struct shape {
+  int octets, team, warps, stages; /* 8 x octets rows a warp, team warps for more rows, warps of a thread block */
+  int64_t rows, slot;              /* rows of a team; bytes of a warp's share of a ring's slot */
+};
+
+static int64_t up(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
+/* Rows are counted by the average of ragged queries: longer ones are cut into groups of rows. */
+static struct shape shape_of(const struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s) {
+  int64_t rows = s->group * (s->B ? up(s->total_q, s->B) : 1), bytes = pah_dtype_size(a->k_blocks.dtype);
+  struct shape h = {.octets = rows > 32 ? 2 : 1, .team = rows <= 8 ? 1 : rows <= 16 ? 2 : 4};
+  h.rows = 8 * h.octets * h.team;
+  h.slot = (bytes == 1 || s->D <= 64 ? 32 : 16) * (s->D + s->Dv) * bytes;
+  int64_t room = pah_arch_limits(dev->info.arch)->shared_block - STATIC_SHARED;
+  int most = h.octets == 2 || s->D > 128 ? 8 : 12; /* registers: 168 a thread, or up to 255 */
+  h.stages = most == 8 && s->D <= 128 && room >= 8 * 3 * h.slot ? 3 : 2;
+  int64_t fit = room / (h.stages * h.slot);
+  h.warps = (int)(fit < most ? fit : most) / h.team * h.team;
+  return h;
+}
+
+/* ---- What is taken ---- */
+
+static int refuse(const char *field, const char *must) {
+  return pah_fail(PAH_EUNSUPPORTED, "%s: the sm80 kernel takes %s only", field, must);
+}
+
+static int is_taken(int64_t head_dim) {
+  return head_dim == 64 || head_dim == 128 || head_dim == 256;
+}
+
+static int is_half(int dtype) {
+  return dtype == PAH_F16 || dtype == PAH_BF16;
+}
+
+/* Copies move 16 bytes, and their addresses are counted in these, by 32 bits. */
+static int fits_copies(const struct pah_tensor *t) {
+  int64_t bytes = pah_dtype_size(t->dtype), last = 0;
+  if ((uintptr_t)t->data % 16) return 0;
+  for (int i = 0; i < 3; i++) {
+    if (t->shape[i] > 1 && (t->stride[i] < 0 || t->stride[i] * bytes % 16)) return 0;
+    if (t->shape[i] > 1) last += (t->shape[i] - 1) * t->stride[i];
+  }
+  return last * bytes / 16 < UINT32_MAX;
+}
+
+/* Q is read by 4 bytes. */
+static int fits_words(const struct pah_tensor *t) {
+  if ((uintptr_t)t->data % 4) return 0;
+  for (int i = 0; i < t->ndim - 1; i++)
+    if (t->shape[i] > 1 && t->stride[i] % 2) return 0;
+  return 1;
+}
+
+int pah_gpu_sm80_takes(const struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s) {
+  int kv = a->k_blocks.dtype;
+  if (pah_arch_limits(dev->info.arch)->arch < 80) return refuse("device", "sm_80 and newer");
+  if (!is_taken(s->D) || !is_taken(s->Dv) || s->Dv > s->D)
+    return refuse("head_dim", "64, 128 or 256, and for V no more than for K");
+  if (!is_half(a->q.dtype)) return refuse("q", "f16 or bf16");
+  if (kv != a->v_blocks.dtype || (kv != a->q.dtype && kv != PAH_FP8_E4M3 && kv != PAH_FP8_E5M2))
+    return refuse("k_blocks", "q's dtype or fp8, and v_blocks alike");
+  if (!fits_copies(&a->k_blocks)) return refuse("k_blocks", "strides of whole 16 bytes within 64 GiB");
+  if (!fits_copies(&a->v_blocks)) return refuse("v_blocks", "strides of whole 16 bytes within 64 GiB");
+  if (!fits_words(&a->q)) return refuse("q", "even strides");
+  struct shape h = shape_of(dev, a, s);
+  if (h.warps < h.team) return refuse("q", "fewer rows on this device");
+  int64_t queries = s->ragged ? s->total_q : s->B ? s->total_q / s->B : 0;
+  int64_t groups =
+      up((queries < PAH_MAX_DECODE_QUERIES ? queries : PAH_MAX_DECODE_QUERIES) * s->group, h.rows) * s->Hkv * s->B;
+  int64_t splits = a->num_splits > 0 ? a->num_splits : 1, reach = s->max_blocks * s->block_size;
+  if (s->block_size > INT_MAX || s->num_blocks > INT_MAX || s->total_q > INT_MAX || reach > INT_MAX ||
+      groups * splits > INT_MAX || groups * up(reach + 1, 16) > INT_MAX)
+    return refuse("block_table", "fewer than 2^31 blocks, tokens and pieces of work");
+  return PAH_OK;
+}
+
+/* ---- Memory ---- */
+
+/* At least `bytes` of an area; `zeroed` when it is new. */
+static int keep(struct pah_device *dev, struct pah_gpu_area *area, int64_t bytes, int zeroed) {
+  if (area->bytes >= bytes) return PAH_OK;
+  pah_gpu_drop(dev, area);
+  void *zeros = zeroed ? calloc(1, (size_t)bytes) : NULL;
+  if (zeroed && !zeros) return pah_fail(PAH_ENOMEM, "decode: no memory for %lld counters", (long long)bytes / 4);
+  int status = pah_device_alloc(dev, bytes, &area->data);
+  if (!status) area->bytes = bytes;
+  if (!status && zeroed) status = dev->ops->copy_in(dev, area->data, zeros, bytes);
+  if (status) pah_gpu_drop(dev, area);
+  free(zeros);
+  return status;
+}
+
+/* ---- The launch ---- */
+
+static void define_all(struct pah_gpu_call *call, char (*text)[48], const struct pah_attn *a,
+                       const struct pah_attn_sizes *s, const struct shape *h) {
+  const struct {
+    const char *name;
+    int64_t value;
+  } numbers[] = {{"HEAD_DIM", s->D},      {"HEAD_DIM_V", s->Dv}, {"ROW_OCTETS", h->octets},
+                 {"TEAM_WARPS", h->team}, {"WARPS", h->warps},   {"STAGES", h->stages}};
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+    pah_gpu_define(call, text[i], sizeof text[i], numbers[i].name, numbers[i].value);
+  pah_gpu_define_type(call, text[6], sizeof text[6], "Q_T", a->q.dtype);
+  pah_gpu_define_type(call, text[7], sizeof text[7], "KV_T", a->k_blocks.dtype);
+  pah_gpu_define_type(call, text[8], sizeof text[8], "OUT_T", a->out.dtype);
+}
+
+int pah_gpu_sm80_decode(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
+                        struct pah_attn_params *p) {
+  struct shape h = shape_of(dev, a, s);
+  struct pah_gpu_state *state = dev->state;
+  char text[PAH_GPU_DEFINES][48];
+  struct pah_gpu_call call = {.file = "sm80/decode.cu",
+                              .kernel = "decode",
+                              .args = {p},
+                              .problem = a,
+                              .threads = 32 * h.warps,
+                              .shared = h.warps * h.stages * h.slot};
+  define_all(&call, text, a, s, &h);
+  /* One multiprocessor is a simulated one: it gets the runs of several, so that joining is simulated too. */
+  int64_t runs = (dev->info.sms > 1 ? dev->info.sms : SIM_RUNS * s->Hkv) / s->Hkv;
+  call.grid[0] = s->Hkv;
+  call.grid[1] = runs < 1 ? 1 : runs;
+  call.grid[2] = 1;
+  p->num_splits = a->num_splits > 0 ? a->num_splits : 0;
+  int64_t queries = s->ragged ? s->total_q : p->seqlen_q;
+  int64_t groups =
+      up((queries < PAH_MAX_DECODE_QUERIES ? queries : PAH_MAX_DECODE_QUERIES) * s->group, h.rows) * s->Hkv * s->B;
+  int64_t parts = p->num_splits ? groups * p->num_splits : 2 * s->Hkv * call.grid[1];
+  int status = keep(dev, &state->arrivals, 4 * groups, 1);
+  if (!status) status = keep(dev, &state->parts, 4 * parts * h.rows * (s->Dv + 2), 0);
+  if (status) return status;
+  p->arrivals = state->arrivals.data;
+  p->partial_out = state->parts.data;
+  status = pah_gpu_call(dev, &call);
+  if (status) pah_gpu_drop(dev, &state->arrivals); /* a launch that failed may have left counters behind */
+  return status;
+}
