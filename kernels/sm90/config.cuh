@@ -1,0 +1,73 @@
+/* sm90/config.cuh - the sizes of the fast forward for sm_90a: what the host defines, and what follows from it.
+ * One thread block: CONSUMERS warpgroups that compute 64 rows each, and one more that only loads. A row is a query of
+ * one head; with PACK = g, g heads of one K/V head share a tile and row r is query r / g of head r % g.
+ * Read next: forward.cu. */
+#pragma once
+#include "mask.cuh"
+#include "ptx.cuh"
+#include "types.cuh"
+
+#ifndef HEAD_DIM_V
+#define HEAD_DIM_V HEAD_DIM
+#endif
+#ifndef CONSUMERS
+#define CONSUMERS 2
+#endif
+#ifndef PACK
+#define PACK 1
+#endif
+#ifndef STAGES
+#define STAGES 2 /* tiles of K, and of V, in shared memory */
+#endif
+#ifndef BOX
+#define BOX 16 /* tokens that one bulk copy brings: a multiple of 8 that divides block_size and TILE_N */
+#endif
+#ifndef SOFTCAP
+#define SOFTCAP 0 /* 1: p.softcap is applied */
+#endif
+#ifndef TREE
+#define TREE 0 /* 1: p.tree_mask is applied */
+#endif
+#ifndef PING_PONG
+#define PING_PONG 1 /* 1: the warpgroups take turns at the tensor cores */
+#endif
+#ifndef LAZY_LOG2
+#define LAZY_LOG2 0 /* the running maximum is raised only if it would rise by more than this; see softmax.cuh */
+#endif
+
+#ifndef BORDER
+#define BORDER 1
+#endif
+#ifndef PRODUCER_REGISTERS
+#define PRODUCER_REGISTERS (CONSUMERS == 3 ? 32 : 56)
+#endif
+#ifndef CONSUMER_REGISTERS
+#define CONSUMER_REGISTERS (CONSUMERS == 3 ? 160 : 224)
+#endif
+
+constexpr int TILE_M = 64 * CONSUMERS, ROWS_OF_QUERIES = TILE_M / PACK;
+constexpr int CONSUMER_THREADS = 128 * CONSUMERS, THREADS = CONSUMER_THREADS + 128;
+constexpr int BOXES = TILE_N / BOX;
+
+/* Shared memory holds columns of 64 elements: a row of 128 bytes, swizzled, is what one bulk copy and one wgmma read. */
+constexpr int COLUMNS = 64, ROW_BYTES = 128;
+constexpr unsigned Q_BYTES = TILE_M * HEAD_DIM * 2, K_BYTES = TILE_N * HEAD_DIM * 2, V_BYTES = TILE_N * HEAD_DIM_V * 2;
+constexpr unsigned K_START = Q_BYTES, V_START = K_START + STAGES * K_BYTES;
+constexpr unsigned SHARED_BYTES = V_START + STAGES * V_BYTES;
+
+static_assert(HEAD_DIM % COLUMNS == 0 && HEAD_DIM_V % COLUMNS == 0 && HEAD_DIM_V <= 256, "head_dim: 64, 128, 192, 256");
+static_assert(TILE_N % 16 == 0 && TILE_N <= 256 && TILE_N % BOX == 0 && BOX % 8 == 0, "TILE_N, BOX");
+static_assert(TILE_M % PACK == 0 && BOXES <= 32, "PACK, BOX");
+
+template <class T> struct wgmma_kind;
+template <> struct wgmma_kind<bf16> {
+  static constexpr int value = ptx::WGMMA_BF16;
+};
+template <> struct wgmma_kind<f16> {
+  static constexpr int value = ptx::WGMMA_F16;
+};
+constexpr int KIND = wgmma_kind<IO_T>::value;
+
+__device__ __forceinline__ unsigned pair_of(float lo, float hi) {
+  return KIND == ptx::WGMMA_BF16 ? ptx::cvt_bf16x2(lo, hi) : ptx::cvt_f16x2(lo, hi);
+}
