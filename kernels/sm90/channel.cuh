@@ -40,7 +40,7 @@ __device__ inline void release(unsigned long long &barrier) {
 __device__ inline void open_channels(channels &c, int producers) {
   ptx::mbarrier_init(ptx::shared(&c.q_full), 1);
   ptx::mbarrier_init(ptx::shared(&c.q_empty), CONSUMERS);
-  ptx::mbarrier_init(ptx::shared(&c.tail), 1);
+  ptx::mbarrier_init(ptx::shared(&c.tail), producers);
   for (int i = 0; i < STAGES; i++) {
     ptx::mbarrier_init(ptx::shared(&c.k_full[i]), producers);
     ptx::mbarrier_init(ptx::shared(&c.v_full[i]), producers);

@@ -35,6 +35,12 @@
 #define LAZY_LOG2 0 /* the running maximum is raised only if it would rise by more than this; see softmax.cuh */
 #endif
 
+#ifndef OVERLAP
+#define OVERLAP 1
+#endif
+#ifndef Q_REGISTERS
+#define Q_REGISTERS 0
+#endif
 #ifndef BORDER
 #define BORDER 1
 #endif

@@ -17,6 +17,7 @@ struct consumer {
   softmax_state state;
   float o[HEAD_DIM_V / 2], s[TILE_N / 2];
   unsigned weights[TILE_N / 16][4];
+  unsigned q_rows[HEAD_DIM / 16][4];
 
   /* Turns at the tensor cores: barrier 1 + g is warpgroup g's, and it is the one before it that opens it. */
   __device__ __forceinline__ void begin_turn() {
@@ -27,8 +28,11 @@ struct consumer {
   }
 
   __device__ __forceinline__ void issue_qk() {
-    multiply_qk(s, rows_descriptor(ptx::shared(pool) + group * (64 * ROW_BYTES)),
-                rows_descriptor(ptx::shared(pool) + K_START + k_at.slot * K_BYTES));
+    const unsigned long long k = rows_descriptor(ptx::shared(pool) + K_START + k_at.slot * K_BYTES);
+    if constexpr (Q_REGISTERS)
+      multiply_qk(s, q_rows, k);
+    else
+      multiply_qk(s, rows_descriptor(ptx::shared(pool) + group * (64 * ROW_BYTES)), k);
     ptx::wgmma_commit_group();
   }
   __device__ __forceinline__ void issue_pv() {
@@ -77,8 +81,33 @@ struct consumer {
     if (BORDER) ptx::wgmma_scheduling_border(__any_sync(0xffffffffu, state.sum[0] + state.sum[1] < 0));
     finish_pv();
     pack_weights(weights, s);
+    shrink_sums(shrink);
+  }
+
+  __device__ __forceinline__ void shrink_sums(const float (&shrink)[2]) {
+    if (LAZY_LOG2 > 0 && !__any_sync(0xffffffffu, shrink[0] != 1 || shrink[1] != 1)) return;
 #pragma unroll
     for (int i = 0; i < HEAD_DIM_V / 2; i++) o[i] *= shrink[i / 2 % 2];
+  }
+
+  /* One tile from beginning to end. */
+  template <bool masked> __device__ __forceinline__ void whole_tile(const work_item &w, int tile) {
+    wait_full(c.k_full[k_at.slot], k_at.parity);
+    begin_turn();
+    ptx::wgmma_fence();
+    issue_qk();
+    end_turn();
+    finish_qk<0>();
+    cap_scores(p, s);
+    if (masked) mask_scores(p, w, tile, s);
+    float shrink[2];
+    state.weigh(s, shrink);
+    shrink_sums(shrink);
+    pack_weights(weights, s);
+    wait_full(c.v_full[v_at.slot], v_at.parity);
+    ptx::wgmma_fence();
+    issue_pv();
+    finish_pv();
   }
 
   __device__ __forceinline__ void run_item(const work_item &w) {
@@ -89,6 +118,20 @@ struct consumer {
       wait_full(c.q_full, q_parity);
       q_parity ^= 1;
       int tile = w.end - 1;
+      if constexpr (Q_REGISTERS) {
+        load_fragments(q_rows, ptx::shared(pool) + (group * 64 + threadIdx.x / 32 % 4 * 16) * ROW_BYTES);
+        ptx::bar_sync(8 + group, 128);
+        release(c.q_empty);
+      }
+      if constexpr (!OVERLAP) {
+#pragma unroll 1
+      for (; tile >= w.full_end; tile--) whole_tile<true>(w, tile);
+#pragma unroll 1
+      for (; tile >= w.full_begin; tile--) whole_tile<false>(w, tile);
+#pragma unroll 1
+      for (; tile >= w.begin; tile--) whole_tile<true>(w, tile);
+      if constexpr (!Q_REGISTERS) release(c.q_empty);
+      } else {
       first_tile(w);
 #pragma unroll 1
       for (tile--; tile >= w.full_end; tile--) next_tile<true>(w, tile);
@@ -96,11 +139,12 @@ struct consumer {
       for (; tile >= w.full_begin; tile--) next_tile<false>(w, tile);
 #pragma unroll 1
       for (; tile >= w.begin; tile--) next_tile<true>(w, tile);
-      release(c.q_empty);
+      if constexpr (!Q_REGISTERS) release(c.q_empty);
       wait_full(c.v_full[v_at.slot], v_at.parity);
       ptx::wgmma_fence();
       issue_pv();
       finish_pv();
+      }
     }
     store_rows(p, w, state, o);
   }
@@ -127,14 +171,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
                  const __grid_constant__ ptx::tensor_map k, const __grid_constant__ ptx::tensor_map v) {
   __shared__ __align__(16) channels c;
   const int group = __shfl_sync(0xffffffffu, (int)threadIdx.x / 128, 0);
-  if (threadIdx.x == 0) open_channels(c, 1);
+  if (threadIdx.x == 0) open_channels(c, 4);
   __syncthreads();
   if (group == CONSUMERS) {
     ptx::setmaxnreg_dec<PRODUCER_REGISTERS>();
-    if (threadIdx.x / 32 == CONSUMERS * 4) {
-      producer job = {p, q, k, v, c, pool};
-      job.run();
-    }
+    producer job = {p, q, k, v, c, pool};
+    job.run();
   } else {
     ptx::setmaxnreg_inc<CONSUMER_REGISTERS>();
     consumer job = {p, c, group};

@@ -48,7 +48,9 @@ struct softmax_state {
         top[0] = fmaxf(top[0], s[i + 2 * r]);
         top[1] = fmaxf(top[1], s[i + 2 * r + 1]);
       }
-      const float old = max[r], now = fmaxf(old, over_row(fmaxf(top[0], top[1]), larger()));
+      const float old = max[r];
+      float now = fmaxf(old, over_row(fmaxf(top[0], top[1]), larger()));
+      if (LAZY_LOG2 > 0 && (now - old) * scale <= LAZY_LOG2) now = old;
       max[r] = now;
       const float base = exponent_base(now) * scale;
       shrink[r] = ptx::ex2(old * scale - base);
