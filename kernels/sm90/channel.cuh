@@ -7,6 +7,11 @@
 
 constexpr int WORK_SLOTS = 2;
 
+/* Where a token of K and V lies; block -1: nowhere. */
+struct kv_place {
+  int block, slot;
+};
+
 struct channels {
   unsigned long long q_full, q_empty, tail;
   unsigned long long k_full[STAGES], k_empty[STAGES], v_full[STAGES], v_empty[STAGES];
@@ -37,6 +42,12 @@ __device__ inline void release(unsigned long long &barrier) {
   if (threadIdx.x % 128 == 0) ptx::mbarrier_arrive(ptx::shared(&barrier));
 }
 
+/* Every warp that reads items says for itself that it is done with one. */
+__device__ inline void release_work(channels &c, int slot) {
+  __syncwarp();
+  if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive(ptx::shared(&c.work_empty[slot]));
+}
+
 __device__ inline void open_channels(channels &c, int producers) {
   ptx::mbarrier_init(ptx::shared(&c.q_full), 1);
   ptx::mbarrier_init(ptx::shared(&c.q_empty), CONSUMERS);
@@ -49,7 +60,7 @@ __device__ inline void open_channels(channels &c, int producers) {
   }
   for (int i = 0; i < WORK_SLOTS; i++) {
     ptx::mbarrier_init(ptx::shared(&c.work_full[i]), 1);
-    ptx::mbarrier_init(ptx::shared(&c.work_empty[i]), CONSUMERS);
+    ptx::mbarrier_init(ptx::shared(&c.work_empty[i]), THREADS / 32);
   }
   ptx::fence_mbarrier_init();
 }

@@ -22,6 +22,9 @@
 #ifndef BOX
 #define BOX 16 /* tokens that one bulk copy brings: a multiple of 8 that divides block_size and TILE_N */
 #endif
+#ifndef GATHER
+#define GATHER 0 /* 1: K and V token by token, for block sizes that are no multiple of 8 */
+#endif
 #ifndef SOFTCAP
 #define SOFTCAP 0 /* 1: p.softcap is applied */
 #endif
@@ -35,25 +38,18 @@
 #define LAZY_LOG2 0 /* the running maximum is raised only if it would rise by more than this; see softmax.cuh */
 #endif
 
-#ifndef OVERLAP
-#define OVERLAP 1
-#endif
-#ifndef Q_REGISTERS
-#define Q_REGISTERS 0
-#endif
 #ifndef BORDER
-#define BORDER 1
+#define BORDER 1 /* 1: the softmax ends before the wait for the product beside it; see forward.cu */
 #endif
 #ifndef PRODUCER_REGISTERS
-#define PRODUCER_REGISTERS (CONSUMERS == 3 ? 32 : 56)
+#define PRODUCER_REGISTERS (CONSUMERS == 3 ? 32 : GATHER ? 72 : 56)
 #endif
 #ifndef CONSUMER_REGISTERS
-#define CONSUMER_REGISTERS (CONSUMERS == 3 ? 160 : 224)
+#define CONSUMER_REGISTERS (CONSUMERS == 3 ? 160 : GATHER ? 216 : 224)
 #endif
 
 constexpr int TILE_M = 64 * CONSUMERS, ROWS_OF_QUERIES = TILE_M / PACK;
 constexpr int CONSUMER_THREADS = 128 * CONSUMERS, THREADS = CONSUMER_THREADS + 128;
-constexpr int BOXES = TILE_N / BOX;
 
 /* Shared memory holds columns of 64 elements: a row of 128 bytes, swizzled, is what one bulk copy and one wgmma read. */
 constexpr int COLUMNS = 64, ROW_BYTES = 128;
@@ -62,8 +58,8 @@ constexpr unsigned K_START = Q_BYTES, V_START = K_START + STAGES * K_BYTES;
 constexpr unsigned SHARED_BYTES = V_START + STAGES * V_BYTES;
 
 static_assert(HEAD_DIM % COLUMNS == 0 && HEAD_DIM_V % COLUMNS == 0 && HEAD_DIM_V <= 256, "head_dim: 64, 128, 192, 256");
-static_assert(TILE_N % 16 == 0 && TILE_N <= 256 && TILE_N % BOX == 0 && BOX % 8 == 0, "TILE_N, BOX");
-static_assert(TILE_M % PACK == 0 && BOXES <= 32, "PACK, BOX");
+static_assert(TILE_N % 16 == 0 && TILE_N <= 256, "TILE_N: a multiple of 16 up to 256");
+static_assert(TILE_M % PACK == 0, "PACK: divides TILE_M");
 
 template <class T> struct wgmma_kind;
 template <> struct wgmma_kind<bf16> {

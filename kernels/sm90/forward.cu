@@ -3,7 +3,8 @@
  * same time everywhere: within a warpgroup, Q K^T of the next tile is issued before the softmax of this one; between
  * warpgroups, one has the tensor cores while the other has the exponentials. What that is worth, step by step:
  * doc/design/gpu-forward.md. Defines: config.cuh. Read next: work.cuh, pages.cuh, products.cuh, softmax.cuh. */
-#include "pages.cuh"
+#include "producer.cuh"
+#include "products.cuh"
 #include "store.cuh"
 
 extern __shared__ __align__(1024) unsigned char pool[];
@@ -17,7 +18,6 @@ struct consumer {
   softmax_state state;
   float o[HEAD_DIM_V / 2], s[TILE_N / 2];
   unsigned weights[TILE_N / 16][4];
-  unsigned q_rows[HEAD_DIM / 16][4];
 
   /* Turns at the tensor cores: barrier 1 + g is warpgroup g's, and it is the one before it that opens it. */
   __device__ __forceinline__ void begin_turn() {
@@ -28,11 +28,8 @@ struct consumer {
   }
 
   __device__ __forceinline__ void issue_qk() {
-    const unsigned long long k = rows_descriptor(ptx::shared(pool) + K_START + k_at.slot * K_BYTES);
-    if constexpr (Q_REGISTERS)
-      multiply_qk(s, q_rows, k);
-    else
-      multiply_qk(s, rows_descriptor(ptx::shared(pool) + group * (64 * ROW_BYTES)), k);
+    multiply_qk(s, rows_descriptor(ptx::shared(pool) + group * (64 * ROW_BYTES)),
+                rows_descriptor(ptx::shared(pool) + K_START + k_at.slot * K_BYTES));
     ptx::wgmma_commit_group();
   }
   __device__ __forceinline__ void issue_pv() {
@@ -90,26 +87,6 @@ struct consumer {
     for (int i = 0; i < HEAD_DIM_V / 2; i++) o[i] *= shrink[i / 2 % 2];
   }
 
-  /* One tile from beginning to end. */
-  template <bool masked> __device__ __forceinline__ void whole_tile(const work_item &w, int tile) {
-    wait_full(c.k_full[k_at.slot], k_at.parity);
-    begin_turn();
-    ptx::wgmma_fence();
-    issue_qk();
-    end_turn();
-    finish_qk<0>();
-    cap_scores(p, s);
-    if (masked) mask_scores(p, w, tile, s);
-    float shrink[2];
-    state.weigh(s, shrink);
-    shrink_sums(shrink);
-    pack_weights(weights, s);
-    wait_full(c.v_full[v_at.slot], v_at.parity);
-    ptx::wgmma_fence();
-    issue_pv();
-    finish_pv();
-  }
-
   __device__ __forceinline__ void run_item(const work_item &w) {
     state.begin(p);
 #pragma unroll
@@ -117,34 +94,20 @@ struct consumer {
     if (w.begin < w.end) {
       wait_full(c.q_full, q_parity);
       q_parity ^= 1;
+      const int full_end = w.full_end, full_begin = w.full_begin, begin = w.begin;
       int tile = w.end - 1;
-      if constexpr (Q_REGISTERS) {
-        load_fragments(q_rows, ptx::shared(pool) + (group * 64 + threadIdx.x / 32 % 4 * 16) * ROW_BYTES);
-        ptx::bar_sync(8 + group, 128);
-        release(c.q_empty);
-      }
-      if constexpr (!OVERLAP) {
-#pragma unroll 1
-      for (; tile >= w.full_end; tile--) whole_tile<true>(w, tile);
-#pragma unroll 1
-      for (; tile >= w.full_begin; tile--) whole_tile<false>(w, tile);
-#pragma unroll 1
-      for (; tile >= w.begin; tile--) whole_tile<true>(w, tile);
-      if constexpr (!Q_REGISTERS) release(c.q_empty);
-      } else {
       first_tile(w);
 #pragma unroll 1
-      for (tile--; tile >= w.full_end; tile--) next_tile<true>(w, tile);
+      for (tile--; tile >= full_end; tile--) next_tile<true>(w, tile);
 #pragma unroll 1
-      for (; tile >= w.full_begin; tile--) next_tile<false>(w, tile);
+      for (; tile >= full_begin; tile--) next_tile<false>(w, tile);
 #pragma unroll 1
-      for (; tile >= w.begin; tile--) next_tile<true>(w, tile);
-      if constexpr (!Q_REGISTERS) release(c.q_empty);
+      for (; tile >= begin; tile--) next_tile<true>(w, tile);
+      release(c.q_empty);
       wait_full(c.v_full[v_at.slot], v_at.parity);
       ptx::wgmma_fence();
       issue_pv();
       finish_pv();
-      }
     }
     store_rows(p, w, state, o);
   }
@@ -154,13 +117,11 @@ struct consumer {
     if (group == CONSUMERS - 1) end_turn(); /* the first turn is warpgroup 0's */
     for (;;) {
       wait_full(c.work_full[at.slot], at.parity);
-      const work_item w = c.work[at.slot];
-      __syncwarp();
-      ptx::bar_sync(8 + group, 128); /* all have read it */
-      release(c.work_empty[at.slot]);
-      at.advance();
+      const work_item &w = c.work[at.slot];
       if (w.b < 0) break;
       run_item(w);
+      release_work(c, at.slot);
+      at.advance();
     }
     if (group == 0) begin_turn(); /* the turn that nobody took */
   }
@@ -171,11 +132,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
                  const __grid_constant__ ptx::tensor_map k, const __grid_constant__ ptx::tensor_map v) {
   __shared__ __align__(16) channels c;
   const int group = __shfl_sync(0xffffffffu, (int)threadIdx.x / 128, 0);
-  if (threadIdx.x == 0) open_channels(c, 4);
+  if (threadIdx.x == 0) open_channels(c, kv_source::ARRIVALS);
   __syncthreads();
   if (group == CONSUMERS) {
     ptx::setmaxnreg_dec<PRODUCER_REGISTERS>();
-    producer job = {p, q, k, v, c, pool};
+    producer job = {p, q, c, pool, {p, k, v, c, pool}};
     job.run();
   } else {
     ptx::setmaxnreg_inc<CONSUMER_REGISTERS>();

@@ -27,22 +27,6 @@ __device__ __forceinline__ void multiply_qk(float (&s)[TILE_N / 2], unsigned lon
   }
 }
 
-__device__ __forceinline__ void multiply_qk(float (&s)[TILE_N / 2], const unsigned (&q)[HEAD_DIM / 16][4],
-                                            unsigned long long k) {
-#pragma unroll
-  for (int i = 0; i < HEAD_DIM / 16; i++)
-    ptx::wgmma_rs<KIND, TILE_N>(s, q[i], moved(k, i / 4 * (TILE_N * ROW_BYTES) + i % 4 * 32), i > 0);
-}
-
-/* Q as A fragments: 16 rows of a warp. */
-__device__ __forceinline__ void load_fragments(unsigned (&q)[HEAD_DIM / 16][4], unsigned rows) {
-  const int lane = threadIdx.x % 32, row = lane % 16, chunk = lane / 16;
-#pragma unroll
-  for (int i = 0; i < HEAD_DIM / 16; i++)
-    ptx::ldmatrix_x4(q[i], rows + i / 4 * (TILE_M * ROW_BYTES) +
-                               ptx::swizzled<128>(row * ROW_BYTES + (i % 4 * 2 + chunk) * 16));
-}
-
 __device__ __forceinline__ void multiply_pv(float (&o)[HEAD_DIM_V / 2], const unsigned (&p)[TILE_N / 16][4],
                                             unsigned long long v) {
 #pragma unroll

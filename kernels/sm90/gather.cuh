@@ -1,0 +1,67 @@
+/* sm90/gather.cuh - K and V token by token, for any block size: 128 threads copy 16 bytes each with cp.async, eight lanes
+ * a row of 128 bytes, and swizzle as a bulk copy would. A lane looks up one token of the tile ahead of time and hands it
+ * to those that copy it. Tokens past the end, and of blocks that are none, become zeros.
+ * What cp.async writes is ordinary memory to the tensor cores: each thread waits for its copies and fences them before it
+ * says "full". It does so one tile late, so that the copies of two tiles are on their way. Read next: producer.cuh. */
+#pragma once
+#include "channel.cuh"
+
+static_assert(TILE_N <= 128, "a lane of four warps looks up one token: TILE_N is at most 128");
+
+struct gather {
+  const pah_attn_params &p;
+  const ptx::tensor_map &k, &v; /* not used */
+  channels &c;
+  unsigned char *pool;
+  unsigned late = 0; /* the barrier of the copies that were issued last; 0: none */
+
+  static constexpr int ARRIVALS = 128;
+
+  /* Rows 4w to 4w + 3 of every 16 belong to warp w; lane l looks up the l % 4-th of them in 16 rows number l / 4. */
+  static __device__ __forceinline__ int my_token() {
+    const int lane = threadIdx.x % 32;
+    return lane / 4 * 16 + (int)threadIdx.x / 32 % 4 * 4 + lane % 4;
+  }
+
+  template <int head_dim>
+  __device__ __forceinline__ void copy(const pah_blocks &blocks, unsigned tile, kv_place place, int kv_head) {
+    const int lane = threadIdx.x % 32, in_row = lane % 8;
+    const int row = (int)threadIdx.x / 32 % 4 * 4 + lane / 8; /* and every 16th after it */
+#pragma unroll 2
+    for (int i = 0; i < TILE_N / 16; i++) {
+      const int block = __shfl_sync(0xffffffffu, place.block, 4 * i + lane / 8);
+      const int slot = __shfl_sync(0xffffffffu, place.slot, 4 * i + lane / 8);
+      const bool there = block >= 0 && block < p.num_blocks;
+      const IO_T *source = (const IO_T *)blocks.data;
+      if (there) source += block * blocks.block + slot * blocks.slot + kv_head * blocks.head + in_row * 8;
+#pragma unroll
+      for (int j = 0; j < head_dim / COLUMNS; j++)
+        ptx::cp_async_cg(tile + j * (TILE_N * ROW_BYTES) +
+                             ptx::swizzled<128>((row + 16 * i) * ROW_BYTES + in_row * 16),
+                         source + (there ? j * COLUMNS : 0), there ? 16 : 0);
+    }
+    ptx::cp_async_commit_group();
+  }
+
+  /* The copies before the newest group are there: says so. */
+  template <int newer> __device__ __forceinline__ void announce(unsigned next) {
+    ptx::cp_async_wait_group<newer>();
+    ptx::fence_proxy_async_shared();
+    if (late) ptx::mbarrier_arrive(late);
+    late = next;
+  }
+
+  __device__ __forceinline__ void copy_k(const work_item &, kv_place place, int kv_head, int slot) {
+    copy<HEAD_DIM>(p.k, ptx::shared(pool) + K_START + slot * K_BYTES, place, kv_head);
+    announce<1>(ptx::shared(&c.k_full[slot]));
+  }
+
+  __device__ __forceinline__ void copy_v(const work_item &, kv_place place, int kv_head, int slot, int) {
+    copy<HEAD_DIM_V>(p.v, ptx::shared(pool) + V_START + slot * V_BYTES, place, kv_head);
+    announce<1>(ptx::shared(&c.v_full[slot]));
+  }
+
+  __device__ __forceinline__ void finish() {
+    announce<0>(0);
+  }
+};
