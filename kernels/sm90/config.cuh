@@ -1,4 +1,6 @@
-/* sm90/config.cuh - the sizes of the fast forward for sm_90a: what the host defines, and what follows from it.
+/* sm90/config.cuh - the sizes of the fast forward for sm_90a: what the host defines (HEAD_DIM, HEAD_DIM_V, IO_T, TILE_N,
+ * and what has a default here), and what follows from it. HEAD_DIM is a multiple of 64; a smaller head_dim has zeros in
+ * the columns that it lacks, which bulk copies write by themselves.
  * One thread block: CONSUMERS warpgroups that compute 64 rows each, and one more that only loads. A row is a query of
  * one head; with PACK = g, g heads of one K/V head share a tile and row r is query r / g of head r % g.
  * Read next: forward.cu. */
@@ -18,9 +20,6 @@
 #endif
 #ifndef STAGES
 #define STAGES 2 /* tiles of K, and of V, in shared memory */
-#endif
-#ifndef BOX
-#define BOX 16 /* tokens that one bulk copy brings: a multiple of 8 that divides block_size and TILE_N */
 #endif
 #ifndef GATHER
 #define GATHER 0 /* 1: K and V token by token, for block sizes that are no multiple of 8 */
@@ -58,6 +57,12 @@ constexpr unsigned K_START = Q_BYTES, V_START = K_START + STAGES * K_BYTES;
 constexpr unsigned SHARED_BYTES = V_START + STAGES * V_BYTES;
 
 static_assert(HEAD_DIM % COLUMNS == 0 && HEAD_DIM_V % COLUMNS == 0 && HEAD_DIM_V <= 256, "head_dim: 64, 128, 192, 256");
+/* What the host hands to the kernel beside pah_attn_params. */
+struct sm90_sizes {
+  int box;                  /* tokens that one bulk copy brings: a multiple of 8 that divides block_size and TILE_N */
+  int head_dim, head_dim_v; /* of the tensors: multiples of 8 */
+};
+
 static_assert(TILE_N % 16 == 0 && TILE_N <= 256, "TILE_N: a multiple of 16 up to 256");
 static_assert(TILE_M % PACK == 0, "PACK: divides TILE_M");
 

@@ -2,7 +2,7 @@
  * A producer warp copies pages into shared memory; CONSUMERS warpgroups compute 64 rows each. Two things run at the
  * same time everywhere: within a warpgroup, Q K^T of the next tile is issued before the softmax of this one; between
  * warpgroups, one has the tensor cores while the other has the exponentials. What that is worth, step by step:
- * doc/design/gpu-forward.md. Defines: config.cuh. Read next: work.cuh, pages.cuh, products.cuh, softmax.cuh. */
+ * doc/design/gpu-forward.md. Defines: config.cuh. Read next: work.cuh, pages.cuh, products.cuh, tile_softmax.cuh. */
 #include "producer.cuh"
 #include "products.cuh"
 #include "store.cuh"
@@ -11,6 +11,7 @@ extern __shared__ __align__(1024) unsigned char pool[];
 
 struct consumer {
   const pah_attn_params &p;
+  const sm90_sizes &n;
   channels &c;
   int group;
   ring_place<STAGES> k_at, v_at;
@@ -109,7 +110,7 @@ struct consumer {
       issue_pv();
       finish_pv();
     }
-    store_rows(p, w, state, o);
+    store_rows(p, n.head_dim_v, w, state, o);
   }
 
   __device__ __forceinline__ void run() {
@@ -128,7 +129,7 @@ struct consumer {
 };
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
-    forward_sm90(const pah_attn_params p, const __grid_constant__ ptx::tensor_map q,
+    forward_sm90(const pah_attn_params p, const sm90_sizes n, const __grid_constant__ ptx::tensor_map q,
                  const __grid_constant__ ptx::tensor_map k, const __grid_constant__ ptx::tensor_map v) {
   __shared__ __align__(16) channels c;
   const int group = __shfl_sync(0xffffffffu, (int)threadIdx.x / 128, 0);
@@ -136,11 +137,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
   __syncthreads();
   if (group == CONSUMERS) {
     ptx::setmaxnreg_dec<PRODUCER_REGISTERS>();
-    producer job = {p, q, c, pool, {p, k, v, c, pool}};
+    producer job = {p, q, c, pool, {p, n, k, v, c, pool}};
     job.run();
   } else {
     ptx::setmaxnreg_inc<CONSUMER_REGISTERS>();
-    consumer job = {p, c, group};
+    consumer job = {p, n, c, group};
     job.run();
   }
 }

@@ -10,6 +10,7 @@ static_assert(TILE_N <= 128, "a lane of four warps looks up one token: TILE_N is
 
 struct gather {
   const pah_attn_params &p;
+  const sm90_sizes &n;
   const ptx::tensor_map &k, &v; /* not used */
   channels &c;
   unsigned char *pool;
@@ -18,13 +19,14 @@ struct gather {
   static constexpr int ARRIVALS = 128;
 
   /* Rows 4w to 4w + 3 of every 16 belong to warp w; lane l looks up the l % 4-th of them in 16 rows number l / 4. */
-  static __device__ __forceinline__ int my_token() {
+  __device__ __forceinline__ int my_token() const {
     const int lane = threadIdx.x % 32;
     return lane / 4 * 16 + (int)threadIdx.x / 32 % 4 * 4 + lane % 4;
   }
 
-  template <int head_dim>
-  __device__ __forceinline__ void copy(const pah_blocks &blocks, unsigned tile, kv_place place, int kv_head) {
+  template <int columns>
+  __device__ __forceinline__ void copy(const pah_blocks &blocks, int head_dim, unsigned tile, kv_place place,
+                                       int kv_head) {
     const int lane = threadIdx.x % 32, in_row = lane % 8;
     const int row = (int)threadIdx.x / 32 % 4 * 4 + lane / 8; /* and every 16th after it */
 #pragma unroll 2
@@ -35,10 +37,12 @@ struct gather {
       const IO_T *source = (const IO_T *)blocks.data;
       if (there) source += block * blocks.block + slot * blocks.slot + kv_head * blocks.head + in_row * 8;
 #pragma unroll
-      for (int j = 0; j < head_dim / COLUMNS; j++)
+      for (int j = 0; j < columns / COLUMNS; j++) {
+        const bool copied = there && j * COLUMNS + in_row * 8 < head_dim;
         ptx::cp_async_cg(tile + j * (TILE_N * ROW_BYTES) +
                              ptx::swizzled<128>((row + 16 * i) * ROW_BYTES + in_row * 16),
-                         source + (there ? j * COLUMNS : 0), there ? 16 : 0);
+                         copied ? source + j * COLUMNS : (const IO_T *)blocks.data, copied ? 16 : 0);
+      }
     }
     ptx::cp_async_commit_group();
   }
@@ -52,12 +56,12 @@ struct gather {
   }
 
   __device__ __forceinline__ void copy_k(const work_item &, kv_place place, int kv_head, int slot) {
-    copy<HEAD_DIM>(p.k, ptx::shared(pool) + K_START + slot * K_BYTES, place, kv_head);
+    copy<HEAD_DIM>(p.k, n.head_dim, ptx::shared(pool) + K_START + slot * K_BYTES, place, kv_head);
     announce<1>(ptx::shared(&c.k_full[slot]));
   }
 
   __device__ __forceinline__ void copy_v(const work_item &, kv_place place, int kv_head, int slot, int) {
-    copy<HEAD_DIM_V>(p.v, ptx::shared(pool) + V_START + slot * V_BYTES, place, kv_head);
+    copy<HEAD_DIM_V>(p.v, n.head_dim_v, ptx::shared(pool) + V_START + slot * V_BYTES, place, kv_head);
     announce<1>(ptx::shared(&c.v_full[slot]));
   }
 

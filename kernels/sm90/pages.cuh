@@ -1,5 +1,5 @@
-/* sm90/pages.cuh - K and V by bulk copies, for block sizes that are multiples of 8: a box is BOX tokens of one page, 64
- * elements of each, and lands swizzled. The tensor map spans the whole cache, [num_blocks, block_size, Hkv, D]. What lies
+/* sm90/pages.cuh - K and V by bulk copies, for block sizes that are multiples of 8: a box is n.box tokens of one page,
+ * 64 elements of each, and lands swizzled. The tensor map spans the whole cache, [num_blocks, block_size, Hkv, D]. What lies
  * outside of it arrives as zeros: tokens past the end, and block ids that are none, whatever the table holds.
  * A warp takes some 60 to 100 cycles to issue a copy, and a tile of 128 tokens in pages of 16 is 32 of them beside 2048
  * cycles of products: so all four warps of the producer copy, every fourth box each, one box a lane. (One warp alone
@@ -7,11 +7,9 @@
 #pragma once
 #include "channel.cuh"
 
-constexpr int BOXES = TILE_N / BOX;
-static_assert(TILE_N % BOX == 0 && BOX % 8 == 0 && BOXES <= 128, "BOX: a multiple of 8 that divides TILE_N");
-
 struct pages {
   const pah_attn_params &p;
+  const sm90_sizes &n;
   const ptx::tensor_map &k, &v;
   channels &c;
   unsigned char *pool;
@@ -23,18 +21,18 @@ struct pages {
     return (int)threadIdx.x / 32 % 4;
   }
   /* The first token in a tile of the box that this lane copies; TILE_N or more: none. */
-  static __device__ __forceinline__ int my_token() {
-    return (warp() + 4 * (int)(threadIdx.x % 32)) * BOX;
+  __device__ __forceinline__ int my_token() const {
+    return (warp() + 4 * (int)(threadIdx.x % 32)) * n.box;
   }
-  /* Of `bytes` for all boxes, those that this warp copies. */
-  static __device__ __forceinline__ unsigned my_bytes(unsigned bytes) {
-    return bytes / BOXES * ((BOXES - warp() + 3) / 4);
+  /* The tokens of a tile in the boxes that this warp copies. */
+  __device__ __forceinline__ unsigned tokens_of_warp() const {
+    return (TILE_N / n.box - warp() + 3) / 4 * n.box;
   }
 
   template <int head_dim>
   __device__ __forceinline__ void copy(const ptx::tensor_map &map, unsigned tile, kv_place place, int kv_head,
                                        unsigned barrier) {
-    if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive_expect_tx(barrier, my_bytes(TILE_N * head_dim * 2));
+    if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive_expect_tx(barrier, tokens_of_warp() * (head_dim * 2));
     __syncwarp();
     if (my_token() >= TILE_N) return;
 #pragma unroll
@@ -52,13 +50,13 @@ struct pages {
    * keys are replaced.) */
   __device__ __forceinline__ void copy_v(const work_item &w, kv_place place, int kv_head, int slot, int tile) {
     const int used = w.s.len_k - tile * TILE_N;
-    const bool tail = used < TILE_N && used % BOX != 0;
+    const bool tail = used < TILE_N && used % n.box != 0;
     const unsigned full = ptx::shared(&c.v_full[slot]), landed = tail ? ptx::shared(&c.tail) : full;
     copy<HEAD_DIM_V>(v, ptx::shared(pool) + V_START + slot * V_BYTES, place, kv_head, landed);
     if (!tail) return;
     ptx::mbarrier_wait(landed, tail_parity);
     tail_parity ^= 1;
-    if (warp() == 0) clear_rows(pool + V_START + slot * V_BYTES, used, (used + BOX - 1) / BOX * BOX);
+    if (warp() == 0) clear_rows(pool + V_START + slot * V_BYTES, used, (used + n.box - 1) / n.box * n.box);
     if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive(full);
   }
 

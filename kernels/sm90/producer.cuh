@@ -23,7 +23,7 @@ struct producer {
 
   /* Where the token that this lane looks up lies. The table is read only for tokens in use. */
   __device__ __forceinline__ kv_place find(const work_item &w, int tile) {
-    const int in_tile = kv_source::my_token(), token = tile * TILE_N + in_tile;
+    const int in_tile = source.my_token(), token = tile * TILE_N + in_tile;
     kv_place place = {-1, 0};
     if (in_tile < TILE_N && tile >= w.begin && token < w.s.len_k) {
       const int block = token / p.block_size;

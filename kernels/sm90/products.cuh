@@ -1,7 +1,7 @@
 /* sm90/products.cuh - the two matrix products of a warpgroup: S = Q K^T, 64 rows by TILE_N keys, both from shared
  * memory; and O += P V, P from registers, V as it lies in the cache (a token is a row of it, so wgmma reads it with k
  * outermost). Columns of 64 elements lie one after the other; within one, rows of 128 bytes, swizzled.
- * Read next: softmax.cuh, ptx/wgmma.h. */
+ * Read next: tile_softmax.cuh, ptx/wgmma.h. */
 #pragma once
 #include "config.cuh"
 

@@ -1,8 +1,8 @@
 /* sm90/store.cuh - the end of an item: sums divided by the sum of weights, rounded, and written with the lse.
  * A lane holds two neighbouring columns of every eight. Four lanes of a row trade them, so that each has eight in a row
- * of its own and a store is 16 bytes. Read next: softmax.cuh. */
+ * of its own and a store is 16 bytes. Read next: tile_softmax.cuh. */
 #pragma once
-#include "softmax.cuh"
+#include "tile_softmax.cuh"
 
 /* Lane t of four gives word j to lane j and ends with the words that the four have at place t, in their order. */
 __device__ __forceinline__ void trade(unsigned (&x)[4]) {
@@ -23,8 +23,8 @@ __device__ __forceinline__ void trade(unsigned (&x)[4]) {
   }
 }
 
-__device__ __forceinline__ void store_rows(const pah_attn_params &p, const work_item &w, softmax_state &state,
-                                           float (&o)[HEAD_DIM_V / 2]) {
+__device__ __forceinline__ void store_rows(const pah_attn_params &p, int head_dim_v, const work_item &w,
+                                           softmax_state &state, float (&o)[HEAD_DIM_V / 2]) {
 #pragma unroll
   for (int r = 0; r < 2; r++) {
     const int row = row_of(r), query = w.first_q + row / PACK, head = w.head + row % PACK;
@@ -40,7 +40,8 @@ __device__ __forceinline__ void store_rows(const pah_attn_params &p, const work_
       for (int j = 0; j < 4; j++)
         x[j] = pair_of(o[16 * c + 4 * j + 2 * r] * factor, o[16 * c + 4 * j + 2 * r + 1] * factor);
       trade(x);
-      if (there) *(uint4 *)(out + 32 * c + 8 * (threadIdx.x % 4)) = make_uint4(x[0], x[1], x[2], x[3]);
+      const int column = 32 * c + 8 * (int)(threadIdx.x % 4);
+      if (there && column < head_dim_v) *(uint4 *)(out + column) = make_uint4(x[0], x[1], x[2], x[3]);
     }
   }
 }

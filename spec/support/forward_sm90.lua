@@ -6,6 +6,9 @@ local M = {}
 
 -- Kernel structs for FFI: params.h without its preprocessor lines.
 local function declare_params()
+  if not pcall(ffi.typeof, "struct sm90_sizes") then
+    ffi.cdef "struct sm90_sizes { int box, head_dim, head_dim_v; };"
+  end
   if pcall(ffi.typeof, "struct pah_attn_params") then return end
   local lines = {}
   for line in io.lines "kernels/params.h" do
@@ -24,12 +27,14 @@ function M.compile(device, a, config)
   local defines = {TILE_N = 128}
   for key, value in pairs(config or {}) do defines[key] = value end
   defines.IO_T = a.q.dtype
-  defines.HEAD_DIM, defines.HEAD_DIM_V = a.k_blocks:size(4), a.v_blocks:size(4)
-  defines.BOX = defines.BOX or gcd(a.k_blocks:size(2), defines.TILE_N)
+  defines.HEAD_DIM = math.ceil(a.k_blocks:size(4) / 64) * 64
+  defines.HEAD_DIM_V = math.ceil(a.v_blocks:size(4) / 64) * 64
+  local box = gcd(a.k_blocks:size(2), defines.TILE_N)
+  if box % 8 ~= 0 then defines.GATHER, box = 1, 8 end
   if a.softcap and a.softcap > 0 then defines.SOFTCAP = 1 end
   if a.tree_mask then defines.TREE = 1 end
   local module = device:compile{source = "kernels/sm90/forward.cu", defines = defines, include = {"kernels"}}
-  return {module = module, d = defines, device = device}
+  return {module = module, d = defines, device = device, box = box}
 end
 
 local function pointer(t) return t and t:data() or nil end
@@ -95,11 +100,13 @@ function M.prepare(kernel, a, out, lse, options)
   local d, ragged = kernel.d, a.cu_seqlens_q ~= nil
   local consumers, pack, dim = d.CONSUMERS or 2, d.PACK or 1, d.HEAD_DIM
   local tile_m = 64 * consumers
+  declare_params()
+  local n = ffi.new("struct sm90_sizes", kernel.box, a.k_blocks:size(4), a.v_blocks:size(4))
   local p = M.params(a, out, lse)
   local q = with_batch(a.q, ragged)
   local q_map = pack > 1 and pah.tensor_map(q:transpose(2, 3), {box = {1, tile_m / pack, pack, 64}, swizzle = 128}) or
     pah.tensor_map(q, {box = {1, 1, tile_m, 64}, swizzle = 128})
-  local box = {box = {1, d.BOX, 1, 64}, swizzle = 128}
+  local box = {box = {1, kernel.box, 1, 64}, swizzle = 128}
   local k_map, v_map = pah.tensor_map(a.k_blocks, box), pah.tensor_map(a.v_blocks, box)
   local stages = d.STAGES or 2
   local shared = tile_m * dim * 2 + stages * d.TILE_N * (dim + d.HEAD_DIM_V) * 2
@@ -108,7 +115,7 @@ function M.prepare(kernel, a, out, lse, options)
   local items = tonumber(tiles * p.heads / pack)
   local grid = math.min(options.grid or kernel.device:info().sms or 4, items)
   local launch = {grid = grid, block = tile_m * 2 + 128, shared = shared, on_finding = options.on_finding}
-  return function() return kernel.module:launch("forward_sm90", launch, p, q_map, k_map, v_map) end
+  return function() return kernel.module:launch("forward_sm90", launch, p, n, q_map, k_map, v_map) end
 end
 
 return M

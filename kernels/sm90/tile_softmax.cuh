@@ -1,11 +1,11 @@
-/* sm90/softmax.cuh - the online softmax of a warpgroup's tile of scores, in the registers where wgmma leaves them.
+/* sm90/tile_softmax.cuh - the online softmax of a warpgroup's tile of scores, in the registers where wgmma leaves them.
  * A thread holds two rows, g and g + 8 of its warp's 16: element i belongs to row i / 2 % 2, key 8 * (i / 4) + 2t +
  * i % 2. Four neighbouring lanes share a row. Scores stay unscaled: exp(scale * (s - max)) is one multiply-add and one
  * ex2, with scale * log2(e) as the factor. Read next: forward.cu. */
 #pragma once
 #include "config.cuh"
-
-constexpr float LOG2_E = 1.4426950408889634f, LN_2 = 0.6931471805599453f;
+#include "softmax.cuh"
+#include "work.cuh"
 
 template <class F> __device__ __forceinline__ float over_row(float x, F combine) {
   x = combine(x, __shfl_xor_sync(0xffffffffu, x, 1));
@@ -25,7 +25,7 @@ struct plus {
 
 /* tanh to a few 2^-23 of 1: what is lost of a small x is lost of a score of that size too. */
 __device__ __forceinline__ float precise_tanh(float x) {
-  return 1.0f - __fdividef(2.0f, 1.0f + ptx::ex2(x * (2 * LOG2_E)));
+  return 1.0f - __fdividef(2.0f, 1.0f + ptx::ex2(x * (2 * LOG2E)));
 }
 
 struct softmax_state {
@@ -33,7 +33,7 @@ struct softmax_state {
   float max[2], sum[2];
 
   __device__ __forceinline__ void begin(const pah_attn_params &p) {
-    scale = (SOFTCAP ? p.softcap : p.softmax_scale) * LOG2_E;
+    scale = (SOFTCAP ? p.softcap : p.softmax_scale) * LOG2E;
     max[0] = max[1] = negative_infinity();
     sum[0] = sum[1] = 0;
   }
@@ -72,7 +72,7 @@ struct softmax_state {
     const float total = over_row(sum[r], plus()), base = exponent_base(max[r]) * scale;
     if (!has_sink) {
       factor = total == 0 ? 0.0f : 1.0f / total;
-      lse = total == 0 ? negative_infinity() : (base + log2f(total)) * LN_2;
+      lse = total == 0 ? negative_infinity() : (base + log2f(total)) * LN2;
       return;
     }
     if (total == 0 || sink == -negative_infinity()) {
@@ -80,10 +80,10 @@ struct softmax_state {
       lse = sink;
       return;
     }
-    const float sink2 = sink * LOG2_E, top = fmaxf(base, sink2), weight = ptx::ex2(base - top);
+    const float sink2 = sink * LOG2E, top = fmaxf(base, sink2), weight = ptx::ex2(base - top);
     const float all = total * weight + ptx::ex2(sink2 - top);
     factor = weight / all;
-    lse = (top + log2f(all)) * LN_2;
+    lse = (top + log2f(all)) * LN2;
   }
 };
 
