@@ -1,9 +1,8 @@
-/* sm90/config.cuh - the sizes of the fast forward for sm_90a: what the host defines (HEAD_DIM, HEAD_DIM_V, IO_T, TILE_N,
- * and what has a default here), and what follows from it. HEAD_DIM is a multiple of 64; a smaller head_dim has zeros in
- * the columns that it lacks, which bulk copies write by themselves.
- * One thread block: CONSUMERS warpgroups that compute 64 rows each, and one more that only loads. A row is a query of
- * one head; with PACK = g, g heads of one K/V head share a tile and row r is query r / g of head r % g.
- * Read next: forward.cu. */
+/* sm90/config.cuh - the sizes of the fast forward for sm_90a: what the host defines (HEAD_DIM, HEAD_DIM_V, IO_T,
+ * TILE_N, and what has a default here), and what follows from it. HEAD_DIM is a multiple of 64; a smaller head_dim has
+ * zeros in the columns that it lacks, which bulk copies write by themselves. One thread block: CONSUMERS warpgroups
+ * that compute 64 rows each, and one more that only loads. A row is a query of one head; with PACK = g, g heads of one
+ * K/V head share a tile and row r is query r / g of head r % g. Read next: forward.cu. */
 #pragma once
 #include "mask.cuh"
 #include "ptx.cuh"
@@ -50,7 +49,8 @@
 constexpr int TILE_M = 64 * CONSUMERS, ROWS_OF_QUERIES = TILE_M / PACK;
 constexpr int CONSUMER_THREADS = 128 * CONSUMERS, THREADS = CONSUMER_THREADS + 128;
 
-/* Shared memory holds columns of 64 elements: a row of 128 bytes, swizzled, is what one bulk copy and one wgmma read. */
+/* Shared memory holds columns of 64 elements: a row of 128 bytes, swizzled, is what one bulk copy and one wgmma read.
+ */
 constexpr int COLUMNS = 64, ROW_BYTES = 128;
 constexpr unsigned Q_BYTES = TILE_M * HEAD_DIM * 2, K_BYTES = TILE_N * HEAD_DIM * 2, V_BYTES = TILE_N * HEAD_DIM_V * 2;
 constexpr unsigned K_START = Q_BYTES, V_START = K_START + STAGES * K_BYTES;
@@ -67,12 +67,8 @@ static_assert(TILE_N % 16 == 0 && TILE_N <= 256, "TILE_N: a multiple of 16 up to
 static_assert(TILE_M % PACK == 0, "PACK: divides TILE_M");
 
 template <class T> struct wgmma_kind;
-template <> struct wgmma_kind<bf16> {
-  static constexpr int value = ptx::WGMMA_BF16;
-};
-template <> struct wgmma_kind<f16> {
-  static constexpr int value = ptx::WGMMA_F16;
-};
+template <> struct wgmma_kind<bf16> { static constexpr int value = ptx::WGMMA_BF16; };
+template <> struct wgmma_kind<f16> { static constexpr int value = ptx::WGMMA_F16; };
 constexpr int KIND = wgmma_kind<IO_T>::value;
 
 __device__ __forceinline__ unsigned pair_of(float lo, float hi) {

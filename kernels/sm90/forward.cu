@@ -133,7 +133,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
                  const __grid_constant__ ptx::tensor_map k, const __grid_constant__ ptx::tensor_map v) {
   __shared__ __align__(16) channels c;
   const int group = __shfl_sync(0xffffffffu, (int)threadIdx.x / 128, 0);
-  if (threadIdx.x == 0) open_channels(c, kv_source::ARRIVALS);
+  if (threadIdx.x == 0) {
+    open_channels(c, kv_source::ARRIVALS);
+    ptx::prefetch_tensor_map(q);
+    ptx::prefetch_tensor_map(k);
+    ptx::prefetch_tensor_map(v);
+  }
   __syncthreads();
   if (group == CONSUMERS) {
     ptx::setmaxnreg_dec<PRODUCER_REGISTERS>();

@@ -1,8 +1,8 @@
-/* sm90/gather.cuh - K and V token by token, for any block size: 128 threads copy 16 bytes each with cp.async, eight lanes
- * a row of 128 bytes, and swizzle as a bulk copy would. A lane looks up one token of the tile ahead of time and hands it
- * to those that copy it. Tokens past the end, and of blocks that are none, become zeros.
- * What cp.async writes is ordinary memory to the tensor cores: each thread waits for its copies and fences them before it
- * says "full". It does so one tile late, so that the copies of two tiles are on their way. Read next: producer.cuh. */
+/* sm90/gather.cuh - K and V token by token, for any block size: 128 threads copy 16 bytes each with cp.async, eight
+ * lanes a row of 128 bytes, and swizzle as a bulk copy would. A lane looks up one token of the tile ahead of time and
+ * hands it to those that copy it. Tokens past the end, and of blocks that are none, become zeros. What cp.async writes
+ * is ordinary memory to the tensor cores: each thread waits for its copies and fences them before it says "full". It
+ * does so one tile late, so that the copies of two tiles are on their way. Read next: producer.cuh. */
 #pragma once
 #include "channel.cuh"
 
@@ -39,8 +39,7 @@ struct gather {
 #pragma unroll
       for (int j = 0; j < columns / COLUMNS; j++) {
         const bool copied = there && j * COLUMNS + in_row * 8 < head_dim;
-        ptx::cp_async_cg(tile + j * (TILE_N * ROW_BYTES) +
-                             ptx::swizzled<128>((row + 16 * i) * ROW_BYTES + in_row * 16),
+        ptx::cp_async_cg(tile + j * (TILE_N * ROW_BYTES) + ptx::swizzled<128>((row + 16 * i) * ROW_BYTES + in_row * 16),
                          copied ? source + j * COLUMNS : (const IO_T *)blocks.data, copied ? 16 : 0);
       }
     }

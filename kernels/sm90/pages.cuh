@@ -1,7 +1,7 @@
 /* sm90/pages.cuh - K and V by bulk copies, for block sizes that are multiples of 8: a box is n.box tokens of one page,
- * 64 elements of each, and lands swizzled. The tensor map spans the whole cache, [num_blocks, block_size, Hkv, D]. What lies
- * outside of it arrives as zeros: tokens past the end, and block ids that are none, whatever the table holds.
- * A warp takes some 60 to 100 cycles to issue a copy, and a tile of 128 tokens in pages of 16 is 32 of them beside 2048
+ * 64 elements of each, and lands swizzled. The tensor map spans the whole cache, [num_blocks, block_size, Hkv, D]. What
+ * lies outside of it arrives as zeros: tokens past the end, and block ids that are none, whatever the table holds. A
+ * warp takes some 60 to 100 cycles to issue a copy, and a tile of 128 tokens in pages of 16 is 32 of them beside 2048
  * cycles of products: so all four warps of the producer copy, every fourth box each, one box a lane. (One warp alone
  * held the kernel at 573 TFLOP/s where four reach 677.) Read next: producer.cuh, gather.cuh. */
 #pragma once
@@ -68,6 +68,5 @@ struct pages {
     __syncwarp();
   }
 
-  __device__ __forceinline__ void finish() {
-  }
+  __device__ __forceinline__ void finish() {}
 };

@@ -1,5 +1,5 @@
-/* sm90/producer.cuh - what the producer warpgroup does: item after item, it says what is to be done, brings Q, and then K
- * and V tile by tile in the order in which the consumers ask for them. How K and V are copied is in pages.cuh (bulk
+/* sm90/producer.cuh - what the producer warpgroup does: item after item, it says what is to be done, brings Q, and then
+ * K and V tile by tile in the order in which the consumers ask for them. How K and V are copied is in pages.cuh (bulk
  * copies) and gather.cuh (cp.async); both find a token the same way, here. Read next: pages.cuh. */
 #pragma once
 #include "channel.cuh"

@@ -1,12 +1,13 @@
 /* attention.c - the four operations on cuda and sim: which kernel file, which defines, which grid.
  * Promises: what the kernels do not support is refused by name before anything is launched.
- * Read next: kernels/naive/forward.cu, kernels/naive/decode.cu, kernels/naive/backward.cuh; tiles.c. */
+ * Read next: forward_sm90.c; kernels/naive/forward.cu, kernels/naive/decode.cu, kernels/naive/backward.cuh; tiles.c. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "attention/attn_check.h"
 #include "error.h"
+#include "forward_sm90.h"
 #include "gpu.h"
 #include "occupancy.h"
 #include "params.h"
@@ -175,7 +176,8 @@ static int backward(struct job *j) {
 
 /* ---- The slot ---- */
 
-static int check_support(const struct job *j, int op) {
+/* What the naive kernels do not do. */
+static int check_naive(const struct job *j, int op) {
   const struct pah_attn *a = j->a;
   const struct pah_attn_sizes *s = &j->s;
   if (a->k_blocks.dtype != a->v_blocks.dtype)
@@ -209,9 +211,20 @@ static int check_contents(struct job *j, int op) {
   return status ? status : pah_fail(PAH_EINVAL, "block_table: its contents break a rule, and changed while looked at");
 }
 
+/* Whether this call is the Hopper forward's: asked for by name, or nothing is asked for and it can. */
+static int choose_sm90(const struct job *j, int op, int *chosen) {
+  const char *name = j->a->kernel;
+  *chosen = 0;
+  if (op != PAH_FWD || (name && strcmp(name, "sm90") != 0)) return PAH_OK;
+  int status = pah_forward_sm90_takes(j->dev, j->a, &j->s);
+  *chosen = !status;
+  return name ? status : PAH_OK;
+}
+
 int pah_gpu_attention(struct pah_device *dev, int op, const struct pah_attn *a) {
   struct job j = {.dev = dev, .a = a, .s = pah_attn_sizes(a)};
-  int status = check_support(&j, op);
+  int sm90, status = choose_sm90(&j, op, &sm90);
+  if (!status && !sm90) status = check_naive(&j, op);
   if (status) return status;
   pah_gpu_params(a, &j.s, &j.p);
   if (op == PAH_DECODE && j.p.most_queries > PAH_MAX_DECODE_QUERIES) j.p.most_queries = PAH_MAX_DECODE_QUERIES;
@@ -219,5 +232,6 @@ int pah_gpu_attention(struct pah_device *dev, int op, const struct pah_attn *a) 
   if (status) return status;
   if (op == PAH_BWD) return backward(&j);
   if (!j.s.B || !j.s.total_q) return PAH_OK; /* nothing to compute */
+  if (sm90) return pah_forward_sm90(dev, a, &j.s, &j.p);
   return op == PAH_DECODE ? decode(&j) : forward(&j);
 }

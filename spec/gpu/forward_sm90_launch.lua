@@ -1,5 +1,6 @@
--- forward_sm90.lua - launches kernels/sm90/forward.cu by itself: compiled with given tile sizes, called with the arguments
--- of pah.fwd. The spec of the kernel and the study of its variants share it.
+-- forward_sm90_launch.lua - launches kernels/sm90/forward.cu by itself: compiled with given sizes, called with the
+-- arguments of pah.fwd. The spec of the kernel and the study of its variants share it; pah.fwd does the same in
+-- src/gpu/forward_sm90.c.
 local ffi = require "ffi"
 
 local M = {}
@@ -110,8 +111,8 @@ function M.prepare(kernel, a, out, lse, options)
   local k_map, v_map = pah.tensor_map(a.k_blocks, box), pah.tensor_map(a.v_blocks, box)
   local stages = d.STAGES or 2
   local shared = tile_m * dim * 2 + stages * d.TILE_N * (dim + d.HEAD_DIM_V) * 2
-  local tiles = ragged and math.floor(tonumber(p.total_q) * pack / tile_m) + tonumber(p.batch) or math.ceil(tonumber(p.seqlen_q) * pack / tile_m) *
-    tonumber(p.batch)
+  local tiles = ragged and math.floor(tonumber(p.total_q) * pack / tile_m) + p.batch or
+    math.ceil(p.seqlen_q * pack / tile_m) * p.batch
   local items = tonumber(tiles * p.heads / pack)
   local grid = math.min(options.grid or kernel.device:info().sms or 4, items)
   local launch = {grid = grid, block = tile_m * 2 + 128, shared = shared, on_finding = options.on_finding}
