@@ -32,6 +32,12 @@ __device__ inline void wait_full(const unsigned long long &barrier, unsigned par
   ptx::mbarrier_wait(ptx::shared(&barrier), parity);
 }
 
+/* A tile of K or V: what single threads copied must be fenced before wgmma reads it. */
+__device__ inline void wait_tile(const unsigned long long &barrier, unsigned parity) {
+  wait_full(barrier, parity);
+  if (GATHER) ptx::fence_proxy_async_shared();
+}
+
 /* The first use finds the slot empty: waiting for the parity before the first phase returns at once. */
 __device__ inline void wait_empty(const unsigned long long &barrier, unsigned parity) {
   ptx::mbarrier_wait(ptx::shared(&barrier), parity ^ 1);

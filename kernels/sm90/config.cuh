@@ -17,9 +17,6 @@
 #ifndef PACK
 #define PACK 1
 #endif
-#ifndef STAGES
-#define STAGES 2 /* tiles of K, and of V, in shared memory */
-#endif
 #ifndef GATHER
 #define GATHER 0 /* 1: K and V token by token, for block sizes that are no multiple of 8 */
 #endif
@@ -29,15 +26,16 @@
 #ifndef TREE
 #define TREE 0 /* 1: p.tree_mask is applied */
 #endif
+
+/* For experiments: scripts/studies/gpu_forward.lua sets them, doc/design/gpu-forward.md says what came of it. */
 #ifndef PING_PONG
-#define PING_PONG 1 /* 1: the warpgroups take turns at the tensor cores */
+#define PING_PONG 0 /* 1: the warpgroups take turns at the tensor cores */
 #endif
 #ifndef LAZY_LOG2
-#define LAZY_LOG2 0 /* the running maximum is raised only if it would rise by more than this; see softmax.cuh */
+#define LAZY_LOG2 8 /* a maximum is raised only if it would rise by a factor of more than 2^8; 0: always */
 #endif
-
 #ifndef BORDER
-#define BORDER 1 /* 1: the softmax ends before the wait for the product beside it; see forward.cu */
+#define BORDER 1 /* 1: the softmax ends before the wait for the product beside it */
 #endif
 #ifndef PRODUCER_REGISTERS
 #define PRODUCER_REGISTERS (CONSUMERS == 3 ? 32 : GATHER ? 72 : 56)
@@ -54,17 +52,17 @@ constexpr int CONSUMER_THREADS = 128 * CONSUMERS, THREADS = CONSUMER_THREADS + 1
 constexpr int COLUMNS = 64, ROW_BYTES = 128;
 constexpr unsigned Q_BYTES = TILE_M * HEAD_DIM * 2, K_BYTES = TILE_N * HEAD_DIM * 2, V_BYTES = TILE_N * HEAD_DIM_V * 2;
 constexpr unsigned K_START = Q_BYTES, V_START = K_START + STAGES * K_BYTES;
-constexpr unsigned SHARED_BYTES = V_START + STAGES * V_BYTES;
+constexpr unsigned SHARED_BYTES = V_START + STAGES * V_BYTES; /* STAGES tiles of K, and of V */
 
 static_assert(HEAD_DIM % COLUMNS == 0 && HEAD_DIM_V % COLUMNS == 0 && HEAD_DIM_V <= 256, "head_dim: 64, 128, 192, 256");
+static_assert(TILE_N % 16 == 0 && TILE_N <= 256, "TILE_N: a multiple of 16 up to 256");
+static_assert(TILE_M % PACK == 0, "PACK: divides TILE_M");
+
 /* What the host hands to the kernel beside pah_attn_params. */
 struct sm90_sizes {
   int box;                  /* tokens that one bulk copy brings: a multiple of 8 that divides block_size and TILE_N */
   int head_dim, head_dim_v; /* of the tensors: multiples of 8 */
 };
-
-static_assert(TILE_N % 16 == 0 && TILE_N <= 256, "TILE_N: a multiple of 16 up to 256");
-static_assert(TILE_M % PACK == 0, "PACK: divides TILE_M");
 
 template <class T> struct wgmma_kind;
 template <> struct wgmma_kind<bf16> { static constexpr int value = ptx::WGMMA_BF16; };

@@ -51,7 +51,7 @@ struct consumer {
   }
 
   __device__ __forceinline__ void first_tile(const work_item &w) {
-    wait_full(c.k_full[k_at.slot], k_at.parity);
+    wait_tile(c.k_full[k_at.slot], k_at.parity);
     ptx::wgmma_fence();
     issue_qk();
     finish_qk<0>();
@@ -64,11 +64,11 @@ struct consumer {
 
   /* Scores of `tile`; the values of the tile after it, whose weights are there. */
   template <bool masked> __device__ __forceinline__ void next_tile(const work_item &w, int tile) {
-    wait_full(c.k_full[k_at.slot], k_at.parity);
+    wait_tile(c.k_full[k_at.slot], k_at.parity);
     begin_turn();
     ptx::wgmma_fence();
     issue_qk();
-    wait_full(c.v_full[v_at.slot], v_at.parity);
+    wait_tile(c.v_full[v_at.slot], v_at.parity);
     issue_pv();
     end_turn();
     finish_qk<1>();
@@ -83,7 +83,7 @@ struct consumer {
   }
 
   __device__ __forceinline__ void shrink_sums(const float (&shrink)[2]) {
-    if (LAZY_LOG2 > 0 && !__any_sync(0xffffffffu, shrink[0] != 1 || shrink[1] != 1)) return;
+    if (LAZY_LOG2 && !__any_sync(0xffffffffu, shrink[0] != 1 || shrink[1] != 1)) return;
 #pragma unroll
     for (int i = 0; i < HEAD_DIM_V / 2; i++) o[i] *= shrink[i / 2 % 2];
   }
@@ -105,7 +105,7 @@ struct consumer {
 #pragma unroll 1
       for (; tile >= begin; tile--) next_tile<true>(w, tile);
       release(c.q_empty);
-      wait_full(c.v_full[v_at.slot], v_at.parity);
+      wait_tile(c.v_full[v_at.slot], v_at.parity);
       ptx::wgmma_fence();
       issue_pv();
       finish_pv();

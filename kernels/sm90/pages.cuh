@@ -14,30 +14,31 @@ struct pages {
   channels &c;
   unsigned char *pool;
   unsigned tail_parity = 0;
+  int token,
+      tokens_of_warp; /* the first token in a tile of this lane's box (TILE_N or more: none), and all of the warp */
 
   static constexpr int ARRIVALS = 4; /* at a "full" barrier: a thread of each warp */
 
   static __device__ __forceinline__ int warp() {
     return (int)threadIdx.x / 32 % 4;
   }
-  /* The first token in a tile of the box that this lane copies; TILE_N or more: none. */
-  __device__ __forceinline__ int my_token() const {
-    return (warp() + 4 * (int)(threadIdx.x % 32)) * n.box;
+  __device__ __forceinline__ void begin() { /* once: divisions by a number that is not known take long */
+    token = (warp() + 4 * (int)(threadIdx.x % 32)) * n.box;
+    tokens_of_warp = (TILE_N / n.box - warp() + 3) / 4 * n.box;
   }
-  /* The tokens of a tile in the boxes that this warp copies. */
-  __device__ __forceinline__ unsigned tokens_of_warp() const {
-    return (TILE_N / n.box - warp() + 3) / 4 * n.box;
+  __device__ __forceinline__ int my_token() const {
+    return token;
   }
 
   template <int head_dim>
   __device__ __forceinline__ void copy(const ptx::tensor_map &map, unsigned tile, kv_place place, int kv_head,
                                        unsigned barrier) {
-    if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive_expect_tx(barrier, tokens_of_warp() * (head_dim * 2));
+    if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive_expect_tx(barrier, tokens_of_warp * (head_dim * 2));
     __syncwarp();
-    if (my_token() >= TILE_N) return;
+    if (token >= TILE_N) return;
 #pragma unroll
     for (int i = 0; i < head_dim / COLUMNS; i++)
-      ptx::tensor_load(tile + i * (TILE_N * ROW_BYTES) + my_token() * ROW_BYTES, map, i * COLUMNS, kv_head, place.slot,
+      ptx::tensor_load(tile + i * (TILE_N * ROW_BYTES) + token * ROW_BYTES, map, i * COLUMNS, kv_head, place.slot,
                        place.block, barrier);
   }
 

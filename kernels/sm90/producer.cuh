@@ -21,15 +21,32 @@ struct producer {
   ring_place<STAGES> k_at, v_at;
   unsigned q_parity = 0;
 
-  /* Where the token that this lane looks up lies. The table is read only for tokens in use. */
+  /* The token that this lane looks up: block of the sequence and slot in it, moved from tile to tile without dividing.
+   */
+  kv_place at;
+  int tile_blocks, tile_slots; /* TILE_N / block_size, and the rest */
+
+  __device__ __forceinline__ void go_to(int tile) {
+    const int token = tile * TILE_N + source.my_token();
+    at.block = token / p.block_size;
+    at.slot = token - at.block * p.block_size;
+  }
+
+  __device__ __forceinline__ void go_back() {
+    at.block -= tile_blocks;
+    at.slot -= tile_slots;
+    if (at.slot < 0) at.slot += p.block_size, at.block--;
+  }
+
+  /* Where it lies. The table is read only for tokens in use. */
   __device__ __forceinline__ kv_place find(const work_item &w, int tile) {
-    const int in_tile = source.my_token(), token = tile * TILE_N + in_tile;
+    const int in_tile = source.my_token();
     kv_place place = {-1, 0};
-    if (in_tile < TILE_N && tile >= w.begin && token < w.s.len_k) {
-      const int block = token / p.block_size;
-      place.slot = token - block * p.block_size;
-      place.block = p.block_table[w.b * p.table_batch + block * p.table_block];
+    if (in_tile < TILE_N && tile >= w.begin && tile * TILE_N + in_tile < w.s.len_k) {
+      place.slot = at.slot;
+      place.block = p.block_table[w.b * p.table_batch + at.block * p.table_block];
     }
+    go_back();
     return place;
   }
 
@@ -65,6 +82,7 @@ struct producer {
   /* K of a tile comes before V of the tile before it. */
   __device__ __forceinline__ void load(const work_item &w) {
     const int kv_head = w.head / (p.heads / p.kv_heads);
+    go_to(w.end - 1);
     kv_place place = find(w, w.end - 1), before = place;
     load_q(w);
     for (int tile = w.end - 1; tile >= w.begin; tile--) {
@@ -75,31 +93,33 @@ struct producer {
       place = next;
     }
     load_v(w, before, kv_head, w.begin);
-    source.finish();
   }
 
   /* The first warp finds the item. */
-  __device__ __forceinline__ void publish(ring_place<WORK_SLOTS> at, int round) {
+  __device__ __forceinline__ void publish(ring_place<WORK_SLOTS> place, int round) {
     work_item w;
     if (!find_work(p, work_index(round), w)) w.b = -1;
-    wait_empty(c.work_empty[at.slot], at.parity);
+    wait_empty(c.work_empty[place.slot], place.parity);
     if (threadIdx.x % 32 == 0) {
-      c.work[at.slot] = w;
-      ptx::mbarrier_arrive(ptx::shared(&c.work_full[at.slot]));
+      c.work[place.slot] = w;
+      ptx::mbarrier_arrive(ptx::shared(&c.work_full[place.slot]));
     }
     __syncwarp();
   }
 
   __device__ __forceinline__ void run() {
-    ring_place<WORK_SLOTS> at;
+    source.begin();
+    tile_blocks = TILE_N / p.block_size;
+    tile_slots = TILE_N % p.block_size;
+    ring_place<WORK_SLOTS> item;
     for (int round = 0;; round++) {
-      if (threadIdx.x % 128 < 32) publish(at, round);
-      wait_full(c.work_full[at.slot], at.parity);
-      const work_item &w = c.work[at.slot];
+      if (threadIdx.x % 128 < 32) publish(item, round);
+      wait_full(c.work_full[item.slot], item.parity);
+      const work_item &w = c.work[item.slot];
       if (w.b < 0) return;
       if (w.begin < w.end) load(w);
-      release_work(c, at.slot);
-      at.advance();
+      release_work(c, item.slot);
+      item.advance();
     }
   }
 };

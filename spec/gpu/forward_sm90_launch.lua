@@ -25,7 +25,7 @@ end
 
 --- Compiles for the problem `a` (arguments of pah.fwd) and the defines `config`: TILE_N, CONSUMERS, STAGES, PACK, ...
 function M.compile(device, a, config)
-  local defines = {TILE_N = 128}
+  local defines = {TILE_N = 128, STAGES = 2}
   for key, value in pairs(config or {}) do defines[key] = value end
   defines.IO_T = a.q.dtype
   defines.HEAD_DIM = math.ceil(a.k_blocks:size(4) / 64) * 64
@@ -109,8 +109,7 @@ function M.prepare(kernel, a, out, lse, options)
     pah.tensor_map(q, {box = {1, 1, tile_m, 64}, swizzle = 128})
   local box = {box = {1, kernel.box, 1, 64}, swizzle = 128}
   local k_map, v_map = pah.tensor_map(a.k_blocks, box), pah.tensor_map(a.v_blocks, box)
-  local stages = d.STAGES or 2
-  local shared = tile_m * dim * 2 + stages * d.TILE_N * (dim + d.HEAD_DIM_V) * 2
+  local shared = tile_m * dim * 2 + d.STAGES * d.TILE_N * (dim + d.HEAD_DIM_V) * 2
   local tiles = ragged and math.floor(tonumber(p.total_q) * pack / tile_m) + p.batch or
     math.ceil(p.seqlen_q * pack / tile_m) * p.batch
   local items = tonumber(tiles * p.heads / pack)

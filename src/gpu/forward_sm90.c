@@ -10,12 +10,16 @@
 #include "error.h"
 
 enum { WARPGROUP_ROWS = 64, CONSUMERS = 2, TILE_M = WARPGROUP_ROWS * CONSUMERS, THREADS = 128 * (CONSUMERS + 1) };
-enum { COLUMNS = 64, STAGES = 2, LARGEST_DIM = 256, ROW_UNIT = 8, LARGEST_PACK = 16 };
+enum { COLUMNS = 64, LARGEST_DIM = 256, ROW_UNIT = 8, LARGEST_PACK = 16 };
 
-/* Keys of a tile by head_dim, as many as registers and shared memory hold without spilling; see the document. */
+/* By head_dim: keys of a tile, with bulk copies or gathered, without or with a softcap; tiles of K and of V in shared
+ * memory. What registers and shared memory hold without spilling, and of that the fastest; see the document. */
 static const struct {
-  int dim, keys, gathered; /* head_dim up to this; with bulk copies, with cp.async */
-} tiles[] = {{64, 128, 128}, {128, 128, 128}, {192, 96, 96}, {256, 64, 48}};
+  int dim, keys[2][2], stages; /* head_dim up to this */
+} tiles[] = {{64, {{192, 176}, {128, 128}}, 3},
+             {128, {{128, 128}, {128, 128}}, 3},
+             {192, {{96, 80}, {96, 64}}, 2},
+             {256, {{64, 48}, {48, 32}}, 2}};
 
 /* What is handed over beside pah_attn_params: struct sm90_sizes of config.cuh. */
 struct sizes {
@@ -23,7 +27,7 @@ struct sizes {
 };
 
 struct plan {
-  int dim, tile_n, gather, pack;
+  int dim, tile_n, stages, gather, pack;
   struct sizes sizes;
 };
 
@@ -49,14 +53,15 @@ static int choose_pack(const struct pah_attn_sizes *s) {
   return alone < 0.9 * packed ? (int)s->group : 1;
 }
 
-static struct plan plan_of(const struct pah_attn_sizes *s) {
+static struct plan plan_of(const struct pah_attn *a, const struct pah_attn_sizes *s) {
   struct plan plan = {.sizes = {.box = ROW_UNIT, .head_dim = (int)s->D, .head_dim_v = (int)s->D}};
   size_t i = 0;
   while (tiles[i].dim < s->D) i++;
   plan.dim = tiles[i].dim;
-  int64_t box = gcd(s->block_size, tiles[i].keys);
+  plan.stages = tiles[i].stages;
+  int64_t box = gcd(s->block_size, tiles[i].keys[0][a->softcap > 0]);
   plan.gather = box % ROW_UNIT != 0;
-  plan.tile_n = plan.gather ? tiles[i].gathered : tiles[i].keys;
+  plan.tile_n = tiles[i].keys[plan.gather][a->softcap > 0];
   if (!plan.gather) plan.sizes.box = (int)box;
   plan.pack = choose_pack(s);
   return plan;
@@ -69,6 +74,7 @@ static int check_aligned(const char *name, const struct pah_tensor *t) {
   int64_t size = pah_dtype_size(t->dtype);
   int ok = (uintptr_t)t->data % 16 == 0;
   for (int i = 0; i < t->ndim - 1; i++) {
+    if (!t->shape[i]) return PAH_OK; /* nothing is touched */
     int64_t bytes = t->stride[i] * size;
     ok = ok && bytes % 16 == 0 && bytes < 1LL << 40 && (bytes > 0 || t->shape[i] == 1);
   }
@@ -143,7 +149,7 @@ static void add(struct pah_gpu_call *call, char (*text)[48], const char *name, i
 
 int pah_forward_sm90(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
                      const struct pah_attn_params *p) {
-  const struct plan plan = plan_of(s);
+  const struct plan plan = plan_of(a, s);
   const int64_t box[4] = {1, plan.sizes.box, 1, COLUMNS};
   struct pah_tensor_map q, k, v;
   int status = map_q(a, s, plan.pack, &q);
@@ -155,6 +161,7 @@ int pah_forward_sm90(struct pah_device *dev, const struct pah_attn *a, const str
   struct pah_gpu_call call = {.file = "sm90/forward.cu", .kernel = "forward_sm90", .threads = THREADS, .problem = a};
   add(&call, text, "HEAD_DIM", plan.dim);
   add(&call, text, "TILE_N", plan.tile_n);
+  add(&call, text, "STAGES", plan.stages);
   if (plan.pack > 1) add(&call, text, "PACK", plan.pack);
   if (plan.gather) add(&call, text, "GATHER", 1);
   if (a->softcap > 0) add(&call, text, "SOFTCAP", 1);
@@ -162,7 +169,7 @@ int pah_forward_sm90(struct pah_device *dev, const struct pah_attn *a, const str
   int64_t items = items_of(s, a, plan.pack), sms = dev->info.sms;
   call.grid[0] = items < sms ? items : sms;
   call.grid[1] = call.grid[2] = 1;
-  call.shared = 2 * plan.dim * (TILE_M + 2 * STAGES * plan.tile_n);
+  call.shared = 2 * plan.dim * (TILE_M + 2 * plan.stages * plan.tile_n);
   const void *args[] = {p, &plan.sizes, &q, &k, &v};
   memcpy(call.args, args, sizeof args);
   return pah_gpu_call(dev, &call);
