@@ -50,17 +50,6 @@ template <int Count> PAH_PTX void wgmma_results(float (&d)[Count]) {
 #endif
 }
 
-// A place that ptxas moves no wait across: it would put one before arithmetic that needs none of its results, and take
-// away what should go on beside a product. never: a condition that is false and the same in all threads, such as one on
-// a kernel parameter, but that the compiler cannot know.
-PAH_PTX void wgmma_scheduling_border(bool never) {
-#ifdef PAH_SIM
-  (void)never;
-#else
-  if (never) asm volatile("trap;");
-#endif
-}
-
 #ifdef PAH_SIM
 PAH_PTX void wgmma_fence() {
   pah_sim_wgmma_fence();

@@ -34,9 +34,6 @@
 #ifndef LAZY_LOG2
 #define LAZY_LOG2 8 /* a maximum is raised only if it would rise by a factor of more than 2^8; 0: always */
 #endif
-#ifndef BORDER
-#define BORDER 1 /* 1: the softmax ends before the wait for the product beside it */
-#endif
 #ifndef PRODUCER_REGISTERS
 #define PRODUCER_REGISTERS (CONSUMERS == 3 ? 32 : GATHER ? 72 : 56)
 #endif
@@ -47,8 +44,7 @@
 constexpr int TILE_M = 64 * CONSUMERS, ROWS_OF_QUERIES = TILE_M / PACK;
 constexpr int CONSUMER_THREADS = 128 * CONSUMERS, THREADS = CONSUMER_THREADS + 128;
 
-/* Shared memory holds columns of 64 elements: a row of 128 bytes, swizzled, is what one bulk copy and one wgmma read.
- */
+/* Shared memory holds columns of 64 elements: a row of one is 128 bytes, swizzled, as bulk copies and wgmma want it. */
 constexpr int COLUMNS = 64, ROW_BYTES = 128;
 constexpr unsigned Q_BYTES = TILE_M * HEAD_DIM * 2, K_BYTES = TILE_N * HEAD_DIM * 2, V_BYTES = TILE_N * HEAD_DIM_V * 2;
 constexpr unsigned K_START = Q_BYTES, V_START = K_START + STAGES * K_BYTES;

@@ -76,7 +76,6 @@ struct consumer {
     if (masked) mask_scores(p, w, tile, s);
     float shrink[2];
     state.weigh(s, shrink);
-    if (BORDER) ptx::wgmma_scheduling_border(__any_sync(0xffffffffu, state.sum[0] + state.sum[1] < 0));
     finish_pv();
     pack_weights(weights, s);
     shrink_sums(shrink);

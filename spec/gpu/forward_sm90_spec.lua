@@ -105,7 +105,7 @@ describe("the forward for sm_90a", function()
     end
   end)
 
-  it("gives the same bits in every schedule", function()
+  it("gives the same bits in every schedule #slow", function()
     local first
     for n, schedule in ipairs {"order", "reverse", "random"} do
       for _, block_size in ipairs {16, 3} do
@@ -241,7 +241,7 @@ describe("the forward for sm_90a", function()
     refused('"sm90" needs an sm_90a', plain, nil, pah.device "sim")
   end)
 
-  it("is compiled without spilling, for every size that is launched", function()
+  it("is compiled without spilling, for every size that is launched #slow", function()
     local ok, device = pcall(pah.device, "cuda:sm_90a")
     if not ok then return pending("needs NVRTC: " .. tostring(device)) end
     device:set{dry = true}

@@ -16,7 +16,7 @@ enum { COLUMNS = 64, LARGEST_DIM = 256, ROW_UNIT = 8, LARGEST_PACK = 16 };
  * memory. What registers and shared memory hold without spilling, and of that the fastest; see the document. */
 static const struct {
   int dim, keys[2][2], stages; /* head_dim up to this */
-} tiles[] = {{64, {{192, 176}, {128, 128}}, 3},
+} tiles[] = {{64, {{192, 160}, {128, 128}}, 3},
              {128, {{128, 128}, {128, 128}}, 3},
              {192, {{96, 80}, {96, 64}}, 2},
              {256, {{64, 48}, {48, 32}}, 2}};
