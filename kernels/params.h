@@ -45,10 +45,6 @@ struct pah_attn_params {
   int causal;                    /* 0 none, 1 bottom-right, 2 top-left */
   int window_left, window_right; /* -1: no limit */
   float softmax_scale, softcap, o_scale;
-  const float *sinks; /* [H]; 0: none */
-  long long sinks_stride;
-  const int *tree_mask; /* bits of 32-bit words; ragged: tree_batch 0, rows count from cu_seqlens_q[b]; 0: none */
-  long long tree_batch, tree_row;
 };
 
 struct pah_merge_params { /* rows of [B, H, Sq]; lse in natural logarithm */

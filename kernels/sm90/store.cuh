@@ -29,7 +29,7 @@ __device__ __forceinline__ void store_rows(const pah_attn_params &p, int head_di
   for (int r = 0; r < 2; r++) {
     const int row = row_of(r), query = w.first_q + row / PACK, head = w.head + row % PACK;
     float factor, lse;
-    state.finish(r, p.sinks != 0, p.sinks ? p.sinks[head * p.sinks_stride] : 0.0f, factor, lse);
+    state.finish(r, sink_of(p, head), factor, lse);
     const bool there = query < w.s.len_q;
     IO_T *out = row_at<IO_T>(p.out, w.b, head, w.s.first_row + query);
     if (there && threadIdx.x % 4 == 0) *row_at<float>(p.lse, w.b, head, w.s.first_row + query) = lse;

@@ -67,14 +67,9 @@ struct softmax_state {
   }
 
   /* What the sums of weighted values are multiplied by at the end, and the lse. A sink is one more score, without a
-   * value: scores count from M, the larger of max and sink. */
-  __device__ __forceinline__ void finish(int r, bool has_sink, float sink, float &factor, float &lse) {
+   * value (-inf: none): all counts from the larger of it and the maximum. */
+  __device__ __forceinline__ void finish(int r, float sink, float &factor, float &lse) {
     const float total = over_row(sum[r], plus()), base = exponent_base(max[r]) * scale;
-    if (!has_sink) {
-      factor = total == 0 ? 0.0f : 1.0f / total;
-      lse = total == 0 ? negative_infinity() : (base + log2f(total)) * LN2;
-      return;
-    }
     if (total == 0 || sink == -negative_infinity()) {
       factor = 0;
       lse = sink;
@@ -133,12 +128,11 @@ __device__ __forceinline__ void mask_scores(const pah_attn_params &p, const work
       }
     }
     if (TREE && query < w.s.len_q) {
-      const int *bits = p.tree_mask + w.b * p.tree_batch + (w.s.first_row + query) * p.tree_row;
-      const int start = w.s.len_k - w.s.len_q - tile * TILE_N - mine;
+      const unsigned *bits = tree_row(p, w.s, w.b, query);
 #pragma unroll
       for (int i = 0; i < TILE_N / 2; i++) {
-        const int j = 2 * (i - i % 4) + i % 2 - start;
-        if (i / 2 % 2 == r && j >= 0 && j < w.s.len_q && !(bits[j / 32] >> j % 32 & 1)) s[i] = negative_infinity();
+        const int key = tile * TILE_N + 2 * (i - i % 4) + i % 2 + mine;
+        if (i / 2 % 2 == r && key < w.s.len_k && !tree_sees(bits, w.s, key)) s[i] = negative_infinity();
       }
     }
   }

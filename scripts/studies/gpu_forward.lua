@@ -6,7 +6,7 @@
 -- the head_dim that a variant is for; without defines it is pah.fwd. --peer FILE: JSON lines {name, tflops, peer}.
 local gpu_clock = require "pah.measure.gpu_clock"
 local json = require "pah.util.json"
-local sm90 = require "spec.gpu.forward_sm90_launch"
+local sm90 = require "scripts.studies.gpu_forward_variant"
 
 local opt = pah.options{
   rows = {"only rows whose name has this text", ""}, variants = {"a file that returns a list of variants", ""},

@@ -12,14 +12,16 @@
 enum { WARPGROUP_ROWS = 64, CONSUMERS = 2, TILE_M = WARPGROUP_ROWS * CONSUMERS, THREADS = 128 * (CONSUMERS + 1) };
 enum { COLUMNS = 64, LARGEST_DIM = 256, ROW_UNIT = 8, LARGEST_PACK = 16 };
 
-/* By head_dim: keys of a tile, with bulk copies or gathered, without or with a softcap; tiles of K and of V in shared
- * memory. What registers and shared memory hold without spilling, and of that the fastest; see the document. */
+/* By head_dim, of q and K and of V: keys of a tile, with bulk copies or gathered, without or with a softcap; tiles of K
+ * and of V in shared memory. What registers and shared memory hold without spilling, and of that the fastest; see the
+ * document. The first row that is large enough is taken. */
 static const struct {
-  int dim, keys[2][2], stages; /* head_dim up to this */
-} tiles[] = {{64, {{192, 160}, {128, 128}}, 3},
-             {128, {{128, 128}, {128, 128}}, 3},
-             {192, {{96, 80}, {96, 64}}, 2},
-             {256, {{64, 48}, {48, 32}}, 2}};
+  int dim, dim_v, keys[2][2], stages;
+} tiles[] = {{64, 64, {{192, 160}, {128, 128}}, 3},
+             {128, 128, {{128, 128}, {128, 128}}, 3},
+             {192, 128, {{112, 96}, {112, 80}}, 2},
+             {192, 192, {{96, 80}, {96, 64}}, 2},
+             {256, 256, {{64, 48}, {48, 32}}, 2}};
 
 /* What is handed over beside pah_attn_params: struct sm90_sizes of config.cuh. */
 struct sizes {
@@ -27,7 +29,7 @@ struct sizes {
 };
 
 struct plan {
-  int dim, tile_n, stages, gather, pack;
+  int dim, dim_v, tile_n, stages, gather, pack;
   struct sizes sizes;
 };
 
@@ -54,10 +56,11 @@ static int choose_pack(const struct pah_attn_sizes *s) {
 }
 
 static struct plan plan_of(const struct pah_attn *a, const struct pah_attn_sizes *s) {
-  struct plan plan = {.sizes = {.box = ROW_UNIT, .head_dim = (int)s->D, .head_dim_v = (int)s->D}};
+  struct plan plan = {.sizes = {.box = ROW_UNIT, .head_dim = (int)s->D, .head_dim_v = (int)s->Dv}};
   size_t i = 0;
-  while (tiles[i].dim < s->D) i++;
+  while (tiles[i].dim < s->D || tiles[i].dim_v < s->Dv) i++;
   plan.dim = tiles[i].dim;
+  plan.dim_v = tiles[i].dim_v;
   plan.stages = tiles[i].stages;
   int64_t box = gcd(s->block_size, tiles[i].keys[0][a->softcap > 0]);
   plan.gather = box % ROW_UNIT != 0;
@@ -79,7 +82,7 @@ static int check_aligned(const char *name, const struct pah_tensor *t) {
     ok = ok && bytes % 16 == 0 && bytes < 1LL << 40 && (bytes > 0 || t->shape[i] == 1);
   }
   if (ok) return PAH_OK;
-  return pah_fail(PAH_EUNSUPPORTED, "%s: kernel \"sm90\" takes data and strides that are multiples of 16 bytes", name);
+  return pah_fail(PAH_EUNSUPPORTED, "%s: the sm90 kernel takes data and strides that are multiples of 16 bytes", name);
 }
 
 static int check_types(const struct pah_attn *a) {
@@ -87,28 +90,28 @@ static int check_types(const struct pah_attn *a) {
   if ((dtype == PAH_BF16 || dtype == PAH_F16) && a->k_blocks.dtype == dtype && a->v_blocks.dtype == dtype &&
       a->out.dtype == dtype)
     return PAH_OK;
-  return pah_fail(PAH_EUNSUPPORTED, "q: kernel \"sm90\" takes bf16 or f16, q, k_blocks, v_blocks and out alike");
+  return pah_fail(PAH_EUNSUPPORTED, "q: the sm90 kernel takes bf16 or f16, q, k_blocks, v_blocks and out alike");
 }
 
 int pah_forward_sm90_takes(const struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s) {
   if (strcmp(dev->info.arch, "sm_90a") != 0)
-    return pah_fail(PAH_EUNSUPPORTED, "kernel: \"sm90\" needs an sm_90a (Hopper), %s is %s", dev->info.name,
+    return pah_fail(PAH_EUNSUPPORTED, "kernel: the sm90 kernel needs an sm_90a (Hopper), %s is %s", dev->info.name,
                     dev->info.arch);
   if (a->block_m || a->block_n)
-    return pah_fail(PAH_EUNSUPPORTED, "block_m: kernel \"sm90\" has tiles of its own, must be 0");
+    return pah_fail(PAH_EUNSUPPORTED, "block_m: the sm90 kernel has tiles of its own, must be 0");
   int status = check_types(a);
   if (status) return status;
-  if (s->D > LARGEST_DIM || s->D % ROW_UNIT)
-    return pah_fail(PAH_EUNSUPPORTED, "head_dim: is %lld, kernel \"sm90\" takes multiples of %d up to %d",
-                    (long long)s->D, ROW_UNIT, LARGEST_DIM);
+  if (s->D > LARGEST_DIM || s->Dv > LARGEST_DIM)
+    return pah_fail(PAH_EUNSUPPORTED, "head_dim: the sm90 kernel takes multiples of %d up to %d, this is %lld and %lld",
+                    ROW_UNIT, LARGEST_DIM, (long long)s->D, (long long)s->Dv);
   float scale = pah_softmax_scale(a, s);
   if (!(scale > 0 && scale < INFINITY))
-    return pah_fail(PAH_EUNSUPPORTED, "softmax_scale: is %g, kernel \"sm90\" takes finite numbers above 0",
+    return pah_fail(PAH_EUNSUPPORTED, "softmax_scale: the sm90 kernel takes finite numbers above 0, this is %g",
                     (double)scale);
   int open = a->seqused_k.dtype == PAH_NONE && a->seqlen_k < 0; /* every sequence has all keys of the table */
   if (s->num_blocks < 1 || s->num_blocks > INT_MAX || s->block_size > INT_MAX || s->total_q > INT_MAX ||
       (open && s->max_blocks * s->block_size > INT_MAX) || (s->total_q / ROW_UNIT + s->B) * s->H > INT_MAX)
-    return pah_fail(PAH_EUNSUPPORTED, "k_blocks: kernel \"sm90\" takes 1 to 2^31-1 blocks, tokens and items of work");
+    return pah_fail(PAH_EUNSUPPORTED, "k_blocks: the sm90 kernel takes 1 to 2^31-1 blocks, tokens and items of work");
   status = check_aligned("q", &a->q);
   if (!status) status = check_aligned("k_blocks", &a->k_blocks);
   if (!status) status = check_aligned("v_blocks", &a->v_blocks);
@@ -157,19 +160,21 @@ int pah_forward_sm90(struct pah_device *dev, const struct pah_attn *a, const str
   if (!status) status = pah_tensor_map(&a->v_blocks, box, PAH_SWIZZLE_128, &v);
   if (status) return status;
 
-  char text[8][48];
+  char text[PAH_GPU_DEFINES][48];
   struct pah_gpu_call call = {.file = "sm90/forward.cu", .kernel = "forward_sm90", .threads = THREADS, .problem = a};
   add(&call, text, "HEAD_DIM", plan.dim);
+  if (plan.dim_v != plan.dim) add(&call, text, "HEAD_DIM_V", plan.dim_v);
   add(&call, text, "TILE_N", plan.tile_n);
   add(&call, text, "STAGES", plan.stages);
   if (plan.pack > 1) add(&call, text, "PACK", plan.pack);
   if (plan.gather) add(&call, text, "GATHER", 1);
   if (a->softcap > 0) add(&call, text, "SOFTCAP", 1);
+  if (p->tree_mask) add(&call, text, "TREE", 1);
   pah_gpu_define_type(&call, text[call.define_count], sizeof *text, "IO_T", a->q.dtype);
   int64_t items = items_of(s, a, plan.pack), sms = dev->info.sms;
   call.grid[0] = items < sms ? items : sms;
   call.grid[1] = call.grid[2] = 1;
-  call.shared = 2 * plan.dim * (TILE_M + 2 * plan.stages * plan.tile_n);
+  call.shared = 2 * (plan.dim * TILE_M + (plan.dim + plan.dim_v) * plan.stages * plan.tile_n);
   const void *args[] = {p, &plan.sizes, &q, &k, &v};
   memcpy(call.args, args, sizeof args);
   return pah_gpu_call(dev, &call);

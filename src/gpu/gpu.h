@@ -22,7 +22,7 @@ void pah_gpu_forget(struct pah_device *dev);
 
 /* ---- Between the files of this folder ---- */
 
-enum { PAH_GPU_DEFINES = 8 };
+enum { PAH_GPU_DEFINES = 10 };
 /* A launch of a built-in kernel: `file` is in kernels/, the defines are "NAME=VALUE", the arguments point at values. */
 struct pah_gpu_call {
   const char *file, *kernel;

@@ -1,6 +1,5 @@
--- forward_sm90_launch.lua - launches kernels/sm90/forward.cu by itself: compiled with given sizes, called with the
--- arguments of pah.fwd. The spec of the kernel and the study of its variants share it; pah.fwd does the same in
--- src/gpu/forward_sm90.c.
+-- gpu_forward_variant.lua - launches kernels/sm90/forward.cu by itself, compiled with sizes of one's choice: for
+-- gpu_forward.lua, which compares them. pah.fwd does the same in src/gpu/forward_sm90.c.
 local ffi = require "ffi"
 
 local M = {}
