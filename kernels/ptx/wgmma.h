@@ -40,6 +40,16 @@ enum {
 #endif
 };
 
+// Sums (or A) are not touched before this place by a compiler that moves instructions: to be called after the wait.
+template <int Count> PAH_PTX void wgmma_results(float (&d)[Count]) {
+#ifdef PAH_SIM
+  (void)d;
+#else
+#pragma unroll
+  for (int i = 0; i < Count; i++) asm volatile("" : "+f"(d[i])::"memory");
+#endif
+}
+
 #ifdef PAH_SIM
 PAH_PTX void wgmma_fence() {
   pah_sim_wgmma_fence();

@@ -25,8 +25,10 @@ local function kernels_of(kind)
   return by_op
 end
 
--- The names that a kind of device is opened by: on the cpu one for each instruction set, or the one of PAH_ISA.
-local function targets_of(kind)
+-- The names that a kind of device is opened by: on the cpu one for each instruction set, or the one of PAH_ISA; on sim
+-- the architecture that a kernel is for.
+local function targets_of(kind, kernel)
+  if kind == "sim" and kernel == "sm90" then return {"sim:sm_90a"} end
   if kind ~= "cpu" or (os.getenv "PAH_ISA" or "") ~= "" then return {kind} end
   local names = {}
   for i, isa in ipairs(isas.usable) do names[i] = "cpu:" .. isa end
@@ -79,11 +81,11 @@ for _, entry in ipairs(pah.devices()) do
       return
     end
     local kind = entry.name:match "^%w+"
-    local by_op, targets, refused, passed = kernels_of(kind), targets_of(entry.name), 0, 0
+    local by_op, refused, passed = kernels_of(kind), 0, 0
 
     local function check(case, kernel)
       local complaints, oracle = {}, {}
-      for _, target in ipairs(targets) do
+      for _, target in ipairs(targets_of(entry.name, kernel)) do
         local found, why = run(simulated[kind] and shortened(case) or case, pah.device(target), kernel, oracle)
         if found == "refused" then
           refused = refused + 1
@@ -95,21 +97,24 @@ for _, entry in ipairs(pah.devices()) do
       passed = passed + 1
     end
 
-    local function set(n, seed)
-      if kind == "sim" then pah.device(entry.name):set{schedule = schedules[n], seed = seed} end
+    local function set(n, seed, kernel)
+      if kind ~= "sim" then return end
+      for _, target in ipairs(targets_of(entry.name, kernel)) do
+        pah.device(target):set{schedule = schedules[n], seed = seed}
+      end
     end
 
     for i, case in ipairs(all) do
       for _, kernel in ipairs(i % every == 0 and by_op[case.op] or {}) do
         local slow = kind == "sim" and i % 5 ~= 0 and " #slow" or ""
         it(case.name .. " " .. kernel .. slow, function()
-          set(i % 3 + 1, i)
+          set(i % 3 + 1, i, kernel)
           check(case, kernel)
         end)
         if kind == "sim" and i % 25 == 0 then
           it(case.name .. " " .. kernel .. " in the other schedules" .. slow, function()
             for n = 1, 2 do
-              set((i + n) % 3 + 1, i + 1)
+              set((i + n) % 3 + 1, i + 1, kernel)
               check(case, kernel)
             end
           end)

@@ -77,6 +77,17 @@ static int offline_compile(struct pah_device *dev, struct pah_module *m) {
   return PAH_OK;
 }
 
+/* Nobody reads it: launches are left out. */
+static int offline_tensor_map(struct pah_device *dev, const struct pah_tensor *t, const int64_t *box, int32_t swizzle,
+                              struct pah_tensor_map *map) {
+  (void)dev;
+  (void)t;
+  (void)box;
+  (void)swizzle;
+  memset(map, 0, sizeof *map);
+  return PAH_OK;
+}
+
 static void offline_unload(struct pah_device *dev, void *image) {
   (void)dev;
   free(image);
@@ -119,4 +130,5 @@ const struct pah_device_ops cuda_offline_ops = {
     .unload = offline_unload,
     .launch = offline_launch,
     .resources = offline_resources,
+    .tensor_map = offline_tensor_map,
 };

@@ -1,12 +1,13 @@
 /* attention.c - the four operations on cuda and sim: which kernel file, which defines, which grid.
  * Promises: what the kernels do not support is refused by name before anything is launched.
- * Read next: kernels/naive/forward.cu, kernels/naive/decode.cu, kernels/naive/backward.cuh; tiles.c. */
+ * Read next: forward_sm90.c; kernels/naive/forward.cu, kernels/naive/decode.cu, kernels/naive/backward.cuh; tiles.c. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "attention/attn_check.h"
 #include "error.h"
+#include "forward_sm90.h"
 #include "gpu.h"
 #include "occupancy.h"
 #include "params.h"
@@ -177,7 +178,8 @@ static int backward(struct job *j) {
 
 /* ---- The slot ---- */
 
-static int check_support(const struct job *j, int op) {
+/* What the naive kernels do not do. */
+static int check_naive(const struct job *j, int op) {
   const struct pah_attn *a = j->a;
   const struct pah_attn_sizes *s = &j->s;
   if (a->k_blocks.dtype != a->v_blocks.dtype)
@@ -211,21 +213,36 @@ static int check_contents(struct job *j, int op) {
   return status ? status : pah_fail(PAH_EINVAL, "block_table: its contents break a rule, and changed while looked at");
 }
 
-/* The first of attention/kernels.h that takes the call, or the one that it names. */
-static int choose(const struct job *j, int op, int *sm80) {
+/* The kernels that are fast at what they take, by the names of attention/kernels.h; naive takes the rest. */
+struct fast_kernel {
+  const char *name;
+  int op;
+  int (*takes)(const struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s); /* or why not */
+  int (*run)(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
+             struct pah_attn_params *p);
+};
+static const struct fast_kernel fast_kernels[] = {
+    {"sm90", PAH_FWD, pah_forward_sm90_takes, pah_forward_sm90},
+    {"sm80", PAH_DECODE, pah_gpu_sm80_takes, pah_gpu_sm80_decode},
+};
+
+/* The first that takes the call, or the one that it names; *chosen stays NULL for naive. */
+static int choose(const struct job *j, int op, const struct fast_kernel **chosen) {
   const char *name = j->a->kernel;
-  *sm80 = 0;
-  if (op == PAH_DECODE && (!name || !strcmp(name, "sm80"))) {
-    int status = pah_gpu_sm80_takes(j->dev, j->a, &j->s);
-    *sm80 = status == PAH_OK;
-    if (*sm80 || name) return status;
+  for (size_t i = 0; i < sizeof fast_kernels / sizeof *fast_kernels; i++) {
+    const struct fast_kernel *f = &fast_kernels[i];
+    if (f->op != op || (name && strcmp(name, f->name) != 0)) continue;
+    int status = f->takes(j->dev, j->a, &j->s);
+    if (!status) *chosen = f;
+    if (!status || name) return status;
   }
-  return check_support(j, op);
+  return check_naive(j, op);
 }
 
 int pah_gpu_attention(struct pah_device *dev, int op, const struct pah_attn *a) {
   struct job j = {.dev = dev, .a = a, .s = pah_attn_sizes(a)};
-  int sm80, status = choose(&j, op, &sm80);
+  const struct fast_kernel *fast = NULL;
+  int status = choose(&j, op, &fast);
   if (status) return status;
   pah_gpu_params(a, &j.s, &j.p);
   if (op == PAH_DECODE && j.p.most_queries > PAH_MAX_DECODE_QUERIES) j.p.most_queries = PAH_MAX_DECODE_QUERIES;
@@ -233,6 +250,6 @@ int pah_gpu_attention(struct pah_device *dev, int op, const struct pah_attn *a) 
   if (status) return status;
   if (op == PAH_BWD) return backward(&j);
   if (!j.s.B || !j.s.total_q) return PAH_OK; /* nothing to compute */
-  if (sm80) return pah_gpu_sm80_decode(dev, a, &j.s, &j.p);
+  if (fast) return fast->run(dev, a, &j.s, &j.p);
   return op == PAH_DECODE ? decode(&j) : forward(&j);
 }

@@ -1,0 +1,151 @@
+/* sm90/forward.cu - attention over a paged K/V cache for Hopper (sm_90a): bf16 or f16, head_dim 64 to 256.
+ * A producer warp copies pages into shared memory; CONSUMERS warpgroups compute 64 rows each. Two things run at the
+ * same time everywhere: within a warpgroup, Q K^T of the next tile is issued before the softmax of this one; between
+ * warpgroups, one has the tensor cores while the other has the exponentials. What that is worth, step by step:
+ * doc/design/gpu-forward.md. Defines: config.cuh. Read next: work.cuh, pages.cuh, products.cuh, tile_softmax.cuh. */
+#include "producer.cuh"
+#include "products.cuh"
+#include "store.cuh"
+
+extern __shared__ __align__(1024) unsigned char pool[];
+
+struct consumer {
+  const pah_attn_params &p;
+  const sm90_sizes &n;
+  channels &c;
+  int group;
+  ring_place<STAGES> k_at, v_at;
+  unsigned q_parity = 0;
+  softmax_state state;
+  float o[HEAD_DIM_V / 2], s[TILE_N / 2];
+  unsigned weights[TILE_N / 16][4];
+
+  /* Turns at the tensor cores: barrier 1 + g is warpgroup g's, and it is the one before it that opens it. */
+  __device__ __forceinline__ void begin_turn() {
+    if (PING_PONG && CONSUMERS > 1) ptx::bar_sync(1 + group, 256);
+  }
+  __device__ __forceinline__ void end_turn() {
+    if (PING_PONG && CONSUMERS > 1) ptx::bar_arrive(1 + (group + 1) % CONSUMERS, 256);
+  }
+
+  __device__ __forceinline__ void issue_qk() {
+    multiply_qk(s, rows_descriptor(ptx::shared(pool) + group * (64 * ROW_BYTES)),
+                rows_descriptor(ptx::shared(pool) + K_START + k_at.slot * K_BYTES));
+    ptx::wgmma_commit_group();
+  }
+  __device__ __forceinline__ void issue_pv() {
+    multiply_pv(o, weights, values_descriptor(ptx::shared(pool) + V_START + v_at.slot * V_BYTES));
+    ptx::wgmma_commit_group();
+  }
+  template <int groups> __device__ __forceinline__ void finish_qk() {
+    ptx::wgmma_wait_group<groups>();
+    ptx::wgmma_results(s);
+    release(c.k_empty[k_at.slot]);
+    k_at.advance();
+  }
+  __device__ __forceinline__ void finish_pv() {
+    ptx::wgmma_wait_group<0>();
+    ptx::wgmma_results(o);
+    release(c.v_empty[v_at.slot]);
+    v_at.advance();
+  }
+
+  __device__ __forceinline__ void first_tile(const work_item &w) {
+    wait_tile(c.k_full[k_at.slot], k_at.parity);
+    ptx::wgmma_fence();
+    issue_qk();
+    finish_qk<0>();
+    cap_scores(p, s);
+    if (w.end > w.full_end || w.full_end == w.full_begin) mask_scores(p, w, w.end - 1, s);
+    float shrink[2];
+    state.weigh(s, shrink);
+    pack_weights(weights, s);
+  }
+
+  /* Scores of `tile`; the values of the tile after it, whose weights are there. */
+  template <bool masked> __device__ __forceinline__ void next_tile(const work_item &w, int tile) {
+    wait_tile(c.k_full[k_at.slot], k_at.parity);
+    begin_turn();
+    ptx::wgmma_fence();
+    issue_qk();
+    wait_tile(c.v_full[v_at.slot], v_at.parity);
+    issue_pv();
+    end_turn();
+    finish_qk<1>();
+    cap_scores(p, s);
+    if (masked) mask_scores(p, w, tile, s);
+    float shrink[2];
+    state.weigh(s, shrink);
+    finish_pv();
+    pack_weights(weights, s);
+    shrink_sums(shrink);
+  }
+
+  __device__ __forceinline__ void shrink_sums(const float (&shrink)[2]) {
+    if (LAZY_LOG2 && !__any_sync(0xffffffffu, shrink[0] != 1 || shrink[1] != 1)) return;
+#pragma unroll
+    for (int i = 0; i < HEAD_DIM_V / 2; i++) o[i] *= shrink[i / 2 % 2];
+  }
+
+  __device__ __forceinline__ void run_item(const work_item &w) {
+    state.begin(p);
+#pragma unroll
+    for (int i = 0; i < HEAD_DIM_V / 2; i++) o[i] = 0;
+    if (w.begin < w.end) {
+      wait_full(c.q_full, q_parity);
+      q_parity ^= 1;
+      const int full_end = w.full_end, full_begin = w.full_begin, begin = w.begin;
+      int tile = w.end - 1;
+      first_tile(w);
+#pragma unroll 1
+      for (tile--; tile >= full_end; tile--) next_tile<true>(w, tile);
+#pragma unroll 1
+      for (; tile >= full_begin; tile--) next_tile<false>(w, tile);
+#pragma unroll 1
+      for (; tile >= begin; tile--) next_tile<true>(w, tile);
+      release(c.q_empty);
+      wait_tile(c.v_full[v_at.slot], v_at.parity);
+      ptx::wgmma_fence();
+      issue_pv();
+      finish_pv();
+    }
+    store_rows(p, n.head_dim_v, w, state, o);
+  }
+
+  __device__ __forceinline__ void run() {
+    ring_place<WORK_SLOTS> at;
+    if (group == CONSUMERS - 1) end_turn(); /* the first turn is warpgroup 0's */
+    for (;;) {
+      wait_full(c.work_full[at.slot], at.parity);
+      const work_item &w = c.work[at.slot];
+      if (w.b < 0) break;
+      run_item(w);
+      release_work(c, at.slot);
+      at.advance();
+    }
+    if (group == 0) begin_turn(); /* the turn that nobody took */
+  }
+};
+
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
+    forward_sm90(const pah_attn_params p, const sm90_sizes n, const __grid_constant__ ptx::tensor_map q,
+                 const __grid_constant__ ptx::tensor_map k, const __grid_constant__ ptx::tensor_map v) {
+  __shared__ __align__(16) channels c;
+  const int group = __shfl_sync(0xffffffffu, (int)threadIdx.x / 128, 0);
+  if (threadIdx.x == 0) {
+    open_channels(c, kv_source::ARRIVALS);
+    ptx::prefetch_tensor_map(q);
+    ptx::prefetch_tensor_map(k);
+    ptx::prefetch_tensor_map(v);
+  }
+  __syncthreads();
+  if (group == CONSUMERS) {
+    ptx::setmaxnreg_dec<PRODUCER_REGISTERS>();
+    producer job = {p, q, c, pool, {p, n, k, v, c, pool}};
+    job.run();
+  } else {
+    ptx::setmaxnreg_inc<CONSUMER_REGISTERS>();
+    consumer job = {p, n, c, group};
+    job.run();
+  }
+}

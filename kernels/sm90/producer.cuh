@@ -1,0 +1,125 @@
+/* sm90/producer.cuh - what the producer warpgroup does: item after item, it says what is to be done, brings Q, and then
+ * K and V tile by tile in the order in which the consumers ask for them. How K and V are copied is in pages.cuh (bulk
+ * copies) and gather.cuh (cp.async); both find a token the same way, here. Read next: pages.cuh. */
+#pragma once
+#include "channel.cuh"
+
+#if GATHER
+#include "gather.cuh"
+typedef gather kv_source;
+#else
+#include "pages.cuh"
+typedef pages kv_source;
+#endif
+
+struct producer {
+  const pah_attn_params &p;
+  const ptx::tensor_map &q;
+  channels &c;
+  unsigned char *pool;
+  kv_source source;
+  ring_place<STAGES> k_at, v_at;
+  unsigned q_parity = 0;
+
+  /* The token that this lane looks up: block of the sequence and slot in it, moved from tile to tile without dividing.
+   */
+  kv_place at;
+  int tile_blocks, tile_slots; /* TILE_N / block_size, and the rest */
+
+  __device__ __forceinline__ void go_to(int tile) {
+    const int token = tile * TILE_N + source.my_token();
+    at.block = token / p.block_size;
+    at.slot = token - at.block * p.block_size;
+  }
+
+  __device__ __forceinline__ void go_back() {
+    at.block -= tile_blocks;
+    at.slot -= tile_slots;
+    if (at.slot < 0) at.slot += p.block_size, at.block--;
+  }
+
+  /* Where it lies. The table is read only for tokens in use. */
+  __device__ __forceinline__ kv_place find(const work_item &w, int tile) {
+    const int in_tile = source.my_token();
+    kv_place place = {-1, 0};
+    if (in_tile < TILE_N && tile >= w.begin && tile * TILE_N + in_tile < w.s.len_k) {
+      place.slot = at.slot;
+      place.block = p.block_table[w.b * p.table_batch + at.block * p.table_block];
+    }
+    go_back();
+    return place;
+  }
+
+  __device__ __forceinline__ void load_q(const work_item &w) {
+    if (threadIdx.x % 128 >= 32) return;
+    wait_empty(c.q_empty, q_parity);
+    q_parity ^= 1;
+    if (threadIdx.x % 32 != 0) return;
+    const unsigned full = ptx::shared(&c.q_full), at = ptx::shared(pool);
+    const int row = (int)w.s.first_row + w.first_q, b = p.cu_seqlens_q ? 0 : w.b;
+    ptx::mbarrier_arrive_expect_tx(full, Q_BYTES);
+    for (int i = 0; i < HEAD_DIM / COLUMNS; i++) {
+#if PACK > 1
+      ptx::tensor_load(at + i * (TILE_M * ROW_BYTES), q, i * COLUMNS, w.head, row, b, full);
+#else
+      ptx::tensor_load(at + i * (TILE_M * ROW_BYTES), q, i * COLUMNS, row, w.head, b, full);
+#endif
+    }
+  }
+
+  __device__ __forceinline__ void load_k(const work_item &w, kv_place place, int kv_head) {
+    wait_empty(c.k_empty[k_at.slot], k_at.parity);
+    source.copy_k(w, place, kv_head, k_at.slot);
+    k_at.advance();
+  }
+
+  __device__ __forceinline__ void load_v(const work_item &w, kv_place place, int kv_head, int tile) {
+    wait_empty(c.v_empty[v_at.slot], v_at.parity);
+    source.copy_v(w, place, kv_head, v_at.slot, tile);
+    v_at.advance();
+  }
+
+  /* K of a tile comes before V of the tile before it. */
+  __device__ __forceinline__ void load(const work_item &w) {
+    const int kv_head = w.head / (p.heads / p.kv_heads);
+    go_to(w.end - 1);
+    kv_place place = find(w, w.end - 1), before = place;
+    load_q(w);
+    for (int tile = w.end - 1; tile >= w.begin; tile--) {
+      const kv_place next = find(w, tile - 1); /* on its way while this tile waits for room */
+      load_k(w, place, kv_head);
+      if (tile < w.end - 1) load_v(w, before, kv_head, tile + 1);
+      before = place;
+      place = next;
+    }
+    load_v(w, before, kv_head, w.begin);
+  }
+
+  /* The first warp finds the item. */
+  __device__ __forceinline__ void publish(ring_place<WORK_SLOTS> place, int round) {
+    work_item w;
+    if (!find_work(p, work_index(round), w)) w.b = -1;
+    wait_empty(c.work_empty[place.slot], place.parity);
+    if (threadIdx.x % 32 == 0) {
+      c.work[place.slot] = w;
+      ptx::mbarrier_arrive(ptx::shared(&c.work_full[place.slot]));
+    }
+    __syncwarp();
+  }
+
+  __device__ __forceinline__ void run() {
+    source.begin();
+    tile_blocks = TILE_N / p.block_size;
+    tile_slots = TILE_N % p.block_size;
+    ring_place<WORK_SLOTS> item;
+    for (int round = 0;; round++) {
+      if (threadIdx.x % 128 < 32) publish(item, round);
+      wait_full(c.work_full[item.slot], item.parity);
+      const work_item &w = c.work[item.slot];
+      if (w.b < 0) return;
+      if (w.begin < w.end) load(w);
+      release_work(c, item.slot);
+      item.advance();
+    }
+  }
+};
