@@ -274,7 +274,8 @@ describe("a freed tensor", function()
   -- Every tensor that any operation takes, the optional ones too: as an argument that is absent it would be computed
   -- without.
   local optional = {
-    fwd = {"seqused_k", "cu_seqlens_q"}, bwd = {"seqused_k", "cu_seqlens_q"}, decode = {"k_descale", "v_descale"},
+    fwd = {"seqused_k", "cu_seqlens_q", "sinks", "tree_mask"}, bwd = {"seqused_k", "cu_seqlens_q", "sinks"},
+    decode = {"k_descale", "v_descale", "cu_seqlens_q", "sinks", "tree_mask"},
     fwd_fp8 = {"q_descale", "k_descale", "v_descale", "cu_seqlens_q"}, kv_append = {"k_descale", "v_descale"},
     merge = {},
   }

@@ -63,11 +63,11 @@ describe("a long operation on tensors", function()
 end)
 
 describe("one Ctrl-C", function()
-  -- Runs code that Ctrl-C reaches half a second after it began. Unheard, it would go on until it is killed.
+  -- Runs code that Ctrl-C reaches half a second after it calls interrupt(). Unheard, it goes on until it is killed.
   local function stopped(code)
     child.write(folder .. "/code.lua", code)
     child.write(folder .. "/main.lua", [[
-      os.execute "(sleep 0.5; kill -INT $PPID) >/dev/null 2>&1 &"
+      function interrupt() os.execute "(sleep 0.5; kill -INT $PPID) >/dev/null 2>&1 &" end
       dofile "code.lua"
       print "went on"]])
     local out, err, exit = child.run(folder, "main.lua", "timeout -s KILL 60")
@@ -78,23 +78,23 @@ describe("one Ctrl-C", function()
   end
 
   it("stops Lua code, and names the place", function()
-    assert.matches("code.lua:1: in main chunk", stopped "jit.off(true) while true do end")
+    assert.matches("code.lua:1: in main chunk", stopped "interrupt() jit.off(true) while true do end")
   end)
 
   it("stops compiled loops, also in coroutines and under pcall", function()
-    stopped "local x = 0 while true do x = x + 1 end"
-    stopped "coroutine.wrap(function() while true do end end)()"
-    stopped "while true do pcall(function() while true do end end) end"
+    stopped "interrupt() local x = 0 while true do x = x + 1 end"
+    stopped "interrupt() coroutine.wrap(function() while true do end end)()"
+    stopped "interrupt() while true do pcall(function() while true do end end) end"
   end)
 
-  it("stops a library's loop", function() stopped [[string.find(("a"):rep(60), ("a-"):rep(58) .. "b")]] end)
+  it("stops a library's loop", function() stopped [[interrupt() string.find(("a"):rep(60), ("a-"):rep(58) .. "b")]] end)
 
-  it("stops arange between its chunks", function() stopped "while true do pah.arange(2 ^ 25) end" end)
+  it("stops arange between its chunks", function() stopped "interrupt() while true do pah.arange(2 ^ 25) end" end)
 
   it("stops a sweep whose points are compiled loops, and the rows before are there", function()
     local err = stopped [[pah.sweep{name = "s", store = "s.jsonl", quiet = true, axes = {{name = "a", values = {1, 2}}},
       run = function(p, at)
-        if done then while true do end end
+        if done then interrupt() while true do end end
         done = true
         return 1
       end}]]

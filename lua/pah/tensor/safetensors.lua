@@ -156,6 +156,9 @@ function M.save(path, tensors, metadata)
     if sx ~= sy then return sx > sy end
     return a < b
   end)
+  if metadata ~= nil and type(metadata) ~= "table" then
+    raisef("safetensors.save: metadata is a %s, must be a table", type(metadata))
+  end
   for key, value in pairs(metadata or {}) do
     if type(key) ~= "string" or type(value) ~= "string" then
       raisef("safetensors.save: metadata %s is a %s, must be a string", tostring(key), type(value))
