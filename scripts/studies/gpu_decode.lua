@@ -1,8 +1,8 @@
 -- gpu_decode.lua - decode on a GPU beside reading the same bytes in order: `pah scripts/studies/gpu_decode.lua`. A row
 -- a shape: the median with cold caches (256 MB are written twice before every call; then the call between two events,
--- all queued, so that the host's time is not seen), GB/s of K and V, and the share of kernels/peaks.cu's read measured in
--- the same way in the same run. peer=FILE: JSON lines {"name": a row's, "us": microseconds, ...} of another library on
--- this machine, to print ratios. doc/design/gpu-decode.md has results.
+-- all queued, so that the host's time is not seen), GB/s of K and V, and the share of the time that kernels/peaks.cu
+-- takes to read as many bytes, measured in the same way in the same run. peer=FILE: JSON lines {"name": a row's,
+-- "us": microseconds, ...} of another library on this machine, to print ratios. Results: doc/log/gpu.md.
 local opt = pah.options{
   device = {"the GPU", "cuda"},
   samples = {"calls of each row", 31},
@@ -16,7 +16,8 @@ device:set{check = false} -- a check waits for the host
 -- Numbers near 1 of either sign, made on the GPU: zeros would be cheaper to move and to multiply.
 local fill_text = [[
 extern "C" __global__ void fill(unsigned *data, long long words, unsigned keep, unsigned set, unsigned seed) {
-  for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < words; i += (long long)gridDim.x * blockDim.x) {
+  long long first = blockIdx.x * (long long)blockDim.x + threadIdx.x, step = (long long)gridDim.x * blockDim.x;
+  for (long long i = first; i < words; i += step) {
     unsigned x = (unsigned)i * 2654435761u + seed;
     x = (x ^ x >> 16) * 0x85ebca6bu;
     x = (x ^ x >> 13) * 0xc2b2ae35u;
@@ -95,22 +96,26 @@ local rows = {
   {"e5m2 32x8192", equal(32, 8192), cache = "fp8_e5m2"}, {"H8 32x8192", equal(32, 8192), H = 8},
   {"H16 32x8192", equal(32, 8192), H = 16}, {"H64 32x8192", equal(32, 8192), H = 64},
   {"H128 32x8192", equal(32, 8192), H = 128}, {"D64 32x8192", equal(32, 8192), D = 64},
-  {"D256 32x8192", equal(32, 8192), D = 256},
+  {"D256 32x8192", equal(32, 8192), D = 256}, {"4q 32x4096", equal(32, 4096), queries = 4},
+  {"8q 32x4096", equal(32, 4096), queries = 8},
 }
 
 -- Arguments of decode, with results so that a call allocates nothing.
 local function problem(row)
-  local lens, size, D, H, Hkv, dtype = row[2], row.size or 16, row.D or 128, row.H or 32, 8, row.dtype or "bf16"
+  local lens, size, dtype = row[2], row.size or 16, row.dtype or "bf16"
+  local D, H, Hkv = row.D or 128, row.H or 32, 8
+  local queries = {#lens, H, row.queries or 1, D}
   local blocks = 0
   for _, len in ipairs(lens) do blocks = blocks + math.ceil(len / size) end
   local block_table, seqused_k = pah.block_table{seqlens = lens, block_size = size, num_blocks = blocks, seed = 1,
     device = device}
   local pool = {blocks, size, Hkv, D}
   return {
-    q = random({#lens, H, 1, D}, dtype, 1), k_blocks = random(pool, row.cache or dtype, 2),
+    q = random(queries, dtype, 1), k_blocks = random(pool, row.cache or dtype, 2),
     v_blocks = random(pool, row.cache or dtype, 3), block_table = block_table, seqused_k = seqused_k,
-    out = pah.empty({#lens, H, 1, D}, {dtype = dtype, device = device}),
-    lse = pah.empty({#lens, H, 1}, {device = device}), kernel = opt.kernel ~= "" and opt.kernel or nil,
+    out = pah.empty(queries, {dtype = dtype, device = device}),
+    lse = pah.empty({#lens, H, row.queries or 1}, {device = device}), causal = true,
+    kernel = opt.kernel ~= "" and opt.kernel or nil,
   }
 end
 

@@ -7,7 +7,7 @@ local judge = require "spec.support.judge"
 local problems = require "spec.support.problem"
 
 local DTYPES = {"f32", "f16", "bf16", "fp8_e4m3", "fp8_e5m2"}
-local declare_params = require("spec.support.sm80").declare_params
+local declare_params = require("spec.gpu.sm80").declare_params
 local why = require("spec.support.sim").why
 
 local function same_bits(a, b)

@@ -1,8 +1,8 @@
 -- sm80_decode_spec.lua - the decode kernels of kernels/sm80 on sim: several queries, trees, sinks, more segments than a
--- list holds, joins whoever comes last, the same bits whatever else is in the batch, corrupt tables, every fp8 code. What
--- they share with the naive ones: spec/attention/cases_spec.lua.
+-- list holds, joins whoever comes last, the same bits whatever else is in the batch, corrupt tables, every fp8 code.
+-- What they share with the naive ones: spec/attention/cases_spec.lua.
 local ffi = require "ffi"
-local sm80 = require "spec.support.sm80"
+local sm80 = require "spec.gpu.sm80"
 
 local why = require("spec.support.sim").why
 
@@ -192,6 +192,6 @@ describe("decode by sm80 on sim", function()
     args.kernel = "sm80"
     local ok, message = pcall(pah.decode, args)
     assert.is_false(ok)
-    assert.truthy(tostring(message):find("head_dim: the sm80 kernel takes 64, 128 or 256", 1, true), message)
+    assert.truthy(tostring(message):find("head_dim: the sm80 kernel takes only 64, 128 or 256", 1, true), message)
   end)
 end)

@@ -49,6 +49,14 @@ extern "C" __global__ void ldmatrix(const u32 *image, const u32 *offsets, u32 *o
   }
 }
 
+// movmatrix, and the fast functions: out[3 * lane].
+extern "C" __global__ void turn(const u32 *matrix, const float *x, u32 *out) {
+  const int lane = threadIdx.x;
+  out[3 * lane] = movmatrix_trans(matrix[lane]);
+  out[3 * lane + 1] = __float_as_uint(lg2(x[lane]));
+  out[3 * lane + 2] = __float_as_uint(rcp(x[lane]));
+}
+
 #if PAH_PTX_ARCH >= 900
 // The inverse: registers r[lane][i] of kind 0 to 5 into out[kind], 4096 bytes that are zero elsewhere.
 extern "C" __global__ void stmatrix(const u32 *registers, const u32 *offsets, u32 *out) {

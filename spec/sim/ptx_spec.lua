@@ -160,6 +160,26 @@ describe("ptx ldmatrix and stmatrix", function()
       end
     end)
   end)
+  it("movmatrix turns a matrix; lg2 and rcp are within 2^-21", function()
+    each_device(function(device, name)
+      local module = compiled(device, "ptx_layout.cu", any)
+      local matrix, x = {}, {}
+      for lane = 0, 31 do -- element (row, column) is 8 row + column + 1
+        local first = 8 * math.floor(lane / 4) + 2 * (lane % 4) + 1
+        matrix[lane + 1], x[lane + 1] = first + (first + 1) * 65536, 0.01 + lane * lane / 7
+      end
+      local out = pah.zeros({96}, {dtype = "i32", device = device})
+      module:launch("turn", {grid = 1, block = 32}, words(matrix, device), pah.tensor(x, {device = device}), out)
+      local got, given = read(out), pah.tensor(x):totable()
+      for lane = 0, 31 do
+        local g, t = math.floor(lane / 4), lane % 4
+        assert.equal(16 * t + g + 1 + (16 * t + 8 + g + 1) * 65536, got[3 * lane + 1], name .. " lane " .. lane)
+        local log2 = math.log(given[lane + 1]) / math.log(2)
+        assert.is_true(math.abs(f32(got[3 * lane + 2]) - log2) <= 2 ^ -21 * math.max(1, math.abs(log2)), name)
+        assert.is_true(math.abs(f32(got[3 * lane + 3]) * given[lane + 1] - 1) <= 2 ^ -21, name)
+      end
+    end)
+  end)
   it("take it back", function()
     each_device(function(device, name)
       local module = compiled(device, "ptx_layout.cu", any)

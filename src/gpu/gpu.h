@@ -14,6 +14,7 @@ int pah_gpu_kv_append(struct pah_device *dev, const struct pah_kv_append *c);
 struct pah_gpu_area { /* device memory that is kept from call to call */
   void *data;
   int64_t bytes;
+  int zero; /* all of it is known to be 0 between launches */
 };
 
 /* What these slots keep of a device: the state of one that has them must begin with it (cuda, its offline one, sim). */

@@ -34,6 +34,7 @@ static struct shape shape_of(const struct pah_device *dev, const struct pah_attn
   int most = h.octets == 2 || s->D > 128 ? 8 : 12; /* registers: 168 a thread, or up to 255 */
   h.stages = most == 8 && s->D <= 128 && room >= 8 * 3 * h.slot ? 3 : 2;
   int64_t fit = room / (h.stages * h.slot);
+  if (fit > 8 && fit < 12) fit = 8; /* a quarter of the multiprocessor with three warps has 168 registers for each */
   h.warps = (int)(fit < most ? fit : most) / h.team * h.team;
   return h;
 }
@@ -41,7 +42,7 @@ static struct shape shape_of(const struct pah_device *dev, const struct pah_attn
 /* ---- What is taken ---- */
 
 static int refuse(const char *field, const char *must) {
-  return pah_fail(PAH_EUNSUPPORTED, "%s: the sm80 kernel takes %s only", field, must);
+  return pah_fail(PAH_EUNSUPPORTED, "%s: the sm80 kernel takes only %s", field, must);
 }
 
 static int is_taken(int64_t head_dim) {
@@ -96,16 +97,23 @@ int pah_gpu_sm80_takes(const struct pah_device *dev, const struct pah_attn *a, c
 
 /* ---- Memory ---- */
 
-/* At least `bytes` of an area; `zeroed` when it is new. */
-static int keep(struct pah_device *dev, struct pah_gpu_area *area, int64_t bytes, int zeroed) {
+/* At least `bytes` of an area. */
+static int keep(struct pah_device *dev, struct pah_gpu_area *area, int64_t bytes) {
   if (area->bytes >= bytes) return PAH_OK;
   pah_gpu_drop(dev, area);
-  void *zeros = zeroed ? calloc(1, (size_t)bytes) : NULL;
-  if (zeroed && !zeros) return pah_fail(PAH_ENOMEM, "decode: no memory for %lld counters", (long long)bytes / 4);
   int status = pah_device_alloc(dev, bytes, &area->data);
   if (!status) area->bytes = bytes;
-  if (!status && zeroed) status = dev->ops->copy_in(dev, area->data, zeros, bytes);
-  if (status) pah_gpu_drop(dev, area);
+  return status;
+}
+
+/* The same, of zeros. */
+static int keep_zero(struct pah_device *dev, struct pah_gpu_area *area, int64_t bytes) {
+  int status = keep(dev, area, bytes);
+  if (status || area->zero) return status;
+  void *zeros = calloc(1, (size_t)area->bytes);
+  if (!zeros) return pah_fail(PAH_ENOMEM, "decode: no memory for %lld counters", (long long)area->bytes / 4);
+  status = dev->ops->copy_in(dev, area->data, zeros, area->bytes);
+  area->zero = !status;
   free(zeros);
   return status;
 }
@@ -148,12 +156,12 @@ int pah_gpu_sm80_decode(struct pah_device *dev, const struct pah_attn *a, const 
   int64_t groups =
       up((queries < PAH_MAX_DECODE_QUERIES ? queries : PAH_MAX_DECODE_QUERIES) * s->group, h.rows) * s->Hkv * s->B;
   int64_t parts = p->num_splits ? groups * p->num_splits : 2 * s->Hkv * call.grid[1];
-  int status = keep(dev, &state->arrivals, 4 * groups, 1);
-  if (!status) status = keep(dev, &state->parts, 4 * parts * h.rows * (s->Dv + 2), 0);
+  int status = keep_zero(dev, &state->arrivals, 4 * groups);
+  if (!status) status = keep(dev, &state->parts, 4 * parts * h.rows * (s->Dv + 2));
   if (status) return status;
   p->arrivals = state->arrivals.data;
   p->partial_out = state->parts.data;
   status = pah_gpu_call(dev, &call);
-  if (status) pah_gpu_drop(dev, &state->arrivals); /* a launch that failed may have left counters behind */
+  if (status) state->arrivals.zero = 0; /* a launch that failed may have left counters behind */
   return status;
 }
