@@ -57,6 +57,7 @@ __device__ inline bool find_work(const pah_attn_params &p, int index, work_item 
   if (!find_rows(p, index / heads, w)) return false;
   w.head = index % heads * PACK;
   w.s = sequence_of(p, w.b);
+  w.s.len_k = (int)(w.s.len_k > p.max_blocks * p.block_size ? p.max_blocks * p.block_size : w.s.len_k); /* safe */
   const int last_q = at_most(w.s.len_q, w.first_q + ROWS_OF_QUERIES) - 1;
   /* Both ends of what is visible move forward with the row. */
   const visible_keys first = surely_visible_to(p, w.s, w.first_q), last = surely_visible_to(p, w.s, last_q);

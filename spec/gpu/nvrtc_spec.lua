@@ -25,10 +25,11 @@ describe("NVRTC alone", function()
         seen[k.kernel] = (seen[k.kernel] or 0) + 1
         assert.is_true(k.registers >= 8 and k.registers <= 255, k.source)
         assert.is_true(k.thread_blocks_per_sm >= 1 and k.occupancy > 0 and k.occupancy <= 1, k.source)
-        assert.is_true(k.spill_store_bytes <= 64, ("%s spills %d bytes"):format(k.source, k.spill_store_bytes))
+        local allowed = k.source:find("^naive/") and 64 or 0
+        assert.is_true(k.spill_store_bytes <= allowed, ("%s spills %d bytes"):format(k.source, k.spill_store_bytes))
       end
-      assert.same({forward = 10, decode = 18, combine = 6, backward_dq = 6, backward_dkv = 6, merge = 1, kv_append = 1,
-        check_slots = 1}, seen)
+      assert.same({forward = 10, forward_sm90 = arch == "sm_90a" and 6 or nil, decode = 18, combine = 6,
+        backward_dq = 6, backward_dkv = 6, merge = 1, kv_append = 1, check_slots = 1}, seen)
     end)
   end
 

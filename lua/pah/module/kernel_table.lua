@@ -9,6 +9,7 @@ local tensor = require "pah.tensor"
 local M = {}
 
 local dims = {64, 128}
+local larger_dims = {192, 256} -- of kernels that have other tiles there
 
 -- A problem of one sequence; block ids and lengths are those of a real one.
 local function problem(device, q_dtype, kv_dtype, head_dim)
@@ -20,14 +21,16 @@ local function problem(device, q_dtype, kv_dtype, head_dim)
   }, empty
 end
 
--- Every kernel by its name; those that this architecture or dtype is not for say so.
+-- A call of a kernel by its name, unless it says that this architecture or dtype is not for it.
+local function attempt(op, name, p)
+  p.kernel = name
+  local ok, why = pcall(attention.exports[op], p)
+  if not ok and not tostring(why):find((": the %s kernel "):format(name), 1, true) then error(why, 0) end
+end
+
 local function by_name(op, p)
   for _, kernel in ipairs(attention.exports.kernels()) do
-    if kernel.op == op and kernel.device == "cuda" then
-      p.kernel = kernel.name
-      local ok, why = pcall(attention.exports[op], p)
-      if not ok and not tostring(why):find((": the %s kernel "):format(kernel.name), 1, true) then error(why, 0) end
-    end
+    if kernel.op == op and kernel.device == "cuda" then attempt(op, kernel.name, p) end
   end
 end
 
@@ -76,6 +79,7 @@ function M.collect(arch)
     decode(device, d)
     backward(device, d)
   end
+  for _, d in ipairs(larger_dims) do attempt("fwd", "sm90", problem(device, "bf16", "bf16", d)) end
   others(device)
   device:set {dry = false}
   return module.instances(device)
