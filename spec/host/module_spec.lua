@@ -1,5 +1,5 @@
--- module_spec.lua - custom kernels on sim: what the compiler says, what is compiled again and what is not, a
--- cache that is damaged, shared or unsafe, launches that break rules, kernels that go wrong without harming the host.
+-- module_spec.lua - custom kernels on sim: what the compiler says, launches that break rules, kernels that go wrong
+-- without harming the host. What is compiled again and what is not: compile_cache_spec.lua.
 local child = require "spec.support.child"
 local host = require "pah.host"
 local refused = require "spec.support.refused"
@@ -128,99 +128,6 @@ describe("a module", function()
     assert.same({4, 2}, {wavefronts(2)})
     assert.same({64, 2}, {wavefronts(32)})
     assert.same({2, 2}, {wavefronts(33)})
-  end)
-end)
-
-describe("compiled code", function()
-  if why then return pending(why) end
-  local folder, compiler
-
-  -- A compiler that keeps a record of its calls, and a script that uses a header.
-  setup(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    assert(os.execute(("mkdir -p -m 700 %s %s/cache"):format(folder, folder)) == 0)
-    assert(os.execute(("chmod 700 %s/cache"):format(folder)) == 0)
-    compiler = folder .. "/g++"
-    write(compiler, ([[#!/bin/sh
-      for a; do case $a in *.cpp) echo x >>%s/calls ;; esac; done
-      exec g++ "$@"
-    ]]):format(folder))
-    assert(os.execute("chmod 755 " .. compiler) == 0)
-    write(folder .. "/value.h", "#define VALUE 1\n")
-    write(folder .. "/other.h", "#define OTHER 1\n")
-    write(folder .. "/k.cu", '#include "value.h"\nextern "C" __global__ void f(int *x) { x[0] = VALUE + EXTRA; }\n')
-    write(folder .. "/run.lua", [[
-      local sim = pah.device "sim"
-      local x = pah.zeros({1}, {dtype = "i32", device = sim})
-      local m = sim:compile{source = "k.cu", defines = {EXTRA = tonumber(arg[1] or 0)}}
-      m:launch("f", {}, x)
-      print(x:item())]])
-  end)
-  teardown(function() os.execute("rm -rf " .. folder) end)
-
-  local function run(argument, environment)
-    return shell("PAH_CACHE_DIR=%s/cache PAH_SIM_CXX=%s %s '%s' '%s/run.lua' %s", folder, compiler, environment or "",
-      host.exe, folder, argument or "")
-  end
-  local function calls()
-    local n = 0
-    local file = io.open(folder .. "/calls")
-    if not file then return 0 end
-    for _ in file:lines() do n = n + 1 end
-    file:close()
-    return n
-  end
-  local function check(want, compiled, ...)
-    local before = calls()
-    local code, output = run(...)
-    assert.same({0, want .. "\n"}, {code, output})
-    assert.equal(compiled, calls() - before)
-  end
-
-  it("is made again when a header or a define changes, and for nothing else", function()
-    check("1", 1)
-    check("1", 0)
-    assert(os.execute(("touch %s/k.cu %s/value.h"):format(folder, folder)) == 0)
-    check("1", 0)
-    write(folder .. "/other.h", "#define OTHER 2\n")
-    check("1", 0)
-    check("6", 1, "5")
-    check("1", 0)
-    write(folder .. "/value.h", "#define VALUE 2\n")
-    check("2", 1)
-    check("7", 1, "5")
-    write(folder .. "/value.h", "#define VALUE 1\n")
-    check("1", 0) -- as before
-  end)
-
-  it("is made again when the file is damaged", function()
-    assert(os.execute(("for f in %s/cache/*.so; do head -c 100 $f > $f.x && mv $f.x $f; done"):format(folder)) == 0)
-    check("1", 1)
-    assert(os.execute(("for f in %s/cache/*.so; do : > $f; done"):format(folder)) == 0)
-    check("1", 1)
-    check("1", 0)
-  end)
-
-  it("is the same for many processes at once", function()
-    assert(os.execute(("rm -rf %s/cache/*"):format(folder)) == 0)
-    local one = ("PAH_CACHE_DIR=%s/cache '%s' '%s/run.lua' 3"):format(folder, host.exe, folder)
-    local code, output = shell("for i in 1 2 3 4; do %s & done; wait", one)
-    assert.same({0, "4\n4\n4\n4\n"}, {code, output})
-    local _, left = shell("ls %s/cache | grep -v '\\.so$\\|\\.gch$\\|\\.h$'", folder)
-    assert.equal("", left) -- no temporary files
-  end)
-
-  it("is neither taken from nor put into a folder that others can write to", function()
-    assert(os.execute(("chmod 777 %s/cache"):format(folder)) == 0)
-    local code, output = run()
-    assert.equal(1, code)
-    assert.is_truthy(output:find("others can write to it (mode 777), must be writable by you alone", 1, true), output)
-    assert(os.execute(("chmod 700 %s/cache"):format(folder)) == 0)
-    write(folder .. "/file", "")
-    code, output = shell("PAH_CACHE_DIR=%s/file '%s' '%s/run.lua'", folder, host.exe, folder)
-    assert.equal(1, code)
-    assert.is_truthy(output:find("cache folder", 1, true), output)
   end)
 end)
 

@@ -4,6 +4,8 @@
 #include "scan.h"
 
 #include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- Tokens: identifiers, and single characters for all else ---- */
@@ -155,24 +157,113 @@ void pah_scan_kernels(const char *text, void (*found)(void *data, const char *na
 
 /* ---- Includes ---- */
 
-int pah_scan_includes(const char *text, void (*found)(void *data, const char *name, int quoted), void *data) {
-  int clear = 1;
-  for (const char *line = text; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : line) {
-    const char *p = line + strspn(line, " \t");
-    if (*p++ != '#') continue;
-    p += strspn(p, " \t");
-    if (strncmp(p, "include", 7) != 0) continue;
-    p += 7;
-    p += strspn(p, " \t");
-    char close = *p == '"' ? '"' : *p == '<' ? '>' : 0, name[NAME_SIZE];
-    const char *end = close ? strchr(p + 1, close) : NULL;
-    if (!end || end - p - 1 >= NAME_SIZE) {
-      clear = 0;
-      continue;
-    }
-    memcpy(name, p + 1, (size_t)(end - p - 1));
-    name[end - p - 1] = 0;
-    found(data, name, close == '"');
+/* What the phases of translation before the preprocessor make of a text: lines that end in \ are joined, a comment is
+ * a blank, the inside of a raw string is nothing. *clear is 0 if a quote or a comment has no end. */
+struct cleaner {
+  const char *p;
+  char *out;
+  int clear;
+};
+
+static const char *skip_splices(const char *p) {
+  for (;;) {
+    if (p[0] == '\\' && p[1] == '\n')
+      p += 2;
+    else if (p[0] == '\\' && p[1] == '\r' && p[2] == '\n')
+      p += 3;
+    else
+      return p;
   }
+}
+
+static void clean_comment(struct cleaner *c) {
+  int is_line = c->p[1] == '/';
+  c->p += 2;
+  while (*c->p && (is_line ? *c->p != '\n' : c->p[0] != '*' || c->p[1] != '/')) c->p++;
+  if (!is_line) c->clear &= *c->p != 0;
+  if (!is_line && *c->p) c->p += 2;
+  *c->out++ = ' ';
+}
+
+/* At the quote of R"x( ... )x". */
+static void clean_raw(struct cleaner *c) {
+  const char *open = strchr(c->p, '('), *end = NULL;
+  char close[24];
+  if (open && open - c->p - 1 <= 16) {
+    snprintf(close, sizeof close, ")%.*s\"", (int)(open - c->p - 1), c->p + 1);
+    end = strstr(open, close);
+  }
+  c->clear &= end != NULL;
+  c->p = end ? end + strlen(close) : c->p + 1;
+  *c->out++ = '"', *c->out++ = '"';
+}
+
+static void clean_quoted(struct cleaner *c) {
+  char quote = *c->p;
+  do {
+    if (*c->p == '\\' && c->p[1]) *c->out++ = *c->p++;
+    *c->out++ = *c->p++;
+  } while (*c->p && *c->p != quote && *c->p != '\n');
+  c->clear &= *c->p == quote;
+  if (*c->p == quote) *c->out++ = *c->p++;
+}
+
+static int is_word(char c) {
+  return isalnum((unsigned char)c) || c == '_';
+}
+
+/* `at` has room for the text, joined already. */
+static int clean(const char *text, char *at) {
+  struct cleaner c = {.p = text, .out = at, .clear = 1};
+  while (*c.p) {
+    int after_word = c.p > text && is_word(c.p[-1]);
+    if (c.p[0] == '/' && (c.p[1] == '/' || c.p[1] == '*'))
+      clean_comment(&c);
+    else if (*c.p == '"' && after_word && c.p[-1] == 'R')
+      clean_raw(&c);
+    else if (*c.p == '"' || (*c.p == '\'' && !(after_word && is_word(c.p[1])))) /* 1'000 is a number */
+      clean_quoted(&c);
+    else
+      *c.out++ = *c.p++;
+  }
+  *c.out = 0;
+  return c.clear;
+}
+
+/* The name behind #include, #include_next or #import; 0: that is made by a macro, or too long. */
+static int include_name(const char *p, char *name, int *quoted) {
+  p += strspn(p, " \t\v\f");
+  char close = *p == '"' ? '"' : *p == '<' ? '>' : 0;
+  size_t n = close ? strcspn(p + 1, close == '>' ? ">\n" : "\"\n") : 0;
+  if (!n || p[1 + n] != close || n >= NAME_SIZE) return 0;
+  memcpy(name, p + 1, n);
+  name[n] = 0;
+  *quoted = close == '"';
+  return 1;
+}
+
+int pah_scan_includes(const char *text, void (*found)(void *data, const char *name, int quoted), void *data) {
+  size_t size = strlen(text) + 1;
+  char *joined = malloc(size), *cleaned = malloc(2 * size), *out = joined, name[NAME_SIZE];
+  int clear = joined && cleaned, quoted;
+  for (const char *p = text; clear && *(p = skip_splices(p));) *out++ = *p++;
+  if (clear) *out = 0;
+  if (clear) clear = clean(joined, cleaned);
+  for (const char *line = joined && cleaned ? cleaned : NULL; line; line = strchr(line, '\n'), line += line != NULL) {
+    const char *p = line + strspn(line, " \t\v\f");
+    if (*p != '#' && (p[0] != '%' || p[1] != ':')) continue;
+    p += *p == '#' ? 1 : 2;
+    p += strspn(p, " \t\v\f");
+    size_t n = 0;
+    while (is_word(p[n])) n++;
+    int is_include = (n == 7 && !strncmp(p, "include", n)) || (n == 12 && !strncmp(p, "include_next", n)) ||
+                     (n == 6 && !strncmp(p, "import", n));
+    if (is_include && include_name(p + n, name, &quoted))
+      found(data, name, quoted);
+    else if (is_include)
+      clear = 0;
+  }
+  free(joined);
+  free(cleaned);
   return clear;
 }

@@ -5,7 +5,6 @@
 #include "module/module.h"
 #include "launch.h"
 
-const char *sim_compiler(void); /* path of the C++ compiler: $PAH_SIM_CXX, else c++, g++ or clang++; NULL: none */
 int sim_build(struct pah_module *m, int arch, struct sim_image **image); /* compiled, or taken from the cache; opened */
 void sim_image_close(struct sim_image *image);
 

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "module/compile_cache.h"
+#include "module/content.h"
 #include "error.h"
 #include "build.h"
 
