@@ -85,6 +85,76 @@ describe("a module", function()
     refused("wild: bad-address: ", module.launch, module, "wild", {}, pah.i64(16)) -- an error, unless it is asked for
   end)
 
+  it("keeps a kernel from other processes and from files, and leaves nothing of it behind", function()
+    local module = sim:compile{text = [[
+      #include <fcntl.h>
+      #include <signal.h>
+      #include <stdlib.h>
+      #include <unistd.h>
+      extern "C" __global__ void forks(int *x) { if (fork() == 0) for (;;) sleep(1); x[0] = 7; }
+      extern "C" __global__ void kills(int *x) { kill(getppid(), SIGKILL); }
+      extern "C" __global__ void runs(int *x) { x[0] = system("echo harm"); }
+      extern "C" __global__ void removes(const char *path) { unlink(path); }
+      extern "C" __global__ void writes(const char *path) { open(path, O_WRONLY | O_TRUNC); }
+      extern "C" __global__ void reads(int *x) { int f = open("/dev/null", O_RDONLY); x[0] = f >= 0; close(f); }
+      extern "C" __global__ void aborts(int *x) { abort(); }
+    ]]}
+    local x = pah.zeros({2}, {dtype = "i32", device = sim})
+    local path = os.tmpname()
+    write(path, "mine")
+    local name = pah.tensor({path:byte(1, -1)}, {dtype = "u8", device = "cpu"})
+    local on_sim = pah.zeros({#path + 1}, {dtype = "u8", device = sim})
+    on_sim:narrow(1, 1, #path):copy(name)
+    local lines = {forks = 5, kills = 6, removes = 8, writes = 9}
+    for kernel, argument in pairs {forks = x, kills = x, removes = on_sim, writes = on_sim} do
+      local report = module:launch(kernel, {on_finding = "report"}, argument)
+      assert.equal("system-call", report.findings[1] and report.findings[1].code, kernel)
+      assert.equal(lines[kernel], report.findings[1].line)
+    end
+    refused("runs: system-call: made a system call", module.launch, module, "runs", {}, x)
+    module:launch("reads", {}, x)
+    assert.equal(1, x:get(1))
+    refused("was killed by signal 6", module.launch, module, "aborts", {}, x)
+    assert.equal("mine", child.read(path))
+    os.remove(path)
+  end)
+
+  it("runs the constructors of static objects outside the host", function()
+    local function compile(words) return sim:compile{text = words .. [[
+      extern "C" __global__ void f(int *x) { x[0] = value; value = value + 1; }]]} end
+    local module = compile [[
+      __device__ int value;
+      struct Start { Start() { value = 41; } ~Start() { value = 0; } };
+      static Start start;]]
+    local x = pah.zeros({1}, {dtype = "i32", device = sim})
+    module:launch("f", {}, x)
+    module:launch("f", {}, x)
+    assert.equal(42, x:item())
+    local words = "__device__ int value; struct Start { Start() { %s; } }; static Start start;"
+    refused("text: a constructor of a static object was killed by signal 4", compile, words:format "__builtin_trap()")
+    refused("text: a constructor of a static object was killed by signal 11", compile,
+      words:format "*(volatile int *)8 = 1")
+    refused("text: a constructor of a static object ended the process (status 5)", compile,
+      "#include <unistd.h>\n" .. words:format "_exit(5)")
+    refused("text: a constructor of a static object was killed by signal 31", compile,
+      "#include <unistd.h>\n" .. words:format "fork()")
+    refused("text: a constructor of a static object did not end within 10 seconds", compile,
+      words:format "for (volatile int i = 0; i < 1; ) { }")
+    refused("has an indirect function (ifunc), which sim cannot load", compile, [[
+      __device__ int value;
+      static void g() {}
+      extern "C" { static void (*choose())() { __builtin_trap(); return g; } }
+      extern "C" void h() __attribute__((ifunc("choose")));]])
+    module = compile [[
+      __device__ int value = 3;
+      __attribute__((destructor)) static void leave() { __builtin_trap(); }]]
+    module:launch("f", {}, x)
+    assert.equal(3, x:item())
+    module = nil -- luacheck: ignore
+    collectgarbage()
+    collectgarbage()
+  end)
+
   it("gives the same findings and bits for the same seed", function()
     local module = sim:compile{text = [[
       extern "C" __global__ void order(int *next, int *log) { log[atomicAdd(next, 1)] = threadIdx.x; }]]}

@@ -12,11 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "module/datadir.h"
 #include "error.h"
 #include "compiler.h"
+#include "process.h"
 
 enum { DYNAMIC_ALIGN = 1024, DYNAMIC_ROOM = 228 * 1024 };
 
@@ -185,6 +187,8 @@ static int make(const struct pah_module *m, int arch, const char *compiler, cons
   if (!status) status = sim_elf_shared(object, &names, &bytes);
   if (!status) status = write_shared(assembly, names, bytes);
   if (!status) status = link_object(m, compiler, w);
+  snprintf(object, sizeof object, "%s/k.so", w->path);
+  if (!status) status = sim_elf_disarm(object, m->path);
   free(names);
   free(whole);
   free(first);
@@ -193,6 +197,30 @@ static int make(const struct pah_module *m, int arch, const char *compiler, cons
 }
 
 /* ---- From the cache into memory ---- */
+
+enum { START_LIMIT = 10 }; /* seconds */
+
+static void start(void *image) {
+  sim_elf_start(image);
+}
+
+/* Runs what code the source has for its start, the constructors of static objects, in a process of its own. What they
+ * leave in the variables stays there for all launches. */
+static int start_image(struct sim_image *image, const char *source) {
+  enum sim_ending how;
+  int end;
+  int status = sim_in_process(source, start, image, START_LIMIT, &how, &end);
+  if (status || (how == SIM_ENDED && WIFEXITED(end) && !WEXITSTATUS(end))) return status;
+  if (how == SIM_INTERRUPTED) return pah_fail(PAH_EINTERRUPTED, "interrupted");
+  if (how == SIM_OVER_LIMIT)
+    return pah_fail(PAH_EDEVICE, "%s: a constructor of a static object did not end within %d seconds", source,
+                    START_LIMIT);
+  if (WIFSIGNALED(end))
+    return pah_fail(PAH_EDEVICE, "%s: a constructor of a static object was killed by signal %d (%s)", source,
+                    WTERMSIG(end), strsignal(WTERMSIG(end)));
+  return pah_fail(PAH_EDEVICE, "%s: a constructor of a static object ended the process (status %d)", source,
+                  WEXITSTATUS(end));
+}
 
 static int open_image(const char *path, struct sim_image **image) {
   struct sim_image *i = calloc(1, sizeof *i);
@@ -222,7 +250,7 @@ static void make_salt(const char *compiler, int arch, const char *headers, char 
   static const char *const variables[] = {"CPATH", "CPLUS_INCLUDE_PATH", "GCC_EXEC_PREFIX", "COMPILER_PATH"};
   struct stat about = {0};
   stat(compiler, &about);
-  size_t n = (size_t)snprintf(salt, bytes, "sim 3 %s %lld %lld.%09ld sm_%d %s", compiler, (long long)about.st_size,
+  size_t n = (size_t)snprintf(salt, bytes, "sim 4 %s %lld %lld.%09ld sm_%d %s", compiler, (long long)about.st_size,
                               (long long)about.st_mtim.tv_sec, about.st_mtim.tv_nsec, arch, headers);
   for (size_t i = 0; i < sizeof variables / sizeof *variables && n < bytes; i++) {
     const char *value = getenv(variables[i]);
@@ -262,10 +290,16 @@ int sim_build(struct pah_module *m, int arch, struct sim_image **image) {
   pah_module_key(m, salt, key);
   int found = pah_cache_find(key, "so", NULL, path, sizeof path);
   if (found < 0) return found;
-  if (found && !open_image(path, image)) return PAH_OK; /* one of another system is made again */
-  int status = pah_work_open(&w);
+  int status = PAH_OK;
+  if (!found || open_image(path, image)) { /* one of another system is made again */
+    status = pah_work_open(&w);
+    if (status) return status;
+    status = build(m, arch, compiler, headers, salt, &w, path, sizeof path);
+    pah_work_close(&w);
+    if (!status) status = open_image(path, image);
+  }
   if (status) return status;
-  status = build(m, arch, compiler, headers, salt, &w, path, sizeof path);
-  pah_work_close(&w);
-  return status ? status : open_image(path, image);
+  status = start_image(*image, m->path);
+  if (status) sim_image_close(*image);
+  return status;
 }

@@ -11,6 +11,9 @@ void sim_image_close(struct sim_image *image);
 /* elf.c: of a relocatable object, the undefined thread-local symbols (`extern __shared__`), separated by newlines, and
  * the bytes of the defined ones (`__shared__`). *names is malloc'ed. */
 int sim_elf_shared(const char *path, char **names, uint64_t *bytes);
+/* elf.c: makes that no code of the object runs when it is opened; runs what that has put off. */
+int sim_elf_disarm(const char *path, const char *source);
+void sim_elf_start(const struct sim_image *image);
 /* elf.c: fills the ranges of an opened object; makes its variables shared with child processes. */
 int sim_elf_map(struct sim_image *image);
 
