@@ -97,6 +97,7 @@ extern struct nvrtc_api nvrtc; /* filled by cuda_open_nvrtc */
 enum { /* CUresult */
        CUDA_SUCCESS = 0,
        CUDA_ERROR_OUT_OF_MEMORY = 2,
+       CUDA_ERROR_NO_DEVICE = 100,
        CUDA_ERROR_NOT_READY = 600
 };
 enum { /* nvrtcResult */
