@@ -109,7 +109,8 @@ describe("compiled code", function()
       ["behind what looks like a comment"] = {'const char *s = "/*";\n#include "value.h"\n//*/', "value.h"},
       ["by a path"] = {('#include "%s/value.h"'):format(folder), "value.h"},
       ["through other headers"] = {'#include "lib/outer.h"', "lib/deep/leaf.h"},
-      ["where it may be"] = {'#if __has_include("value.h")\n#include "value.h"\n#endif', "value.h", true},
+      ["where it may be"] = {'#if __has_include("value.h")\n#include "value.h"\n#endif', "value.h"},
+      ["with its own time"] = {'#include "value.h"\nconst char *s = __TIME__;', "value.h", true},
     } do
       write(folder .. "/" .. case[2], "#define VALUE 1\n")
       write(folder .. "/k.cu", case[1] .. kernel)
@@ -125,6 +126,11 @@ describe("compiled code", function()
     check("1", 1)
     done("mkdir -p %s/lib/deep/lib/deep && echo '#define VALUE 3' > %s/lib/deep/lib/deep/leaf.h", folder, folder)
     check("3", 1)
+    write(folder .. "/k.cu", '#if __has_include("later.h")\n#define VALUE 5\n#else\n#define VALUE 4\n#endif' .. kernel)
+    check("4", 1)
+    check("4", 0)
+    write(folder .. "/later.h", "\n") -- one that is asked for
+    check("5", 1)
     write(folder .. "/value.h", "#define VALUE 1\n")
     write(folder .. "/k.cu", '#include "value.h"' .. kernel)
   end)

@@ -119,6 +119,41 @@ describe("a module", function()
     os.remove(path)
   end)
 
+  it("leaves no process behind where the system has no filter of calls either", function()
+    local folder = child.folder()
+    write(folder .. "/no_filter.c", [[
+      #include <errno.h>
+      #include <stdarg.h>
+      #include <sys/syscall.h>
+      #include <unistd.h>
+      int prctl(int option, ...) {
+        va_list a;
+        va_start(a, option);
+        unsigned long x = va_arg(a, unsigned long);
+        va_end(a);
+        if (option == 22) return errno = EINVAL, -1; /* PR_SET_SECCOMP */
+        return (int)syscall(SYS_prctl, option, x, 0, 0, 0);
+      }]])
+    write(folder .. "/forks.lua", [[
+      local sim = pah.device "sim"
+      local x = pah.zeros({4}, {dtype = "i32", device = sim})
+      local module = sim:compile{text = '#include <unistd.h>\n' ..
+        'extern "C" __global__ void forks(int *x) { int p = fork(); if (p) x[0] = p; else for (;;) sleep(1); }'}
+      local start = pah.clock()
+      module:launch("forks", {limit = 60}, x)
+      print(x:get(1), pah.clock() - start < 30)]])
+    local code, output = shell("${CC:-cc} -shared -fPIC -o %s/no_filter.so %s/no_filter.c", folder, folder)
+    assert.equal(0, code, output)
+    code, output = shell("ASAN_OPTIONS=verify_asan_link_order=0 LD_PRELOAD=%s/no_filter.so '%s' %s/forks.lua", folder,
+      host.exe, folder)
+    assert.equal(0, code, output)
+    local pid = output:match "^(%d+)%s+true"
+    assert.is_truthy(pid, output)
+    local _, state = shell("sed -n 's/^State:.//p' /proc/%s/status", pid)
+    assert.is_falsy(state:find "^[RSDT]", state) -- gone, or waits for whoever is the first process here
+    os.execute("rm -rf " .. folder)
+  end)
+
   it("runs the constructors of static objects outside the host", function()
     local function compile(words) return sim:compile{text = words .. [[
       extern "C" __global__ void f(int *x) { x[0] = value; value = value + 1; }]]} end

@@ -300,7 +300,7 @@ static int compile_and_store(const struct pah_module *m, const struct options *o
                              struct cuda_code *code, char **log) {
   struct pah_reads reads;
   pah_reads_begin(&reads);
-  pah_reads_scan(&reads, m->text, m->path, m->include);
+  pah_reads_scan(&reads, m->text, m->path, m->include, 0);
   int status = compile(m, o, is_ptx, code, log);
   if (!status) pah_reads_end(&reads);
   if (!status && !reads.unsure) store(key, code, *log, &reads);

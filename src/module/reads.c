@@ -1,6 +1,7 @@
-/* reads.c - the files that went into a compilation: told by the compiler (g++ -MD), or found by following each #include
- * into every file that it could mean (NVRTC tells nothing). Too many are harmless; one too few would bring back code
- * that is out of date, so whatever cannot be followed makes the list unsure. Read next: scan.c, compile_cache.c. */
+/* reads.c - the files that went into a compilation: told by the compiler (g++ -MD), and found by following each
+ * #include into every file that it could mean (NVRTC tells nothing). Too many are harmless; one too few would bring
+ * back code that is out of date, so whatever cannot be followed makes the list unsure. Read next: scan.c,
+ * compile_cache.c. */
 #define _GNU_SOURCE
 #include "reads.h"
 
@@ -73,21 +74,6 @@ int pah_reads_are_current(const struct pah_reads *r) {
   return 1;
 }
 
-void pah_reads_words(struct pah_reads *r, const char *text) {
-  static const char *const words[] = {"__has_include", "__has_embed", ".incbin",
-                                      "__TIME__",      "__DATE__",    "__TIMESTAMP__"};
-  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-    if (strstr(text, words[i])) r->unsure = 1;
-}
-
-/* The words of a file. */
-static void look_into(struct pah_reads *r, const char *path) {
-  char *text;
-  if (pah_read_file("include", path, &text, NULL)) return;
-  pah_reads_words(r, text);
-  free(text);
-}
-
 /* ---- As the compiler tells ---- */
 
 /* The next name of a rule of make, unquoted in place: "a\ b", "\#" and "$$" are one character each. */
@@ -130,48 +116,19 @@ void pah_reads_depfile(struct pah_reads *r, const char *path, const char *skip) 
   free(text);
 }
 
-static void add_if_absent(struct pah_reads *r, const char *folder, const char *rest) {
-  char path[PATH_MAX];
-  struct stat about;
-  if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, rest) >= sizeof path) return;
-  if (stat(path, &about)) pah_reads_add_known(r, path, "");
-}
-
-/* The place of the rest of `path` behind the folder; NULL: it does not lie there. */
-static const char *below(const char *path, const char *folder) {
-  size_t n = strlen(folder);
-  return !strncmp(path, folder, n) && path[n] == '/' ? path + n + 1 : NULL;
-}
-
-void pah_reads_shadows(struct pah_reads *r, char *const *include) {
-  int64_t told = r->count;
-  for (int64_t i = 0; i < told; i++) {
-    int is_users = 0;
-    for (char *const *from = include; *from; from++) {
-      char path[PATH_MAX];
-      snprintf(path, sizeof path, "%s", r->list[i].path); /* the list moves as it grows */
-      const char *rest = *r->list[i].key ? below(path, *from) : NULL;
-      if (!rest) continue;
-      is_users = 1;
-      for (char *const *to = include; *to; to++) add_if_absent(r, *to, rest);
-      for (int64_t k = 0; k < told; k++) { /* beside those that may include it */
-        char folder[PATH_MAX];
-        const char *slash = strrchr(r->list[k].path, '/');
-        snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - r->list[k].path) : 1,
-                 slash ? r->list[k].path : ".");
-        for (char *const *f = include; *f && *r->list[k].key; f++)
-          if (below(r->list[k].path, *f)) add_if_absent(r, folder, rest);
-      }
-    }
-    if (is_users) look_into(r, r->list[i].path);
-  }
-}
-
 /* ---- As the text tells ---- */
+
+/* Words of a source that make its result depend on more than its files. */
+static void look_for_words(struct pah_reads *r, const char *text) {
+  static const char *const words[] = {"__has_embed", ".incbin", "__TIME__", "__DATE__", "__TIMESTAMP__"};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (strstr(text, words[i])) r->unsure = 1;
+}
 
 struct walk {
   struct pah_reads *reads;
   char *const *include;
+  int told;
   const char *folder; /* of the file that includes */
   int depth;
 };
@@ -191,33 +148,39 @@ static void walk_file(struct walk *w, const char *folder, const char *name) {
   free(text);
 }
 
-static void walk_include(void *data, const char *name, int quoted) {
+static void walk_include(void *data, const char *name, int how) {
   struct walk *w = data;
   if (*name == '/') {
     walk_file(w, "", name);
     return;
   }
-  if (quoted) walk_file(w, w->folder, name);
+  if (how & PAH_QUOTED) walk_file(w, w->folder, name);
   for (char *const *folder = w->include; *folder; folder++) walk_file(w, *folder, name);
+  static const char *const systems[] = {"/usr/local/include", "/usr/include"};
+  for (int i = 0; i < 2 && how & PAH_ASKED; i++) {
+    char path[PATH_MAX];
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", systems[i], name) < sizeof path) pah_reads_add(w->reads, path);
+  }
 }
 
 static void walk_text(struct walk *w, const char *path, const char *text) {
   char folder[PATH_MAX];
   const char *slash = strrchr(path, '/'), *outer = w->folder;
   snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
-  pah_reads_words(w->reads, text);
+  look_for_words(w->reads, text);
   if (w->depth >= 200) {
     w->reads->unsure = 1;
     return;
   }
   w->depth++;
   w->folder = folder;
-  if (!pah_scan_includes(text, walk_include, w)) w->reads->unsure = 1;
+  int asks, clear = pah_scan_includes(text, walk_include, w, &asks);
+  if (!asks || (!clear && !w->told)) w->reads->unsure = 1;
   w->folder = outer;
   w->depth--;
 }
 
-void pah_reads_scan(struct pah_reads *r, const char *text, const char *path, char *const *include) {
-  struct walk w = {.reads = r, .include = include};
+void pah_reads_scan(struct pah_reads *r, const char *text, const char *path, char *const *include, int told) {
+  struct walk w = {.reads = r, .include = include, .told = told};
   walk_text(&w, path, text);
 }

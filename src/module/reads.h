@@ -30,16 +30,13 @@ void pah_reads_add_all(struct pah_reads *r, const struct pah_reads *more);
 /* Whether each of them is as it was. */
 int pah_reads_are_current(const struct pah_reads *r);
 
-/* What a compiler has written by -MD, but for files below `skip`; then the files that would be found first, were they
- * there: `include` are the folders that are searched. */
+/* What a compiler has written by -MD, but for files below `skip`. */
 void pah_reads_depfile(struct pah_reads *r, const char *path, const char *skip);
-void pah_reads_shadows(struct pah_reads *r, char *const *include);
 
-/* For a compiler that does not tell: all that the text, or a file that it may include, names by #include, whatever the
- * conditions around it say. Files that lie in no folder of `include` stand for themselves. */
-void pah_reads_scan(struct pah_reads *r, const char *text, const char *path, char *const *include);
-
-/* Words of a source that make its result depend on more than its files: __TIME__, __has_include, .incbin. */
-void pah_reads_words(struct pah_reads *r, const char *text);
+/* All that the text, or a file that it may include, names by #include or asks for by __has_include, whatever the
+ * conditions around it say, and the places where such a file would be found first, were it there. Files that lie in no
+ * folder of `include` stand for themselves. `told`: the compiler tells what it has read, so that an #include that
+ * cannot be followed is no harm. Files that are listed already are not looked into. */
+void pah_reads_scan(struct pah_reads *r, const char *text, const char *path, char *const *include, int told);
 
 #endif

@@ -230,40 +230,68 @@ static int clean(const char *text, char *at) {
   return c.clear;
 }
 
-/* The name behind #include, #include_next or #import; 0: that is made by a macro, or too long. */
-static int include_name(const char *p, char *name, int *quoted) {
+/* The name in quotes or angles; 0: it is made by a macro, or too long. */
+static int include_name(const char *p, char *name, int *how) {
   p += strspn(p, " \t\v\f");
   char close = *p == '"' ? '"' : *p == '<' ? '>' : 0;
   size_t n = close ? strcspn(p + 1, close == '>' ? ">\n" : "\"\n") : 0;
   if (!n || p[1 + n] != close || n >= NAME_SIZE) return 0;
   memcpy(name, p + 1, n);
   name[n] = 0;
-  *quoted = close == '"';
+  *how = close == '"' ? PAH_QUOTED : PAH_ANGLED;
   return 1;
 }
 
-int pah_scan_includes(const char *text, void (*found)(void *data, const char *name, int quoted), void *data) {
+typedef void found_function(void *data, const char *name, int how);
+
+/* The rest of a directive: #include "name". Returns 0 if its name is a macro's. */
+static int read_directive(const char *p, found_function *found, void *data) {
+  static const char *const words[] = {"include", "include_next", "import"};
+  char name[NAME_SIZE];
+  size_t n = 0;
+  int is_include = 0, how;
+  p += strspn(p, " \t\v\f");
+  while (is_word(p[n])) n++;
+  for (int i = 0; i < 3; i++) is_include |= strlen(words[i]) == n && !strncmp(p, words[i], n);
+  if (is_include && !include_name(p + n, name, &how)) return 0;
+  if (is_include) found(data, name, how);
+  return 1;
+}
+
+/* __has_include(<name>), wherever it stands; the word alone asks for nothing. Returns 0 if a name is a macro's. */
+static int read_questions(const char *text, found_function *found, void *data) {
+  static const char word[] = "__has_include";
+  char name[NAME_SIZE];
+  int clear = 1, how;
+  for (const char *p = text; (p = strstr(p, word));) {
+    p += strlen(word);
+    while (is_word(*p)) p++; /* __has_include_next */
+    p += strspn(p, " \t\v\f");
+    if (*p != '(') continue;
+    if (include_name(p + 1, name, &how))
+      found(data, name, how | PAH_ASKED);
+    else
+      clear = 0;
+  }
+  return clear;
+}
+
+int pah_scan_includes(const char *text, found_function *found, void *data, int *asks) {
   size_t size = strlen(text) + 1;
-  char *joined = malloc(size), *cleaned = malloc(2 * size), *out = joined, name[NAME_SIZE];
-  int clear = joined && cleaned, quoted;
+  char *joined = malloc(size), *cleaned = malloc(2 * size), *out = joined;
+  int clear = joined && cleaned;
   for (const char *p = text; clear && *(p = skip_splices(p));) *out++ = *p++;
   if (clear) *out = 0;
-  if (clear) clear = clean(joined, cleaned);
-  for (const char *line = joined && cleaned ? cleaned : NULL; line; line = strchr(line, '\n'), line += line != NULL) {
-    const char *p = line + strspn(line, " \t\v\f");
-    if (*p != '#' && (p[0] != '%' || p[1] != ':')) continue;
-    p += *p == '#' ? 1 : 2;
-    p += strspn(p, " \t\v\f");
-    size_t n = 0;
-    while (is_word(p[n])) n++;
-    int is_include = (n == 7 && !strncmp(p, "include", n)) || (n == 12 && !strncmp(p, "include_next", n)) ||
-                     (n == 6 && !strncmp(p, "import", n));
-    if (is_include && include_name(p + n, name, &quoted))
-      found(data, name, quoted);
-    else if (is_include)
-      clear = 0;
+  *asks = clear;
+  if (clear) {
+    clear = clean(joined, cleaned);
+    *asks = read_questions(cleaned, found, data);
+    for (const char *line = cleaned; line; line = strchr(line, '\n'), line += line != NULL) {
+      const char *p = line + strspn(line, " \t\v\f");
+      if (*p == '#' || (p[0] == '%' && p[1] == ':')) clear &= read_directive(p + (*p == '#' ? 1 : 2), found, data);
+    }
   }
   free(joined);
   free(cleaned);
-  return clear;
+  return clear && *asks;
 }

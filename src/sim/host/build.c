@@ -267,9 +267,8 @@ static int build(struct pah_module *m, int arch, const char *compiler, const cha
   if (!status) status = make(m, arch, compiler, headers, w);
   snprintf(depfile, sizeof depfile, "%s/k.d", w->path);
   if (!status) {
-    pah_reads_words(&own, m->text);
+    pah_reads_scan(&own, m->text, m->path, m->include, 1);
     pah_reads_depfile(&own, depfile, w->path);
-    pah_reads_shadows(&own, m->include);
     pah_reads_add_all(&own, &reads);
     pah_reads_end(&own);
     pah_module_key(m, salt, key);
