@@ -108,6 +108,19 @@ void pah_report_free(struct pah_report *report);
  * are counted while it is on. sum and launches may be NULL. */
 int pah_device_tally(struct pah_device *device, int on, struct pah_counters *sum, int64_t *launches);
 
+/* ---- Compiled code on disk (src/module/compile_cache.c, cache_folder.c) ---- */
+enum { PAH_FOLDER_SIZE = 4096 };
+struct pah_compile_cache {
+  char folder[PAH_FOLDER_SIZE];
+  int64_t files, bytes;
+  int64_t limit;                     /* bytes that it may hold, $PAH_CACHE_SIZE; -1: any number */
+  int64_t sim_modules, cuda_modules; /* among the files */
+  double oldest;                     /* seconds since the entry was used that is the next to go */
+};
+int pah_compile_cache_info(struct pah_compile_cache *cache);
+/* Removes all that pah has put there and no compilation needs; what went. */
+int pah_compile_cache_clear(int64_t *files, int64_t *bytes);
+
 /* ---- Tensor maps (src/tensor/tensor_map.c): what bulk tensor copies (TMA) need to know of a tensor ---- */
 enum pah_swizzle { PAH_SWIZZLE_NONE = 0, PAH_SWIZZLE_32, PAH_SWIZZLE_64, PAH_SWIZZLE_128 }; /* bytes of a row */
 

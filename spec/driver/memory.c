@@ -8,7 +8,7 @@
 enum { MOST_NAMES = 64, MOST_RANGES = 4096 };
 
 static int64_t calls, fail_at, live[OBJECT_KINDS];
-static int fail_code, hanging, sticky;
+static int fail_code, hanging, sticky, dry, major = 8, minor, bad_attribute, attribute_code;
 static char failed[64];
 static struct {
   const char *name;
@@ -43,6 +43,20 @@ int driver_sticky(void) {
 int driver_hangs(void) {
   return hanging;
 }
+void driver_set_dry(int on) {
+  dry = on;
+}
+int driver_is_dry(void) {
+  return dry;
+}
+void driver_set_capability(int first, int second) {
+  major = first;
+  minor = second;
+}
+void driver_fail_attribute(int which, int code) {
+  bad_attribute = which;
+  attribute_code = code;
+}
 
 void driver_fail(int64_t nth, int code) {
   fail_at = nth ? calls + nth : 0;
@@ -56,6 +70,14 @@ int64_t driver_count(const char *name) {
   return 0;
 }
 
+/* A context that has ended says so at every call. */
+static int stays(const char *name) {
+  static const char *const without[] = {"cuInit", "cuDriver", "cuGet", "cuDevice", "cuCtxSetCurrent", "nvrtc"};
+  for (size_t i = 0; i < sizeof without / sizeof *without; i++)
+    if (!strncmp(name, without[i], strlen(without[i]))) return 0;
+  return sticky;
+}
+
 int driver_enter(const char *name) {
   calls++;
   for (int i = 0; i < MOST_NAMES; i++) {
@@ -64,8 +86,9 @@ int driver_enter(const char *name) {
     counts[i].count++;
     break;
   }
-  if (calls != fail_at) return 0;
+  if (calls != fail_at) return stays(name);
   snprintf(failed, sizeof failed, "%s", name);
+  if (fail_code >= 700 && strncmp(name, "nvrtc", 5) != 0) sticky = fail_code;
   return fail_code;
 }
 
@@ -124,12 +147,13 @@ CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice device) {
 
 CUresult cuDeviceGetAttribute(int *value, int attribute, CUdevice device) {
   ENTER();
-  static const int values[][2] = {{CU_MULTIPROCESSOR_COUNT, 4},
-                                  {CU_L2_CACHE_SIZE, 1 << 25},
-                                  {CU_COMPUTE_CAPABILITY_MAJOR, 8},
-                                  {CU_COMPUTE_CAPABILITY_MINOR, 0},
-                                  {CU_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, 163 * 1024},
-                                  {CU_MEMORY_POOLS_SUPPORTED, 1}};
+  const int values[][2] = {{CU_MULTIPROCESSOR_COUNT, 4},
+                           {CU_COMPUTE_CAPABILITY_MAJOR, major},
+                           {CU_COMPUTE_CAPABILITY_MINOR, minor},
+                           {CU_L2_CACHE_SIZE, 1 << 25},
+                           {CU_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, 163 * 1024},
+                           {CU_MEMORY_POOLS_SUPPORTED, 1}};
+  if (attribute_code && attribute == bad_attribute) return attribute_code;
   for (size_t i = 0; i < sizeof values / sizeof *values; i++)
     if (values[i][0] == attribute) return *value = values[i][1], device == 7 ? 0 : 101;
   return 1;
@@ -142,10 +166,22 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device) {
   return device == 7 ? 0 : 101;
 }
 
+/* A context that has ended takes with it what it holds; any other must have been emptied. */
+static void drop_all(void) {
+  for (int i = 0; i < MOST_RANGES; i++) {
+    if (ranges[i].data) pah_device_free(driver_sim(), ranges[i].data, (int64_t)ranges[i].bytes);
+    ranges[i].data = NULL;
+  }
+  driver_drop_modules();
+  live[OBJECT_MEMORY] = live[OBJECT_MODULE] = live[OBJECT_STREAM] = live[OBJECT_EVENT] = 0;
+  sticky = 0;
+}
+
 CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device) {
-  ENTER();
+  int code = driver_enter(__func__); /* what the caller cannot try again is done all the same */
   driver_made(OBJECT_CONTEXT, -1);
-  return device == 7 ? 0 : 101;
+  if (sticky && !live[OBJECT_CONTEXT]) drop_all();
+  return code ? code : device == 7 ? 0 : 101;
 }
 
 CUresult cuCtxSetCurrent(CUcontext context) {
@@ -163,9 +199,9 @@ CUresult cuStreamCreate(CUstream *stream, unsigned flags) {
 }
 
 CUresult cuStreamDestroy_v2(CUstream stream) {
-  ENTER();
+  int code = driver_enter(__func__);
   driver_made(OBJECT_STREAM, -1);
-  return stream ? 0 : 400;
+  return code ? code : stream ? 0 : 400;
 }
 
 CUresult cuStreamSynchronize(CUstream stream) {
@@ -186,10 +222,10 @@ CUresult cuEventCreate(CUevent *event, unsigned flags) {
 }
 
 CUresult cuEventDestroy_v2(CUevent event) {
-  ENTER();
+  int code = driver_enter(__func__);
   free(event);
   driver_made(OBJECT_EVENT, -1);
-  return 0;
+  return code;
 }
 
 CUresult cuEventRecord(CUevent event, CUstream stream) {
@@ -223,11 +259,11 @@ CUresult cuMemAllocAsync(CUdeviceptr *data, size_t bytes, CUstream stream) {
   ranges[free_range].bytes = bytes;
   driver_made(OBJECT_MEMORY, 1);
   *data = (CUdeviceptr)(uintptr_t)at;
-  return sticky;
+  return 0;
 }
 
 CUresult cuMemFreeAsync(CUdeviceptr data, CUstream stream) {
-  int code = driver_enter(__func__); /* what the caller cannot try again is freed all the same */
+  int code = driver_enter(__func__);
   for (int i = 0; i < MOST_RANGES; i++) {
     if ((CUdeviceptr)(uintptr_t)ranges[i].data != data || !data || !stream) continue;
     pah_device_free(driver_sim(), ranges[i].data, (int64_t)ranges[i].bytes);

@@ -27,14 +27,22 @@ const char *nvrtcGetErrorString(nvrtcResult result) {
   return result == 6 ? "NVRTC_ERROR_COMPILATION" : "NVRTC_ERROR";
 }
 
+static const int arches[] = {75, 80, 86, 89, 90, 100};
+static char target[64];
+
+const char *driver_target(void) {
+  return target;
+}
+
 nvrtcResult nvrtcGetNumSupportedArchs(int *count) {
   ENTER();
-  return *count = 2, 0;
+  return *count = sizeof arches / sizeof *arches, 0;
 }
 
 nvrtcResult nvrtcGetSupportedArchs(int *list) {
   ENTER();
-  return list[0] = 80, list[1] = 90, 0;
+  memcpy(list, arches, sizeof arches);
+  return 0;
 }
 
 nvrtcResult nvrtcCreateProgram(nvrtcProgram *program, const char *text, const char *name, int headers,
@@ -76,6 +84,7 @@ nvrtcResult nvrtcCompileProgram(nvrtcProgram program, int count, const char *con
   for (int i = 0; i < count; i++) {
     const char *value = strchr(options[i], '=');
     if (!strncmp(options[i], "--define-macro=", 15)) fprintf(f, "D%s\n", value + 1);
+    if (!strncmp(options[i], "--gpu-architecture=", 19)) snprintf(target, sizeof target, "%s", value + 1);
     if (!strncmp(options[i], "--include-path=", 15) && !strstr(value, "cuda")) fprintf(f, "I%s\n", value + 1);
   }
   for (int i = 0; i < program->kernel_count; i++) fprintf(f, "K%s\n", program->kernels[i]);

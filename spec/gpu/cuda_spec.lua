@@ -1,7 +1,7 @@
 -- cuda_spec.lua - the cuda device with no GPU: over a test driver (driver/*.c, built here) that keeps memory on sim,
--- hands launches to the simulator and fails any call on demand. The specs themselves are spec/driver/cuda_cases.lua,
--- in a process of their own; every 20th case of the table runs there too. What needs neither driver nor GPU:
--- nvrtc_spec.lua.
+-- hands launches to the simulator and fails any call on demand. The specs themselves are spec/driver/cuda_cases.lua
+-- and fault_cases.lua, each in a process of its own; every 20th case of the table runs there too. What needs neither
+-- driver nor GPU: nvrtc_spec.lua.
 local host = require "pah.host"
 local shell = require("spec.support.child").shell
 
@@ -48,6 +48,7 @@ describe("cuda over the test driver", function()
   it("builds its driver", function() assert.equal(0, code, words) end)
   if code ~= 0 then return end
   report("has the device", "spec/driver/cuda_cases.lua")
+  report("survives", "spec/driver/fault_cases.lua")
   it("passes scripts/gpu-check's own part, sim and measuring aside", function()
     local results = os.tmpname()
     local command = "PAH_LIBCUDA=%s PAH_LIBNVRTC=%s %s scripts/studies/gpu_check.lua --no-bench --no-sim --output %s"

@@ -111,6 +111,43 @@ describe("NVRTC alone", function()
     assert.is_true(module:resources("f").registers > 0)
   end)
 
+  it("compiles again when any file that goes in changes, however it is named", function()
+    local folder = child.folder()
+    local function size(words)
+      child.write(folder .. "/k.cu", words .. [[
+
+        extern "C" __global__ void f(char *x) {
+          __shared__ char s[SIZE];
+          s[threadIdx.x] = x[0];
+          __syncthreads();
+          x[threadIdx.x] = s[SIZE - 1 - threadIdx.x];
+        }]])
+      return device:compile{source = folder .. "/k.cu", include = folder .. "/lib"}:resources("f").shared_bytes
+    end
+    assert.equal(0, os.execute(("mkdir -p %s/lib/deep %s/deep"):format(folder, folder)))
+    child.write(folder .. "/lib/outer.h", '#include "deep/inner.h"\n')
+    child.write(folder .. "/lib/deep/inner.h", '/*\n*/ # include /**/ "leaf.h"\n')
+    for name, case in pairs {
+      ["behind a comment"] = {'/* of the size */ #include "size.h"', "size.h"},
+      ["on joined lines"] = {'#in\\\nclude \\\n "size.h"', "size.h"},
+      ["by a macro"] = {'#define FILE_NAME "size.h"\n#include FILE_NAME', "size.h"},
+      ["behind what looks like a comment"] = {'__device__ const char *s = "/*";\n#include "size.h"\n//*/', "size.h"},
+      ["behind a raw string"] = {'__device__ const char *s = R"x(" /* )x";\n#include "size.h"\n//*/', "size.h"},
+      ["through other headers"] = {'#include "outer.h"', "lib/deep/leaf.h"},
+      ["where it may be"] = {'#if __has_include("size.h")\n#include "size.h"\n#endif', "size.h"},
+    } do
+      for bytes = 300, 500, 100 do
+        child.write(folder .. "/" .. case[2], ("#define SIZE %d\n"):format(bytes))
+        assert.equal(bytes, size(case[1]), name)
+      end
+    end
+    child.write(folder .. "/deep/inner.h", "#define SIZE 700\n") -- found first, where there was none
+    child.write(folder .. "/lib/deep/leaf.h", "#define SIZE 600\n")
+    assert.equal(600, size '#include "outer.h"') -- beside itself
+    assert.equal(700, size '#include "deep/inner.h"')
+    os.execute("rm -rf " .. folder)
+  end)
+
   it("is what `pah kernels --arch` prints #slow", function()
     local text = child.shell(host.exe .. " kernels --arch sm_90a")
     assert.is_truthy(text:find("kernel +registers +static +dynamic +spilled"), text)

@@ -1,5 +1,5 @@
--- module_spec.lua - custom kernels on sim: what the compiler says, what is compiled again and what is not, a
--- cache that is damaged, shared or unsafe, launches that break rules, kernels that go wrong without harming the host.
+-- module_spec.lua - custom kernels on sim: what the compiler says, launches that break rules, kernels that go wrong
+-- without harming the host. What is compiled again and what is not: compile_cache_spec.lua.
 local child = require "spec.support.child"
 local host = require "pah.host"
 local refused = require "spec.support.refused"
@@ -85,6 +85,111 @@ describe("a module", function()
     refused("wild: bad-address: ", module.launch, module, "wild", {}, pah.i64(16)) -- an error, unless it is asked for
   end)
 
+  it("keeps a kernel from other processes and from files, and leaves nothing of it behind", function()
+    local module = sim:compile{text = [[
+      #include <fcntl.h>
+      #include <signal.h>
+      #include <stdlib.h>
+      #include <unistd.h>
+      extern "C" __global__ void forks(int *x) { if (fork() == 0) for (;;) sleep(1); x[0] = 7; }
+      extern "C" __global__ void kills(int *x) { kill(getppid(), SIGKILL); }
+      extern "C" __global__ void runs(int *x) { x[0] = system("echo harm"); }
+      extern "C" __global__ void removes(const char *path) { unlink(path); }
+      extern "C" __global__ void writes(const char *path) { open(path, O_WRONLY | O_TRUNC); }
+      extern "C" __global__ void reads(int *x) { int f = open("/dev/null", O_RDONLY); x[0] = f >= 0; close(f); }
+      extern "C" __global__ void aborts(int *x) { abort(); }
+    ]]}
+    local x = pah.zeros({2}, {dtype = "i32", device = sim})
+    local path = os.tmpname()
+    write(path, "mine")
+    local name = pah.tensor({path:byte(1, -1)}, {dtype = "u8", device = "cpu"})
+    local on_sim = pah.zeros({#path + 1}, {dtype = "u8", device = sim})
+    on_sim:narrow(1, 1, #path):copy(name)
+    local lines = {forks = 5, kills = 6, removes = 8, writes = 9}
+    for kernel, argument in pairs {forks = x, kills = x, removes = on_sim, writes = on_sim} do
+      local report = module:launch(kernel, {on_finding = "report"}, argument)
+      assert.equal("system-call", report.findings[1] and report.findings[1].code, kernel)
+      assert.equal(lines[kernel], report.findings[1].line)
+    end
+    refused("runs: system-call: made a system call", module.launch, module, "runs", {}, x)
+    module:launch("reads", {}, x)
+    assert.equal(1, x:get(1))
+    refused("was killed by signal 6", module.launch, module, "aborts", {}, x)
+    assert.equal("mine", child.read(path))
+    os.remove(path)
+  end)
+
+  it("leaves no process behind where the system has no filter of calls either", function()
+    local folder = child.folder()
+    write(folder .. "/no_filter.c", [[
+      #include <errno.h>
+      #include <stdarg.h>
+      #include <sys/syscall.h>
+      #include <unistd.h>
+      int prctl(int option, ...) {
+        va_list a;
+        va_start(a, option);
+        unsigned long x = va_arg(a, unsigned long);
+        va_end(a);
+        if (option == 22) return errno = EINVAL, -1; /* PR_SET_SECCOMP */
+        return (int)syscall(SYS_prctl, option, x, 0, 0, 0);
+      }]])
+    write(folder .. "/forks.lua", [[
+      local sim = pah.device "sim"
+      local x = pah.zeros({4}, {dtype = "i32", device = sim})
+      local module = sim:compile{text = '#include <unistd.h>\n' ..
+        'extern "C" __global__ void forks(int *x) { int p = fork(); if (p) x[0] = p; else for (;;) sleep(1); }'}
+      local start = pah.clock()
+      module:launch("forks", {limit = 60}, x)
+      print(x:get(1), pah.clock() - start < 30)]])
+    local code, output = shell("${CC:-cc} -shared -fPIC -o %s/no_filter.so %s/no_filter.c", folder, folder)
+    assert.equal(0, code, output)
+    code, output = shell("ASAN_OPTIONS=verify_asan_link_order=0 LD_PRELOAD=%s/no_filter.so '%s' %s/forks.lua", folder,
+      host.exe, folder)
+    assert.equal(0, code, output)
+    local pid = output:match "^(%d+)%s+true"
+    assert.is_truthy(pid, output)
+    local _, state = shell("sed -n 's/^State:.//p' /proc/%s/status", pid)
+    assert.is_falsy(state:find "^[RSDT]", state) -- gone, or waits for whoever is the first process here
+    os.execute("rm -rf " .. folder)
+  end)
+
+  it("runs the constructors of static objects outside the host", function()
+    local function compile(words) return sim:compile{text = words .. [[
+      extern "C" __global__ void f(int *x) { x[0] = value; value = value + 1; }]]} end
+    local module = compile [[
+      __device__ int value;
+      struct Start { Start() { value = 41; } ~Start() { value = 0; } };
+      static Start start;]]
+    local x = pah.zeros({1}, {dtype = "i32", device = sim})
+    module:launch("f", {}, x)
+    module:launch("f", {}, x)
+    assert.equal(42, x:item())
+    local words = "__device__ int value; struct Start { Start() { %s; } }; static Start start;"
+    refused("text: a constructor of a static object was killed by signal 4", compile, words:format "__builtin_trap()")
+    refused("text: a constructor of a static object was killed by signal 11", compile,
+      words:format "*(volatile int *)8 = 1")
+    refused("text: a constructor of a static object ended the process (status 5)", compile,
+      "#include <unistd.h>\n" .. words:format "_exit(5)")
+    refused("text: a constructor of a static object was killed by signal 31", compile,
+      "#include <unistd.h>\n" .. words:format "fork()")
+    refused("text: a constructor of a static object did not end within 10 seconds", compile,
+      words:format "for (volatile int i = 0; i < 1; ) { }")
+    refused("has an indirect function (ifunc), which sim cannot load", compile, [[
+      __device__ int value;
+      static void g() {}
+      extern "C" { static void (*choose())() { __builtin_trap(); return g; } }
+      extern "C" void h() __attribute__((ifunc("choose")));]])
+    module = compile [[
+      __device__ int value = 3;
+      __attribute__((destructor)) static void leave() { __builtin_trap(); }]]
+    module:launch("f", {}, x)
+    assert.equal(3, x:item())
+    module = nil -- luacheck: ignore
+    collectgarbage()
+    collectgarbage()
+  end)
+
   it("gives the same findings and bits for the same seed", function()
     local module = sim:compile{text = [[
       extern "C" __global__ void order(int *next, int *log) { log[atomicAdd(next, 1)] = threadIdx.x; }]]}
@@ -128,99 +233,6 @@ describe("a module", function()
     assert.same({4, 2}, {wavefronts(2)})
     assert.same({64, 2}, {wavefronts(32)})
     assert.same({2, 2}, {wavefronts(33)})
-  end)
-end)
-
-describe("compiled code", function()
-  if why then return pending(why) end
-  local folder, compiler
-
-  -- A compiler that keeps a record of its calls, and a script that uses a header.
-  setup(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    assert(os.execute(("mkdir -p -m 700 %s %s/cache"):format(folder, folder)) == 0)
-    assert(os.execute(("chmod 700 %s/cache"):format(folder)) == 0)
-    compiler = folder .. "/g++"
-    write(compiler, ([[#!/bin/sh
-      for a; do case $a in *.cpp) echo x >>%s/calls ;; esac; done
-      exec g++ "$@"
-    ]]):format(folder))
-    assert(os.execute("chmod 755 " .. compiler) == 0)
-    write(folder .. "/value.h", "#define VALUE 1\n")
-    write(folder .. "/other.h", "#define OTHER 1\n")
-    write(folder .. "/k.cu", '#include "value.h"\nextern "C" __global__ void f(int *x) { x[0] = VALUE + EXTRA; }\n')
-    write(folder .. "/run.lua", [[
-      local sim = pah.device "sim"
-      local x = pah.zeros({1}, {dtype = "i32", device = sim})
-      local m = sim:compile{source = "k.cu", defines = {EXTRA = tonumber(arg[1] or 0)}}
-      m:launch("f", {}, x)
-      print(x:item())]])
-  end)
-  teardown(function() os.execute("rm -rf " .. folder) end)
-
-  local function run(argument, environment)
-    return shell("PAH_CACHE_DIR=%s/cache PAH_SIM_CXX=%s %s '%s' '%s/run.lua' %s", folder, compiler, environment or "",
-      host.exe, folder, argument or "")
-  end
-  local function calls()
-    local n = 0
-    local file = io.open(folder .. "/calls")
-    if not file then return 0 end
-    for _ in file:lines() do n = n + 1 end
-    file:close()
-    return n
-  end
-  local function check(want, compiled, ...)
-    local before = calls()
-    local code, output = run(...)
-    assert.same({0, want .. "\n"}, {code, output})
-    assert.equal(compiled, calls() - before)
-  end
-
-  it("is made again when a header or a define changes, and for nothing else", function()
-    check("1", 1)
-    check("1", 0)
-    assert(os.execute(("touch %s/k.cu %s/value.h"):format(folder, folder)) == 0)
-    check("1", 0)
-    write(folder .. "/other.h", "#define OTHER 2\n")
-    check("1", 0)
-    check("6", 1, "5")
-    check("1", 0)
-    write(folder .. "/value.h", "#define VALUE 2\n")
-    check("2", 1)
-    check("7", 1, "5")
-    write(folder .. "/value.h", "#define VALUE 1\n")
-    check("1", 0) -- as before
-  end)
-
-  it("is made again when the file is damaged", function()
-    assert(os.execute(("for f in %s/cache/*.so; do head -c 100 $f > $f.x && mv $f.x $f; done"):format(folder)) == 0)
-    check("1", 1)
-    assert(os.execute(("for f in %s/cache/*.so; do : > $f; done"):format(folder)) == 0)
-    check("1", 1)
-    check("1", 0)
-  end)
-
-  it("is the same for many processes at once", function()
-    assert(os.execute(("rm -rf %s/cache/*"):format(folder)) == 0)
-    local one = ("PAH_CACHE_DIR=%s/cache '%s' '%s/run.lua' 3"):format(folder, host.exe, folder)
-    local code, output = shell("for i in 1 2 3 4; do %s & done; wait", one)
-    assert.same({0, "4\n4\n4\n4\n"}, {code, output})
-    local _, left = shell("ls %s/cache | grep -v '\\.so$\\|\\.gch$\\|\\.h$'", folder)
-    assert.equal("", left) -- no temporary files
-  end)
-
-  it("is neither taken from nor put into a folder that others can write to", function()
-    assert(os.execute(("chmod 777 %s/cache"):format(folder)) == 0)
-    local code, output = run()
-    assert.equal(1, code)
-    assert.is_truthy(output:find("others can write to it (mode 777), must be writable by you alone", 1, true), output)
-    assert(os.execute(("chmod 700 %s/cache"):format(folder)) == 0)
-    write(folder .. "/file", "")
-    code, output = shell("PAH_CACHE_DIR=%s/file '%s' '%s/run.lua'", folder, host.exe, folder)
-    assert.equal(1, code)
-    assert.is_truthy(output:find("cache folder", 1, true), output)
   end)
 end)
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -118,6 +119,17 @@ int cuda_open_nvrtc(void) {
   }
   pthread_mutex_unlock(&lock);
   return status;
+}
+
+const char *cuda_nvrtc_build(void) {
+  static char text[PATH_MAX + 64];
+  struct stat about = {0};
+  Dl_info info;
+  if (!dladdr((void *)(uintptr_t)nvrtc.nvrtcVersion, &info) || !info.dli_fname || stat(info.dli_fname, &about))
+    return "";
+  snprintf(text, sizeof text, "%s %lld %lld", info.dli_fname, (long long)about.st_size,
+           (long long)about.st_mtim.tv_sec);
+  return text;
 }
 
 const char *cuda_toolkit_headers(void) {

@@ -97,7 +97,13 @@ extern struct nvrtc_api nvrtc; /* filled by cuda_open_nvrtc */
 enum { /* CUresult */
        CUDA_SUCCESS = 0,
        CUDA_ERROR_OUT_OF_MEMORY = 2,
+       CUDA_ERROR_NO_DEVICE = 100,
        CUDA_ERROR_NOT_READY = 600
+};
+enum { /* nvrtcResult */
+       NVRTC_ERROR_OUT_OF_MEMORY = 1,
+       NVRTC_ERROR_COMPILATION = 6,
+       NVRTC_ERROR_NAME_EXPRESSION_NOT_VALID = 10
 };
 enum { /* CUdevice_attribute */
        CU_CLOCK_RATE = 13,
@@ -128,6 +134,8 @@ enum {
  * $PAH_LIBNVRTC name other files. */
 int cuda_open_driver(void);
 int cuda_open_nvrtc(void);
+/* What tells one NVRTC from another of the same version: its file, size and time. */
+const char *cuda_nvrtc_build(void);
 /* The folder of the toolkit's headers, or NULL: cuda_fp16.h and the like are not part of NVRTC. */
 const char *cuda_toolkit_headers(void);
 

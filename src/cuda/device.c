@@ -30,6 +30,9 @@ static int open_driver(const char *arg, int *ordinal) {
     return pah_fail(PAH_EDEVICE, "cuda is not usable because the driver says %s",
                     cuda_error_text(r, text, sizeof text));
   r = cu.cuDeviceGetCount(&count);
+  if (r && r != CUDA_ERROR_NO_DEVICE)
+    return pah_fail(PAH_EDEVICE, "cuda is not usable because the driver cannot count its GPUs: %s",
+                    cuda_error_text(r, text, sizeof text));
   if (r || count < 1) return pah_fail(PAH_EDEVICE, "cuda is not usable because the driver finds no GPU");
   if (n >= count) return pah_fail(PAH_EDEVICE, "device: \"cuda:%ld\" is not there, must be 0 to %d", n, count - 1);
   *ordinal = (int)n;
@@ -42,26 +45,52 @@ static int cuda_usable(const char *arg) {
   return open_driver(arg, &ordinal);
 }
 
-static int attribute(const struct cuda_state *s, int which) {
-  int value = 0;
-  return cu.cuDeviceGetAttribute(&value, which, s->device) ? 0 : value;
+enum { INVALID_VALUE = 1 }; /* the answer of a driver that does not know an attribute */
+
+/* What a driver does not know is 0, unless we cannot do without; every other failure is an error. */
+static int read_attributes(struct pah_device *dev, int *major, int *minor, int *sms, int *cache, int *clock) {
+  struct cuda_state *s = dev->state;
+  const struct {
+    const char *name;
+    int which, needed, *value;
+  } wanted[] = {
+      {"of COMPUTE_CAPABILITY_MAJOR", CU_COMPUTE_CAPABILITY_MAJOR, 1, major},
+      {"of COMPUTE_CAPABILITY_MINOR", CU_COMPUTE_CAPABILITY_MINOR, 1, minor},
+      {"of MULTIPROCESSOR_COUNT", CU_MULTIPROCESSOR_COUNT, 1, sms},
+      {"of MAX_SHARED_MEMORY_PER_BLOCK_OPTIN", CU_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, 1, &s->most_shared},
+      {"of L2_CACHE_SIZE", CU_L2_CACHE_SIZE, 0, cache},
+      {"of CLOCK_RATE", CU_CLOCK_RATE, 0, clock},
+      {"of MEMORY_POOLS_SUPPORTED", CU_MEMORY_POOLS_SUPPORTED, 0, &s->has_pools},
+  };
+  for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+    CUresult r = cu.cuDeviceGetAttribute(wanted[i].value, wanted[i].which, s->device);
+    if (r == INVALID_VALUE && !wanted[i].needed)
+      *wanted[i].value = 0;
+    else if (r)
+      return cuda_fail(dev, r, "cuDeviceGetAttribute", wanted[i].name);
+  }
+  return PAH_OK;
 }
 
-static void fill_info(struct pah_device *dev) {
+static int fill_info(struct pah_device *dev) {
   struct cuda_state *s = dev->state;
   struct pah_device_info *info = &dev->info;
-  int number = 10 * attribute(s, CU_COMPUTE_CAPABILITY_MAJOR) + attribute(s, CU_COMPUTE_CAPABILITY_MINOR);
+  int major, minor, sms, cache, clock, status = read_attributes(dev, &major, &minor, &sms, &cache, &clock);
   size_t bytes = 0;
-  cu.cuDeviceGetName(info->model, sizeof info->model - 1, s->device);
-  cu.cuDeviceTotalMem_v2(&bytes, s->device);
+  if (status) return status;
+  CUresult r = cu.cuDeviceGetName(info->model, sizeof info->model - 1, s->device);
+  if (r) return cuda_fail(dev, r, "cuDeviceGetName", NULL);
+  r = cu.cuDeviceTotalMem_v2(&bytes, s->device);
+  if (r) return cuda_fail(dev, r, "cuDeviceTotalMem", NULL);
   /* From Hopper on, the letter gives the instructions that are this architecture's alone: wgmma, setmaxnreg. */
+  int number = 10 * major + minor;
   snprintf(s->arch, sizeof s->arch, "sm_%d%s", number, number >= 90 ? "a" : "");
   snprintf(info->arch, sizeof info->arch, "%s", s->arch);
-  info->sms = attribute(s, CU_MULTIPROCESSOR_COUNT);
-  info->cache_bytes = attribute(s, CU_L2_CACHE_SIZE);
+  info->sms = sms;
+  info->cache_bytes = cache;
   info->bytes = (int64_t)bytes;
-  info->clock_hz = (int64_t)attribute(s, CU_CLOCK_RATE) * 1000;
-  s->most_shared = attribute(s, CU_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
+  info->clock_hz = (int64_t)clock * 1000;
+  return PAH_OK;
 }
 
 /* Freed memory stays with the pool: cudaMalloc-like calls for each result would cost more than a small kernel. */
@@ -69,10 +98,10 @@ static int open_pool(struct pah_device *dev) {
   struct cuda_state *s = dev->state;
   CUmemoryPool pool;
   uint64_t keep = UINT64_MAX;
-  if (!attribute(s, CU_MEMORY_POOLS_SUPPORTED))
-    return pah_fail(PAH_EDEVICE, "%s: the driver has no memory pools for this GPU", dev->info.name);
+  if (!s->has_pools) return pah_fail(PAH_EDEVICE, "%s: the driver has no memory pools for this GPU", dev->info.name);
   CUresult r = cu.cuDeviceGetDefaultMemPool(&pool, s->device);
-  if (!r) r = cu.cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &keep);
+  if (r) return cuda_fail(dev, r, "cuDeviceGetDefaultMemPool", NULL);
+  r = cu.cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, &keep);
   return r ? cuda_fail(dev, r, "cuMemPoolSetAttribute", NULL) : PAH_OK;
 }
 
@@ -102,13 +131,14 @@ static int open_state(struct pah_device *dev, int ordinal) {
   struct cuda_state *s = dev->state;
   CUresult r = cu.cuDeviceGet(&s->device, ordinal);
   if (r) return cuda_fail(dev, r, "cuDeviceGet", NULL);
-  fill_info(dev);
+  int status = fill_info(dev);
+  if (status) return status;
   r = cu.cuDevicePrimaryCtxRetain(&s->context, s->device);
   if (r) {
     s->context = NULL;
     return cuda_fail(dev, r, "cuDevicePrimaryCtxRetain", NULL);
   }
-  int status = cuda_enter(dev);
+  status = cuda_enter(dev);
   if (!status && (r = cu.cuStreamCreate(&s->stream, CU_STREAM_NON_BLOCKING))) {
     s->stream = NULL;
     status = cuda_fail(dev, r, "cuStreamCreate", NULL);
@@ -179,8 +209,9 @@ static int cuda_copy_in(struct pah_device *dev, void *dst, const void *src, int6
   if (!status && large) status = cuda_wait(dev);
   if (status) return status;
   CUresult r = cu.cuMemcpyHtoDAsync_v2(address(dst), src, (size_t)bytes, s->stream);
-  if (!r && large) r = cu.cuStreamSynchronize(s->stream);
-  return r ? cuda_fail(dev, r, "cuMemcpyHtoDAsync", NULL) : PAH_OK;
+  if (r) return cuda_fail(dev, r, "cuMemcpyHtoDAsync", NULL);
+  r = large ? cu.cuStreamSynchronize(s->stream) : CUDA_SUCCESS;
+  return r ? cuda_fail(dev, r, "cuStreamSynchronize", NULL) : PAH_OK;
 }
 
 static int cuda_copy_out(struct pah_device *dev, void *dst, const void *src, int64_t bytes) {
@@ -189,8 +220,9 @@ static int cuda_copy_out(struct pah_device *dev, void *dst, const void *src, int
   if (!status) status = cuda_wait(dev);
   if (status) return status;
   CUresult r = cu.cuMemcpyDtoHAsync_v2(dst, address(src), (size_t)bytes, s->stream);
-  if (!r) r = cu.cuStreamSynchronize(s->stream);
-  return r ? cuda_fail(dev, r, "cuMemcpyDtoHAsync", NULL) : PAH_OK;
+  if (r) return cuda_fail(dev, r, "cuMemcpyDtoHAsync", NULL);
+  r = cu.cuStreamSynchronize(s->stream);
+  return r ? cuda_fail(dev, r, "cuStreamSynchronize", NULL) : PAH_OK;
 }
 
 static int cuda_synchronize(struct pah_device *dev) {

@@ -22,9 +22,9 @@ static int load(struct pah_device *dev, const struct pah_module *m, const struct
   CUresult r = cu.cuModuleLoadDataEx(module, code->image, 2, options, values);
   if (!r) return PAH_OK;
   log[LOG_BYTES - 1] = 0;
-  if (!*log) return cuda_fail(dev, r, "cuModuleLoadDataEx", m->path);
-  return pah_fail(PAH_EDEVICE, "%s: the driver cannot load it: %s: %s", m->path, cuda_error_text(r, text, sizeof text),
-                  log);
+  int status = cuda_fail(dev, r, "cuModuleLoadDataEx", m->path);
+  if (!*log || *((struct cuda_state *)dev->state)->lost) return status;
+  return pah_fail(status, "%s: the driver cannot load it: %s: %s", m->path, cuda_error_text(r, text, sizeof text), log);
 }
 
 /* Handle and signature of kernel i. */
@@ -40,12 +40,14 @@ static int find_kernel(struct pah_device *dev, CUmodule module, const struct cud
   if (r) return cuda_fail(dev, r, "cuModuleGetFunction", k->name);
   cuda_signature_name(i, name, sizeof name);
   r = cu.cuModuleGetGlobal_v2(&at, &bytes, module, name);
-  if (!r && bytes > sizeof values)
+  if (r) return cuda_fail(dev, r, "cuModuleGetGlobal", name);
+  if (bytes > sizeof values)
     return pah_fail(PAH_EUNSUPPORTED, "%s: has %d parameters, must have at most %d", k->name, (int)(bytes / 4) - 1,
                     PAH_MAX_PARAMETERS);
-  if (!r) r = cu.cuMemcpyDtoHAsync_v2(values, at, bytes, s->stream);
-  if (!r) r = cu.cuStreamSynchronize(s->stream);
-  if (r) return cuda_fail(dev, r, "cuModuleGetGlobal", name);
+  r = cu.cuMemcpyDtoHAsync_v2(values, at, bytes, s->stream);
+  if (r) return cuda_fail(dev, r, "cuMemcpyDtoHAsync", name);
+  r = cu.cuStreamSynchronize(s->stream);
+  if (r) return cuda_fail(dev, r, "cuStreamSynchronize", name);
   k->handle = function;
   cuda_read_signature(values, &k->signature);
   return PAH_OK;

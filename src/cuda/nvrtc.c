@@ -1,6 +1,6 @@
 /* nvrtc.c - a source through NVRTC: machine code (cubin) where NVRTC knows the architecture, else PTX for the driver to
  * finish. Behind the source stands a list of what each kernel takes, which the driver reads back from the image.
- * Promises: compiled once, then taken from the cache until the source, a header, a define or NVRTC changes.
+ * Promises: compiled once, then taken from the cache until a file that went in, a define or NVRTC changes.
  * Read next: ptxas.c, module.c, module/compile_cache.c. */
 #define _GNU_SOURCE
 #include "nvrtc.h"
@@ -60,16 +60,27 @@ static int arch_number(const char *arch) {
   return n >= 50 && n < 1000 && (!*end || !strcmp(end, "a") || !strcmp(end, "f")) ? (int)n : 0;
 }
 
-static int supported(int *list, int room) {
-  int count = 0;
-  if (nvrtc.nvrtcGetNumSupportedArchs(&count) || count < 1 || count > room) return 0;
-  return nvrtc.nvrtcGetSupportedArchs(list) ? 0 : count;
+static int nvrtc_fail(const char *what, const char *call, nvrtcResult result) {
+  return pah_fail(result == NVRTC_ERROR_OUT_OF_MEMORY ? PAH_ENOMEM : PAH_EDEVICE, "%s: %s: %s", what, call,
+                  nvrtc.nvrtcGetErrorString(result));
+}
+
+enum { MOST_ARCHES = 128 };
+
+static int supported(int list[MOST_ARCHES], int *count) {
+  nvrtcResult r = nvrtc.nvrtcGetNumSupportedArchs(count);
+  if (r) return nvrtc_fail("cuda", "nvrtcGetNumSupportedArchs", r);
+  if (*count < 1 || *count > MOST_ARCHES)
+    return pah_fail(PAH_EDEVICE, "cuda: NVRTC says that it knows %d architectures", *count);
+  r = nvrtc.nvrtcGetSupportedArchs(list);
+  return r ? nvrtc_fail("cuda", "nvrtcGetSupportedArchs", r) : PAH_OK;
 }
 
 int cuda_check_arch(const char *arch) {
-  int list[128], n = supported(list, 128), number = arch_number(arch);
+  int list[MOST_ARCHES], n, number = arch_number(arch), status = supported(list, &n);
   char names[400] = "";
   size_t used = 0;
+  if (status) return status;
   for (int i = 0; i < n; i++) {
     if (list[i] == number) return PAH_OK;
     used += (size_t)snprintf(names + used, used < sizeof names ? sizeof names - used : 0, "%ssm_%d", i ? ", " : "",
@@ -81,14 +92,22 @@ int cuda_check_arch(const char *arch) {
 }
 
 /* The option, and whether the result is PTX: for the newest that NVRTC knows if the device is newer than that. */
-static int choose_target(const char *arch, char *option, size_t bytes) {
-  int list[128], n = supported(list, 128), number = arch_number(arch), best = 0;
+static int choose_target(const char *arch, char *option, size_t bytes, int *is_ptx) {
+  int list[MOST_ARCHES], n, number = arch_number(arch), best = 0, least = 0, status = supported(list, &n);
+  if (status) return status;
+  *is_ptx = 1;
   for (int i = 0; i < n; i++) {
-    if (list[i] == number) return snprintf(option, bytes, "--gpu-architecture=%s", arch), 0;
+    if (list[i] == number) *is_ptx = 0;
     if (list[i] < number && list[i] > best) best = list[i];
+    if (!least || list[i] < least) least = list[i];
   }
-  snprintf(option, bytes, "--gpu-architecture=compute_%d", best ? best : 75);
-  return 1;
+  if (*is_ptx && !best)
+    return pah_fail(PAH_EDEVICE, "cuda: the GPU is an %s, too old for this NVRTC, which starts at sm_%d", arch, least);
+  if (*is_ptx)
+    snprintf(option, bytes, "--gpu-architecture=compute_%d", best);
+  else
+    snprintf(option, bytes, "--gpu-architecture=%s", arch);
+  return PAH_OK;
 }
 
 /* ---- The steps ---- */
@@ -136,37 +155,57 @@ static char *whole_text(const struct pah_module *m) {
   return text;
 }
 
-static int nvrtc_fail(const struct pah_module *m, const char *call, nvrtcResult result) {
-  return pah_fail(PAH_EDEVICE, "%s: %s: %s", m->path, call, nvrtc.nvrtcGetErrorString(result));
-}
-
-static char *read_log(nvrtcProgram program) {
+/* What the compiler said, "" for nothing. Its warnings are not all that is in it: ptxas counts registers there. */
+static int read_log(nvrtcProgram program, const struct pah_module *m, char **log) {
   size_t bytes = 0;
-  if (nvrtc.nvrtcGetProgramLogSize(program, &bytes)) bytes = 0;
-  char *log = calloc(1, bytes + 1);
-  if (log && bytes) nvrtc.nvrtcGetProgramLog(program, log);
-  return log;
+  nvrtcResult r = nvrtc.nvrtcGetProgramLogSize(program, &bytes);
+  if (r) return nvrtc_fail(m->path, "nvrtcGetProgramLogSize", r);
+  *log = calloc(1, bytes + 1);
+  if (!*log) return pah_fail(PAH_ENOMEM, "%s: no memory", m->path);
+  r = bytes ? nvrtc.nvrtcGetProgramLog(program, *log) : 0;
+  return r ? nvrtc_fail(m->path, "nvrtcGetProgramLog", r) : PAH_OK;
 }
 
 /* Results of a finished compilation; *log is what the compiler said. */
 static int collect(nvrtcProgram program, const struct pah_module *m, int is_ptx, struct cuda_code *code) {
   nvrtcResult r =
       is_ptx ? nvrtc.nvrtcGetPTXSize(program, &code->bytes) : nvrtc.nvrtcGetCUBINSize(program, &code->bytes);
-  if (r) return nvrtc_fail(m, "the size of the image", r);
+  if (r) return nvrtc_fail(m->path, is_ptx ? "nvrtcGetPTXSize" : "nvrtcGetCUBINSize", r);
   code->image = malloc(code->bytes + 1);
   code->entries = calloc((size_t)m->kernel_count + 1, sizeof *code->entries);
   if (!code->image || !code->entries) return pah_fail(PAH_ENOMEM, "%s: no memory", m->path);
   code->image[code->bytes] = 0;
   r = is_ptx ? nvrtc.nvrtcGetPTX(program, code->image) : nvrtc.nvrtcGetCUBIN(program, code->image);
-  if (r) return nvrtc_fail(m, "the image", r);
+  if (r) return nvrtc_fail(m->path, is_ptx ? "nvrtcGetPTX" : "nvrtcGetCUBIN", r);
   for (code->count = 0; code->count < m->kernel_count; code->count++) {
     const char *lowered = NULL;
     r = nvrtc.nvrtcGetLoweredName(program, m->kernels[code->count].name, &lowered);
-    if (r || !lowered) return nvrtc_fail(m, m->kernels[code->count].name, r);
+    if (r || !lowered)
+      return pah_fail(PAH_EDEVICE, "%s: nvrtcGetLoweredName of %s: %s", m->path, m->kernels[code->count].name,
+                      r ? nvrtc.nvrtcGetErrorString(r) : "there is none");
     code->entries[code->count].lowered = strdup(lowered);
     if (!code->entries[code->count].lowered) return pah_fail(PAH_ENOMEM, "%s: no memory", m->path);
   }
   return PAH_OK;
+}
+
+/* Only a source that does not compile is the user's error; all else is NVRTC's own. */
+static int compile_program(nvrtcProgram program, const struct pah_module *m, const struct options *o, int is_ptx,
+                           struct cuda_code *code, char **log) {
+  for (int64_t i = 0; i < m->kernel_count; i++) {
+    nvrtcResult r = nvrtc.nvrtcAddNameExpression(program, m->kernels[i].name);
+    if (r) return nvrtc_fail(m->path, "nvrtcAddNameExpression", r);
+  }
+  nvrtcResult r = nvrtc.nvrtcCompileProgram(program, o->count, (const char *const *)o->list);
+  int told = read_log(program, m, log);
+  if (r == NVRTC_ERROR_COMPILATION && told) return told;
+  /* A name that is no kernel of the source is the source's, or the caller's. */
+  if (r == NVRTC_ERROR_COMPILATION || r == NVRTC_ERROR_NAME_EXPRESSION_NOT_VALID)
+    return pah_fail(PAH_EINVAL, "%s: does not compile for cuda:\n%s", m->path, told ? "" : *log);
+  if (r && !told && **log)
+    return pah_fail(PAH_EDEVICE, "%s: nvrtcCompileProgram: %s: %s", m->path, nvrtc.nvrtcGetErrorString(r), *log);
+  if (r) return nvrtc_fail(m->path, "nvrtcCompileProgram", r);
+  return told ? told : collect(program, m, is_ptx, code);
 }
 
 static int compile(const struct pah_module *m, const struct options *o, int is_ptx, struct cuda_code *code,
@@ -177,15 +216,8 @@ static int compile(const struct pah_module *m, const struct options *o, int is_p
   nvrtcResult r =
       nvrtc.nvrtcCreateProgram(&program, text, m->path, cuda_header_count(), cuda_header_texts(), cuda_header_names());
   free(text);
-  if (r) return nvrtc_fail(m, "nvrtcCreateProgram", r);
-  for (int64_t i = 0; i < m->kernel_count && !r; i++) r = nvrtc.nvrtcAddNameExpression(program, m->kernels[i].name);
-  int status = r ? nvrtc_fail(m, "nvrtcAddNameExpression", r) : PAH_OK;
-  if (!status) {
-    r = nvrtc.nvrtcCompileProgram(program, o->count, (const char *const *)o->list);
-    *log = read_log(program);
-    if (r) status = pah_fail(PAH_EINVAL, "%s: does not compile for cuda:\n%s", m->path, *log ? *log : "");
-  }
-  if (!status) status = collect(program, m, is_ptx, code);
+  if (r) return nvrtc_fail(m->path, "nvrtcCreateProgram", r);
+  int status = compile_program(program, m, o, is_ptx, code, log);
   nvrtc.nvrtcDestroyProgram(&program);
   return status;
 }
@@ -194,7 +226,7 @@ static int compile(const struct pah_module *m, const struct options *o, int is_p
 
 static const char magic[] = "pahcode1";
 
-static void store(const char *key, const struct cuda_code *code, const char *log) {
+static void store(const char *key, const struct cuda_code *code, const char *log, const struct pah_reads *reads) {
   char *text = NULL;
   size_t bytes = 0;
   FILE *f = open_memstream(&text, &bytes);
@@ -203,7 +235,7 @@ static void store(const char *key, const struct cuda_code *code, const char *log
   for (int64_t i = 0; i < code->count; i++) fprintf(f, "%s\n", code->entries[i].lowered);
   fputs(log, f);
   fwrite(code->image, 1, code->bytes, f);
-  if (!fclose(f)) pah_cache_put(key, "code", text, bytes); /* a full disk only means that it is compiled again */
+  if (!fclose(f)) pah_cache_put(key, "code", reads, text, bytes); /* a full disk only means that it is compiled again */
   free(text);
 }
 
@@ -253,27 +285,44 @@ static void describe(struct cuda_code *code, const char *log) {
   for (int64_t i = 0; i < code->count; i++) cuda_read_log(log, code->entries[i].lowered, &code->entries[i].known);
 }
 
-static void make_salt(const struct options *o, char *salt, size_t bytes) {
+/* The toolkit's own headers stand for themselves by the library that they came with. */
+static int make_salt(const struct options *o, char *salt, size_t bytes) {
   int major = 0, minor = 0;
-  nvrtc.nvrtcVersion(&major, &minor);
-  size_t n = (size_t)snprintf(salt, bytes, "nvrtc 2 %d.%d", major, minor);
+  nvrtcResult r = nvrtc.nvrtcVersion(&major, &minor);
+  if (r) return nvrtc_fail("cuda", "nvrtcVersion", r);
+  size_t n = (size_t)snprintf(salt, bytes, "nvrtc 3 %d.%d %s", major, minor, cuda_nvrtc_build());
   for (int i = 0; i < o->count && n < bytes; i++) n += (size_t)snprintf(salt + n, bytes - n, " %s", o->list[i]);
+  return PAH_OK;
+}
+
+/* NVRTC does not say what it has read, so that all counts that it could mean by the includes. */
+static int compile_and_store(const struct pah_module *m, const struct options *o, int is_ptx, const char *key,
+                             struct cuda_code *code, char **log) {
+  struct pah_reads reads;
+  pah_reads_begin(&reads);
+  pah_reads_scan(&reads, m->text, m->path, m->include, 0);
+  int status = compile(m, o, is_ptx, code, log);
+  if (!status) pah_reads_end(&reads);
+  if (!status && !reads.unsure) store(key, code, *log, &reads);
+  pah_reads_free(&reads);
+  return status;
 }
 
 int cuda_compile(const struct pah_module *m, const char *arch, struct cuda_code *code) {
   char target[64], salt[4 * PATH_MAX], key[PAH_KEY_SIZE], *log = NULL;
   struct options o = {.count = 0};
+  int is_ptx, found = 0;
   *code = (struct cuda_code){.count = 0};
-  int is_ptx = choose_target(arch, target, sizeof target);
-  make_options(&o, m, target, is_ptx);
-  make_salt(&o, salt, sizeof salt);
-  int cached = pah_module_key(m, salt, key), found = cached ? fetch(key, m->kernel_count, code, &log) : 0;
-  int status = found < 0 ? found : PAH_OK;
-  if (!found) {
-    status = compile(m, &o, is_ptx, code, &log);
-    if (!status && cached && log) store(key, code, log);
+  int status = choose_target(arch, target, sizeof target, &is_ptx);
+  if (!status) make_options(&o, m, target, is_ptx);
+  if (!status) status = make_salt(&o, salt, sizeof salt);
+  if (!status) {
+    pah_module_key(m, salt, key);
+    found = fetch(key, m->kernel_count, code, &log);
+    status = found < 0 ? found : PAH_OK;
   }
-  if (!status) describe(code, log ? log : "");
+  if (!status && !found) status = compile_and_store(m, &o, is_ptx, key, code, &log);
+  if (!status) describe(code, log);
   if (status) cuda_code_free(code);
   free(log);
   drop(&o);

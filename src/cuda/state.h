@@ -24,6 +24,7 @@ struct cuda_state {
   CUstream stream;   /* all that we do is in its order */
   char arch[16];     /* "sm_90a" */
   int most_shared;   /* bytes of a thread block, with opt-in */
+  int has_pools;     /* of memory */
   double limit;      /* seconds of a launch; 0: none */
   char lost[400];    /* why the context is of no more use; empty: it is fine */
   int stuck;         /* it is lost because a kernel does not end */

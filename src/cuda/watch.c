@@ -113,8 +113,12 @@ int cuda_event_record(struct pah_device *dev, void **event) {
   int status = cuda_enter(dev);
   if (status) return status;
   CUresult r = cu.cuEventCreate(&e, 0);
-  if (!r && (r = cu.cuEventRecord(e, s->stream))) cu.cuEventDestroy_v2(e);
-  if (r) return cuda_fail(dev, r, "cuEventRecord", NULL);
+  if (r) return cuda_fail(dev, r, "cuEventCreate", NULL);
+  r = cu.cuEventRecord(e, s->stream);
+  if (r) {
+    cu.cuEventDestroy_v2(e);
+    return cuda_fail(dev, r, "cuEventRecord", NULL);
+  }
   *event = e;
   return PAH_OK;
 }

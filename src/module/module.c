@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "datadir.h"
 #include "error.h"
@@ -18,76 +19,26 @@
 
 /* ---- The key ---- */
 
-struct reach { /* the walk over included files */
-  const struct pah_module *m;
+void pah_module_key(const struct pah_module *m, const char *salt, char key[PAH_KEY_SIZE]) {
   struct pah_hash hash;
-  char **seen;
-  size_t seen_count;
-  int clear;
-  const char *folder; /* of the file that includes */
-  int depth;
-};
-
-static void reach_text(struct reach *r, const char *path, const char *text);
-
-static int was_seen(struct reach *r, const char *path) {
-  for (size_t i = 0; i < r->seen_count; i++)
-    if (!strcmp(r->seen[i], path)) return 1;
-  char **more = realloc(r->seen, (r->seen_count + 1) * sizeof *more);
-  if (more) r->seen = more, r->seen[r->seen_count++] = strdup(path);
-  return 0;
-}
-
-static int reach_file(struct reach *r, const char *folder, const char *name) {
-  char path[PATH_MAX], *text;
-  if ((size_t)snprintf(path, sizeof path, "%s%s%s", folder, *folder ? "/" : "", name) >= sizeof path) return 0;
-  if (pah_read_file("include", path, &text, NULL)) return 0;
-  if (!was_seen(r, path)) reach_text(r, path, text);
-  free(text);
-  return 1;
-}
-
-/* Files of the compiler and of the system are not below our folders and stand for themselves by the salt. */
-static void reach_include(void *data, const char *name, int quoted) {
-  struct reach *r = data;
-  if (*name == '/') {
-    reach_file(r, "", name);
-    return;
-  }
-  if (quoted && reach_file(r, r->folder, name)) return;
-  for (char **folder = r->m->include; *folder; folder++)
-    if (reach_file(r, *folder, name)) return;
-}
-
-static void reach_text(struct reach *r, const char *path, const char *text) {
   char folder[PATH_MAX];
-  const char *slash = strrchr(path, '/'), *outer = r->folder;
-  snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
-  pah_hash_string(&r->hash, path);
-  pah_hash_string(&r->hash, text);
-  if (r->depth >= 64) return;
-  r->depth++;
-  r->folder = folder;
-  r->clear &= pah_scan_includes(text, reach_include, r);
-  r->folder = outer;
-  r->depth--;
-}
-
-int pah_module_key(const struct pah_module *m, const char *salt, char key[PAH_KEY_SIZE]) {
-  struct reach r = {.m = m, .clear = 1};
-  pah_hash_init(&r.hash);
-  pah_hash_string(&r.hash, salt);
-  for (char **s = m->defines; *s; s++) pah_hash_string(&r.hash, *s);
-  pah_hash_string(&r.hash, "");
-  for (char **s = m->include; *s; s++) pah_hash_string(&r.hash, *s);
-  pah_hash_string(&r.hash, "");
-  for (int64_t i = 0; i < m->kernel_count; i++) pah_hash_string(&r.hash, m->kernels[i].name);
-  pah_hash_string(&r.hash, "");
-  reach_text(&r, m->path, m->text);
-  pah_hash_finish(&r.hash, key);
-  for (size_t i = 0; i < r.seen_count; i++) free(r.seen[i]);
-  free(r.seen);
-  return r.clear;
+  int is_relative = *m->path != '/';
+  pah_hash_init(&hash);
+  pah_hash_string(&hash, salt);
+  for (char **s = m->defines; *s; s++) pah_hash_string(&hash, *s);
+  pah_hash_string(&hash, "");
+  for (char **s = m->include; *s; s++) {
+    pah_hash_string(&hash, *s);
+    is_relative |= **s != '/';
+  }
+  pah_hash_string(&hash, "");
+  for (int64_t i = 0; i < m->kernel_count; i++) pah_hash_string(&hash, m->kernels[i].name);
+  pah_hash_string(&hash, "");
+  pah_hash_string(&hash, m->path);
+  pah_hash_string(&hash, m->text);
+  /* The same names in another folder are other files, and findings name them with their folder. */
+  if (is_relative && getcwd(folder, sizeof folder)) pah_hash_string(&hash, folder);
+  pah_hash_finish(&hash, key);
 }
 
 /* ---- Making and freeing ---- */

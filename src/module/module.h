@@ -25,8 +25,8 @@ struct pah_module {
   void *image;        /* the device's own: what its `compile` made */
 };
 
-/* The key of all that compiling m as it stands depends on: source, headers reached, defines, names and `salt`
- * (compiler, target, flags). Returns 0 when it must not be cached because an #include is made by a macro. */
-int pah_module_key(const struct pah_module *m, const char *salt, char key[PAH_KEY_SIZE]);
+/* The key of what compiling m as it stands begins with: text, path, defines, folders, names and `salt` (compiler,
+ * target, flags); and the current folder, if one of the paths starts there. What else goes in: reads.h. */
+void pah_module_key(const struct pah_module *m, const char *salt, char key[PAH_KEY_SIZE]);
 
 #endif

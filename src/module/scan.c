@@ -4,6 +4,8 @@
 #include "scan.h"
 
 #include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- Tokens: identifiers, and single characters for all else ---- */
@@ -155,24 +157,141 @@ void pah_scan_kernels(const char *text, void (*found)(void *data, const char *na
 
 /* ---- Includes ---- */
 
-int pah_scan_includes(const char *text, void (*found)(void *data, const char *name, int quoted), void *data) {
-  int clear = 1;
-  for (const char *line = text; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : line) {
-    const char *p = line + strspn(line, " \t");
-    if (*p++ != '#') continue;
-    p += strspn(p, " \t");
-    if (strncmp(p, "include", 7) != 0) continue;
-    p += 7;
-    p += strspn(p, " \t");
-    char close = *p == '"' ? '"' : *p == '<' ? '>' : 0, name[NAME_SIZE];
-    const char *end = close ? strchr(p + 1, close) : NULL;
-    if (!end || end - p - 1 >= NAME_SIZE) {
+/* What the phases of translation before the preprocessor make of a text: lines that end in \ are joined, a comment is
+ * a blank, the inside of a raw string is nothing. *clear is 0 if a quote or a comment has no end. */
+struct cleaner {
+  const char *p;
+  char *out;
+  int clear;
+};
+
+static const char *skip_splices(const char *p) {
+  for (;;) {
+    if (p[0] == '\\' && p[1] == '\n')
+      p += 2;
+    else if (p[0] == '\\' && p[1] == '\r' && p[2] == '\n')
+      p += 3;
+    else
+      return p;
+  }
+}
+
+static void clean_comment(struct cleaner *c) {
+  int is_line = c->p[1] == '/';
+  c->p += 2;
+  while (*c->p && (is_line ? *c->p != '\n' : c->p[0] != '*' || c->p[1] != '/')) c->p++;
+  if (!is_line) c->clear &= *c->p != 0;
+  if (!is_line && *c->p) c->p += 2;
+  *c->out++ = ' ';
+}
+
+/* At the quote of R"x( ... )x". */
+static void clean_raw(struct cleaner *c) {
+  const char *open = strchr(c->p, '('), *end = NULL;
+  char close[24];
+  if (open && open - c->p - 1 <= 16) {
+    snprintf(close, sizeof close, ")%.*s\"", (int)(open - c->p - 1), c->p + 1);
+    end = strstr(open, close);
+  }
+  c->clear &= end != NULL;
+  c->p = end ? end + strlen(close) : c->p + 1;
+  *c->out++ = '"', *c->out++ = '"';
+}
+
+static void clean_quoted(struct cleaner *c) {
+  char quote = *c->p;
+  do {
+    if (*c->p == '\\' && c->p[1]) *c->out++ = *c->p++;
+    *c->out++ = *c->p++;
+  } while (*c->p && *c->p != quote && *c->p != '\n');
+  c->clear &= *c->p == quote;
+  if (*c->p == quote) *c->out++ = *c->p++;
+}
+
+static int is_word(char c) {
+  return isalnum((unsigned char)c) || c == '_';
+}
+
+/* `at` has room for the text, joined already. */
+static int clean(const char *text, char *at) {
+  struct cleaner c = {.p = text, .out = at, .clear = 1};
+  while (*c.p) {
+    int after_word = c.p > text && is_word(c.p[-1]);
+    if (c.p[0] == '/' && (c.p[1] == '/' || c.p[1] == '*'))
+      clean_comment(&c);
+    else if (*c.p == '"' && after_word && c.p[-1] == 'R')
+      clean_raw(&c);
+    else if (*c.p == '"' || (*c.p == '\'' && !(after_word && is_word(c.p[1])))) /* 1'000 is a number */
+      clean_quoted(&c);
+    else
+      *c.out++ = *c.p++;
+  }
+  *c.out = 0;
+  return c.clear;
+}
+
+/* The name in quotes or angles; 0: it is made by a macro, or too long. */
+static int include_name(const char *p, char *name, int *how) {
+  p += strspn(p, " \t\v\f");
+  char close = *p == '"' ? '"' : *p == '<' ? '>' : 0;
+  size_t n = close ? strcspn(p + 1, close == '>' ? ">\n" : "\"\n") : 0;
+  if (!n || p[1 + n] != close || n >= NAME_SIZE) return 0;
+  memcpy(name, p + 1, n);
+  name[n] = 0;
+  *how = close == '"' ? PAH_QUOTED : PAH_ANGLED;
+  return 1;
+}
+
+typedef void found_function(void *data, const char *name, int how);
+
+/* The rest of a directive: #include "name". Returns 0 if its name is a macro's. */
+static int read_directive(const char *p, found_function *found, void *data) {
+  static const char *const words[] = {"include", "include_next", "import"};
+  char name[NAME_SIZE];
+  size_t n = 0;
+  int is_include = 0, how;
+  p += strspn(p, " \t\v\f");
+  while (is_word(p[n])) n++;
+  for (int i = 0; i < 3; i++) is_include |= strlen(words[i]) == n && !strncmp(p, words[i], n);
+  if (is_include && !include_name(p + n, name, &how)) return 0;
+  if (is_include) found(data, name, how);
+  return 1;
+}
+
+/* __has_include(<name>), wherever it stands; the word alone asks for nothing. Returns 0 if a name is a macro's. */
+static int read_questions(const char *text, found_function *found, void *data) {
+  static const char word[] = "__has_include";
+  char name[NAME_SIZE];
+  int clear = 1, how;
+  for (const char *p = text; (p = strstr(p, word));) {
+    p += strlen(word);
+    while (is_word(*p)) p++; /* __has_include_next */
+    p += strspn(p, " \t\v\f");
+    if (*p != '(') continue;
+    if (include_name(p + 1, name, &how))
+      found(data, name, how | PAH_ASKED);
+    else
       clear = 0;
-      continue;
-    }
-    memcpy(name, p + 1, (size_t)(end - p - 1));
-    name[end - p - 1] = 0;
-    found(data, name, close == '"');
   }
   return clear;
+}
+
+int pah_scan_includes(const char *text, found_function *found, void *data, int *asks) {
+  size_t size = strlen(text) + 1;
+  char *joined = malloc(size), *cleaned = malloc(2 * size), *out = joined;
+  int clear = joined && cleaned;
+  for (const char *p = text; clear && *(p = skip_splices(p));) *out++ = *p++;
+  if (clear) *out = 0;
+  *asks = clear;
+  if (clear) {
+    clear = clean(joined, cleaned);
+    *asks = read_questions(cleaned, found, data);
+    for (const char *line = cleaned; line; line = strchr(line, '\n'), line += line != NULL) {
+      const char *p = line + strspn(line, " \t\v\f");
+      if (*p == '#' || (p[0] == '%' && p[1] == ':')) clear &= read_directive(p + (*p == '#' ? 1 : 2), found, data);
+    }
+  }
+  free(joined);
+  free(cleaned);
+  return clear && *asks;
 }

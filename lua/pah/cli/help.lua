@@ -20,6 +20,8 @@ environment:
   PAH_ISA             instruction set of the cpu kernels: generic, avx2, avx512, avx512bf16,
                       avx512fp16, amx
   OMP_NUM_THREADS     threads of the cpu kernels
+  PAH_CACHE_DIR       folder of compiled kernels
+  PAH_CACHE_SIZE      what it may hold: 1G, 512M, none
   PAH_HISTORY         history file of the prompt
   PAH_DATADIR         folder that holds lua/
   LUA_INIT, LUA_PATH  as in luajit

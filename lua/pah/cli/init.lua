@@ -184,7 +184,7 @@ command("help", {
 })
 
 -- Commands with a file of their own, which returns the definition.
-for _, name in ipairs {"bench", "results", "compare", "plot", "report"} do
+for _, name in ipairs {"bench", "results", "compare", "plot", "report", "cache"} do
   command(name, require("pah.cli." .. name))
 end
 

@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/time.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -39,11 +38,29 @@ static const void *place_of(const void *pc) {
   return in_kernel || !sim_block.running ? pc : sim_block.running->pc;
 }
 
+/* In a function of the system: the first word of the stack that leads back into the kernel. */
+static const void *called_from(const void *pc, void *context) {
+#if defined(__x86_64__)
+  const uint8_t *const *sp = (const void *)((ucontext_t *)context)->uc_mcontext.gregs[REG_RSP];
+#else
+  const uint8_t *const *sp = (const void *)(uintptr_t)((ucontext_t *)context)->uc_mcontext.sp;
+#endif
+  const struct sim_image *image = sim_job->image;
+  for (int i = 0; sim_block.running && i < 256; i++, sp++) {
+    if ((uint64_t)((const uint8_t *)sp - sim_block.running->fiber.stack) >= SIM_STACK_SIZE) break;
+    if (*sp >= image->text && *sp < image->text_end) return *sp;
+  }
+  return place_of(pc);
+}
+
 /* Memory that no hook has watched, or none left of a stack. */
 static void on_fault(int signal, siginfo_t *info, void *context) {
   const void *pc = place_of(interrupted_at(context));
   int owner = 0, where = sim_fiber_of(info->si_addr, &owner);
-  if (signal == SIGFPE)
+  if (signal == SIGSYS)
+    sim_find(called_from(pc, context), "system-call",
+             "system call %d was made, which reaches other processes or files: no GPU can do that", info->si_syscall);
+  else if (signal == SIGFPE)
     sim_find(pc, "arithmetic", "an integer was divided by zero, or the quotient does not fit");
   else if (signal == SIGILL)
     sim_find(pc, "trap", "the kernel reached code that the compiler took for unreachable");
@@ -75,10 +92,9 @@ static void catch (int signal, void (*handler)(int, siginfo_t *, void *)) {
 static void prepare_signals(double limit) {
   static uint8_t stack[64 * 1024];
   sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
-  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
-  for (int i = 0; i < 4; i++) catch (faults[i], on_fault);
+  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGSYS};
+  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) catch (faults[i], on_fault);
   catch (SIGALRM, on_alarm);
-  signal(SIGINT, SIG_IGN); /* the parent hears it too and ends us */
   struct itimerval timer = {
       .it_value = {.tv_sec = (time_t)limit, .tv_usec = (suseconds_t)((limit - (double)(time_t)limit) * 1e6)}};
   if (!timer.it_value.tv_sec && !timer.it_value.tv_usec) timer.it_value.tv_usec = 1;
@@ -86,7 +102,6 @@ static void prepare_signals(double limit) {
 }
 
 void sim_child(const struct sim_job *job, double limit) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
   stops_after = limit;
   prepare_signals(limit);
   sim_job = job;

@@ -15,7 +15,7 @@ enum { SPINS = 64 }; /* equal loads in a row after which others are let run */
 static inline __attribute__((always_inline)) void access_memory(const volatile void *p, uint32_t bytes, uint32_t flags,
                                                                 const void *pc) {
   struct sim_thread *t = sim_block.running;
-  if (!t) return; /* constructors of the object, while it is being opened */
+  if (!t) return; /* constructors of the object, before any launch */
   t->pc = pc;     /* where it is, should the launch be stopped here */
   /* The own stack, which most accesses of escaping arrays go to. */
   if ((uint64_t)((const uint8_t *)p - t->fiber.stack) < SIM_STACK_SIZE) {

@@ -5,13 +5,15 @@
 #include "module/module.h"
 #include "launch.h"
 
-const char *sim_compiler(void); /* path of the C++ compiler: $PAH_SIM_CXX, else c++, g++ or clang++; NULL: none */
 int sim_build(struct pah_module *m, int arch, struct sim_image **image); /* compiled, or taken from the cache; opened */
 void sim_image_close(struct sim_image *image);
 
 /* elf.c: of a relocatable object, the undefined thread-local symbols (`extern __shared__`), separated by newlines, and
  * the bytes of the defined ones (`__shared__`). *names is malloc'ed. */
 int sim_elf_shared(const char *path, char **names, uint64_t *bytes);
+/* elf.c: makes that no code of the object runs when it is opened; runs what that has put off. */
+int sim_elf_disarm(const char *path, const char *source);
+void sim_elf_start(const struct sim_image *image);
 /* elf.c: fills the ranges of an opened object; makes its variables shared with child processes. */
 int sim_elf_map(struct sim_image *image);
 

@@ -17,6 +17,7 @@
 #include "module/module.h"
 #include "module/tally.h"
 #include "build.h"
+#include "compiler.h"
 #include "launch.h"
 #include "sim/ptx/tensor_map.h"
 

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "module/compile_cache.h"
+#include "module/content.h"
 #include "error.h"
 #include "build.h"
 
@@ -47,7 +47,70 @@ int sim_elf_shared(const char *path, char **names, uint64_t *bytes) {
   return f ? PAH_OK : pah_fail(PAH_ENOMEM, "object: no memory for %s", path);
 }
 
+/* An object may have code that runs while it is opened: constructors of static objects, and the like. To open it is the
+ * host's, to run its code is not: the entries of the dynamic section that name it get numbers of ours, which the loader
+ * passes over and sim_elf_start knows. What the loader would call to find a function (ifunc) cannot be put off. */
+enum { OURS = 0x60000f00 };
+
+static int is_start(int64_t tag) {
+  return tag == DT_INIT || tag == DT_INIT_ARRAY || tag == DT_INIT_ARRAYSZ || tag == DT_FINI || tag == DT_FINI_ARRAY ||
+         tag == DT_FINI_ARRAYSZ;
+}
+
+static int has_resolver(const char *file, const Elf64_Shdr *section) {
+  const Elf64_Sym *symbols = (const Elf64_Sym *)(file + section->sh_offset);
+  for (size_t n = 0; section->sh_type == SHT_SYMTAB && n < section->sh_size / sizeof *symbols; n++)
+    if (ELF64_ST_TYPE(symbols[n].st_info) == STT_GNU_IFUNC) return 1;
+  return 0;
+}
+
+int sim_elf_disarm(const char *path, const char *source) {
+  char *file;
+  size_t size;
+  int status = pah_read_file("object", path, &file, &size);
+  if (status) return status;
+  const Elf64_Ehdr *header = (const Elf64_Ehdr *)file;
+  const Elf64_Shdr *sections = (const Elf64_Shdr *)(file + header->e_shoff);
+  for (int i = 0; i < header->e_shnum && !status; i++) {
+    Elf64_Dyn *dynamic = (Elf64_Dyn *)(file + sections[i].sh_offset);
+    for (size_t n = 0; sections[i].sh_type == SHT_DYNAMIC && n < sections[i].sh_size / sizeof *dynamic; n++)
+      if (is_start(dynamic[n].d_tag)) dynamic[n].d_tag += OURS;
+    if (has_resolver(file, &sections[i]))
+      status = pah_fail(PAH_EDEVICE, "%s: has an indirect function (ifunc), which sim cannot load", source);
+  }
+  FILE *f = status ? NULL : fopen(path, "wbe");
+  int written = f && fwrite(file, 1, size, f) == size;
+  if (f && fclose(f)) written = 0;
+  free(file);
+  return status || written ? status : pah_fail(PAH_EIO, "%s: cannot be written", path);
+}
+
 /* ---- An opened object ---- */
+
+typedef void start_function(int, char **, char **);
+
+static void call(uintptr_t at) {
+  start_function *f;
+  memcpy(&f, &at, sizeof f);
+  f(0, NULL, NULL);
+}
+
+void sim_elf_start(const struct sim_image *image) {
+  struct link_map *map;
+  uintptr_t init = 0, array = 0, bytes = 0;
+  if (dlinfo(image->handle, RTLD_DI_LINKMAP, &map)) return;
+  for (const ElfW(Dyn) *d = map->l_ld; d->d_tag != DT_NULL; d++) {
+    if (d->d_tag == DT_INIT + OURS) init = map->l_addr + d->d_un.d_ptr;
+    if (d->d_tag == DT_INIT_ARRAY + OURS) array = map->l_addr + d->d_un.d_ptr;
+    if (d->d_tag == DT_INIT_ARRAYSZ + OURS) bytes = d->d_un.d_val;
+  }
+  if (init) call(init);
+  for (uintptr_t at = array; array && at < array + bytes; at += sizeof at) {
+    uintptr_t f;
+    memcpy(&f, (const void *)at, sizeof f);
+    if (f && f != UINTPTR_MAX) call(f);
+  }
+}
 
 struct search {
   struct sim_image *image;

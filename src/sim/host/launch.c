@@ -1,46 +1,36 @@
 /* launch.c - a launch runs in a child process: whatever a kernel does to memory, it does to a copy, except for the
  * arena and the module's variables, which are shared and watched. The parent waits, stops it at the limit or on Ctrl-C,
  * and reads the findings from a page that both see.
- * Promises: no kernel can harm the host or hang it. Read next: sim/block/child.c (its work), report.c. */
+ * Promises: no kernel can harm the host or hang it. Read next: process.c, sim/block/child.c (its work), report.c. */
 #define _GNU_SOURCE
 #include "launch.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "error.h"
 #include "gpu/occupancy.h"
-#include "pah_measure.h"
+#include "process.h"
 #include "report.h"
 
 enum { DEFAULT_LIMIT = 300 }; /* seconds */
 
-/* Waits for the end of the pipe, which the child holds open. 0 ended, 1 interrupted, 2 over the limit. */
-static int watch(int fd, double limit) {
-  double end = pah_clock() + limit;
-  for (;;) {
-    double left = end - pah_clock();
-    if (left <= 0) return 2;
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-    int n = poll(&p, 1, left < 1 ? (int)(left * 1000) + 1 : 1000);
-    if (pah_interrupted) return 1;
-    if (n > 0) return 0;
-  }
+static double limit_of(const struct sim_job *job) {
+  return job->launch->limit > 0 ? job->launch->limit : DEFAULT_LIMIT;
 }
 
 /* How a child ended that did not say so itself. */
-static int explain(int how, int exit_status, const struct sim_job *job) {
-  if (how == 1) return pah_fail(PAH_EINTERRUPTED, "interrupted");
-  if (how == 2) return pah_fail(PAH_EDEVICE, "%s: did not stop at its limit and was killed", job->kernel);
+static int explain(enum sim_ending how, int exit_status, const struct sim_job *job) {
+  if (how == SIM_INTERRUPTED) return pah_fail(PAH_EINTERRUPTED, "interrupted");
+  if (how == SIM_OVER_LIMIT) return pah_fail(PAH_EDEVICE, "%s: did not stop at its limit and was killed", job->kernel);
   if (sim_result->give_up[0]) return pah_fail(PAH_ENOMEM, "%s: sim gave up: %s", job->kernel, sim_result->give_up);
+  if (WIFSIGNALED(exit_status) && WTERMSIG(exit_status) == SIGSYS) /* where it could not become a finding */
+    return pah_fail(PAH_EDEVICE, "%s: system-call: made a system call that reaches other processes or files",
+                    job->kernel);
   if (WIFSIGNALED(exit_status))
     return pah_fail(PAH_EDEVICE, "%s: the process of the simulation was killed by signal %d (%s)%s", job->kernel,
                     WTERMSIG(exit_status), strsignal(WTERMSIG(exit_status)),
@@ -136,35 +126,19 @@ static int fill_report(const struct sim_job *job, struct pah_report *report) {
   return PAH_OK;
 }
 
-static int run_child(const struct sim_job *job, double limit, int *how, int *exit_status) {
-  int fds[2];
-  if (pipe2(fds, O_CLOEXEC))
-    return pah_fail(PAH_EDEVICE, "%s: no pipe for the simulation: %s", job->kernel, strerror(errno));
-  fflush(NULL); /* else the child would print what the parent has not yet */
-  pid_t pid = fork();
-  if (pid == 0) {
-    close(fds[0]);
-    sim_child(job, limit);
-  }
-  close(fds[1]);
-  if (pid < 0) {
-    close(fds[0]);
-    return pah_fail(PAH_EDEVICE, "%s: no process for the simulation: %s", job->kernel, strerror(errno));
-  }
-  *how = watch(fds[0], limit + 5);
-  close(fds[0]);
-  if (*how) kill(pid, SIGKILL);
-  while (waitpid(pid, exit_status, 0) < 0 && errno == EINTR) continue;
-  return PAH_OK;
+static void run(void *data) {
+  const struct sim_job *job = data;
+  sim_child(job, limit_of(job));
 }
 
 int sim_launch(const struct sim_job *job, struct pah_report *report) {
-  double limit = job->launch->limit > 0 ? job->launch->limit : DEFAULT_LIMIT;
   sim_result = mmap(NULL, sizeof *sim_result, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (sim_result == MAP_FAILED) return pah_fail(PAH_ENOMEM, "%s: no memory for the report", job->kernel);
-  int how = 0, exit_status = 0;
-  int status = run_child(job, limit, &how, &exit_status);
-  if (!status) status = sim_result->done && !how ? fill_report(job, report) : explain(how, exit_status, job);
+  enum sim_ending how = SIM_ENDED;
+  int exit_status = 0;
+  int status = sim_in_process(job->kernel, run, (void *)(uintptr_t)job, limit_of(job) + 5, &how, &exit_status);
+  if (!status)
+    status = sim_result->done && how == SIM_ENDED ? fill_report(job, report) : explain(how, exit_status, job);
   if (sim_result->heap_end) { /* the kernel's malloc: its words are nobody's again */
     uint64_t from = job->arena->next / 4;
     memset(job->arena->state + from, 0, sim_result->heap_end / 4 - from);

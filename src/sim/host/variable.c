@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "module/compile_cache.h"
+#include "module/content.h"
 #include "error.h"
 #include "build.h"
 
