@@ -151,20 +151,20 @@ static int decode_alloc(struct decode *w, int64_t items, int threads) {
   int64_t rows = items * w->s.H;
   w->item = malloc((size_t)(items + 1) * sizeof *w->item);
   w->first_item = malloc((size_t)(w->s.B + 1) * sizeof *w->first_item);
-  w->o = scratch_floats(rows * w->ld);
-  w->scale = scratch_floats(w->s.B * w->s.Hkv);
+  w->o = pah_scratch_floats(rows * w->ld);
+  w->scale = pah_scratch_floats(w->s.B * w->s.Hkv);
   w->state = malloc((size_t)(rows + 1) * sizeof *w->state);
-  w->scratch = scratch_floats(threads * decode_tile_floats(&w->s, w->ld));
+  w->scratch = pah_scratch_floats(threads * decode_tile_floats(&w->s, w->ld));
   return w->item && w->first_item && w->o && w->scale && w->state && w->scratch;
 }
 
 static void decode_free(struct decode *w) {
   free(w->item);
   free(w->first_item);
-  scratch_free(w->o);
-  scratch_free(w->scale);
+  pah_scratch_free(w->o);
+  pah_scratch_free(w->scale);
   free(w->state);
-  scratch_free(w->scratch);
+  pah_scratch_free(w->scratch);
 }
 
 /* What each thread of a team does, or the only one, which is spared the start of a team. */
