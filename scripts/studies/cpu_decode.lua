@@ -22,6 +22,7 @@ local cpu = pah.device "cpu"
 local size = {f32 = 4, f16 = 2, bf16 = 2, fp8_e4m3 = 1, fp8_e5m2 = 1}
 local total = opt.bytes > 0 and opt.bytes or math.min(2 ^ 30, math.max(2 ^ 28, 4 * cpu:info().cache_bytes))
 local failed = false
+local has_dots = ({avx512bf16 = true, avx512fp16 = true, amx = true})[cpu:info().isa]
 
 -- ---- Problems -----------------------------------------------------------------------------------------------------
 
@@ -76,11 +77,12 @@ local function problem(s)
   end
   local elements = num_blocks * bs * hkv * d
   local k, v = pool(s.dtype, math.max(total, 2 * elements * size[s.dtype]))
+  local q_shape = s.queries and {#seqused_k, h, s.queries, d} or {#seqused_k, h, d}
   local p = {
-    q = pah.randn({#seqused_k, h, d}, {device = "cpu", seed = 3, dtype = size[s.dtype] == 1 and "bf16" or s.dtype}),
+    q = pah.randn(q_shape, {device = "cpu", seed = 3, dtype = size[s.dtype] == 1 and "bf16" or s.dtype}),
     k_blocks = k:narrow(1, 1, elements):view(num_blocks, bs, hkv, d),
     v_blocks = v:narrow(1, 1, elements):view(num_blocks, bs, hkv, d),
-    block_table = block_table, seqused_k = seqused_k,
+    block_table = block_table, seqused_k = seqused_k, causal = s.queries ~= nil,
   }
   p.out, p.lse = pah.decode(p)
   local work = pah.work("decode", p)
@@ -181,6 +183,17 @@ row("time with 32 heads against 8, of 8 KV heads", 1.2, 1.05, function()
   local many, few = problem{dtype = "bf16", len = 8192}, problem{dtype = "bf16", len = 8192, H = 8}
   return ratio(many, few)
 end, "<=")
+
+-- Several queries of a sequence read K and V once: their time over that of one.
+for _, dtype in ipairs {"bf16", "f16", "f32", "fp8_e4m3"} do
+  for _, queries in ipairs {2, 4, 8} do
+    local must = queries == 4 and (dtype == "bf16" and has_dots and 1.25 or 1.6) or nil
+    row(("%d queries over one, %s, len_k 8192"):format(queries, dtype), must, 1, function()
+      local many = problem{dtype = dtype, len = 8192, queries = queries}
+      return ratio(many, (problem{dtype = dtype, len = 8192}))
+    end, "<=")
+  end
+end
 
 -- Other shapes: time per byte against that of the first row's shape.
 local function against(name, shape)

@@ -1,7 +1,7 @@
 /* cpu/decode/bf16x2.h - decode of many rows that share a KV head, heads of its group times queries, by products of
  * pairs of bf16: a tile of 32 tokens is a product of all rows' q with K, and of their P with V, by vdpbf16ps or by the
- * tile unit (cpu/gemm/amx.h). K and V are packed once for all rows, and P is rounded to bf16. By multiply-adds of f32
- * such rows are bound by the core (many_heads.h). Read next: tile.h, which calls. */
+ * tile unit (cpu/gemm/amx.h). V is packed once for all rows, and K for the tile unit; P is rounded to bf16. By
+ * multiply-adds of f32 such rows are bound by the core (many_heads.h). Read next: tile.h, which calls. */
 #ifndef PAH_CPU_DECODE_BF16X2_H
 #define PAH_CPU_DECODE_BF16X2_H
 
@@ -10,12 +10,17 @@
 #include "cpu/gemm/amx.h"
 #include "cpu/gemm/pack.h"
 
-/* Words from a row of q to the next: a constant for D up to 256 and one for wider ones, so that a cell reaches all its
- * rows from one register; an odd number of lines. */
-enum { DECODE_PAIRS_LD = 144, DECODE_PAIRS_WIDE_LD = PAH_MAX_D / 2 + 16, DECODE_PAIRS_ROWS = 12 };
+/* DECODE_PAIRS_LANES: rows whose q lies together, word by word, where vdpbf16ps multiplies it. */
+enum { DECODE_PAIRS_LANES = 16, DECODE_PAIRS_ROWS = 12, DECODE_PAIRS_TOKENS = 8 };
 
-static inline int64_t decode_pairs_ld(int64_t D) {
-  return D <= 256 ? DECODE_PAIRS_LD : DECODE_PAIRS_WIDE_LD;
+/* Puts row n of q, `words` pairs of bf16, into q of its KV head. */
+static inline void decode_pairs_load_q(uint32_t *q, int64_t n, int64_t words, const char *from, int way) {
+  if (way == BF16_AMX) {
+    memcpy(q + n * words, from, (size_t)words * 4);
+    return;
+  }
+  q += n / DECODE_PAIRS_LANES * DECODE_PAIRS_LANES * words + n % DECODE_PAIRS_LANES;
+  for (int64_t w = 0; w < words; w++) memcpy(q + w * DECODE_PAIRS_LANES, from + w * 4, 4);
 }
 
 /* A product for `rows` rows of a KV head with a tile: q with K, or P with V. */
@@ -64,19 +69,27 @@ decode_pairs_keys_as(const struct decode_pairs *x, const char *const *rows, int 
     }
 }
 
+/* Two rows of V of bf16 interleaved, of which `there` are. */
+static inline __attribute__((always_inline)) void decode_pairs_zip(uint32_t *to, const char *first, const char *second,
+                                                                   __mmask32 there) {
+  static const uint16_t order[64] = {0,  32, 1,  33, 2,  34, 3,  35, 4,  36, 5,  37, 6,  38, 7,  39,
+                                     8,  40, 9,  41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47,
+                                     16, 48, 17, 49, 18, 50, 19, 51, 20, 52, 21, 53, 22, 54, 23, 55,
+                                     24, 56, 25, 57, 26, 58, 27, 59, 28, 60, 29, 61, 30, 62, 31, 63};
+  __m512i x = _mm512_maskz_loadu_epi16(there, first), y = _mm512_maskz_loadu_epi16(there, second);
+  _mm512_storeu_si512(to, _mm512_permutex2var_epi16(x, _mm512_loadu_si512(order), y));
+  _mm512_storeu_si512(to + CELL_VECTOR, _mm512_permutex2var_epi16(x, _mm512_loadu_si512(order + 32), y));
+}
+
 /* Columns [d, d + CELL_COLS) of two rows of V, interleaved; columns from D on are 0. */
 static inline __attribute__((always_inline)) void decode_pairs_two(uint32_t *to, const char *first, const char *second,
                                                                    int64_t d, int64_t D, int dtype) {
+  if (dtype == PAH_BF16 && d + CELL_COLS <= D) {
+    decode_pairs_zip(to, first + d * 2, second + d * 2, ~0u);
+    return;
+  }
   if (dtype == PAH_BF16) {
-    __m512i low, high; /* 0, 32, 1, 33, ... of both rows */
-    for (int i = 0; i < 32; i++) {
-      ((uint16_t *)&low)[i] = (uint16_t)(i / 2 + i % 2 * 32);
-      ((uint16_t *)&high)[i] = (uint16_t)(16 + i / 2 + i % 2 * 32);
-    }
-    __mmask32 there = D - d >= 32 ? ~0u : (1u << (D - d)) - 1;
-    __m512i x = _mm512_maskz_loadu_epi16(there, first + d * 2), y = _mm512_maskz_loadu_epi16(there, second + d * 2);
-    _mm512_storeu_si512(to, _mm512_permutex2var_epi16(x, low, y));
-    _mm512_storeu_si512(to + CELL_VECTOR, _mm512_permutex2var_epi16(x, high, y));
+    decode_pairs_zip(to, first + d * 2, second + d * 2, (1u << (D - d)) - 1);
     return;
   }
 #pragma GCC unroll 2
@@ -88,22 +101,26 @@ static inline __attribute__((always_inline)) void decode_pairs_two(uint32_t *to,
 }
 
 /* V of a tile, two tokens in a word: panels of [DECODE_TOKENS / 2][CELL_COLS]. */
-static inline __attribute__((always_inline)) void
-decode_pairs_values_as(const struct decode_pairs *x, const char *const *rows, int dtype, struct decode_fetch *fetch) {
-  for (int64_t j = 0; j < DECODE_TOKENS; j += 2)
-    for (int64_t d = 0; d < x->D; d += CELL_COLS) {
+static inline __attribute__((always_inline)) void decode_pairs_values_as(const struct decode_pairs *x,
+                                                                         const char *const *rows, int dtype,
+                                                                         struct decode_fetch *fetch) {
+  for (int64_t j = 0; j < DECODE_TOKENS; j += 2) {
+    const char *first = rows[j], *second = rows[j + 1];
+    uint32_t *to = x->panels + j / 2 * CELL_COLS;
+    int64_t D = x->D;
+    for (int64_t d = 0; d < D; d += CELL_COLS) {
       decode_fetch_lines(fetch, dtype == PAH_BF16 ? 2 : 1);
-      decode_pairs_two(x->panels + d * (DECODE_TOKENS / 2) + j / 2 * CELL_COLS, rows[j], rows[j + 1], d, x->D, dtype);
+      decode_pairs_two(to + d * (DECODE_TOKENS / 2), first, second, d, D, dtype);
     }
+  }
 }
 
-/* With the tile unit all that is prefetched is so while K or V is packed, since products take less; else in cells. */
+/* With the tile unit all that is prefetched is so while K and V are packed, since products take less; else in cells. */
 static void decode_pairs_pack_keys(const struct decode_pairs *x, const char *const *rows) {
-  struct decode_fetch none = {0}, *fetch = x->way == BF16_AMX ? x->fetch : &none;
   switch (x->dtype) {
-  case PAH_BF16: decode_pairs_keys_as(x, rows, PAH_BF16, fetch); break;
-  case PAH_FP8_E4M3: decode_pairs_keys_as(x, rows, PAH_FP8_E4M3, fetch); break;
-  default: decode_pairs_keys_as(x, rows, PAH_FP8_E5M2, fetch);
+  case PAH_BF16: decode_pairs_keys_as(x, rows, PAH_BF16, x->fetch); break;
+  case PAH_FP8_E4M3: decode_pairs_keys_as(x, rows, PAH_FP8_E4M3, x->fetch); break;
+  default: decode_pairs_keys_as(x, rows, PAH_FP8_E5M2, x->fetch);
   }
 }
 
@@ -113,6 +130,25 @@ static void decode_pairs_pack_values(const struct decode_pairs *x, const char *c
   case PAH_BF16: decode_pairs_values_as(x, rows, PAH_BF16, fetch); break;
   case PAH_FP8_E4M3: decode_pairs_values_as(x, rows, PAH_FP8_E4M3, fetch); break;
   default: decode_pairs_values_as(x, rows, PAH_FP8_E5M2, fetch);
+  }
+}
+
+/* Rows of K as pairs where they are not: fp8, widened one after the other. */
+static inline __attribute__((always_inline)) void decode_pairs_widen_as(const struct decode_pairs *x, const char **rows,
+                                                                        int dtype) {
+  const int64_t words = x->D / 2, size = pack_word_bytes(dtype, 1);
+  for (int64_t j = 0; j < DECODE_TOKENS; j++) {
+    uint32_t *row = x->panels + j * words;
+    int64_t w = 0;
+    for (; w + CELL_VECTOR <= words; w += CELL_VECTOR)
+      *(pack_words *)(row + w) = pack_load(rows[j] + w * size, dtype, 1);
+    if (w < words) {
+      char padded[CELL_VECTOR * 4] = {0};
+      memcpy(padded, rows[j] + w * size, (size_t)((words - w) * size));
+      lanes_u32 last = pack_load(padded, dtype, 1);
+      memcpy(row + w, &last, (size_t)(words - w) * 4);
+    }
+    rows[j] = (const char *)row;
   }
 }
 
@@ -163,34 +199,62 @@ static inline __attribute__((always_inline)) int64_t decode_pairs_next(int64_t l
   return 4;
 }
 
-/* q k of all rows by vdpbf16ps, two steps of bf16 for a line that is prefetched in the first rows' cells. */
-static inline __attribute__((always_inline)) void decode_pairs_dot(const struct decode_pairs *x, const uint32_t *q,
-                                                                   float *p, int64_t ld) {
-  struct decode_fetch *fetch = x->fetch, none = {0};
-  for (int64_t r = 0; r < x->rows; fetch = x->rows < 24 ? &none : x->fetch) {
-    const uint32_t *from = q + r * ld;
-    float *to = p + r * DECODE_TOKENS;
-    if (x->dtype == PAH_BF16 && x->rows < 24)
-      r += decode_pairs_next(x->rows - r, x->D / 2, from, ld, x->panels, to, DECODE_TOKENS, 0, 2, fetch);
-    else
-      r += decode_pairs_next(x->rows - r, x->D / 2, from, ld, x->panels, to, DECODE_TOKENS, 0, 1, fetch);
+/* A pair of K in memory, so that its broadcast is part of the load. */
+typedef int decode_pairs_word __attribute__((aligned(2), may_alias));
+
+/* q k of DECODE_PAIRS_LANES rows with DECODE_PAIRS_TOKENS rows of K: what belongs to a token is a vector of rows, so K
+ * is read as it lies, element by element, and no sum across lanes is left. A line of prefetch for every two words. */
+static inline __attribute__((always_inline)) void decode_pairs_tokens(const uint32_t *q, int64_t words,
+                                                                      const char *const *k, float *s,
+                                                                      struct decode_fetch *fetch) {
+  __m512 even[DECODE_PAIRS_TOKENS], odd[DECODE_PAIRS_TOKENS];
+#pragma GCC unroll 8
+  for (int j = 0; j < DECODE_PAIRS_TOKENS; j++) even[j] = odd[j] = _mm512_setzero_ps();
+  for (int64_t w = 0; w < words; w += 2, q += 2 * DECODE_PAIRS_LANES) {
+    __m512bh first = (__m512bh)_mm512_loadu_si512(q), second = (__m512bh)_mm512_loadu_si512(q + DECODE_PAIRS_LANES);
+    decode_fetch_lines(fetch, 1);
+#pragma GCC unroll 8
+    for (int j = 0; j < DECODE_PAIRS_TOKENS; j++) {
+      const decode_pairs_word *key = (const decode_pairs_word *)(k[j] + w * 4);
+      even[j] = _mm512_dpbf16_ps(even[j], first, (__m512bh)_mm512_set1_epi32(key[0]));
+      odd[j] = _mm512_dpbf16_ps(odd[j], second, (__m512bh)_mm512_set1_epi32(key[1]));
+    }
   }
+#pragma GCC unroll 8
+  for (int j = 0; j < DECODE_PAIRS_TOKENS; j++)
+    _mm512_storeu_ps(s + j * DECODE_PAIRS_LANES, _mm512_add_ps(even[j], odd[j]));
+}
+
+/* q k of all rows by vdpbf16ps. */
+static void decode_pairs_dot(const struct decode_pairs *x, const uint32_t *q, const char *const *k, float *p) {
+  struct decode_fetch *fetch = x->fetch, none = {0};
+  for (int64_t r = 0; r < x->rows; r += DECODE_PAIRS_LANES, q += DECODE_PAIRS_LANES * x->D / 2, fetch = &none)
+    for (int64_t half = 0; half < DECODE_TOKENS; half += CELL_VECTOR) {
+      float s[CELL_VECTOR][DECODE_PAIRS_LANES];
+      lanes_u32 square[CELL_VECTOR];
+      for (int64_t j = 0; j < CELL_VECTOR; j += DECODE_PAIRS_TOKENS)
+        decode_pairs_tokens(q, x->D / 2, k + half + j, s[j], fetch);
+#pragma GCC unroll 16
+      for (int i = 0; i < CELL_VECTOR; i++) square[i] = (lanes_u32)cell_load(s[i]);
+      pack_transpose(square);
+#pragma GCC unroll 16
+      for (int i = 0; i < CELL_VECTOR; i++) cell_store(p + (r + i) * DECODE_TOKENS + half, (cell_vector)square[i]);
+    }
 }
 
 /* p[r] = q[r] k for the rows of a KV head; k has DECODE_TOKENS rows. */
-static void decode_pairs_scores(const struct decode_pairs *x, const uint32_t *q, const char *const *k, float *p) {
-  int64_t ld = decode_pairs_ld(x->D);
-  decode_pairs_pack_keys(x, k);
+static void decode_pairs_scores(const struct decode_pairs *x, const uint32_t *q, const char **k, float *p) {
+  const int64_t words = x->D / 2;
   if (BF16_HAS_AMX && x->way == BF16_AMX) {
+    decode_pairs_pack_keys(x, k);
     for (int64_t r = 0; r < x->rows; r += AMX_ROWS)
-      amx_run((struct amx_block){q + r * ld, x->panels, p + r * DECODE_TOKENS, ld, DECODE_TOKENS, DECODE_TOKENS,
+      amx_run((struct amx_block){q + r * words, x->panels, p + r * DECODE_TOKENS, words, DECODE_TOKENS, DECODE_TOKENS,
                                  x->D / AMX_ROWS, x->rows - r > AMX_SIDE, 0});
     return;
   }
-  if (ld == DECODE_PAIRS_LD)
-    decode_pairs_dot(x, q, p, DECODE_PAIRS_LD);
-  else
-    decode_pairs_dot(x, q, p, DECODE_PAIRS_WIDE_LD);
+  if (x->dtype == PAH_FP8_E4M3) decode_pairs_widen_as(x, k, PAH_FP8_E4M3);
+  if (x->dtype == PAH_FP8_E5M2) decode_pairs_widen_as(x, k, PAH_FP8_E5M2);
+  decode_pairs_dot(x, q, k, p);
 }
 
 /* o += P V of all rows by vdpbf16ps. */
@@ -228,8 +292,7 @@ static void decode_pairs_values(const struct decode_pairs *x, float *p, int64_t 
                                  o + r * ld + d, DECODE_TOKENS, CELL_COLS, ld, 1, x->rows - r > AMX_SIDE, 1});
 }
 #else
-static inline void decode_pairs_scores(const struct decode_pairs *x, const uint32_t *q, const char *const *k,
-                                       float *p) {
+static inline void decode_pairs_scores(const struct decode_pairs *x, const uint32_t *q, const char **k, float *p) {
   (void)x, (void)q, (void)k, (void)p;
 }
 

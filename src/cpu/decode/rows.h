@@ -11,14 +11,15 @@
 #include "cpu/paged.h"
 #include "cpu/vec/rows.h"
 
-/* DECODE_DIRECT: rows up to which a row of K or V is widened anew for every four. */
-enum { DECODE_DIRECT = 8 };
+/* DECODE_DIRECT: rows up to which a row of K or V is widened anew for every four; DECODE_DIRECT_PAIRS: those of several
+ * queries, where pairs of bf16 are multiplied faster. */
+enum { DECODE_DIRECT = 8, DECODE_DIRECT_PAIRS = 4 };
 
 struct decode_rows {
   int64_t queries, rows; /* of the sequence; of a KV head: queries x group */
   int64_t room;          /* rows of a KV head in memory: products take whole blocks */
   int64_t ld, ld_o;      /* floats from a row of q to the next, in widen.h's order; of o */
-  int many;              /* more rows than DECODE_DIRECT */
+  int many;              /* more rows than that */
   int way;               /* of `many`: many_heads.h (BF16_FMA), or one of bf16x2.h */
   int dtype, direct;     /* of K and V as the kernels take them; whether it is the cache's own */
 };
@@ -30,20 +31,20 @@ static struct decode_rows decode_rows_of(const struct pah_attn *a, const struct 
   struct decode_rows r = {0};
   pah_q_range(a, s, b, &first, &r.queries);
   r.rows = r.queries * s->group;
-  r.many = r.rows > DECODE_DIRECT;
+  r.many = r.rows > (r.queries > 1 && way != BF16_FMA ? DECODE_DIRECT_PAIRS : DECODE_DIRECT);
   r.way = r.many ? way : BF16_FMA;
   r.direct = !r.many && s->D >= strip && s->Dv >= strip;
   r.dtype = r.direct ? a->k_blocks.dtype : PAH_F32;
   r.ld = widen_row_floats(s->D, r.dtype);
   r.ld_o = widen_row_floats(s->Dv, r.dtype);
-  block = r.way == BF16_AMX ? AMX_SIDE : r.way == BF16_DOTS ? 4 : 1;
+  block = r.way == BF16_FMA ? 1 : AMX_SIDE;
   r.room = (r.rows + block - 1) / block * block;
   return r;
 }
 
 /* Floats of q of a KV head: rows `ld` apart, or as many_heads.h or bf16x2.h has them. */
 static int64_t decode_rows_floats(const struct decode_rows *r, int64_t D) {
-  if (r->way != BF16_FMA) return r->room * decode_pairs_ld(D);
+  if (r->way != BF16_FMA) return r->room * D / 2;
   return r->many ? decode_many_floats(r->rows, D) : r->rows * r->ld;
 }
 
@@ -65,7 +66,7 @@ static void decode_rows_load(const struct decode_rows *r, const struct pah_attn_
                              const char *from, int dtype) {
   float row[PAH_MAX_D];
   if (r->way != BF16_FMA) {
-    memcpy((uint32_t *)q + n * decode_pairs_ld(s->D), from, (size_t)s->D * 2);
+    decode_pairs_load_q((uint32_t *)q, n, s->D / 2, from, r->way);
     return;
   }
   row_load(row, from, dtype, s->D);

@@ -223,10 +223,10 @@ static void decode_work(const struct decode *w, int thread) {
   }
 }
 
-/* Whether a sequence has more rows of a KV head than are multiplied one by one. */
+/* Whether a sequence has so many rows of a KV head that pairs of bf16 could be multiplied. */
 static int decode_has_many(const struct decode *w) {
   int many = 0;
-  for (int64_t b = 0; b < w->s.B; b++) many |= decode_rows_of(w->a, &w->s, BF16_FMA, b).many;
+  for (int64_t b = 0; b < w->s.B; b++) many |= decode_rows_of(w->a, &w->s, BF16_DOTS, b).many;
   return many;
 }
 
