@@ -127,8 +127,8 @@ describe("the cuda device", function()
     p.block_table = bad:to(cuda)
     refused("block_table[0][0]: block id 99 is outside [0, 8)", pah.decode, p)
     assert.equal(7, p.out:get(1, 1, 1, 1))
-    local launches = driver.driver_count "cuLaunchKernel"
     p = problem(cuda)
+    local launches = driver.driver_count "cuLaunchKernel"
     pah.decode(p)
     assert.equal(2, tonumber(driver.driver_count "cuLaunchKernel" - launches)) -- check, decode
     cuda:set{check = false}
@@ -151,6 +151,20 @@ describe("the cuda device", function()
       assert.equal(1, k_blocks:get(2, 8, 1, 1))
       k_blocks:zero()
     end
+  end)
+
+  it("does tensor work by kernels, with the bits of the cpu and no copy to the host", function()
+    local work, cpu = require "spec.gpu.tensor_work", pah.device "cpu"
+    for i = 1, #work, 5 do
+      assert.equal(work[i].run(cpu):hash(), work[i].run(cuda):to(cpu):hash(), work[i].name)
+    end
+    local x = pah.randn({100, 8}, {seed = 1, device = cuda})
+    x:hash() -- compiled by now: what a kernel takes is read from its image
+    local copies = driver.driver_count "cuMemcpyDtoHAsync_v2"
+    local y = x:to("bf16"):transpose(1, 2):contiguous():zero()
+    assert.equal(copies, driver.driver_count "cuMemcpyDtoHAsync_v2")
+    assert.equal(pah.zeros({8, 100}, {dtype = "bf16", device = cpu}):hash(), y:hash())
+    assert.equal(1, tonumber(driver.driver_count "cuMemcpyDtoHAsync_v2" - copies))
   end)
 
   it("encodes tensor maps through the driver", function()

@@ -10,6 +10,11 @@
 int pah_gpu_attention(struct pah_device *dev, int op, const struct pah_attn *a);
 int pah_gpu_merge(struct pah_device *dev, const struct pah_merge *m);
 int pah_gpu_kv_append(struct pah_device *dev, const struct pah_kv_append *c);
+/* Tensor work (tensor.c). */
+int pah_gpu_tensor_copy(struct pah_device *dev, const struct pah_tensor *dst, const struct pah_tensor *src);
+int pah_gpu_tensor_fill(struct pah_device *dev, const struct pah_tensor *t, const void *element);
+int pah_gpu_tensor_random(struct pah_device *dev, const struct pah_tensor *t, const struct pah_draw *draw);
+int pah_gpu_tensor_hash(struct pah_device *dev, const struct pah_tensor *t, uint64_t *parts);
 
 struct pah_gpu_area { /* device memory that is kept from call to call */
   void *data;
