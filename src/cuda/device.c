@@ -187,6 +187,7 @@ static int cuda_copy_out(struct pah_device *dev, void *dst, const void *src, int
   struct cuda_state *s = dev->state;
   int status = cuda_enter(dev);
   if (!status) status = cuda_wait(dev);
+  if (!status) status = pah_gpu_look(dev);
   if (status) return status;
   CUresult r = cu.cuMemcpyDtoHAsync_v2(dst, address(src), (size_t)bytes, s->stream);
   if (!r) r = cu.cuStreamSynchronize(s->stream);
@@ -195,7 +196,8 @@ static int cuda_copy_out(struct pah_device *dev, void *dst, const void *src, int
 
 static int cuda_synchronize(struct pah_device *dev) {
   int status = cuda_enter(dev);
-  return status ? status : cuda_wait(dev);
+  if (!status) status = cuda_wait(dev);
+  return status ? status : pah_gpu_look(dev);
 }
 
 const struct pah_device_ops pah_cuda_ops = {

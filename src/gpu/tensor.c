@@ -176,7 +176,7 @@ int pah_gpu_tensor_hash(struct pah_device *dev, const struct pah_tensor *t, uint
   int64_t pieces = (bytes + PAH_HASH_PIECE - 1) / PAH_HASH_PIECE, size = pieces * (int64_t)sizeof *parts;
   if ((uintptr_t)t->data % 8) return PAH_LEFT_TO_HOST;
   void *scratch;
-  int status = pah_device_alloc(dev, size, &scratch);
+  int status = pah_gpu_scratch(dev, size, &scratch);
   if (status) return status;
   struct pah_gpu_call call = {.file = "tensor/hash.cu",
                               .kernel = "hash_pieces",
@@ -185,6 +185,6 @@ int pah_gpu_tensor_hash(struct pah_device *dev, const struct pah_tensor *t, uint
                               .args = {&t->data, &bytes, &scratch}};
   status = pah_gpu_call(dev, &call);
   if (!status) status = dev->ops->copy_out(dev, parts, scratch, size);
-  pah_device_free(dev, scratch, size);
+  pah_gpu_scratch_done(dev);
   return status;
 }
