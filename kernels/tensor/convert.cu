@@ -1,11 +1,11 @@
 /* convert.cu - a copy into another element type, with the bits of src/tensor/tensor.c. The types are known only when
  * the kernel runs: one compiled kernel for all pairs, and a switch costs little beside memory, as all threads go the
- * same way. A thread loads its items, up to 4 elements each in one access, before it converts and stores them.
+ * same way. A thread loads its items, several elements each, before it converts and stores them.
  * Source and destination do not overlap. Read next: number.cuh, walk.cuh. */
 #include "number.cuh"
 #include "walk.cuh"
 
-/* N elements that are moved by one access, or by two of 16 bytes. */
+/* N elements that are moved by one access, or by several of 16 bytes. */
 template <class T, int N> struct alignas(N * sizeof(T) < 16 ? N * sizeof(T) : 16) pack { T element[N]; };
 
 template <int N> struct thread_places {
@@ -84,11 +84,8 @@ __device__ inline void through_double(const pah_walk &w, const pah_conversion &c
   }
 }
 
-__device__ inline bool float_reads(int type) {
-  return type != TYPE_F64 && type != TYPE_I32 && type != TYPE_I64;
-}
-
-template <int N> __device__ inline void convert_items(const pah_walk &w, const pah_conversion &c) {
+/* Where the items of this thread are. */
+template <int N> __device__ inline thread_places<N> places_of(const pah_walk &w) {
   thread_places<N> at;
   at.count = 0;
 #pragma unroll
@@ -99,15 +96,20 @@ template <int N> __device__ inline void convert_items(const pah_walk &w, const p
     at.from[u] = p.b;
     at.count = u + 1;
   }
-  if (float_reads(c.from) && float_reads(c.to) && c.to != TYPE_U8)
-    through_float(w, c, at);
+  return at;
+}
+
+/* Two kernels, as the one with doubles takes more registers: fewer threads then have fewer bytes under way. */
+extern "C" __global__ void __launch_bounds__(PAH_WALK_THREADS, 4) convert_small(pah_walk w, pah_conversion c) {
+  if (c.width == PAH_WIDE_SMALL)
+    through_float(w, c, places_of<PAH_WIDE_SMALL>(w));
   else
-    through_double(w, c, at);
+    through_float(w, c, places_of<1>(w));
 }
 
 extern "C" __global__ void convert(pah_walk w, pah_conversion c) {
-  if (c.width == 4)
-    convert_items<4>(w, c);
+  if (c.width == PAH_WIDE)
+    through_double(w, c, places_of<PAH_WIDE>(w));
   else
-    convert_items<1>(w, c);
+    through_double(w, c, places_of<1>(w));
 }

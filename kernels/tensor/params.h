@@ -5,9 +5,9 @@
 
 enum { PAH_WALK_DIMS = 8, PAH_WALK_THREADS = 256, PAH_WALK_ITEMS = 4 /* of a thread */ };
 
-/* One or two tensors of one shape, walked in row-major order. An item is a word of bytes (copy, fill), 1 or 4 elements
- * (convert), 1 element (random); strides count items. Dimensions that lie behind one another are merged: a contiguous
- * tensor has one, and costs no division. */
+/* One or two tensors of one shape, walked in row-major order. An item is a word of bytes (copy, fill), 1 element or
+ * a few (convert), 1 element (random); strides count items. Dimensions that lie behind one another are merged: a
+ * contiguous tensor has one, and costs no division. */
 struct pah_walk {
   void *a;       /* written */
   const void *b; /* read; 0: there is none */
@@ -25,9 +25,12 @@ struct pah_word {
 /* The numbers of enum pah_dtype. */
 enum pah_type { TYPE_F32 = 1, TYPE_F64, TYPE_F16, TYPE_BF16, TYPE_E4M3, TYPE_E5M2, TYPE_I32, TYPE_I64, TYPE_U8 };
 
+/* Elements of an item of convert.cu, where they lie behind one another: of types that float holds, and of all. */
+enum { PAH_WIDE_SMALL = 8, PAH_WIDE = 4 };
+
 struct pah_conversion {
   int to, from; /* enum pah_type */
-  int width;    /* elements of an item: 1 or 4 */
+  int width;    /* elements of an item: 1 or the above */
 };
 
 /* Random numbers: see struct pah_draw of src/tensor/draw.h. */
@@ -37,6 +40,8 @@ struct pah_draw_params {
   long long low;
   double a, b, first, last;
 };
+
+enum { PAH_TILE = 32 }; /* rows and columns of a tile of turn.cu */
 
 enum { PAH_PIECE_BYTES = 1 << 16 }; /* what one lane group of hash.cu hashes */
 

@@ -19,7 +19,9 @@ for _, from in ipairs(dtypes) do
   local low, high = from == "u8" and 0 or -3, 5
   for name, draw in pairs {
     randn = function(device) return pah.randn({100001}, {seed = 7, dtype = from, device = device}) end,
-    rand = function(device) return pah.rand({9999}, {seed = 7, low = low, high = high, dtype = from, device = device}) end,
+    rand = function(device)
+      return pah.rand({9999}, {seed = 7, low = low, high = high, dtype = from, device = device})
+    end,
     randint = function(device) return pah.randint({9999}, {seed = 7, high = 8, dtype = from, device = device}) end,
   } do
     assert(draw(dev):hash() == draw(cpu):hash(), name .. " of " .. from)
@@ -27,6 +29,12 @@ for _, from in ipairs(dtypes) do
 end
 local tall = pah.randn({300, 70, 5}, {seed = 1, device = cpu})
 assert(tall:permute(3, 1, 2):contiguous():hash() == tall:to(dev):permute(3, 1, 2):contiguous():hash(), "permute")
+for _, dtype in ipairs {"u8", "bf16", "f32", "i64"} do
+  local x = pah.randint({3, 1000, 2, 777}, {dtype = dtype, high = 100, seed = 1, device = cpu}):permute(1, 4, 3, 2)
+  assert(x:contiguous():hash() == x:to(dev):contiguous():hash(), "turned")
+  local there = x:permute(1, 4, 3, 2):to(dev):permute(1, 4, 3, 2):contiguous()
+  assert(x:contiguous():hash() == there:hash(), "turned on the GPU")
+end
 print(("ok   %d pairs of dtypes, random numbers of %d, a permuted copy: the bits of the cpu"):format(pairs_of_dtypes,
   #dtypes))
 
@@ -65,7 +73,7 @@ print(("%-44s %10.1f %10.0f"):format("copy of peaks.cu", 2 * bytes / limit * 1e6
 row("copy, f32", 2 * bytes, function() b:copy(a) end)
 local h, h2 = tensor "bf16", tensor "bf16"
 row("copy, bf16", 2 * bytes, function() h2:copy(h) end)
-row("clone, bf16", 2 * bytes, function() h:clone() end)
+row("clone, bf16", 2 * bytes, function() h:clone():free() end)
 row("fill, f32", bytes, function() b:fill(3) end)
 local small = tensor "fp8_e4m3"
 row("zero, fp8_e4m3", bytes, function() small:zero() end)
@@ -85,8 +93,8 @@ row("contiguous of a transposed f32 matrix", 2 * bytes, function() turned:copy(s
 row("shifted by one bf16 (not aligned)", 2 * bytes, function()
   h2:view(-1):narrow(1, 2, h:numel() - 1):copy(h:view(-1):narrow(1, 1, h:numel() - 1))
 end)
-row("randn, bf16", bytes, function() pah.randn(h.shape, {seed = 1, dtype = "bf16", device = dev}) end)
-row("randn, f32", bytes, function() pah.randn(a.shape, {seed = 1, device = dev}) end)
-row("rand, bf16", bytes, function() pah.rand(h.shape, {seed = 1, dtype = "bf16", device = dev}) end)
-row("randint, i32", bytes, function() pah.randint(a.shape, {high = 1000, dtype = "i32", device = dev}) end)
+row("randn, bf16", bytes, function() pah.randn(h.shape, {seed = 1, dtype = "bf16", device = dev}):free() end)
+row("randn, f32", bytes, function() pah.randn(a.shape, {seed = 1, device = dev}):free() end)
+row("rand, bf16", bytes, function() pah.rand(h.shape, {seed = 1, dtype = "bf16", device = dev}):free() end)
+row("randint, i32", bytes, function() pah.randint(a.shape, {high = 1000, dtype = "i32", device = dev}):free() end)
 row("hash, bf16 (waits)", bytes, function() h:hash() end)

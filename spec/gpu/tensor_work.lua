@@ -97,6 +97,16 @@ end
 add("a transposed copy", function(device)
   return whole(device, "bf16", 37, 65):transpose(1, 2):contiguous()
 end)
+for _, dtype in ipairs {"u8", "bf16", "i32", "f64"} do -- in tiles of 32 x 32, some cut
+  add("turned matrices of " .. dtype, function(device)
+    return whole(device, dtype, 3, 70, 2, 33):permute(1, 4, 3, 2):contiguous()
+  end)
+  add("into a part of a wider matrix, turned, of " .. dtype, function(device)
+    local to = whole(device, dtype, 2, 40, 100)
+    to:narrow(3, 5, 64):copy(whole(device, dtype, 2, 64, 45):narrow(3, 2, 40):transpose(2, 3))
+    return to
+  end)
+end
 add("into a transposed view, converted", function(device)
   local to = whole(device, "f32", 20, 33)
   to:transpose(1, 2):narrow(1, 3, 7):copy(whole(device, "f16", 7, 20))

@@ -30,7 +30,8 @@ enum pah_rule {
 struct pah_broken_rule {
   int rule;
   int64_t sequence, index, value; /* sequence: also the index into cu_seqlens_q; index: also that of the token */
-  int64_t limit; /* queries: index is 0 decode's most, 1 bits of tree_mask, 2 keys; else the value before, total_q, the reach, the number of blocks or slots, or the other token */
+  int64_t limit; /* queries: index is 0 decode's most, 1 bits of tree_mask, 2 keys; else the value before, total_q, the
+                    reach, the number of blocks or slots, or the other token */
 };
 int pah_contents_fail(const struct pah_broken_rule *r);
 

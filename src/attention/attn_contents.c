@@ -16,8 +16,9 @@ int pah_contents_fail(const struct pah_broken_rule *r) {
     return pah_fail(PAH_EINVAL, "seqused_k[%lld]: %lld is more than the table's reach of %lld tokens", b, value, limit);
   case PAH_RULE_QUERIES:
     if (i == 0)
-      return pah_fail(PAH_EINVAL, "cu_seqlens_q[%lld]: sequence %lld has %lld queries, must have at most %lld in decode",
-                      b + 1, b, value, limit);
+      return pah_fail(PAH_EINVAL,
+                      "cu_seqlens_q[%lld]: sequence %lld has %lld queries, must have at most %lld in decode", b + 1, b,
+                      value, limit);
     if (i == 1)
       return pah_fail(PAH_EINVAL, "tree_mask: has %lld bits a query, must have %lld, the queries of sequence %lld",
                       limit, value, b);

@@ -8,6 +8,7 @@
 #include "error.h"
 #include "gpu.h"
 #include "tensor/draw.h"
+#include "tensor/dtype.h"
 #include "tensor/tensor.h"
 
 _Static_assert((int)TYPE_F32 == PAH_F32 && (int)TYPE_F64 == PAH_F64 && (int)TYPE_F16 == PAH_F16 &&
@@ -76,7 +77,38 @@ static int split_row(const struct pah_walk *w, int64_t n, int64_t size_a, int64_
   return 1;
 }
 
+/* A copy whose source runs along another dimension than its destination: turned in tiles, so that both are walked
+ * along their memory. That dimension becomes the last but one. 0: it is no such copy. */
+static int turns(struct pah_walk *w) {
+  int last = w->ndim - 1, d = last - 1;
+  if (last < 1 || w->a_stride[last] != 1 || w->b_stride[last] == 1) return 0;
+  while (d >= 0 && w->b_stride[d] != 1) d--;
+  if (d < 0 || w->shape[d] < PAH_TILE / 2 || w->shape[last] < PAH_TILE / 2) return 0;
+  long long shape = w->shape[d], a = w->a_stride[d], b = w->b_stride[d];
+  for (; d < last - 1; d++)
+    w->shape[d] = w->shape[d + 1], w->a_stride[d] = w->a_stride[d + 1], w->b_stride[d] = w->b_stride[d + 1];
+  w->shape[d] = shape;
+  w->a_stride[d] = a;
+  w->b_stride[d] = b;
+  return 1;
+}
+
+/* A thread block per tile; those of one matrix first. */
+static int turn(struct pah_device *dev, const struct pah_walk *w, int64_t size) {
+  long long rows = (w->shape[w->ndim - 2] + PAH_TILE - 1) / PAH_TILE;
+  long long columns = (w->shape[w->ndim - 1] + PAH_TILE - 1) / PAH_TILE;
+  int64_t matrices = w->count / (w->shape[w->ndim - 2] * w->shape[w->ndim - 1]);
+  int bytes = (int)size;
+  struct pah_gpu_call call = {.file = "tensor/turn.cu",
+                              .kernel = "turn",
+                              .grid = {matrices * rows * columns, 1, 1},
+                              .threads = PAH_WALK_THREADS,
+                              .args = {w, &bytes}};
+  return pah_gpu_call(dev, &call);
+}
+
 static int copy_bits(struct pah_device *dev, struct pah_walk w, int64_t size) {
+  if (turns(&w)) return turn(dev, &w, size);
   struct pah_walk tail;
   if (split_row(&w, 16 / size, size, size, &tail)) {
     int bytes = (int)size, status = launch(dev, "tensor/copy.cu", "copy_words", &tail, &bytes, NULL);
@@ -109,21 +141,32 @@ int pah_gpu_tensor_fill(struct pah_device *dev, const struct pah_tensor *t, cons
 
 /* ---- Copies ---- */
 
+/* Whether float holds every number of a type, so that conversions between such types need no double. */
+static int is_small(int dtype) {
+  return pah_dtype_is_float(dtype) && dtype != PAH_F64;
+}
+
+static int64_t aligned_to(int64_t bytes) {
+  return bytes < 16 ? bytes : 16;
+}
+
 static int convert(struct pah_device *dev, struct pah_walk w, int to, int from) {
-  int64_t size_a = pah_dtype_size(to), size_b = pah_dtype_size(from), n = 4;
+  int small = is_small(to) && (is_small(from) || from == PAH_U8);
+  const char *kernel = small ? "convert_small" : "convert";
+  int64_t size_a = pah_dtype_size(to), size_b = pah_dtype_size(from), n = small ? PAH_WIDE_SMALL : PAH_WIDE;
   struct pah_conversion c = {.to = to, .from = from, .width = 1};
   struct pah_walk tail;
   if (split_row(&w, n, size_a, size_b, &tail)) {
-    int status = launch(dev, "tensor/convert.cu", "convert", &tail, &c, NULL);
+    int status = launch(dev, "tensor/convert.cu", kernel, &tail, &c, NULL);
     if (status) return status;
     w.count = w.shape[0] -= tail.count;
   }
-  int64_t bytes_a = n * size_a < 16 ? n * size_a : 16, bytes_b = n * size_b < 16 ? n * size_b : 16;
-  if (divides(&w, w.a_stride, w.a, n, bytes_a) && divides(&w, w.b_stride, w.b, n, bytes_b)) {
+  if (divides(&w, w.a_stride, w.a, n, aligned_to(n * size_a)) &&
+      divides(&w, w.b_stride, w.b, n, aligned_to(n * size_b))) {
     group(&w, n);
     c.width = (int)n;
   }
-  return launch(dev, "tensor/convert.cu", "convert", &w, &c, NULL);
+  return launch(dev, "tensor/convert.cu", kernel, &w, &c, NULL);
 }
 
 static int copy_disjoint(struct pah_device *dev, const struct pah_tensor *dst, const struct pah_tensor *src) {

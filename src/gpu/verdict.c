@@ -12,8 +12,8 @@
 
 _Static_assert((int)CHECK_CU_FIRST == PAH_RULE_CU_FIRST && (int)CHECK_CU_ORDER == PAH_RULE_CU_ORDER &&
                    (int)CHECK_CU_TOTAL == PAH_RULE_CU_TOTAL && (int)CHECK_SEQUSED == PAH_RULE_SEQUSED &&
-                   (int)CHECK_QUERIES == PAH_RULE_QUERIES && (int)CHECK_TABLE == PAH_RULE_TABLE && (int)CHECK_SLOT_RANGE == PAH_RULE_SLOT_RANGE &&
-                   (int)CHECK_SLOT_TWICE == PAH_RULE_SLOT_TWICE,
+                   (int)CHECK_QUERIES == PAH_RULE_QUERIES && (int)CHECK_TABLE == PAH_RULE_TABLE &&
+                   (int)CHECK_SLOT_RANGE == PAH_RULE_SLOT_RANGE && (int)CHECK_SLOT_TWICE == PAH_RULE_SLOT_TWICE,
                "enum pah_check_rule");
 
 enum { CHECK_THREADS = 256 };
