@@ -127,8 +127,7 @@ static void define_all(struct pah_gpu_call *call, const struct pah_attn *a, cons
     int64_t value;
   } numbers[] = {{"HEAD_DIM", s->D},      {"HEAD_DIM_V", s->Dv}, {"ROW_OCTETS", h->octets},
                  {"TEAM_WARPS", h->team}, {"WARPS", h->warps},   {"STAGES", h->stages}};
-  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-    pah_gpu_define(call, numbers[i].name, numbers[i].value);
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) pah_gpu_define(call, numbers[i].name, numbers[i].value);
   pah_gpu_define_type(call, "Q_T", a->q.dtype);
   pah_gpu_define_type(call, "KV_T", a->k_blocks.dtype);
   pah_gpu_define_type(call, "OUT_T", a->out.dtype);
