@@ -227,7 +227,7 @@ describe("naive kernels on sim", function()
       if path ~= "kernels/check.cu" then
         local text = io.open(path):read "*a"
         local bodies = 0
-        for body in text:gmatch "__global__[^\n]*pah_%w+_params p.-\n}" do
+        for body in text:gmatch "__global__[^;{]*pah_%w+_params p.-\n}" do
           bodies = bodies + 1
           assert.is_truthy(body:find("refused(p.verdict, p.ticket)", 1, true), path .. " does not look")
         end
