@@ -12,6 +12,7 @@ enum { OBJECT_CONTEXT, OBJECT_STREAM, OBJECT_EVENT, OBJECT_MODULE, OBJECT_MEMORY
 /* What the specs call through the FFI. */
 int64_t driver_calls(void);              /* so far, of both libraries */
 void driver_fail(int64_t nth, int code); /* the nth call from now fails with `code`; 0: none */
+void driver_fail_named(const char *name, int code); /* the next call of that function fails */
 const char *driver_failed(void);         /* the name of the call that was made to fail; "" none yet */
 int64_t driver_live(int kind);           /* objects made and not destroyed */
 int64_t driver_count(const char *name);  /* calls of one function */

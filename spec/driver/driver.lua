@@ -5,6 +5,7 @@ local ffi = require "ffi"
 ffi.cdef [[
 int64_t driver_calls(void);
 void driver_fail(int64_t nth, int code);
+void driver_fail_named(const char *name, int code);
 const char *driver_failed(void);
 int64_t driver_live(int kind);
 int64_t driver_count(const char *name);
