@@ -3,6 +3,7 @@
  * descale, rounded once; with nothing to convert the bits are copied. Defines: IN_T, KV_T. */
 #include "params.h"
 #include "types.cuh"
+#include "verdict.cuh"
 
 /* real / descale rounded to odd: a number between two floats becomes the one with the odd last bit, so that rounding
  * once more, to fewer bits, gives what rounding the quotient itself would. */
@@ -38,6 +39,7 @@ __device__ inline KV_T &element(const pah_append_params &p, const pah_blocks &bl
 }
 
 extern "C" __global__ void kv_append(pah_append_params p) {
+  if (refused(p.verdict, p.ticket)) return;
   long long t = blockIdx.x;
   int head = blockIdx.y, d = threadIdx.x;
   long long slot = p.slot_bytes == 8 ? ((const long long *)p.slot_mapping)[t * p.slot_stride]

@@ -3,6 +3,7 @@
 #pragma once
 #include "params.h"
 #include "types.cuh"
+#include "verdict.cuh"
 
 __device__ inline int at_most(int count, int limit) {
   return count < limit ? count : limit;

@@ -4,6 +4,33 @@
 #ifndef PAH_KERNELS_PARAMS_H
 #define PAH_KERNELS_PARAMS_H
 
+/* Rules about the contents of integer tensors, in the order in which they are looked at; src/attention/attn_check.h has
+ * the same list and the words. */
+enum pah_check_rule {
+  CHECK_NONE = 0,
+  CHECK_CU_FIRST,   /* cu_seqlens_q[0] is 0 */
+  CHECK_CU_ORDER,   /* cu_seqlens_q does not decrease */
+  CHECK_CU_TOTAL,   /* its last is total_q */
+  CHECK_SEQUSED,    /* 0 <= seqused_k <= the table's reach */
+  CHECK_QUERIES,    /* at most 64 queries in decode (index 0); bits (1) and keys (2) for those of a tree */
+  CHECK_TABLE,      /* 0 <= block id < num_blocks */
+  CHECK_SLOT_RANGE, /* -1 <= slot < num_blocks * block_size */
+  CHECK_SLOT_TWICE  /* slots differ */
+};
+
+struct pah_check_result {
+  int rule;                                /* enum pah_check_rule */
+  long long sequence, index, value, limit; /* where, what it is, what it must keep to */
+};
+
+/* Device memory that check.cu writes and every kernel reads before it writes anything: see verdict.cuh. */
+struct pah_verdict {
+  unsigned broken;               /* ticket of the last call that broke a rule; 0: none has */
+  unsigned arrived;              /* thread blocks of the check under way that are done */
+  unsigned long long key;        /* the first broken rule that they found; all ones: none */
+  struct pah_check_result first; /* of the first call that broke a rule since the host looked */
+};
+
 struct pah_rows { /* q, out, dout, dq, lse */
   void *data;
   long long batch, head, row;
@@ -42,10 +69,12 @@ struct pah_attn_params {
   long long num_blocks, max_blocks, seqlen_k, total_q;
   int block_size, batch, heads, kv_heads, seqlen_q; /* seqlen_q of ragged q: all rows */
   int num_splits;
-  int most_queries;              /* that a sequence may have */
+  int most_queries, tree_bits;   /* queries that a sequence may have: of decode, and by the width of tree_mask */
   int causal;                    /* 0 none, 1 bottom-right, 2 top-left */
   int window_left, window_right; /* -1: no limit */
   float softmax_scale, softcap, o_scale;
+  struct pah_verdict *verdict; /* 0: the contents of the tables are known to be right */
+  unsigned ticket;             /* of this call */
 };
 
 struct pah_merge_params { /* rows of [B, H, Sq]; lse in natural logarithm */
@@ -63,13 +92,8 @@ struct pah_append_params {
   long long slot_stride, tokens, block_size, num_blocks;
   const float *k_descale, *v_descale; /* scalars; 0: 1 */
   int slot_bytes, D, Dv;
-};
-
-/* What check.cu finds first: which rule is broken (0: none), by which sequence or token, where in it, and the value. */
-struct pah_check_result {
-  int rule;
-  int sequence;
-  long long index, value;
+  struct pah_verdict *verdict; /* as in pah_attn_params */
+  unsigned ticket;
 };
 
 #endif

@@ -10,6 +10,9 @@
 struct pah_device;
 struct pah_module_kernel;
 struct pah_tally;
+struct pah_draw;
+
+enum { PAH_LEFT_TO_HOST = 1, PAH_HASH_PIECE = 1 << 16 /* bytes that are hashed on their own */ };
 
 /* Slots return 0 or a status with the error line set. Arguments are checked by the callers in src/ (device.c,
  * tensor/tensor.c, attention/attn.c): a device holds only its differences. "Optional" slots may be NULL. */
@@ -35,6 +38,14 @@ struct pah_device_ops {
   int (*event_record)(struct pah_device *dev, void **event);
   int (*event_elapsed)(struct pah_device *dev, void *from, void *to, double *seconds);
   void (*event_free)(struct pah_device *dev, void *event);
+  /* Work on tensors of this device; optional: by the host, on a copy of the memory where it cannot read it. The
+   * arguments are checked and not empty. Each may return PAH_LEFT_TO_HOST for what it does not do.
+   * tensor_copy: equal shapes, any dtypes and strides, which may overlap. tensor_fill: the bytes of one element.
+   * tensor_random: see tensor/draw.h. tensor_hash: contiguous; the hash of each piece (tensor/hash.c). */
+  int (*tensor_copy)(struct pah_device *dev, const struct pah_tensor *dst, const struct pah_tensor *src);
+  int (*tensor_fill)(struct pah_device *dev, const struct pah_tensor *t, const void *element);
+  int (*tensor_random)(struct pah_device *dev, const struct pah_tensor *t, const struct pah_draw *draw);
+  int (*tensor_hash)(struct pah_device *dev, const struct pah_tensor *t, uint64_t *parts);
   /* The problem is checked: dtypes, shapes, devices and, where info.host_memory is 1, the contents of the tables. */
   int (*attention)(struct pah_device *dev, int op, const struct pah_attn *a);
   int (*merge)(struct pah_device *dev, const struct pah_merge *m);

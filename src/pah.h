@@ -96,8 +96,8 @@ int pah_device_get_info(struct pah_device *device, struct pah_device_info *info)
 void pah_device_get_memory(struct pah_device *device, struct pah_memory *memory);
 int pah_device_synchronize(struct pah_device *device);
 /* A setting, until it is set again. sim: schedule (order, reverse, random), seed, limit (seconds), counters (0, 1) of
- * launches that do not say otherwise. cuda: check (0, 1): a kernel looks over block tables and lengths before use;
- * limit (seconds of a launch). */
+ * launches that do not say otherwise; tensor_kernels (0, 1): tensor work is simulated too. cuda: check (0, 1): a kernel
+ * looks over block tables and lengths before use; limit (seconds of a launch). */
 int pah_device_set(struct pah_device *device, const char *name, const char *value);
 const char *pah_device_kind(int64_t i);  /* "cpu", "cuda", "sim"; NULL past the last: the list for `pah info` */
 int pah_device_usable(const char *name); /* 0, or PAH_EDEVICE with the reason and its cure in pah_error() */
@@ -145,7 +145,7 @@ int pah_tensor_values(const struct pah_tensor *t, double *out);
 int pah_tensor_fill(const struct pah_tensor *t, double value);
 int pah_tensor_get(const struct pah_tensor *scalar,
                    double *value);                               /* any one-element tensor; i64 by pah_tensor_get_i64 */
-int pah_tensor_hash(const struct pah_tensor *t, uint64_t *hash); /* of its bits; contiguous, read by the host */
+int pah_tensor_hash(const struct pah_tensor *t, uint64_t *hash); /* of its bits; contiguous */
 int pah_tensor_get_i64(const struct pah_tensor *scalar, int64_t *value);
 int pah_tensor_set_i64(const struct pah_tensor *scalar, int64_t value);
 

@@ -79,6 +79,7 @@ __device__ void add_use(const pah_attn_params &p, const tiles &t, int b, int kv_
 
 extern "C" __global__ void __launch_bounds__(THREADS) backward_dkv(pah_attn_params p) {
   extern __shared__ float shared[];
+  if (refused(p.verdict, p.ticket)) return;
   tiles t = divide(shared);
   long long block = blockIdx.x;
   int kv_head = blockIdx.y, first_slot = blockIdx.z * BLOCK_N;

@@ -8,6 +8,7 @@ constexpr int COLUMNS = (HEAD_DIM + PER_ROW - 1) / PER_ROW;
 
 extern "C" __global__ void __launch_bounds__(THREADS) backward_dq(pah_attn_params p) {
   extern __shared__ float shared[];
+  if (refused(p.verdict, p.ticket)) return;
   float *q_tile = shared, *dout_tile = q_tile + BLOCK_M * PITCH, *k_tile = dout_tile + BLOCK_M * V_PITCH;
   float *v_tile = k_tile + BLOCK_N * PITCH, *products = v_tile + BLOCK_N * V_PITCH;
 

@@ -7,6 +7,7 @@ constexpr int THREADS = 128;
 
 extern "C" __global__ void __launch_bounds__(THREADS) backward_dsinks(pah_attn_params p) {
   __shared__ float sums[THREADS];
+  if (refused(p.verdict, p.ticket)) return;
   int head = blockIdx.x;
   float sink = sink_of(p, head), sum = 0;
   for (int b = 0; b < p.batch && !is_infinite(sink); b++) { /* of -inf nothing changes, +inf takes all whatever it is */

@@ -5,6 +5,7 @@
 #include "softmax.cuh"
 
 extern "C" __global__ void combine(pah_attn_params p) {
+  if (refused(p.verdict, p.ticket)) return;
   int head = blockIdx.x, i = blockIdx.y, b = blockIdx.z, d = threadIdx.x;
   sequence s = sequence_of(p, b);
   if (i >= s.len_q) return;

@@ -84,6 +84,7 @@ __device__ void store(const pah_attn_params &p, const sequence &s, int b, int he
 }
 
 extern "C" __global__ void __launch_bounds__(WARPS * 32) decode(pah_attn_params p) {
+  if (refused(p.verdict, p.ticket)) return;
   int split = blockIdx.x, head = blockIdx.y, b = blockIdx.z, kv_head = head / (p.heads / p.kv_heads);
   int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   sequence s = sequence_of(p, b);

@@ -53,6 +53,7 @@ __device__ void store_row(const pah_attn_params &p, int b, int head, long long a
 
 extern "C" __global__ void __launch_bounds__(THREADS) forward(pah_attn_params p) {
   extern __shared__ float shared[];
+  if (refused(p.verdict, p.ticket)) return;
   float *q_tile = shared, *kv_tile = q_tile + BLOCK_M * PITCH, *scores = kv_tile + BLOCK_N * WIDER;
 
   int b = blockIdx.z, head = blockIdx.y, kv_head = head / (p.heads / p.kv_heads);

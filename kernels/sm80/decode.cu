@@ -23,6 +23,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) decode(cons
   __shared__ parts of_group;
   int b = threadIdx.x * share_of(p), done = 0;
   sequence mine = sequence_of(p, b < p.batch ? b : 0); /* on its way while the rest is prepared */
+  if (refused(p.verdict, p.ticket)) return;
   plan l = begin_plan(p);
   fetcher f = begin_fetcher(p, l);
   entries e;

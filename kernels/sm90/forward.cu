@@ -132,6 +132,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
     forward_sm90(const pah_attn_params p, const sm90_sizes n, const __grid_constant__ ptx::tensor_map q,
                  const __grid_constant__ ptx::tensor_map k, const __grid_constant__ ptx::tensor_map v) {
   __shared__ __align__(16) channels c;
+  if (refused(p.verdict, p.ticket)) return;
   const int group = __shfl_sync(0xffffffffu, (int)threadIdx.x / 128, 0);
   if (threadIdx.x == 0) {
     open_channels(c, kv_source::ARRIVALS);

@@ -104,6 +104,14 @@ function M.of(handle)
   end
 end
 
+--- Waits for all devices that are open, in the order of their names; raises what went wrong on one of them.
+function M.finish()
+  local names = {}
+  for name in pairs(open) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do open[name]:synchronize() end
+end
+
 --- List of {name =, usable =, why =} of every kind of device; why is nil where it is usable.
 function M.devices()
   local list = {}

@@ -13,13 +13,14 @@ enum { OBJECT_CONTEXT, OBJECT_STREAM, OBJECT_EVENT, OBJECT_MODULE, OBJECT_MEMORY
 int64_t driver_calls(void); /* so far, of both libraries */
 /* The nth call from now fails with `code`; 0: none. From 700 on the code ends the context: it stays until that goes. */
 void driver_fail(int64_t nth, int code);
-const char *driver_failed(void);        /* the name of the call that was made to fail; "" none yet */
-int64_t driver_live(int kind);          /* objects made and not destroyed */
-int64_t driver_count(const char *name); /* calls of one function */
-void driver_hang(int on);               /* launches from now on never end */
-void driver_break(int code);            /* the work launched so far ends in an error, which stays */
-void driver_set_tensor_maps(int on);    /* 0: behaves as a driver without them */
-void driver_set_dry(int on);            /* launches compute nothing, and what was compiled once stays so: for speed */
+void driver_fail_named(const char *name, int code); /* the next call of that function fails */
+const char *driver_failed(void);                    /* the name of the call that was made to fail; "" none yet */
+int64_t driver_live(int kind);                      /* objects made and not destroyed */
+int64_t driver_count(const char *name);             /* calls of one function */
+void driver_hang(int on);                           /* launches from now on never end */
+void driver_break(int code);                        /* the work launched so far ends in an error, which stays */
+void driver_set_tensor_maps(int on);                /* 0: behaves as a driver without them */
+void driver_set_dry(int on); /* launches compute nothing, and what was compiled once stays so: for speed */
 void driver_set_capability(int major, int minor);
 void driver_fail_attribute(int which, int code); /* of the device: every question for it; 0: none */
 const char *driver_target(void);                 /* --gpu-architecture of the last compilation */

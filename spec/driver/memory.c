@@ -9,7 +9,7 @@ enum { MOST_NAMES = 64, MOST_RANGES = 4096 };
 
 static int64_t calls, fail_at, live[OBJECT_KINDS];
 static int fail_code, hanging, sticky, dry, major = 8, minor, bad_attribute, attribute_code;
-static char failed[64];
+static char failed[64], fail_name[64];
 static struct {
   const char *name;
   int64_t count;
@@ -61,7 +61,12 @@ void driver_fail_attribute(int which, int code) {
 void driver_fail(int64_t nth, int code) {
   fail_at = nth ? calls + nth : 0;
   fail_code = code;
-  failed[0] = 0;
+  failed[0] = fail_name[0] = 0;
+}
+
+void driver_fail_named(const char *name, int code) {
+  driver_fail(0, code);
+  snprintf(fail_name, sizeof fail_name, "%s", name);
 }
 
 int64_t driver_count(const char *name) {
@@ -86,7 +91,8 @@ int driver_enter(const char *name) {
     counts[i].count++;
     break;
   }
-  if (calls != fail_at) return stays(name);
+  if (calls != fail_at && strcmp(name, fail_name) != 0) return stays(name);
+  fail_name[0] = 0;
   snprintf(failed, sizeof failed, "%s", name);
   if (fail_code >= 700 && strncmp(name, "nvrtc", 5) != 0) sticky = fail_code;
   return fail_code;

@@ -15,6 +15,24 @@ local function same_bits(a, b)
   return ffi.string(a:data(), a.nbytes) == ffi.string(b:data(), b.nbytes)
 end
 
+-- What the kernel `name` of check.cu concludes of the params p: nil, or {rule, sequence, index, value, limit}; both its
+-- verdict on a first call and, as a stream of calls has it, behind others that broke nothing.
+local function verdict_of(module, name, grid, p, device)
+  local size = ffi.sizeof "struct pah_verdict"
+  local host = ffi.new "struct pah_verdict"
+  host.key = -1LL
+  local verdict = pah.from(ffi.cast("uint8_t *", host), {size}, {dtype = "u8", device = "cpu"}):to(device)
+  p.verdict, p.ticket = ffi.cast("struct pah_verdict *", verdict:data()), 7
+  for _ = 1, 2 do module:launch(name, {grid = grid, block = 256}, p) end
+  local back = verdict:to "cpu"
+  ffi.copy(host, back:data(), size)
+  assert.same({0, -1LL + 0ULL}, {host.arrived, host.key}) -- as the next call must find them
+  assert.equal(host.first.rule == 0 and 0 or 7, host.broken)
+  local r = host.first
+  if r.rule == 0 then return end
+  return {r.rule, tonumber(r.sequence), tonumber(r.index), tonumber(r.value), tonumber(r.limit)}
+end
+
 describe("naive kernels on sim", function()
   if why then return pending(why) end
   local sim = pah.device "sim"
@@ -144,32 +162,41 @@ describe("naive kernels on sim", function()
     declare_params()
     local module = sim:compile {source = "kernels/check.cu"}
     local function i32(list) return pah.tensor(list, {dtype = "i32", device = sim}) end
-    local function broken(table_rows, lengths, sums, total_q, most, tree)
+    local function broken(table_rows, lengths, sums, total_q, most, tree, bits)
       local block_table, used, cu = i32(table_rows), i32(lengths), i32(sums)
-      local flag = pah.zeros({1}, {dtype = "i32", device = sim})
       local p = ffi.new "struct pah_attn_params"
       p.block_table, p.table_batch, p.table_block = ffi.cast("int *", block_table:data()), #table_rows[1], 1
       p.seqused_k, p.seqused_stride = ffi.cast("int *", used:data()), 1
       p.cu_seqlens_q, p.cu_stride, p.total_q = ffi.cast("int *", cu:data()), 1, total_q
       p.batch, p.block_size, p.num_blocks, p.max_blocks = #lengths, 4, 10, #table_rows[1]
-      p.most_queries, p.tree_mask = most or 64, tree and ffi.cast("int *", used:data())
-      module:launch("check_attention", {grid = 1, block = 256}, p, flag)
-      return flag:get(1) ~= 0
+      p.most_queries, p.tree_bits = most or 64, bits or 64
+      p.tree_mask = tree and ffi.cast("int *", used:data())
+      return verdict_of(module, "check_attention", #lengths, p, sim)
     end
+    local C = ffi.C
     local good = {{0, 9, 2147483647}, {3, -7, -1}}
-    assert.is_false(broken(good, {8, 4}, {0, 3, 5}, 5))
-    assert.is_true(broken(good, {8, 5}, {0, 3, 5}, 5)) -- reaches block -7
-    assert.is_true(broken(good, {9, 4}, {0, 3, 5}, 5)) -- reaches block 2147483647
-    assert.is_true(broken({{0, 10, 0}, {3, 0, 0}}, {8, 4}, {0, 3, 5}, 5))
-    assert.is_true(broken(good, {8, 13}, {0, 3, 5}, 5))
-    assert.is_true(broken(good, {8, -1}, {0, 3, 5}, 5))
-    assert.is_true(broken(good, {8, 4}, {0, 6, 5}, 5))
-    assert.is_true(broken(good, {8, 4}, {1, 3, 5}, 5))
-    assert.is_true(broken(good, {8, 4}, {0, 3, 5}, 6))
-    assert.is_true(broken(good, {8, 4}, {0, -2147483648, 5}, 5))
-    assert.is_true(broken(good, {8, 4}, {0, 3, 5}, 5, 2)) -- 3 queries of a sequence
-    assert.is_false(broken(good, {8, 4}, {0, 3, 5}, 5, 3, true))
-    assert.is_true(broken(good, {2, 4}, {0, 3, 5}, 5, 3, true)) -- a tree with fewer keys than queries
+    for _, schedule in ipairs {"order", "reverse", "random"} do
+      sim:set {schedule = schedule, seed = 5}
+      assert.is_nil(broken(good, {8, 4}, {0, 3, 5}, 5))
+      assert.same({C.CHECK_TABLE, 1, 1, -7, 10}, broken(good, {8, 5}, {0, 3, 5}, 5))
+      assert.same({C.CHECK_TABLE, 0, 2, 2147483647, 10}, broken(good, {9, 8}, {0, 3, 5}, 5)) -- the first counts
+      assert.same({C.CHECK_TABLE, 0, 1, 10, 10}, broken({{0, 10, 0}, {3, 0, 0}}, {8, 4}, {0, 3, 5}, 5))
+      assert.same({C.CHECK_SEQUSED, 1, 0, 13, 12}, broken(good, {9, 13}, {0, 3, 5}, 5))
+      assert.same({C.CHECK_SEQUSED, 1, 0, -1, 12}, broken(good, {8, -1}, {0, 3, 5}, 5))
+      assert.same({C.CHECK_CU_ORDER, 2, 0, 5, 6}, broken(good, {8, 4}, {0, 6, 5}, 5))
+      assert.same({C.CHECK_CU_FIRST, 0, 0, 1, 5}, broken(good, {8, 13}, {1, 3, 5}, 5))
+      assert.same({C.CHECK_CU_TOTAL, 2, 0, 5, 6}, broken(good, {8, 4}, {0, 3, 5}, 6))
+      assert.same({C.CHECK_QUERIES, 0, 0, 3, 2}, broken(good, {8, 5}, {0, 3, 5}, 5, 2)) -- before the table
+      assert.same({C.CHECK_QUERIES, 0, 1, 3, 2}, broken(good, {2, 4}, {0, 3, 5}, 5, 3, true, 2))
+      assert.is_nil(broken(good, {8, 4}, {0, 3, 5}, 5, 3, true))
+      assert.same({C.CHECK_QUERIES, 0, 2, 3, 2}, broken(good, {2, 4}, {0, 3, 5}, 5, 3, true)) -- fewer keys
+      assert.same({C.CHECK_CU_ORDER, 1, 0, -2147483648, 0}, broken(good, {8, 4}, {0, -2147483648, 5}, 5))
+    end
+    sim:set {schedule = "order"}
+    local long, last = {}, 300
+    for i = 1, last do long[i] = i % 10 end
+    long[290] = 11
+    assert.same({C.CHECK_TABLE, 0, 289, 11, 10}, broken({long}, {4 * last}, {0, 5}, 5)) -- more than a thread each
   end)
 
   it("find slots that are out of range or named twice", function()
@@ -178,17 +205,34 @@ describe("naive kernels on sim", function()
     for _, dtype in ipairs {"i32", "i64"} do
       local function broken(slots)
         local mapping = pah.tensor(slots, {dtype = dtype, device = sim})
-        local flag = pah.zeros({1}, {dtype = "i32", device = sim})
         local p = ffi.new "struct pah_append_params"
         p.slot_mapping, p.slot_stride, p.slot_bytes = mapping:data(), 1, dtype == "i64" and 8 or 4
         p.tokens, p.block_size, p.num_blocks = #slots, 4, 3
-        module:launch("check_slots", {grid = 1, block = 256}, p, flag)
-        return flag:get(1) ~= 0
+        return verdict_of(module, "check_slots", math.ceil(#slots / 256), p, sim)
       end
-      assert.is_false(broken {0, -1, 11, -1, 5})
-      assert.is_true(broken {0, 12})
-      assert.is_true(broken {-2})
-      assert.is_true(broken {4, 1, 4})
+      local C = ffi.C
+      assert.is_nil(broken {0, -1, 11, -1, 5})
+      assert.same({C.CHECK_SLOT_RANGE, 0, 1, 12, 12}, broken {0, 12})
+      assert.same({C.CHECK_SLOT_RANGE, 0, 0, -2, 12}, broken {-2})
+      assert.same({C.CHECK_SLOT_TWICE, 0, 2, 4, 0}, broken {4, 1, 4, 1})
+      local many = {}
+      for i = 1, 600 do many[i] = -1 end
+      many[10], many[590] = 3, 3
+      assert.same({C.CHECK_SLOT_TWICE, 0, 589, 3, 9}, broken(many))
+    end
+  end)
+
+  it("leave everything as it is when the verdict says so", function()
+    for path in io.popen "grep -lE 'pah_(attn|append)_params p[,)]' -r kernels --include=*.cu":lines() do
+      if path ~= "kernels/check.cu" then
+        local text = io.open(path):read "*a"
+        local bodies = 0
+        for body in text:gmatch "__global__[^;{]*pah_%w+_params p.-\n}" do
+          bodies = bodies + 1
+          assert.is_truthy(body:find("refused(p.verdict, p.ticket)", 1, true), path .. " does not look")
+        end
+        assert.is_true(bodies > 0, path)
+      end
     end
   end)
 end)

@@ -56,8 +56,8 @@ static int check_slot_range(const struct pah_tensor *t, int64_t slots) {
   for (int64_t i = 0; i < t->shape[0]; i++) {
     int64_t slot = slot_at(t, i);
     if (slot < -1 || slot >= slots)
-      return pah_fail(PAH_EINVAL, "slot_mapping[%lld]: slot %lld is outside [0, %lld), must be inside, or -1 to skip",
-                      (long long)i, (long long)slot, (long long)slots);
+      return pah_contents_fail(
+          &(struct pah_broken_rule){PAH_RULE_SLOT_RANGE, .index = i, .value = slot, .limit = slots});
   }
   return PAH_OK;
 }
@@ -77,8 +77,8 @@ static int check_slots_differ(const struct pah_tensor *t) {
     uint64_t at = (uint64_t)slot * 0x9e3779b97f4a7c15u >> (64 - bits);
     while (seen[at] && slot_at(t, seen[at] - 1) != slot) at = (at + 1) & mask;
     if (seen[at])
-      status = pah_fail(PAH_EINVAL, "slot_mapping[%lld]: slot %lld is that of slot_mapping[%lld] too, must differ",
-                        (long long)i, (long long)slot, (long long)(seen[at] - 1));
+      status = pah_contents_fail(
+          &(struct pah_broken_rule){PAH_RULE_SLOT_TWICE, .index = i, .value = slot, .limit = seen[at] - 1});
     seen[at] = i + 1;
   }
   free(seen);

@@ -218,6 +218,7 @@ static int cuda_copy_out(struct pah_device *dev, void *dst, const void *src, int
   struct cuda_state *s = dev->state;
   int status = cuda_enter(dev);
   if (!status) status = cuda_wait(dev);
+  if (!status) status = pah_gpu_look(dev);
   if (status) return status;
   CUresult r = cu.cuMemcpyDtoHAsync_v2(dst, address(src), (size_t)bytes, s->stream);
   if (r) return cuda_fail(dev, r, "cuMemcpyDtoHAsync", NULL);
@@ -227,7 +228,8 @@ static int cuda_copy_out(struct pah_device *dev, void *dst, const void *src, int
 
 static int cuda_synchronize(struct pah_device *dev) {
   int status = cuda_enter(dev);
-  return status ? status : cuda_wait(dev);
+  if (!status) status = cuda_wait(dev);
+  return status ? status : pah_gpu_look(dev);
 }
 
 const struct pah_device_ops pah_cuda_ops = {
@@ -244,6 +246,10 @@ const struct pah_device_ops pah_cuda_ops = {
     .event_elapsed = cuda_event_elapsed,
     .event_free = cuda_event_free,
     .set = cuda_set,
+    .tensor_copy = pah_gpu_tensor_copy,
+    .tensor_fill = pah_gpu_tensor_fill,
+    .tensor_random = pah_gpu_tensor_random,
+    .tensor_hash = pah_gpu_tensor_hash,
     .attention = pah_gpu_attention,
     .merge = pah_gpu_merge,
     .kv_append = pah_gpu_kv_append,

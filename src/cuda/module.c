@@ -8,9 +8,16 @@
 #include "error.h"
 #include "state.h"
 
+/* What a launch must keep to: asked once, as a launch is not to cost more than the driver's own part. */
+struct launch_limits {
+  int fixed_shared, threads;
+  int64_t dynamic; /* bytes of dynamic shared memory that have been asked for; 0: what every kernel may have */
+};
+
 struct image {
   CUmodule module;
-  struct pah_resources *known; /* of each kernel, by ptxas */
+  struct pah_resources *known;  /* of each kernel, by ptxas */
+  struct launch_limits *limits; /* of each kernel */
 };
 
 enum { LOG_BYTES = 4096, FREE_SHARED = 48 * 1024 };
@@ -27,9 +34,9 @@ static int load(struct pah_device *dev, const struct pah_module *m, const struct
   return pah_fail(status, "%s: the driver cannot load it: %s: %s", m->path, cuda_error_text(r, text, sizeof text), log);
 }
 
-/* Handle and signature of kernel i. */
+/* Handle, signature and limits of kernel i. */
 static int find_kernel(struct pah_device *dev, CUmodule module, const struct cuda_code *code, int64_t i,
-                       struct pah_module_kernel *k) {
+                       struct pah_module_kernel *k, struct launch_limits *limits) {
   char name[48];
   CUfunction function = NULL;
   CUdeviceptr at;
@@ -48,6 +55,9 @@ static int find_kernel(struct pah_device *dev, CUmodule module, const struct cud
   if (r) return cuda_fail(dev, r, "cuMemcpyDtoHAsync", name);
   r = cu.cuStreamSynchronize(s->stream);
   if (r) return cuda_fail(dev, r, "cuStreamSynchronize", name);
+  r = cu.cuFuncGetAttribute(&limits->fixed_shared, CU_FUNC_SHARED_SIZE_BYTES, function);
+  if (!r) r = cu.cuFuncGetAttribute(&limits->threads, CU_FUNC_MAX_THREADS_PER_BLOCK, function);
+  if (r) return cuda_fail(dev, r, "cuFuncGetAttribute", k->name);
   k->handle = function;
   cuda_read_signature(values, &k->signature);
   return PAH_OK;
@@ -63,11 +73,12 @@ int cuda_module_compile(struct pah_device *dev, struct pah_module *m) {
   struct image *image = calloc(1, sizeof *image);
   struct pah_module_kernel *found = calloc((size_t)m->kernel_count + 1, sizeof *found);
   if (image) image->known = calloc((size_t)m->kernel_count + 1, sizeof *image->known);
-  if (!image || !found || !image->known) status = pah_fail(PAH_ENOMEM, "%s: no memory", m->path);
+  if (image) image->limits = calloc((size_t)m->kernel_count + 1, sizeof *image->limits);
+  if (!image || !found || !image->known || !image->limits) status = pah_fail(PAH_ENOMEM, "%s: no memory", m->path);
   if (!status) status = load(dev, m, &code, &image->module);
   for (int64_t i = 0; i < m->kernel_count && !status; i++) {
     found[i] = m->kernels[i];
-    status = find_kernel(dev, image->module, &code, i, &found[i]);
+    status = find_kernel(dev, image->module, &code, i, &found[i], &image->limits[i]);
     image->known[i] = code.entries[i].known;
   }
   if (!status) { /* only now does anything change */
@@ -91,6 +102,7 @@ void cuda_module_unload(struct pah_device *dev, void *data) {
     cu.cuModuleUnload(image->module);
   }
   free(image->known);
+  free(image->limits);
   free(image);
 }
 
@@ -118,32 +130,31 @@ int cuda_module_resources(struct pah_device *dev, struct pah_module *m, struct p
 
 /* ---- Launching ---- */
 
-static int check_limits(struct pah_device *dev, const struct pah_module_kernel *k, const struct pah_launch *l) {
+static int check_limits(struct pah_device *dev, const struct pah_module_kernel *k, struct launch_limits *limits,
+                        const struct pah_launch *l) {
   struct cuda_state *s = dev->state;
-  int fixed = 0, most = 0;
-  CUresult r = cu.cuFuncGetAttribute(&fixed, CU_FUNC_SHARED_SIZE_BYTES, k->handle);
-  if (!r) r = cu.cuFuncGetAttribute(&most, CU_FUNC_MAX_THREADS_PER_BLOCK, k->handle);
-  if (r) return cuda_fail(dev, r, "cuFuncGetAttribute", k->name);
-  int64_t threads = l->block[0] * l->block[1] * l->block[2];
-  if (threads > most)
+  int64_t threads = l->block[0] * l->block[1] * l->block[2], shared = limits->fixed_shared + l->shared;
+  if (threads > limits->threads)
     return pah_fail(PAH_EINVAL, "block: has %lld threads, must have at most %d for %s (its registers or launch bounds)",
-                    (long long)threads, most, k->name);
-  if (fixed + l->shared > s->most_shared)
+                    (long long)threads, limits->threads, k->name);
+  if (shared > s->most_shared)
     return pah_fail(PAH_EINVAL,
                     "%s: too-much-shared: needs %lld bytes of shared memory (%d static), %s has %d for a thread block",
-                    k->name, (long long)(fixed + l->shared), fixed, s->arch, s->most_shared);
-  if (fixed + l->shared <= FREE_SHARED) return PAH_OK;
-  r = cu.cuFuncSetAttribute(k->handle, CU_FUNC_MAX_DYNAMIC_SHARED_SIZE_BYTES, (int)l->shared);
-  return r ? cuda_fail(dev, r, "cuFuncSetAttribute", k->name) : PAH_OK;
+                    k->name, (long long)shared, limits->fixed_shared, s->arch, s->most_shared);
+  if (shared <= FREE_SHARED || l->shared <= limits->dynamic) return PAH_OK;
+  CUresult r = cu.cuFuncSetAttribute(k->handle, CU_FUNC_MAX_DYNAMIC_SHARED_SIZE_BYTES, (int)l->shared);
+  if (r) return cuda_fail(dev, r, "cuFuncSetAttribute", k->name);
+  limits->dynamic = l->shared;
+  return PAH_OK;
 }
 
 int cuda_module_launch(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *k,
                        const struct pah_launch *l, struct pah_report *report) {
   struct cuda_state *s = dev->state;
-  (void)m;
+  const struct image *image = m->image;
   (void)report;
   int status = cuda_enter(dev);
-  if (!status) status = check_limits(dev, k, l);
+  if (!status) status = check_limits(dev, k, &image->limits[k - m->kernels], l);
   if (status) return status;
   CUresult r = cu.cuLaunchKernel(k->handle, (unsigned)l->grid[0], (unsigned)l->grid[1], (unsigned)l->grid[2],
                                  (unsigned)l->block[0], (unsigned)l->block[1], (unsigned)l->block[2],

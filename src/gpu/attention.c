@@ -2,7 +2,6 @@
  * Promises: what the kernels do not support is refused by name before anything is launched.
  * Read next: forward_sm90.c; kernels/naive/forward.cu, kernels/naive/decode.cu, kernels/naive/backward.cuh; tiles.c. */
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "attention/attn_check.h"
@@ -18,7 +17,6 @@ struct job {
   const struct pah_attn *a;
   struct pah_attn_sizes s;
   struct pah_attn_params p;
-  char text[PAH_GPU_DEFINES][48]; /* of the defines */
 };
 
 static void begin(struct pah_gpu_call *call, const struct job *j, const char *file, const char *kernel) {
@@ -27,14 +25,6 @@ static void begin(struct pah_gpu_call *call, const struct job *j, const char *fi
   call->kernel = kernel;
   call->args[0] = &j->p;
   call->problem = j->a;
-}
-
-static void define(struct pah_gpu_call *call, struct job *j, const char *name, int64_t value) {
-  pah_gpu_define(call, j->text[call->define_count], sizeof j->text[0], name, value);
-}
-
-static void define_type(struct pah_gpu_call *call, struct job *j, const char *name, int dtype) {
-  pah_gpu_define_type(call, j->text[call->define_count], sizeof j->text[0], name, dtype);
 }
 
 static void set_grid(struct pah_gpu_call *call, int64_t x, int64_t y, int64_t z) {
@@ -47,9 +37,9 @@ static int64_t up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
-static void define_dims(struct pah_gpu_call *call, struct job *j) {
-  define(call, j, "HEAD_DIM", j->s.D);
-  define(call, j, "HEAD_DIM_V", j->s.Dv);
+static void define_dims(struct pah_gpu_call *call, const struct job *j) {
+  pah_gpu_define(call, "HEAD_DIM", j->s.D);
+  pah_gpu_define(call, "HEAD_DIM_V", j->s.Dv);
 }
 
 /* The default tile, with the sizes that the call gives instead. */
@@ -69,11 +59,11 @@ static int forward(struct job *j) {
   struct pah_gpu_call call;
   begin(&call, j, "naive/forward.cu", "forward");
   define_dims(&call, j);
-  define(&call, j, "BLOCK_M", t->block_m);
-  define(&call, j, "BLOCK_N", t->block_n);
-  define_type(&call, j, "Q_T", a->q.dtype);
-  define_type(&call, j, "KV_T", a->k_blocks.dtype);
-  define_type(&call, j, "OUT_T", a->out.dtype);
+  pah_gpu_define(&call, "BLOCK_M", t->block_m);
+  pah_gpu_define(&call, "BLOCK_N", t->block_n);
+  pah_gpu_define_type(&call, "Q_T", a->q.dtype);
+  pah_gpu_define_type(&call, "KV_T", a->k_blocks.dtype);
+  pah_gpu_define_type(&call, "OUT_T", a->out.dtype);
   call.threads = 128;
   call.shared = pah_gpu_tile_bytes(t, j->s.D, j->s.Dv);
   set_grid(&call, up(j->p.seqlen_q, t->block_m), j->s.H, j->s.B);
@@ -101,8 +91,8 @@ static int64_t most_queries(const struct job *j) {
 static int combine(struct job *j) {
   struct pah_gpu_call call;
   begin(&call, j, "naive/combine.cu", "combine");
-  define(&call, j, "HEAD_DIM_V", j->s.Dv);
-  define_type(&call, j, "OUT_T", j->a->out.dtype);
+  pah_gpu_define(&call, "HEAD_DIM_V", j->s.Dv);
+  pah_gpu_define_type(&call, "OUT_T", j->a->out.dtype);
   call.threads = j->s.Dv;
   set_grid(&call, j->s.H, most_queries(j), j->s.B);
   return pah_gpu_call(j->dev, &call);
@@ -114,22 +104,22 @@ static int decode(struct job *j) {
   struct pah_gpu_call call;
   begin(&call, j, "naive/decode.cu", "decode");
   define_dims(&call, j);
-  define_type(&call, j, "Q_T", a->q.dtype);
-  define_type(&call, j, "KV_T", a->k_blocks.dtype);
-  define_type(&call, j, "OUT_T", a->out.dtype);
+  pah_gpu_define_type(&call, "Q_T", a->q.dtype);
+  pah_gpu_define_type(&call, "KV_T", a->k_blocks.dtype);
+  pah_gpu_define_type(&call, "OUT_T", a->out.dtype);
   call.threads = 128;
   set_grid(&call, j->p.num_splits, j->s.H, j->s.B);
   if (j->p.num_splits == 1) return pah_gpu_call(j->dev, &call);
 
   int64_t parts = j->p.num_splits * j->s.total_q * j->s.H, bytes = parts * (j->s.Dv + 1) * 4;
   void *scratch;
-  int status = pah_device_alloc(j->dev, bytes, &scratch);
+  int status = pah_gpu_scratch(j->dev, bytes, &scratch);
   if (status) return status;
   j->p.partial_out = scratch;
   j->p.partial_lse = j->p.partial_out + parts * j->s.Dv;
   status = pah_gpu_call(j->dev, &call);
   if (!status) status = combine(j);
-  pah_device_free(j->dev, scratch, bytes);
+  pah_gpu_scratch_done(j->dev);
   return status;
 }
 
@@ -140,9 +130,9 @@ static int backward_part(struct job *j, const char *file, const char *kernel, co
   struct pah_gpu_call call;
   begin(&call, j, file, kernel);
   define_dims(&call, j);
-  define(&call, j, "BLOCK_M", t->block_m);
-  define(&call, j, "BLOCK_N", t->block_n);
-  define_type(&call, j, "IO_T", j->a->q.dtype);
+  pah_gpu_define(&call, "BLOCK_M", t->block_m);
+  pah_gpu_define(&call, "BLOCK_N", t->block_n);
+  pah_gpu_define_type(&call, "IO_T", j->a->q.dtype);
   call.threads = 128;
   call.shared = pah_gpu_tile_bytes(t, j->s.D, j->s.Dv);
   set_grid(&call, x, y, z);
@@ -161,7 +151,7 @@ static int backward(struct job *j) {
   struct pah_tile tile = tile_of(j, PAH_BWD), *t = &tile;
   int64_t bytes = 4 * j->s.H * (j->s.total_q ? j->s.total_q : 1);
   void *delta;
-  int status = pah_device_alloc(j->dev, bytes, &delta);
+  int status = pah_gpu_scratch(j->dev, bytes, &delta);
   if (status) return status;
   /* Rows of delta: [B, H, Sq], or [H, total_q] when ragged. */
   int64_t per_sequence = j->s.ragged ? j->s.total_q : j->p.seqlen_q;
@@ -172,7 +162,7 @@ static int backward(struct job *j) {
     status = backward_part(j, "naive/backward_dkv.cu", "backward_dkv", t, j->s.num_blocks, j->s.Hkv,
                            up(j->s.block_size, t->block_n));
   if (!status && j->p.dsinks) status = backward_sinks(j);
-  pah_device_free(j->dev, delta, bytes);
+  pah_gpu_scratch_done(j->dev);
   return status;
 }
 
@@ -196,21 +186,11 @@ static int check_naive(const struct job *j, int op) {
   return PAH_OK;
 }
 
-/* The contents of the tables where the host cannot read them; see kernels/check.cu. */
-static int check_contents(struct job *j, int op) {
-  int broken = 0;
+/* The contents of the tables where the host cannot read them: a kernel that is launched before those of the call. */
+static int check_contents(struct job *j) {
   if (!pah_gpu_checks(j->dev)) return PAH_OK;
-  int status = pah_gpu_check(j->dev, "check_attention", &j->p, &broken);
-  if (status || !broken) return status;
-  struct pah_attn copy = *j->a;
-  struct pah_tensor *tables[] = {&copy.block_table, &copy.cu_seqlens_q, &copy.seqused_k};
-  const struct pah_tensor *from[] = {&j->a->block_table, &j->a->cu_seqlens_q, &j->a->seqused_k};
-  for (int i = 0; i < 3; i++) tables[i]->data = NULL;
-  for (int i = 0; i < 3 && !status; i++) status = pah_gpu_fetch(from[i], tables[i]);
-  if (!status) status = pah_attn_check_contents(op, &copy, &j->s);
-  for (int i = 0; i < 3; i++)
-    if (tables[i]->data != from[i]->data) free(tables[i]->data);
-  return status ? status : pah_fail(PAH_EINVAL, "block_table: its contents break a rule, and changed while looked at");
+  int status = pah_gpu_check_open(j->dev, &j->p.verdict, &j->p.ticket);
+  return status ? status : pah_gpu_check_launch(j->dev, "check_attention", j->s.B, &j->p);
 }
 
 /* The kernels that are fast at what they take, by the names of attention/kernels.h; naive takes the rest. */
@@ -245,8 +225,8 @@ int pah_gpu_attention(struct pah_device *dev, int op, const struct pah_attn *a) 
   int status = choose(&j, op, &fast);
   if (status) return status;
   pah_gpu_params(a, &j.s, &j.p);
-  if (op == PAH_DECODE && j.p.most_queries > PAH_MAX_DECODE_QUERIES) j.p.most_queries = PAH_MAX_DECODE_QUERIES;
-  if (j.s.B) status = check_contents(&j, op);
+  if (op == PAH_DECODE) j.p.most_queries = PAH_MAX_DECODE_QUERIES;
+  if (j.s.B) status = check_contents(&j);
   if (status) return status;
   if (op == PAH_BWD) return backward(&j);
   if (!j.s.B || !j.s.total_q) return PAH_OK; /* nothing to compute */

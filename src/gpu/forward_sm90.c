@@ -146,10 +146,6 @@ static int64_t items_of(const struct pah_attn_sizes *s, const struct pah_attn *a
   return tiles * (s->H / pack);
 }
 
-static void add(struct pah_gpu_call *call, char (*text)[48], const char *name, int64_t value) {
-  pah_gpu_define(call, text[call->define_count], sizeof *text, name, value);
-}
-
 int pah_forward_sm90(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
                      struct pah_attn_params *p) {
   const struct plan plan = plan_of(a, s);
@@ -160,17 +156,16 @@ int pah_forward_sm90(struct pah_device *dev, const struct pah_attn *a, const str
   if (!status) status = pah_tensor_map(&a->v_blocks, box, PAH_SWIZZLE_128, &v);
   if (status) return status;
 
-  char text[PAH_GPU_DEFINES][48];
   struct pah_gpu_call call = {.file = "sm90/forward.cu", .kernel = "forward_sm90", .threads = THREADS, .problem = a};
-  add(&call, text, "HEAD_DIM", plan.dim);
-  if (plan.dim_v != plan.dim) add(&call, text, "HEAD_DIM_V", plan.dim_v);
-  add(&call, text, "TILE_N", plan.tile_n);
-  add(&call, text, "STAGES", plan.stages);
-  if (plan.pack > 1) add(&call, text, "PACK", plan.pack);
-  if (plan.gather) add(&call, text, "GATHER", 1);
-  if (a->softcap > 0) add(&call, text, "SOFTCAP", 1);
-  if (p->tree_mask) add(&call, text, "TREE", 1);
-  pah_gpu_define_type(&call, text[call.define_count], sizeof *text, "IO_T", a->q.dtype);
+  pah_gpu_define(&call, "HEAD_DIM", plan.dim);
+  if (plan.dim_v != plan.dim) pah_gpu_define(&call, "HEAD_DIM_V", plan.dim_v);
+  pah_gpu_define(&call, "TILE_N", plan.tile_n);
+  pah_gpu_define(&call, "STAGES", plan.stages);
+  if (plan.pack > 1) pah_gpu_define(&call, "PACK", plan.pack);
+  if (plan.gather) pah_gpu_define(&call, "GATHER", 1);
+  if (a->softcap > 0) pah_gpu_define(&call, "SOFTCAP", 1);
+  if (p->tree_mask) pah_gpu_define(&call, "TREE", 1);
+  pah_gpu_define_type(&call, "IO_T", a->q.dtype);
   int64_t items = items_of(s, a, plan.pack), sms = dev->info.sms;
   call.grid[0] = items < sms ? items : sms;
   call.grid[1] = call.grid[2] = 1;

@@ -1,5 +1,5 @@
 /* modules.c - built-in kernels of a device: compiled when first needed with the defines of the call, kept for the next.
- * Also the check kernels and small copies to the host. Read next: attention.c, module/module.c. */
+ * Also the working memory of calls. Read next: attention.c, verdict.c, module/module.c. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,10 +11,15 @@
 #include "module/tally.h"
 #include "occupancy.h"
 
+enum { KEY_BYTES = 512 };
+
 struct pah_gpu_module {
-  char *key; /* file and defines */
+  const char *file; /* with the defines, what a call is compared with */
+  struct pah_gpu_define defines[PAH_GPU_DEFINES];
+  int define_count;
+  char *key; /* the same in words */
   struct pah_module *module;
-  char kernel[32];         /* of the last call, */
+  const char *kernel;      /* of the last call, */
   int64_t threads, shared; /* like these */
   struct pah_gpu_module *next;
 };
@@ -24,22 +29,46 @@ static struct pah_gpu_state *state_of(const struct pah_device *dev) {
   return dev->ops->compile ? dev->state : NULL;
 }
 
-void pah_gpu_define(struct pah_gpu_call *call, char *text, size_t bytes, const char *name, int64_t value) {
-  snprintf(text, bytes, "%s=%lld", name, (long long)value);
-  call->defines[call->define_count++] = text;
+void pah_gpu_define(struct pah_gpu_call *call, const char *name, int64_t value) {
+  call->defines[call->define_count++] = (struct pah_gpu_define){name, value, 0};
 }
 
-void pah_gpu_define_type(struct pah_gpu_call *call, char *text, size_t bytes, const char *name, int dtype) {
-  snprintf(text, bytes, "%s=%s", name, pah_dtype_name(dtype)); /* types.cuh calls them the same */
-  call->defines[call->define_count++] = text;
+void pah_gpu_define_type(struct pah_gpu_call *call, const char *name, int dtype) {
+  call->defines[call->define_count++] = (struct pah_gpu_define){name, dtype, 1};
 }
 
-static int compile(struct pah_device *dev, const struct pah_gpu_call *call, const char *key,
-                   struct pah_gpu_module **found) {
-  char path[PATH_MAX], file[64];
+/* Numbers tell most of them apart, so they come first. */
+static int is_of(const struct pah_gpu_module *m, const struct pah_gpu_call *call) {
+  if (m->define_count != call->define_count) return 0;
+  for (int i = 0; i < m->define_count; i++)
+    if (m->defines[i].value != call->defines[i].value) return 0;
+  if (m->file != call->file && strcmp(m->file, call->file) != 0) return 0;
+  for (int i = 0; i < m->define_count; i++)
+    if (m->defines[i].name != call->defines[i].name && strcmp(m->defines[i].name, call->defines[i].name) != 0) return 0;
+  return 1;
+}
+
+/* "NAME=VALUE" of every define, and the key: the file and all of them. */
+static void words_of(const struct pah_gpu_call *call, char text[PAH_GPU_DEFINES][48], char *key) {
+  size_t n = (size_t)snprintf(key, KEY_BYTES, "%s", call->file);
+  for (int i = 0; i < call->define_count; i++) {
+    const struct pah_gpu_define *d = &call->defines[i];
+    if (d->is_type)
+      snprintf(text[i], sizeof text[i], "%s=%s", d->name, pah_dtype_name((int)d->value));
+    else
+      snprintf(text[i], sizeof text[i], "%s=%lld", d->name, (long long)d->value);
+    if (n < KEY_BYTES) n += (size_t)snprintf(key + n, KEY_BYTES - n, " %s", text[i]);
+  }
+}
+
+static int compile(struct pah_device *dev, const struct pah_gpu_call *call, struct pah_gpu_module **found) {
+  char path[PATH_MAX], file[64], key[KEY_BYTES], text[PAH_GPU_DEFINES][48];
+  const char *defines[PAH_GPU_DEFINES];
+  words_of(call, text, key);
+  for (int i = 0; i < call->define_count; i++) defines[i] = text[i];
   snprintf(file, sizeof file, "kernels/%s", call->file);
   struct pah_module_spec spec = {
-      .source = pah_data_path(path, sizeof path, file), .defines = call->defines, .define_count = call->define_count};
+      .source = pah_data_path(path, sizeof path, file), .defines = defines, .define_count = call->define_count};
   struct pah_gpu_module *m = calloc(1, sizeof *m);
   char *copy = strdup(key);
   int status =
@@ -50,6 +79,9 @@ static int compile(struct pah_device *dev, const struct pah_gpu_call *call, cons
     return status;
   }
   pah_device_release(dev); /* the module's reference; what called us has another. See pah_gpu_forget */
+  m->file = call->file;
+  memcpy(m->defines, call->defines, sizeof m->defines);
+  m->define_count = call->define_count;
   m->key = copy;
   m->next = state_of(dev)->modules;
   state_of(dev)->modules = m;
@@ -58,15 +90,11 @@ static int compile(struct pah_device *dev, const struct pah_gpu_call *call, cons
 }
 
 int pah_gpu_call(struct pah_device *dev, const struct pah_gpu_call *call) {
-  char key[512];
-  size_t n = (size_t)snprintf(key, sizeof key, "%s", call->file);
-  for (int i = 0; i < call->define_count && n < sizeof key; i++)
-    n += (size_t)snprintf(key + n, sizeof key - n, " %s", call->defines[i]);
   struct pah_gpu_module *m = state_of(dev)->modules;
-  while (m && strcmp(m->key, key) != 0) m = m->next;
-  int status = m ? PAH_OK : compile(dev, call, key, &m);
+  while (m && !is_of(m, call)) m = m->next;
+  int status = m ? PAH_OK : compile(dev, call, &m);
   if (status) return status;
-  snprintf(m->kernel, sizeof m->kernel, "%s", call->kernel);
+  m->kernel = call->kernel;
   m->threads = call->threads;
   m->shared = call->shared;
   struct pah_launch launch = {.grid = {call->grid[0], call->grid[1], call->grid[2]},
@@ -109,8 +137,8 @@ void pah_gpu_drop(struct pah_device *dev, struct pah_gpu_area *area) {
 
 void pah_gpu_forget(struct pah_device *dev) {
   struct pah_gpu_state *s = state_of(dev);
-  pah_gpu_drop(dev, &s->arrivals);
-  pah_gpu_drop(dev, &s->parts);
+  struct pah_gpu_area *areas[] = {&s->verdict, &s->scratch, &s->arrivals, &s->parts};
+  for (size_t i = 0; i < sizeof areas / sizeof *areas; i++) pah_gpu_drop(dev, areas[i]);
   dev->references++; /* so that no module's release closes the device again */
   while (s->modules) {
     struct pah_gpu_module *m = s->modules;
@@ -122,38 +150,20 @@ void pah_gpu_forget(struct pah_device *dev) {
   }
 }
 
-/* ---- Checks ---- */
+/* ---- Memory ---- */
 
-int pah_gpu_checks(const struct pah_device *dev) {
-  const char *asked = getenv("PAH_CUDA_CHECK");
-  return !dev->ops->host_readable && !state_of(dev)->check_off && !(asked && !strcmp(asked, "0"));
-}
-
-int pah_gpu_check(struct pah_device *dev, const char *kernel, const void *params, int *broken) {
-  void *flag;
-  const int zero = 0;
-  int status = pah_device_alloc(dev, sizeof zero, &flag);
-  if (status) return status;
-  struct pah_gpu_call call = {.file = "check.cu", .kernel = kernel, .grid = {1, 1, 1}, .threads = 256};
-  call.args[0] = params;
-  call.args[1] = &flag;
-  status = dev->ops->copy_in(dev, flag, &zero, sizeof zero);
-  if (!status) status = pah_gpu_call(dev, &call);
-  if (!status) status = dev->ops->copy_out(dev, broken, flag, sizeof *broken);
-  pah_device_free(dev, flag, sizeof zero);
-  return status;
-}
-
-int pah_gpu_fetch(const struct pah_tensor *t, struct pah_tensor *copy) {
-  *copy = *t;
-  if (t->dtype == PAH_NONE) return PAH_OK;
-  int64_t last = 0;
-  for (int i = 0; i < t->ndim; i++) {
-    if (!t->shape[i]) return PAH_OK;
-    last += (t->shape[i] - 1) * t->stride[i];
+int pah_gpu_scratch(struct pah_device *dev, int64_t bytes, void **data) {
+  struct pah_gpu_area *area = &state_of(dev)->scratch;
+  if (area->bytes < bytes) { /* a launch that still uses the old one comes before its end in the stream */
+    pah_gpu_drop(dev, area);
+    int status = pah_device_alloc(dev, bytes, &area->data);
+    if (status) return status;
+    area->bytes = bytes;
   }
-  int64_t bytes = (last + 1) * pah_dtype_size(t->dtype);
-  copy->data = malloc((size_t)bytes);
-  if (!copy->data) return pah_fail(PAH_ENOMEM, "no memory to look at %lld bytes", (long long)bytes);
-  return t->device->ops->copy_out(t->device, copy->data, t->data, bytes);
+  *data = area->data;
+  return PAH_OK;
+}
+
+void pah_gpu_scratch_done(struct pah_device *dev) {
+  if (dev->ops->host_readable) pah_gpu_drop(dev, &state_of(dev)->scratch);
 }

@@ -55,6 +55,7 @@ void pah_gpu_params(const struct pah_attn *a, const struct pah_attn_sizes *s, st
       .dsinks = a->dsinks.data,
       .dsinks_stride = a->dsinks.stride[0],
       .most_queries = INT_MAX,
+      .tree_bits = INT_MAX,
       .q_descale = scale(&a->q_descale),
       .k_descale = scale(&a->k_descale),
       .v_descale = scale(&a->v_descale),
@@ -85,7 +86,7 @@ void pah_gpu_params(const struct pah_attn *a, const struct pah_attn_sizes *s, st
     p->tree_mask = a->tree_mask.data;
     p->tree_batch = s->ragged ? 0 : a->tree_mask.stride[0];
     p->tree_row = a->tree_mask.stride[s->ragged ? 0 : 1];
-    if (s->ragged) p->most_queries = (int)(32 * a->tree_mask.shape[1]);
+    if (s->ragged) p->tree_bits = (int)(32 * a->tree_mask.shape[1]);
   }
   if (a->seqused_k.dtype != PAH_NONE) {
     p->seqused_k = a->seqused_k.data;

@@ -120,32 +120,30 @@ static int keep_zero(struct pah_device *dev, struct pah_gpu_area *area, int64_t 
 
 /* ---- The launch ---- */
 
-static void define_all(struct pah_gpu_call *call, char (*text)[48], const struct pah_attn *a,
-                       const struct pah_attn_sizes *s, const struct shape *h) {
+static void define_all(struct pah_gpu_call *call, const struct pah_attn *a, const struct pah_attn_sizes *s,
+                       const struct shape *h) {
   const struct {
     const char *name;
     int64_t value;
   } numbers[] = {{"HEAD_DIM", s->D},      {"HEAD_DIM_V", s->Dv}, {"ROW_OCTETS", h->octets},
                  {"TEAM_WARPS", h->team}, {"WARPS", h->warps},   {"STAGES", h->stages}};
-  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-    pah_gpu_define(call, text[i], sizeof text[i], numbers[i].name, numbers[i].value);
-  pah_gpu_define_type(call, text[6], sizeof text[6], "Q_T", a->q.dtype);
-  pah_gpu_define_type(call, text[7], sizeof text[7], "KV_T", a->k_blocks.dtype);
-  pah_gpu_define_type(call, text[8], sizeof text[8], "OUT_T", a->out.dtype);
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) pah_gpu_define(call, numbers[i].name, numbers[i].value);
+  pah_gpu_define_type(call, "Q_T", a->q.dtype);
+  pah_gpu_define_type(call, "KV_T", a->k_blocks.dtype);
+  pah_gpu_define_type(call, "OUT_T", a->out.dtype);
 }
 
 int pah_gpu_sm80_decode(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
                         struct pah_attn_params *p) {
   struct shape h = shape_of(dev, a, s);
   struct pah_gpu_state *state = dev->state;
-  char text[PAH_GPU_DEFINES][48];
   struct pah_gpu_call call = {.file = "sm80/decode.cu",
                               .kernel = "decode",
                               .args = {p},
                               .problem = a,
                               .threads = 32 * h.warps,
                               .shared = h.warps * h.stages * h.slot};
-  define_all(&call, text, a, s, &h);
+  define_all(&call, a, s, &h);
   /* One multiprocessor is a simulated one: it gets the runs of several, so that joining is simulated too. */
   int64_t runs = (dev->info.sms > 1 ? dev->info.sms : SIM_RUNS * s->Hkv) / s->Hkv;
   call.grid[0] = s->Hkv;

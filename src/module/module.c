@@ -211,6 +211,8 @@ static int no_kernel(const struct pah_module *m, const char *name, int64_t known
 
 /* The kernel of that name, compiled now if it is none of those known. */
 static int kernel(struct pah_module *m, const char *name, struct pah_module_kernel **k) {
+  for (int64_t i = 0; i < m->kernel_count; i++) /* nearly always: a launch is not to pay for what follows */
+    if (!strcmp(m->kernels[i].name, name)) return *k = &m->kernels[i], PAH_OK;
   char *squeezed = malloc(strlen(name) + 1);
   if (!squeezed) return pah_fail(PAH_ENOMEM, "kernel: no memory");
   squeeze(squeezed, name);

@@ -6,12 +6,11 @@
 #include <string.h>
 
 #include "check.h"
+#include "device.h"
+#include "draw.h"
 #include "dtype.h"
 #include "error.h"
 #include "tensor.h"
-
-/* What a counter is drawn for: the fourth word of the counter, so that kinds of one seed do not correlate. */
-enum { STREAM_UNIFORM = 0, STREAM_NORMAL, STREAM_INTEGER, STREAM_PERMUTATION };
 
 static void philox4x32_10(uint64_t seed, uint64_t counter, uint32_t attempt, uint32_t stream, uint32_t word[4]) {
   uint32_t c0 = (uint32_t)counter, c1 = (uint32_t)(counter >> 32), c2 = attempt, c3 = stream;
@@ -90,7 +89,7 @@ static void normal_pairs(uint64_t seed, uint64_t counter, int64_t pairs, double 
   double u[PAH_CHUNK], v[PAH_CHUNK];
   for (int64_t i = 0; i < pairs; i++) {
     uint32_t word[4];
-    philox4x32_10(seed, counter + (uint64_t)i, 0, STREAM_NORMAL, word);
+    philox4x32_10(seed, counter + (uint64_t)i, 0, PAH_DRAW_NORMAL, word);
     u[i] = 1 - unit(word[0], word[1]);
     v[i] = unit(word[2], word[3]);
   }
@@ -108,21 +107,20 @@ static void normal_pairs(uint64_t seed, uint64_t counter, int64_t pairs, double 
 
 struct random_context {
   int dtype;
-  uint64_t seed;
-  double a, b;        /* rand: from a to below b; randn: mean and standard deviation */
-  double first, last; /* rand: the dtype's smallest and largest value in [a, b), as rounding may lead out */
+  struct pah_draw draw;
 };
 
 static void rand_run(const struct pah_run *run, void *context) {
   const struct random_context *c = context;
+  const struct pah_draw *draw = &c->draw;
   double chunk[PAH_CHUNK];
   for (int64_t done = 0; done < run->count; done += PAH_CHUNK) {
     int64_t n = run->count - done < PAH_CHUNK ? run->count - done : PAH_CHUNK;
     for (int64_t i = 0; i < n; i++) {
       uint32_t word[4];
-      philox4x32_10(c->seed, (uint64_t)(run->index + done + i), 0, STREAM_UNIFORM, word);
-      double x = c->a + (c->b - c->a) * unit(word[0], word[1]);
-      chunk[i] = x < c->first ? c->first : x > c->last ? c->last : x;
+      philox4x32_10(draw->seed, (uint64_t)(run->index + done + i), 0, PAH_DRAW_UNIFORM, word);
+      double x = draw->a + (draw->b - draw->a) * unit(word[0], word[1]);
+      chunk[i] = x < draw->first ? draw->first : x > draw->last ? draw->last : x;
     }
     pah_store_f64(c->dtype, run->a + done * run->step_a, run->step_a, n, chunk);
   }
@@ -130,12 +128,13 @@ static void rand_run(const struct pah_run *run, void *context) {
 
 static void randn_run(const struct pah_run *run, void *context) {
   const struct random_context *c = context;
+  const struct pah_draw *draw = &c->draw;
   double chunk[PAH_CHUNK + 2]; /* whole pairs: one element more than asked for at either end */
   for (int64_t done = 0; done < run->count; done += PAH_CHUNK) {
     int64_t n = run->count - done < PAH_CHUNK ? run->count - done : PAH_CHUNK;
     int64_t index = run->index + done, odd = index & 1;
-    normal_pairs(c->seed, (uint64_t)index >> 1, (odd + n + 1) / 2, chunk);
-    for (int64_t i = 0; i < n; i++) chunk[odd + i] = c->a + c->b * chunk[odd + i];
+    normal_pairs(draw->seed, (uint64_t)index >> 1, (odd + n + 1) / 2, chunk);
+    for (int64_t i = 0; i < n; i++) chunk[odd + i] = draw->a + draw->b * chunk[odd + i];
     pah_store_f64(c->dtype, run->a + done * run->step_a, run->step_a, n, chunk + odd);
   }
 }
@@ -161,11 +160,18 @@ static double last_below(int dtype, double x) {
   return NAN;
 }
 
-static int fill_random(const struct pah_tensor *t, void (*visit)(const struct pah_run *, void *), void *context) {
+/* By the device's own kernels, where it has them and they can. */
+static int fill_random(const struct pah_tensor *t, const struct pah_draw *draw,
+                       void (*visit)(const struct pah_run *, void *)) {
+  const struct pah_device_ops *ops = t->device->ops;
+  if (pah_tensor_numel(t) == 0) return PAH_OK;
+  int status = ops->tensor_random ? ops->tensor_random(t->device, t, draw) : PAH_LEFT_TO_HOST;
+  if (status != PAH_LEFT_TO_HOST) return status;
+  struct random_context c = {t->dtype, *draw};
   struct pah_host_view v;
-  int status = pah_host_view_open_result(&v, t);
+  status = pah_host_view_open_result(&v, t);
   if (status) return status;
-  status = pah_tensor_parallel_runs(&v.t, NULL, visit, context);
+  status = pah_tensor_parallel_runs(&v.t, NULL, visit, &c);
   int closed = pah_host_view_close(&v, !status);
   return status ? status : closed;
 }
@@ -178,11 +184,12 @@ int pah_tensor_rand(const struct pah_tensor *t, uint64_t seed, double low, doubl
   const char *dtype = pah_dtype_name(t->dtype);
   if (isinf(rounded(t->dtype, low)) || isinf(rounded(t->dtype, high)))
     return pah_fail(PAH_EINVAL, "low, high: are %g and %g, must be numbers that %s holds", low, high, dtype);
-  struct random_context c = {.dtype = t->dtype, .seed = seed, .a = low, .b = high};
-  c.first = first_from(t->dtype, low);
-  c.last = last_below(t->dtype, high);
-  if (!(c.first <= c.last)) return pah_fail(PAH_EINVAL, "low, high: %s has no value in [%g, %g)", dtype, low, high);
-  return fill_random(t, rand_run, &c);
+  struct pah_draw draw = {.kind = PAH_DRAW_UNIFORM, .seed = seed, .a = low, .b = high};
+  draw.first = first_from(t->dtype, low);
+  draw.last = last_below(t->dtype, high);
+  if (!(draw.first <= draw.last))
+    return pah_fail(PAH_EINVAL, "low, high: %s has no value in [%g, %g)", dtype, low, high);
+  return fill_random(t, &draw, rand_run);
 }
 
 int pah_tensor_randn(const struct pah_tensor *t, uint64_t seed, double mean, double std) {
@@ -190,8 +197,8 @@ int pah_tensor_randn(const struct pah_tensor *t, uint64_t seed, double mean, dou
   if (status) return status;
   if (!isfinite(mean) || !isfinite(std))
     return pah_fail(PAH_EINVAL, "mean, scale: are %g and %g, must be finite", mean, std);
-  struct random_context c = {.dtype = t->dtype, .seed = seed, .a = mean, .b = std};
-  return fill_random(t, randn_run, &c);
+  struct pah_draw draw = {.kind = PAH_DRAW_NORMAL, .seed = seed, .a = mean, .b = std};
+  return fill_random(t, &draw, randn_run);
 }
 
 /* ---- Whole numbers --------------------------------------------------------------------------------------- */
@@ -210,12 +217,6 @@ static uint64_t below(uint64_t seed, uint64_t counter, uint32_t stream, uint64_t
   }
 }
 
-struct integer_context {
-  int dtype;
-  uint64_t seed, range;
-  int64_t low;
-};
-
 static void store_i64(int dtype, char *dst, int64_t value) {
   double x = (double)value;
   if (dtype == PAH_I64)
@@ -225,10 +226,11 @@ static void store_i64(int dtype, char *dst, int64_t value) {
 }
 
 static void randint_run(const struct pah_run *run, void *context) {
-  const struct integer_context *c = context;
+  const struct random_context *c = context;
+  const struct pah_draw *draw = &c->draw;
   for (int64_t i = 0; i < run->count; i++) {
-    uint64_t x = below(c->seed, (uint64_t)(run->index + i), STREAM_INTEGER, c->range);
-    store_i64(c->dtype, run->a + i * run->step_a, (int64_t)((uint64_t)c->low + x));
+    uint64_t x = below(draw->seed, (uint64_t)(run->index + i), PAH_DRAW_INTEGER, draw->range);
+    store_i64(c->dtype, run->a + i * run->step_a, (int64_t)((uint64_t)draw->low + x));
   }
 }
 
@@ -257,8 +259,8 @@ int pah_tensor_randint(const struct pah_tensor *t, uint64_t seed, int64_t low, i
       (t->dtype == PAH_I32 && high > (int64_t)1 << 31))
     return pah_fail(PAH_EINVAL, "low, high: are %lld and %lld, must lie within what %s holds exactly", (long long)low,
                     (long long)high, pah_dtype_name(t->dtype));
-  struct integer_context c = {t->dtype, seed, (uint64_t)high - (uint64_t)low, low};
-  return fill_random(t, randint_run, &c);
+  struct pah_draw draw = {.kind = PAH_DRAW_INTEGER, .seed = seed, .low = low, .range = (uint64_t)high - (uint64_t)low};
+  return fill_random(t, &draw, randint_run);
 }
 
 int pah_tensor_randperm(const struct pah_tensor *t, uint64_t seed) {
@@ -272,7 +274,7 @@ int pah_tensor_randperm(const struct pah_tensor *t, uint64_t seed) {
   if (!order) return pah_fail(PAH_ENOMEM, "randperm: no memory for %lld numbers", (long long)n);
   for (int64_t i = 0; i < n; i++) order[i] = i;
   for (int64_t i = n - 1; i > 0 && !pah_interrupted; i--) { /* Fisher-Yates */
-    int64_t j = (int64_t)below(seed, (uint64_t)i, STREAM_PERMUTATION, (uint64_t)i + 1);
+    int64_t j = (int64_t)below(seed, (uint64_t)i, PAH_DRAW_PERMUTATION, (uint64_t)i + 1);
     int64_t held = order[i];
     order[i] = order[j];
     order[j] = held;

@@ -1,5 +1,6 @@
 /* tensor.c - the arithmetic-free operations on tensors: copy with conversion, fill, single elements.
- * Promises: any strides and dtypes; a copy within one buffer is as if the source had been copied away first.
+ * Promises: any strides and dtypes; a copy within one buffer is as if the source had been copied away first. A device
+ * with kernels of its own for it does the work; else the host does, on a copy where it has to (walk.c).
  * Read next: walk.c (how strided tensors are walked), random.c, diff.c. */
 #include "tensor.h"
 
@@ -8,6 +9,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "device.h"
 #include "dtype.h"
 #include "error.h"
 
@@ -130,6 +132,10 @@ int pah_tensor_copy(const struct pah_tensor *dst, const struct pah_tensor *src) 
   if (status) return status;
   status = pah_check_same_shape((struct pah_arg){"src", src}, (struct pah_arg){"dst", dst});
   if (status || pah_tensor_numel(dst) == 0) return status;
+  if (dst->device == src->device && dst->device->ops->tensor_copy) {
+    status = dst->device->ops->tensor_copy(dst->device, dst, src);
+    if (status != PAH_LEFT_TO_HOST) return status;
+  }
   struct pah_host_view to, from;
   status = pah_host_view_open(&from, src);
   if (status) return status;
@@ -196,6 +202,10 @@ int pah_tensor_fill(const struct pah_tensor *t, double value) {
   if (status || pah_tensor_numel(t) == 0) return status;
   struct fill_context c = {.size = pah_dtype_size(t->dtype)};
   pah_store_f64(t->dtype, c.bytes, c.size, 1, &value);
+  if (t->device->ops->tensor_fill) {
+    status = t->device->ops->tensor_fill(t->device, t, c.bytes);
+    if (status != PAH_LEFT_TO_HOST) return status;
+  }
   struct pah_host_view v;
   status = pah_host_view_open_result(&v, t);
   if (status) return status;

@@ -26,6 +26,12 @@ int pah_host_view_open(struct pah_host_view *v, const struct pah_tensor *t);
 int pah_host_view_open_result(struct pah_host_view *v, const struct pah_tensor *t);
 int pah_host_view_close(struct pah_host_view *v, int write_back); /* frees, whatever it returns */
 
+/* Shape and strides (in elements) with the dimensions merged that lie behind one another in both tensors of one shape,
+ * so that runs are as long as they can be; b may be NULL. Room for PAH_MAX_DIMS; returns how many there are, 1 at
+ * least. */
+int pah_tensor_merge_dims(const struct pah_tensor *a, const struct pah_tensor *b, int64_t *shape, int64_t *sa,
+                          int64_t *sb);
+
 /* One stretch of the innermost dimension of up to two tensors of one shape. */
 struct pah_run {
   char *a, *b;            /* first element in each */

@@ -110,8 +110,8 @@ int pah_tensor_stopped(void) {
 
 /* ---- Walking --------------------------------------------------------------------------------------------- */
 
-/* Merges dimensions that lie behind one another in both tensors, so that runs are as long as they can be. */
-static int coalesce(const struct pah_tensor *a, const struct pah_tensor *b, int64_t *shape, int64_t *sa, int64_t *sb) {
+int pah_tensor_merge_dims(const struct pah_tensor *a, const struct pah_tensor *b, int64_t *shape, int64_t *sa,
+                          int64_t *sb) {
   int n = 0;
   for (int d = 0; d < a->ndim; d++) {
     if (a->shape[d] == 1) continue;
@@ -133,7 +133,7 @@ static int coalesce(const struct pah_tensor *a, const struct pah_tensor *b, int6
 void pah_tensor_runs(const struct pah_tensor *a, const struct pah_tensor *b, int64_t start, int64_t count,
                      void (*visit)(const struct pah_run *run, void *context), void *context) {
   int64_t shape[PAH_MAX_DIMS + 1], sa[PAH_MAX_DIMS + 1], sb[PAH_MAX_DIMS + 1], at[PAH_MAX_DIMS + 1];
-  int n = coalesce(a, b, shape, sa, sb);
+  int n = pah_tensor_merge_dims(a, b, shape, sa, sb);
   int64_t size_a = pah_dtype_size(a->dtype), size_b = b ? pah_dtype_size(b->dtype) : 0;
   int64_t rest = start;
   for (int d = n - 1; d >= 0; d--) at[d] = rest % shape[d], rest /= shape[d];

@@ -2,6 +2,7 @@
 -- Promises: exit code 0 done, 1 the script failed, 2 wrong usage with a hint, 130 after Ctrl-C; results on stdout,
 -- everything else on stderr. Read next: interpreter.lua, options.lua, repl.lua.
 local columns = require "pah.util.columns"
+local devices = require "pah.device"
 local errors = require "pah.errors"
 local help = require "pah.cli.help"
 local host = require "pah.host"
@@ -226,6 +227,13 @@ end
 --- Runs the command line; returns the exit code.
 return function()
   local code = main(host.argv)
+  if code == 0 and host.argv[1] ~= "test" then -- errors of what is asynchronous and was not waited for
+    local ok, why = pcall(devices.finish)
+    if not ok then
+      io.stderr:write("pah: ", tostring(why), "\n")
+      code = 1
+    end
+  end
   if not io.stdout:flush() and code == 0 then
     io.stderr:write("pah: standard output cannot be written\n")
     code = 1

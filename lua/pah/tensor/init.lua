@@ -218,8 +218,8 @@ end
 
 --- 64 bits of hash of the values' bits, as 16 hexadecimal digits: the same for the same bits on every device.
 function methods.hash(t)
-  local host, hash = methods.contiguous(methods.to(t, "cpu")), ffi.new "uint64_t[1]"
-  check(C.pah_tensor_hash(host.raw, hash))
+  local packed, hash = methods.contiguous(t), ffi.new "uint64_t[1]"
+  check(C.pah_tensor_hash(packed.raw, hash))
   return bit.tohex(tonumber(hash[0] / 2 ^ 32)) .. bit.tohex(tonumber(hash[0] % 2 ^ 32))
 end
 

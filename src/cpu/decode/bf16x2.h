@@ -101,9 +101,8 @@ static inline __attribute__((always_inline)) void decode_pairs_two(uint32_t *to,
 }
 
 /* V of a tile, two tokens in a word: panels of [DECODE_TOKENS / 2][CELL_COLS]. */
-static inline __attribute__((always_inline)) void decode_pairs_values_as(const struct decode_pairs *x,
-                                                                         const char *const *rows, int dtype,
-                                                                         struct decode_fetch *fetch) {
+static inline __attribute__((always_inline)) void
+decode_pairs_values_as(const struct decode_pairs *x, const char *const *rows, int dtype, struct decode_fetch *fetch) {
   for (int64_t j = 0; j < DECODE_TOKENS; j += 2) {
     const char *first = rows[j], *second = rows[j + 1];
     uint32_t *to = x->panels + j / 2 * CELL_COLS;
@@ -204,9 +203,8 @@ typedef int decode_pairs_word __attribute__((aligned(2), may_alias));
 
 /* q k of DECODE_PAIRS_LANES rows with DECODE_PAIRS_TOKENS rows of K: what belongs to a token is a vector of rows, so K
  * is read as it lies, element by element, and no sum across lanes is left. A line of prefetch for every two words. */
-static inline __attribute__((always_inline)) void decode_pairs_tokens(const uint32_t *q, int64_t words,
-                                                                      const char *const *k, float *s,
-                                                                      struct decode_fetch *fetch) {
+static inline __attribute__((always_inline)) void
+decode_pairs_tokens(const uint32_t *q, int64_t words, const char *const *k, float *s, struct decode_fetch *fetch) {
   __m512 even[DECODE_PAIRS_TOKENS], odd[DECODE_PAIRS_TOKENS];
 #pragma GCC unroll 8
   for (int j = 0; j < DECODE_PAIRS_TOKENS; j++) even[j] = odd[j] = _mm512_setzero_ps();

@@ -27,6 +27,7 @@ struct state {
   struct sim_arena arena;
   int arch;
   struct pah_launch defaults; /* schedule, seed, limit, counters */
+  int tensor_kernels;         /* tensor work is simulated, not the host's */
 };
 
 static const struct {
@@ -101,7 +102,14 @@ static int read_settings(struct pah_launch *d) {
 static int sim_set(struct pah_device *dev, const char *name, const char *value) {
   for (int i = 0; i < SETTING_COUNT; i++)
     if (!strcmp(name, settings[i].name)) return set_default(&((struct state *)dev->state)->defaults, i, name, value);
-  return pah_fail(PAH_EINVAL, "%s: is not a setting of sim, must be schedule, seed, limit or counters", name);
+  if (!strcmp(name, "tensor_kernels")) {
+    if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
+      return pah_fail(PAH_EINVAL, "tensor_kernels: is \"%.32s\", must be 0 or 1", value);
+    ((struct state *)dev->state)->tensor_kernels = *value == '1';
+    return PAH_OK;
+  }
+  return pah_fail(PAH_EINVAL, "%s: is not a setting of sim, must be schedule, seed, limit, counters or tensor_kernels",
+                  name);
 }
 
 static int sim_open(struct pah_device *dev, const char *arg) {
@@ -154,6 +162,28 @@ static int sim_copy_out(struct pah_device *dev, void *dst, const void *src, int6
   (void)dev;
   memcpy(dst, src, (size_t)bytes);
   return PAH_OK;
+}
+
+/* ---- Tensor work: by the host, unless the kernels are asked for ---- */
+
+static int by_kernels(const struct pah_device *dev) {
+  return ((const struct state *)dev->state)->tensor_kernels;
+}
+
+static int sim_tensor_copy(struct pah_device *dev, const struct pah_tensor *dst, const struct pah_tensor *src) {
+  return by_kernels(dev) ? pah_gpu_tensor_copy(dev, dst, src) : PAH_LEFT_TO_HOST;
+}
+
+static int sim_tensor_fill(struct pah_device *dev, const struct pah_tensor *t, const void *element) {
+  return by_kernels(dev) ? pah_gpu_tensor_fill(dev, t, element) : PAH_LEFT_TO_HOST;
+}
+
+static int sim_tensor_random(struct pah_device *dev, const struct pah_tensor *t, const struct pah_draw *draw) {
+  return by_kernels(dev) ? pah_gpu_tensor_random(dev, t, draw) : PAH_LEFT_TO_HOST;
+}
+
+static int sim_tensor_hash(struct pah_device *dev, const struct pah_tensor *t, uint64_t *parts) {
+  return by_kernels(dev) ? pah_gpu_tensor_hash(dev, t, parts) : PAH_LEFT_TO_HOST;
 }
 
 /* ---- Modules ---- */
@@ -252,6 +282,10 @@ const struct pah_device_ops pah_sim_ops = {
     .copy_in = sim_copy_in,
     .copy_out = sim_copy_out,
     .set = sim_set,
+    .tensor_copy = sim_tensor_copy,
+    .tensor_fill = sim_tensor_fill,
+    .tensor_random = sim_tensor_random,
+    .tensor_hash = sim_tensor_hash,
     .attention = pah_gpu_attention,
     .merge = pah_gpu_merge,
     .kv_append = pah_gpu_kv_append,
