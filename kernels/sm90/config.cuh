@@ -27,7 +27,7 @@
 #define TREE 0 /* 1: p.tree_mask is applied */
 #endif
 
-/* For experiments: scripts/studies/gpu_forward.lua sets them, doc/design/gpu-forward.md says what came of it. */
+/* For experiments: scripts/studies/gpu/forward.lua sets them, doc/design/gpu-forward.md says what came of it. */
 #ifndef PING_PONG
 #define PING_PONG 0 /* 1: the warpgroups take turns at the tensor cores */
 #endif

@@ -5,7 +5,7 @@
 local host = require "pah.host"
 local shell = require("spec.support.child").shell
 
-local sim_why = require("spec.support.sim").why
+local sim_why = require("spec.support.gpu.sim").why
 
 local base = os.tmpname()
 local library = base .. ".so"
@@ -52,7 +52,7 @@ describe("cuda over the test driver", function()
   report("has its checks", "spec/driver/check_cases.lua")
   it("passes scripts/gpu-check's own part, sim and measuring aside", function()
     local results = os.tmpname()
-    local command = "PAH_LIBCUDA=%s PAH_LIBNVRTC=%s %s scripts/studies/gpu_check.lua --no-bench --no-sim --output %s"
+    local command = "PAH_LIBCUDA=%s PAH_LIBNVRTC=%s %s scripts/studies/gpu/check.lua --no-bench --no-sim --output %s"
     local output, status = shell(command:format(library, library, host.exe, results))
     local lines = {}
     for line in io.lines(results) do lines[#lines + 1] = require("pah.util.json").decode(line) end

@@ -3,7 +3,7 @@
 -- windows; ragged batches; sinks, tree masks and head_dim 192 for q and k with 128 for v; what is refused.
 -- Cases: spec/attention/cases_spec.lua.
 local ffi = require "ffi"
-local why = require("spec.support.sim").why
+local why = require("spec.support.gpu.sim").why
 
 local function same_bits(a, b)
   a, b = a:to("cpu"):contiguous(), b:to("cpu"):contiguous()

@@ -8,7 +8,7 @@ local problems = require "spec.support.problem"
 
 local DTYPES = {"f32", "f16", "bf16", "fp8_e4m3", "fp8_e5m2"}
 local declare_params = require("spec.gpu.sm80").declare_params
-local why = require("spec.support.sim").why
+local why = require("spec.support.gpu.sim").why
 
 local function same_bits(a, b)
   a, b = a:to("cpu"):contiguous(), b:to("cpu"):contiguous()

@@ -4,7 +4,7 @@
 local ffi = require "ffi"
 local sm80 = require "spec.gpu.sm80"
 
-local why = require("spec.support.sim").why
+local why = require("spec.support.gpu.sim").why
 
 local function bits_of(t)
   local host = t:to("cpu"):contiguous()

@@ -2,7 +2,7 @@
 -- of dtypes, all codes, strides, overlaps; and every access is checked. cuda_spec.lua runs the same over the driver.
 local work = require "spec.gpu.tensor_work"
 
-local support = require "spec.support.sim"
+local support = require "spec.support.gpu.sim"
 
 support.needed(describe, pending)("tensor kernels on sim", function()
   local sim, cpu

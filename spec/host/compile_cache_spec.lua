@@ -4,7 +4,7 @@ local child = require "spec.support.child"
 local host = require "pah.host"
 local json = require "pah.util.json"
 
-local why = require("spec.support.sim").why
+local why = require("spec.support.gpu.sim").why
 
 local write = child.write
 

@@ -1,7 +1,7 @@
 -- ptx_attention_spec.lua - forwards by mma.sync (sm_80) and by wgmma (sm_90a): right on every device, no finding on sim
 -- in any schedule, every planted mistake found, and all checks of sim within the time that a researcher waits.
-local ptx = require "spec.support.ptx"
-local describe = require("spec.support.sim").needed(describe, pending)
+local ptx = require "spec.support.gpu.ptx"
+local describe = require("spec.support.gpu.sim").needed(describe, pending)
 
 local heads, sq, sk, d = 2, 128, 512, 128
 local q = pah.randn({heads, sq, d}, {dtype = "bf16", seed = 1})

@@ -1,7 +1,7 @@
 -- ptx_bugs_spec.lua - every mistake planted in spec/kernels/ptx_bugs.cu and spec/kernels/ptx_pipeline.cu is found, in
 -- every schedule, with the code given here; the same kernel without it is right and causes no finding.
-local ptx = require "spec.support.ptx"
-local describe = require("spec.support.sim").needed(describe, pending)
+local ptx = require "spec.support.gpu.ptx"
+local describe = require("spec.support.gpu.sim").needed(describe, pending)
 
 local schedules = {{"order"}, {"reverse"}, {"random", 1}, {"random", 2}}
 

@@ -2,8 +2,8 @@
 -- swizzle, boxes over the edge) against the layouts of the PTX ISA; on sim, and on cuda where there is an sm_90.
 local bit = require "bit"
 local ffi = require "ffi"
-local ptx = require "spec.support.ptx"
-local describe = require("spec.support.sim").needed(describe, pending)
+local ptx = require "spec.support.gpu.ptx"
+local describe = require("spec.support.gpu.sim").needed(describe, pending)
 
 local forms, element = ptx.forms, ptx.element
 

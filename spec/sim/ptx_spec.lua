@@ -2,8 +2,8 @@
 -- ISA, element by element, and arithmetic on random bits against a decoder of its own; on sim, and on cuda where there
 -- is a GPU.
 local bit = require "bit"
-local ptx = require "spec.support.ptx"
-local describe = require("spec.support.sim").needed(describe, pending)
+local ptx = require "spec.support.gpu.ptx"
+local describe = require("spec.support.gpu.sim").needed(describe, pending)
 
 local decode, element, f32, f32_code, forms = ptx.decode, ptx.element, ptx.f32, ptx.f32_code, ptx.forms
 local compiled, each_device, read, stream, words = ptx.compiled, ptx.each_device, ptx.read, ptx.stream, ptx.words

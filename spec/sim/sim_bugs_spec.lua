@@ -54,7 +54,7 @@ local function marked(file, name)
   return lines
 end
 
-local why = require("spec.support.sim").why
+local why = require("spec.support.gpu.sim").why
 
 describe("a planted mistake on sim #slow", function()
   if why then return pending(why) end

@@ -1,6 +1,6 @@
 -- sim_cuda_spec.lua - ordinary CUDA C++ kernels (spec/kernels/cuda_plain.cu) on sim: results against plain loops in
 -- Lua, and no finding in any schedule.
-local describe = require("spec.support.sim").needed(describe, pending)
+local describe = require("spec.support.gpu.sim").needed(describe, pending)
 
 local function near(expected, actual, tolerance, what)
   local error_is_small = math.abs(expected - actual) <= tolerance -- false of NaN

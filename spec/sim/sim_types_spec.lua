@@ -1,6 +1,6 @@
 -- sim_types_spec.lua - half, bf16 and fp8 of CUDA on sim: every code, and values around every number and every middle
 -- between two, against the program's own conversions (which spec/tensor/dtype_spec.lua checks against the definitions).
-local describe = require("spec.support.sim").needed(describe, pending)
+local describe = require("spec.support.gpu.sim").needed(describe, pending)
 local ffi = require "ffi"
 
 local function codes(dtype, count) -- all codes of the dtype in order, as a tensor

@@ -1,5 +1,5 @@
 -- sim_wmma_spec.lua - nvcuda::wmma on sim: small integers, whose products are exact in every type, against plain loops.
-local describe = require("spec.support.sim").needed(describe, pending)
+local describe = require("spec.support.gpu.sim").needed(describe, pending)
 
 local shapes = { -- kernel, dtype of a and b, of c, m, n, k of one step, is a by rows, is b by rows
   {"f16_16x16", "f16", "f32", 16, 16, 16, true, false}, {"f16_32x8", "f16", "f32", 32, 8, 16, false, true},

@@ -1,5 +1,5 @@
 -- tensor_map_spec.lua - pah.tensor_map refuses what the hardware cannot copy, and says why.
-local describe = require("spec.support.sim").needed(describe, pending)
+local describe = require("spec.support.gpu.sim").needed(describe, pending)
 
 local function refused(part, ...) require "spec.support.refused"(part, pah.tensor_map, ...) end
 

@@ -30,7 +30,7 @@ local function run(name, options)
   return text, code == 0
 end
 
-local no_sim = require("spec.support.sim").why
+local no_sim = require("spec.support.gpu.sim").why
 
 describe("example", function()
   local files = io.popen "ls lua/examples/*.lua"

@@ -33,7 +33,8 @@ describe("scripts", function()
     end
     -- Files that another spec runs in a process of its own.
     local handed_on = {["spec/driver/cuda_cases.lua"] = "spec/gpu/cuda_spec.lua",
-      ["spec/driver/fault_cases.lua"] = "spec/gpu/cuda_spec.lua"}
+      ["spec/driver/fault_cases.lua"] = "spec/gpu/cuda_spec.lua",
+      ["spec/driver/check_cases.lua"] = "spec/gpu/cuda_spec.lua"}
     for _, path in ipairs(child.lines "grep -rlE '^describe\\(' spec") do
       if not path:match "_spec%.lua$" then
         assert.is_truthy(handed_on[path] and child.read(handed_on[path]):find(path, 1, true), path)
@@ -44,7 +45,7 @@ describe("scripts", function()
   it("are listed in scripts/README.md, every one", function()
     local text = child.read "scripts/README.md"
     for _, path in ipairs(child.lines "find scripts -type f ! -name README.md") do
-      assert.is_truthy(text:find("`" .. path:match "[^/]+$" .. "`", 1, true), path)
+      assert.is_truthy(text:find("`" .. path:match "^scripts/(.+)":gsub("^studies/", "") .. "`", 1, true), path)
     end
   end)
 

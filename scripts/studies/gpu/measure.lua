@@ -1,4 +1,4 @@
--- gpu_measure.lua - whether what pah measures on a GPU is right: `pah scripts/studies/gpu_measure.lua`. The clock
+-- measure.lua - whether what pah measures on a GPU is right: `pah scripts/studies/gpu/measure.lua`. The clock
 -- sampled around a kernel of multiply-adds must explain its speed, the peaks of the tensor cores must stand to each
 -- other as the hardware's do, and nothing may be above its limit. Prints a line for each; exit code 1 if one fails.
 local gpu_clock = require "pah.measure.gpu_clock"

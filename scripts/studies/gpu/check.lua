@@ -1,4 +1,4 @@
--- gpu_check.lua - the parts of scripts/gpu-check that run in one process: device and its limits, sim against cuda on
+-- check.lua - the parts of scripts/gpu-check that run in one process: device and its limits, sim against cuda on
 -- the same inputs for every naive kernel, refusals, memory accounting, how far the naive kernels are from the limits.
 -- Writes a JSON line for each result to OUTPUT and a short table to stdout; exit code 1 if something is wrong.
 local json = require "pah.util.json"

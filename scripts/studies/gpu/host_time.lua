@@ -1,6 +1,6 @@
--- gpu_host_time.lua - what a call costs the host on cuda: microseconds from call to return, while the GPU has work
+-- host_time.lua - what a call costs the host on cuda: microseconds from call to return, while the GPU has work
 -- queued and nobody waits. Bursts of calls are timed between two synchronisations; the median burst counts.
--- Run: pah scripts/studies/gpu_host_time.lua. Read next: doc/cuda.md, src/gpu/verdict.c.
+-- Run: pah scripts/studies/gpu/host_time.lua. Read next: doc/cuda.md, src/gpu/verdict.c.
 local opt = pah.options {
   device = {"a cuda device", "cuda"}, bursts = {"bursts of each row", 101}, calls = {"calls in a burst", 50},
 }

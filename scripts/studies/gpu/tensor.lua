@@ -1,6 +1,6 @@
--- gpu_tensor.lua - work on tensors of a GPU against the speed of its memory: fractions of a copy of the same bytes by
+-- tensor.lua - work on tensors of a GPU against the speed of its memory: fractions of a copy of the same bytes by
 -- kernels/peaks.cu in the same run. First, that it gives the bits of the cpu. Medians by the GPU's clock.
--- Run: pah scripts/studies/gpu_tensor.lua. Read next: kernels/tensor/copy.cu.
+-- Run: pah scripts/studies/gpu/tensor.lua. Read next: kernels/tensor/copy.cu.
 local opt = pah.options {device = {"a cuda device", "cuda"}, megabytes = {"MiB of a tensor", 128}}
 local dev, cpu = pah.device(opt.device), pah.device "cpu"
 

@@ -1,5 +1,5 @@
--- gpu_forward.lua - TFLOP/s of pah.fwd on the shapes of doc/design/gpu-forward.md, or of variants of
--- kernels/sm90/forward.cu beside each other: `pah scripts/studies/gpu_forward.lua [--rows TEXT] [--variants FILE]`.
+-- forward.lua - TFLOP/s of pah.fwd on the shapes of doc/design/gpu-forward.md, or of variants of
+-- kernels/sm90/forward.cu beside each other: `pah scripts/studies/gpu/forward.lua [--rows TEXT] [--variants FILE]`.
 -- All variants of a row are timed in turn, round after round, each call behind a flush of L2 that the host does not
 -- wait for; medians; FLOPs by the exact count of visible pairs. Each is first compared with the float64 reference on a
 -- smaller problem. --compile only compiles (no GPU needed). FILE returns a list of {name, DEFINE = value, ...}, D for

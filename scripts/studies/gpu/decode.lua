@@ -1,4 +1,4 @@
--- gpu_decode.lua - decode on a GPU beside reading the same bytes in order: `pah scripts/studies/gpu_decode.lua`. A row
+-- decode.lua - decode on a GPU beside reading the same bytes in order: `pah scripts/studies/gpu/decode.lua`. A row
 -- a shape: the median with cold caches (256 MB are written twice before every call; then the call between two events,
 -- all queued, so that the host's time is not seen), GB/s of K and V, and the share of the time that kernels/peaks.cu
 -- takes to read as many bytes, measured in the same way in the same run. peer=FILE: JSON lines {"name": a row's,
