@@ -139,7 +139,7 @@ struct pah_kernel {
   const char *op;     /* "fwd" */
   const char *name;   /* what kernel= takes */
   const char *dtypes; /* of q, and of the cache behind a slash: "f32 f16 bf16 / fp8_e4m3 fp8_e5m2" */
-  const char *limits; /* "head_dim: multiples of 8 up to 256" */
+  const char *limits; /* "head_dim: multiples of 8 up to 576" */
   const char *about;  /* one line */
 };
 const struct pah_kernel *pah_kernel_at(int64_t i); /* NULL past the last */

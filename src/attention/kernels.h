@@ -3,9 +3,9 @@
 #ifndef PAH_KERNELS_H
 #define PAH_KERNELS_H
 
-#define PAH_CPU_DIMS "head_dim: multiples of 8 up to 256"
-
-#define PAH_GPU_DIMS "head_dim: multiples of 8 up to 576"
+/* PAH_MAX_D, which a text cannot name. */
+#define PAH_CPU_DIMS "head_dim: multiples of 8 up to 576"
+#define PAH_GPU_DIMS PAH_CPU_DIMS
 
 /* The same .cu files on both devices. Where an operation has several, the first that takes the call is used. */
 #define PAH_GPU_KERNELS(X, device)                                                                                     \

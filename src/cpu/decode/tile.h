@@ -215,10 +215,12 @@ static void decode_probabilities(const struct decode_tile *t, int64_t head) {
     }
 }
 
-/* Whether V of the tile, rows of that head, holds a NaN or an infinity. */
-static int decode_nonfinite(const struct decode_tile *t, const char *const *v) {
+/* Whether V of the tile and that head holds a NaN or an infinity. */
+static int decode_nonfinite(const struct decode_tile *t, int64_t head) {
   lanes_u32 largest = {0};
   int nonfinite = 0;
+  const char *v[DECODE_TOKENS];
+  decode_head_rows(&t->a->v_blocks, head, t->v_now, t->tokens, v);
   for (int64_t j = 0; j < t->tokens; j++) {
     float row[PAH_MAX_D];
     row_load(row, v[j], t->a->v_blocks.dtype, t->s->Dv);
@@ -254,12 +256,12 @@ static void decode_values(struct decode_tile *t) {
     float *p = t->p + head * t->r.room * DECODE_TOKENS, *o = t->o + head * t->r.room * t->r.ld_o;
     const char *v[DECODE_TOKENS];
     decode_probabilities(t, head);
-    decode_head_rows(cache, head, t->v_now, t->tokens, v);
-    if (t->holes && decode_nonfinite(t, v)) {
+    if (t->holes && decode_nonfinite(t, head)) {
       decode_weigh_visible(t, head, p, o);
       continue;
     }
     if (BF16_HAS_DOTS && t->r.way != BF16_FMA) {
+      decode_head_rows(cache, head, t->v_now, t->tokens, v);
       struct decode_pairs pairs = decode_pairs(t, t->s->Dv, &fetch);
       decode_pairs_values(&pairs, p, t->tokens, v, o, t->r.ld_o);
       continue;
