@@ -1,7 +1,7 @@
 /* cpu/decode/f16.h - decode of fp8 caches by f16 multiply-adds, 32 to an instruction, where the processor has
  * AVX512-FP16 (Sapphire Rapids and later): in f32 fp8 is bound by the core. What cannot be done so goes the f32 way,
- * head by head: q that f16 does not hold, NaN and infinities in K and V, and numbers so large that a sum of f16 could
- * overflow. doc/design/cpu-fp8.md has the errors, measured. Read next: tile.h, which asks here first. */
+ * head by head: q of which f16 holds too little, NaN and infinities in K and V, and numbers so large that a sum of f16
+ * could overflow. doc/design/cpu-fp8.md has the errors, measured. Read next: tile.h, which asks here first. */
 #ifndef PAH_CPU_DECODE_F16_H
 #define PAH_CPU_DECODE_F16_H
 
@@ -38,10 +38,25 @@ static void decode_f16_layout(struct decode_f16 *half, int64_t H, int64_t Hkv, i
 
 /* ---- q ------------------------------------------------------------------------------------------------------ */
 
+/* The largest number of K as f16_qk.h has it: e4m3 as 2^-8 of itself, e5m2 as it is. */
+static inline float decode_f16_largest(int dtype) {
+  return dtype == PAH_FP8_E4M3 ? 1.75f : 57344.0f;
+}
+
+/* How far a score, in units of log2(e), may be off for what f16 cannot hold: 2^-10, a quarter of what rounding a score
+ * of 1 to bf16 may do. Proof. Let x be the row in f16, y that of K, s their sum by multiply-adds and additions. First,
+ * a multiply-add rounds by at most 2^-11 of its result, or 2^-25 where that is subnormal; sums of subnormals are exact.
+ * So s is off by 2^-11 of |x||y| for each rounding that a product goes through, DECODE_F16_ROUNDINGS at most, and by
+ * ld 2^-25. Second, x is q times a power of two, exactly, as bf16 has fewer bits than f16, but for elements below
+ * 2^-17, whose last bits may be missing: with `lost`, the sum of what is, s is off by lost times the largest y. What is
+ * relative to |x||y| is like bf16's own rounding, 2^-8 of the score; the rest is relative to nothing and is therefore
+ * looked at here, with the row's own numbers. */
+#define DECODE_F16_MAY_LOSE 0x1p-10f
+_Static_assert(128 * 7 / 4 * PAH_MAX_D / 2 <= 65024, "no sum of e4m3 overflows, roundings included");
+
 /* Row h of q in decode's order. It is multiplied by a power of two so that no sum can overflow: its largest element is
  * below 2^7 against K of at most 1.75 (e4m3), or below 2^-1 against 448 (e5m2, and a sum that overflows all the same is
- * seen), and 2^7 * 1.75 * 256 is 57344. However small K is, the steps of f16's smallest numbers, about 28 times 2^-26
- * in a sum, make less than 2^-12 in a score: that is the last condition. */
+ * seen), and the half of the products that is added up in f16 is below 2^7 * 1.75 * PAH_MAX_D / 2. */
 static void decode_f16_load_q(struct decode_f16 *half, int64_t h, int64_t head, const float *row, int64_t ld,
                               float scale, int dtype) {
   __m512i most = _mm512_setzero_si512(); /* of the bits without sign, which order numbers, and NaN above them */
@@ -54,11 +69,15 @@ static void decode_f16_load_q(struct decode_f16 *half, int64_t h, int64_t head, 
   frexpf(wrong ? 0 : largest, &exponent);
   float factor = ldexpf(1, (dtype == PAH_FP8_E4M3 ? 7 : -1) - exponent);
   half->inverse[h] = ldexpf(1, exponent + 1); /* the same for e4m3, whose K is 2^-8 of itself */
-  if (wrong || !(fabsf(scale) * half->inverse[h] <= 512)) half->on[head] = 0;
+  __m512 lost = _mm512_setzero_ps();
   for (int64_t d = 0; d < ld; d += CELL_VECTOR) {
-    __m256i x = _mm512_cvtps_ph((__m512)(cell_load(row + d) * factor), _MM_FROUND_TO_NEAREST_INT);
-    _mm256_storeu_si256((__m256i *)(half->q + h * ld + d), x);
+    __m512 x = (__m512)(cell_load(row + d) * factor);
+    __m256i held = _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
+    lost = _mm512_add_ps(lost, _mm512_abs_ps(_mm512_sub_ps(x, _mm512_cvtph_ps(held))));
+    _mm256_storeu_si256((__m256i *)(half->q + h * ld + d), held);
   }
+  float off = _mm512_reduce_add_ps(lost) * decode_f16_largest(dtype) + (float)ld * 0x1p-25f;
+  if (wrong || !(fabsf(scale) * half->inverse[h] * off <= DECODE_F16_MAY_LOSE)) half->on[head] = 0;
 }
 
 /* ---- K ------------------------------------------------------------------------------------------------------ */
@@ -78,24 +97,49 @@ static int decode_f16_dot(struct decode_f16 *half, int64_t head, int64_t group, 
 
 /* ---- V ------------------------------------------------------------------------------------------------------ */
 
-/* What p is multiplied by before it is rounded to f16. With DECODE_F16_LAZY_LOG2 p is at most 4, and the sum of 32
- * tokens at most 57344: 32 * 4 * 2^8 * 1.75 (e4m3, with 2^-8 of V), 32 * 4 * 2^3 * 56 (e5m2; where larger V overflow,
- * it is seen). p has all bits of f16 down to 2^-22 (e5m2 2^-17) and is 0 below 2^-33 (2^-28): 2^15 such tokens are
- * still nothing. */
+/* What p is multiplied by before it is rounded to f16, as a rule. With DECODE_F16_LAZY_LOG2 p is at most 4, and the sum
+ * of 32 tokens at most 57344: 32 * 4 * 2^8 * 1.75 (e4m3, with 2^-8 of V), 32 * 4 * 2^3 * 56 (e5m2; where larger V
+ * overflow, it is seen). Down to 2^-22 (e5m2 2^-17) p then has all bits of f16. */
 static inline __attribute__((always_inline)) float decode_f16_scale(int dtype) {
   return dtype == PAH_FP8_E4M3 ? 0x1p8f : 0x1p3f;
 }
 
-/* p of the DECODE_TOKENS tokens of a head as f16, each twice: a broadcast of 32 bits needs no shuffle. */
-static inline __attribute__((always_inline)) void decode_f16_twice(const float *p, int dtype, uint32_t *pair) {
+/* Where a tile has smaller p than that, its own power of two: the largest gets to [2^9, 2^10), of e5m2 [2^4, 2^5). What
+ * f16 cannot hold of p is then at most 2^-34 (2^-29) of the tile's largest, and of a tile's 32 products 2^-29 (2^-24)
+ * of it and the largest V. The sum that out is divided by has every tile's largest p in it, so out is off by 2^-29
+ * (2^-24) of the largest V at most, however many tokens there are: f32 has hardly less. */
+static __attribute__((noinline)) float decode_f16_scale_of(__m512i p, int dtype) {
+  const int to = dtype == PAH_FP8_E4M3 ? 9 : 4;
+  int biased = _mm512_reduce_max_epi32(p) >> 23; /* no p is negative */
+  if (biased <= to)
+    biased = to + 1; /* so that it and its inverse are numbers; of p this small nothing is left anyway */
+  int bits = (254 + to - biased) << 23;
+  float scale;
+  memcpy(&scale, &bits, sizeof scale);
+  return scale;
+}
+
+/* p of the DECODE_TOKENS tokens of a head as f16, times a power of two, each twice: a broadcast of 32 bits needs no
+ * shuffle. Returns what leads back from sums of it with V. */
+static inline __attribute__((always_inline)) float decode_f16_twice(const float *p, int dtype, uint32_t *pair) {
   const __m512i twice = _mm512_set_epi16(15, 15, 14, 14, 13, 13, 12, 12, 11, 11, 10, 10, 9, 9, 8, 8, 7, 7, 6, 6, 5, 5,
                                          4, 4, 3, 3, 2, 2, 1, 1, 0, 0);
+  const float smallest = 0x1p-14f / decode_f16_scale(dtype);
+  int bits;
+  memcpy(&bits, &smallest, sizeof bits);
+  const __m512i one = _mm512_set1_epi32(1), floor = _mm512_set1_epi32(bits - 1);
+  __m512i a = (__m512i)cell_load(p), b = (__m512i)cell_load(p + CELL_VECTOR);
+  float scale = decode_f16_scale(dtype);
+  if (_mm512_cmplt_epu32_mask(_mm512_sub_epi32(a, one), floor) | /* above 0 and below the smallest */
+      _mm512_cmplt_epu32_mask(_mm512_sub_epi32(b, one), floor))
+    scale = decode_f16_scale_of(_mm512_max_epi32(a, b), dtype);
 #pragma GCC unroll 2
   for (int j = 0; j < DECODE_TOKENS; j += CELL_VECTOR) {
-    __m512 x = (__m512)(cell_load(p + j) * decode_f16_scale(dtype));
+    __m512 x = (__m512)(cell_load(p + j) * scale);
     __m512i word = _mm512_castsi256_si512(_mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
     _mm512_storeu_si512(pair + j, _mm512_permutexvar_epi16(twice, word));
   }
+  return (dtype == PAH_FP8_E4M3 ? 0x1p8f : 1.0f) / scale;
 }
 
 /* The same by f32, where f16 will not do. */
@@ -115,11 +159,12 @@ static __attribute__((noinline)) void decode_f16_weigh_exact(const float *p, str
     }
 }
 
-/* o[h] += sum over tokens of p[h][j] v[j] for `heads` heads and `strips` of 64 elements from `at` on: the tile's sum in
- * f16, then to o. Returns 1 and leaves o if that will not do. */
-static inline __attribute__((always_inline)) int decode_f16_weigh_cell(const uint32_t *pair, struct decode_f16_rows v,
-                                                                       int64_t at, int heads, int strips, float *o,
-                                                                       int dtype, struct decode_fetch *fetch) {
+/* o[h] += back[h] times the sum over tokens of p[h][j] v[j] for `heads` heads and `strips` of 64 elements from `at` on:
+ * the tile's sum in f16, then to o. Returns 1 and leaves o if that will not do. */
+static inline __attribute__((always_inline)) int decode_f16_weigh_cell(const uint32_t *pair, const float *back,
+                                                                       struct decode_f16_rows v, int64_t at, int heads,
+                                                                       int strips, float *o, int dtype,
+                                                                       struct decode_fetch *fetch) {
   const int64_t ld = widen_row_floats(v.D, dtype);
   const int wide = 2 * strips, sums = heads * wide;
   __m512h sum[DECODE_SUMS] = {{0}}, first[DECODE_SUMS] = {{0}}, nonfinite[4] = {{0}};
@@ -149,14 +194,13 @@ static inline __attribute__((always_inline)) int decode_f16_weigh_cell(const uin
     nonfinite[i % 4] = _mm512_fmadd_ph(sum[i], _mm512_setzero_ph(), nonfinite[i % 4]);
   nonfinite[0] = (nonfinite[0] + nonfinite[1]) + (nonfinite[2] + nonfinite[3]);
   if (_mm512_fpclass_ph_mask(nonfinite[0], 0x81) || (dtype == PAH_FP8_E4M3 && decode_f16_saw_nan(nan))) return 1;
-  const float back = dtype == PAH_FP8_E4M3 ? 1.0f : 1 / decode_f16_scale(dtype);
 #pragma GCC unroll 16
   for (int i = 0; i < sums; i++) {
     float *to = o + i / wide * ld + at + i % wide * 32;
     cell_vector low = (cell_vector)_mm512_cvtph_ps(_mm512_castsi512_si256((__m512i)sum[i]));
     cell_vector high = (cell_vector)_mm512_cvtph_ps(_mm512_extracti64x4_epi64((__m512i)sum[i], 1));
-    cell_store(to, cell_load(to) + low * back);
-    cell_store(to + CELL_VECTOR, cell_load(to + CELL_VECTOR) + high * back);
+    cell_store(to, cell_load(to) + low * back[i / wide]);
+    cell_store(to + CELL_VECTOR, cell_load(to + CELL_VECTOR) + high * back[i / wide]);
   }
   return 0;
 }
@@ -167,13 +211,14 @@ static inline __attribute__((always_inline)) int decode_f16_weigh_heads(const fl
                                                                         struct decode_fetch *fetch) {
   const int64_t ld = widen_row_floats(v.D, dtype);
   uint32_t pair[4 * DECODE_TOKENS];
+  float back[4];
   int nonfinite = 0;
 #pragma GCC unroll 4
-  for (int i = 0; i < heads; i++) decode_f16_twice(p + i * DECODE_TOKENS, dtype, pair + i * DECODE_TOKENS);
+  for (int i = 0; i < heads; i++) back[i] = decode_f16_twice(p + i * DECODE_TOKENS, dtype, pair + i * DECODE_TOKENS);
   for (int64_t at = 0; at < ld; at += 128) {
     const int strips = at + 128 <= ld ? 2 : 1;
-    int one = strips == 2 ? decode_f16_weigh_cell(pair, v, at, heads, 2, o, dtype, fetch)
-                          : decode_f16_weigh_cell(pair, v, at, heads, 1, o, dtype, fetch);
+    int one = strips == 2 ? decode_f16_weigh_cell(pair, back, v, at, heads, 2, o, dtype, fetch)
+                          : decode_f16_weigh_cell(pair, back, v, at, heads, 1, o, dtype, fetch);
     if (one) decode_f16_weigh_exact(p, v, at, heads, strips, o, dtype, table);
     nonfinite |= one;
   }

@@ -5,6 +5,7 @@
 #ifndef PAH_CPU_DECODE_F16_QK_H
 #define PAH_CPU_DECODE_F16_QK_H
 
+#include "attention/attn.h"
 #include "qk_pv.h"
 
 /* DECODE_F16_AHEAD: as DECODE_AHEAD, bytes from a line of K to what is brought into the first level: as a rule the
@@ -85,17 +86,31 @@ static inline __attribute__((always_inline)) __m512 decode_f16_add_lanes(const _
   return decode_f16_last(DECODE_F16_JOIN(low, high, 0x88, 0xdd), apart);
 }
 
+/* The roundings that a product goes through in f16: of the multiply-adds of a lane, of the additions of such sums and
+ * of the 3 levels of a tree in decode_f16_dot_four, 4 in decode_f16_dot_cell, whose lanes have half the products. */
+enum { DECODE_F16_CHAIN = 8, DECODE_F16_ROUNDINGS = DECODE_F16_CHAIN + (PAH_MAX_D - 1) / 128 + 3 };
+_Static_assert(DECODE_F16_CHAIN + (PAH_MAX_D - 1) / 256 + 4 <= DECODE_F16_ROUNDINGS, "of decode_f16_dot_cell too");
+_Static_assert(DECODE_F16_ROUNDINGS <= 16, "of 2^-11 each: twice what rounding to bf16 may do, as the specs allow");
+
+/* Puts the sums aside, whose lanes have had DECODE_F16_CHAIN products each. */
+static inline __attribute__((always_inline)) void decode_f16_aside(__m512h *sum, __m512h *aside) {
+#pragma GCC unroll 16
+  for (int i = 0; i < DECODE_SUMS; i++) aside[i] += sum[i], sum[i] = _mm512_setzero_ph();
+}
+
 /* p[h][j] = q[h] k[j] for DECODE_SUMS pairs from token j on, as decode_dot_cell. A lane adds up D / 32 products in f16.
- * `nan` watches the codes of e4m3; returns whether a sum is infinite or NaN. */
+ * `chained`, a constant: D may take more than one chain. `nan` watches the codes of e4m3; returns whether a sum is
+ * infinite or NaN. */
 static inline __attribute__((always_inline)) int decode_f16_dot_cell(const uint16_t *q, __m512 inverse, int heads,
                                                                      struct decode_f16_rows k, int64_t j, float *p,
-                                                                     int dtype, __m512i *nan,
+                                                                     int dtype, int chained, __m512i *nan,
                                                                      struct decode_fetch *fetch) {
-  enum { STEP = 4 };
+  enum { STEP = 4, ASIDE = DECODE_F16_CHAIN * 32 };
   const int tokens = DECODE_SUMS / heads;
   const int64_t ld = widen_row_floats(k.D, dtype);
-  __m512h sum[DECODE_SUMS] = {{0}};
+  __m512h sum[DECODE_SUMS] = {{0}}, aside[DECODE_SUMS] = {{0}};
   for (int64_t d = 0; d < ld; d += 64) {
+    if (chained && d > 0 && d % ASIDE == 0) decode_f16_aside(sum, aside);
     const int64_t at = k.offset + decode_at(d, k.D, 64);
 #pragma GCC unroll 4
     for (int n = 0; n < tokens; n += STEP) {
@@ -117,6 +132,7 @@ static inline __attribute__((always_inline)) int decode_f16_dot_cell(const uint1
         }
     }
   }
+  if (chained) decode_f16_aside(aside, sum);
   float total[DECODE_SUMS];
   __m512 all = _mm512_mul_ps(decode_f16_add_lanes(sum), inverse);
   _mm512_storeu_ps(total, all);
@@ -130,14 +146,16 @@ static inline __attribute__((always_inline)) int decode_f16_dot_cell(const uint1
  * of 14. */
 static inline __attribute__((always_inline)) int decode_f16_dot_four(const uint16_t *q, __m512 inverse,
                                                                      struct decode_f16_rows k, int64_t j, float *p,
-                                                                     int dtype, __m512i *nan,
+                                                                     int dtype, int chained, __m512i *nan,
                                                                      struct decode_fetch *fetch) {
   const __m512i order =
       _mm512_set_epi16(31, 23, 15, 7, 29, 21, 13, 5, 27, 19, 11, 3, 25, 17, 9, 1, 30, 22, 14, 6, 28, 20, 12, 4, 26, 18,
                        10, 2, 24, 16, 8, 0); /* by tokens and heads to the reverse */
+  enum { ASIDE = DECODE_F16_CHAIN * 16 };
   const int64_t ld = widen_row_floats(k.D, dtype);
-  __m512h sum[16] = {{0}}; /* [pair of tokens][head] */
+  __m512h sum[DECODE_SUMS] = {{0}}, aside[DECODE_SUMS] = {{0}}; /* [pair of tokens][head] */
   for (int64_t d = 0; d < ld; d += 64) {
+    if (chained && d > 0 && d % ASIDE == 0) decode_f16_aside(sum, aside);
     const int64_t at = k.offset + decode_at(d, k.D, 64);
 #pragma GCC unroll 2
     for (int part = 0; part < 2; part++) {
@@ -165,6 +183,7 @@ static inline __attribute__((always_inline)) int decode_f16_dot_four(const uint1
         }
     }
   }
+  if (chained) decode_f16_aside(aside, sum);
   int nonfinite = 0;
 #pragma GCC unroll 2
   for (int n = 0; n < 2; n++) { /* four tokens: lanes of 128 bits are tokens, their elements heads */
@@ -189,9 +208,10 @@ static inline __attribute__((always_inline)) int decode_f16_dot_heads(const uint
   __m512i nan = _mm512_setzero_si512();
   int nonfinite = 0;
   for (int64_t j = 0; heads == 4 && j < k.tokens; j += 8)
-    nonfinite |= decode_f16_dot_four(q, each, k, j, p, dtype, &nan, fetch);
+    nonfinite |= k.D > DECODE_F16_CHAIN * 16 ? decode_f16_dot_four(q, each, k, j, p, dtype, 1, &nan, fetch)
+                                             : decode_f16_dot_four(q, each, k, j, p, dtype, 0, &nan, fetch);
   for (int64_t j = 0; heads < 4 && j < k.tokens; j += DECODE_SUMS / heads)
-    nonfinite |= decode_f16_dot_cell(q, each, heads, k, j, p, dtype, &nan, fetch);
+    nonfinite |= decode_f16_dot_cell(q, each, heads, k, j, p, dtype, PAH_MAX_D > DECODE_F16_CHAIN * 32, &nan, fetch);
   return nonfinite | (dtype == PAH_FP8_E4M3 && decode_f16_saw_nan(nan));
 }
 

@@ -5,6 +5,8 @@
 #ifndef PAH_CPU_DECODE_WIDEN_H
 #define PAH_CPU_DECODE_WIDEN_H
 
+#include <string.h>
+
 #include "cpu/vec/lanes.h"
 
 #include "pah.h"
