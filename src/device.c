@@ -83,6 +83,7 @@ void pah_device_get_memory(struct pah_device *dev, struct pah_memory *memory) {
   pthread_mutex_lock(&dev->lock);
   *memory = dev->memory;
   pthread_mutex_unlock(&dev->lock);
+  if (dev->ops->memory) dev->ops->memory(dev, memory);
 }
 
 int pah_device_synchronize(struct pah_device *dev) {

@@ -22,6 +22,7 @@ struct pah_device_ops {
   int (*open)(struct pah_device *dev, const char *arg);               /* fills dev->info and dev->state */
   void (*close)(struct pah_device *dev);                              /* optional: nothing to free */
   void (*info)(struct pah_device *dev, struct pah_device_info *info); /* optional: nothing in *info changes by itself */
+  void (*memory)(struct pah_device *dev, struct pah_memory *memory);  /* optional: no scratch_bytes */
   int (*alloc)(struct pah_device *dev, int64_t bytes, void **data);   /* bytes >= 1; aligned to 64 at least */
   void (*free)(struct pah_device *dev, void *data, int64_t bytes);
   int (*copy_in)(struct pah_device *dev, void *dst, const void *src,
@@ -57,10 +58,10 @@ struct pah_device_ops {
 struct pah_device {
   const struct pah_device_ops *ops;
   struct pah_device_info info;
-  void *state;        /* the device's own */
-  int64_t references; /* under `lock`, like all below */
-  struct pah_memory memory;
-  struct pah_device *next; /* in the list of open devices */
+  void *state;              /* the device's own */
+  int64_t references;       /* under `lock`, and under the list's own when it falls */
+  struct pah_memory memory; /* under `lock` */
+  struct pah_device *next;  /* in the list of open devices, under the list's own lock (device.c) */
   pthread_mutex_t lock;
 };
 

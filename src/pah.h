@@ -63,7 +63,10 @@ uint8_t pah_f64_to_e5m2(double x);
 
 /* ---- Devices (src/device.c) ----------------------------------------------------------------------------
  * A device is opened by name ("cpu", "sim", "sim:sm_90a", "cuda", "cuda:1") and counted: every buffer holds a
- * reference, so the order in which Lua finalises objects does not matter. */
+ * reference, so the order in which Lua finalises objects does not matter.
+ * Threads: a device and its buffers are opened, held, released and counted in any thread at any time. Operations on cpu
+ * devices may run in several threads at once, each with as many threads of its own as pah_get_threads says. sim and
+ * cuda, modules, and settings (pah_device_set, pah_set_threads, pah_pin_threads) are for one thread at a time. */
 struct pah_device; /* opaque: src/device.h */
 
 struct pah_device_info {
@@ -82,6 +85,8 @@ struct pah_device_info {
 struct pah_memory {
   int64_t bytes, peak_bytes; /* allocated now; the most at one time since the device was opened */
   int64_t buffers;           /* allocations alive */
+  int64_t scratch_bytes;     /* beside them: working memory of the kernels, in use or kept for the next call; cpu: that
+                                of all cpu devices */
 };
 
 int pah_device_open(const char *name, struct pah_device **device); /* the same object for the same name */

@@ -29,11 +29,12 @@ function Device:info()
   return t
 end
 
---- Its account: bytes and buffers allocated now, peak_bytes since it was opened.
+--- Its account: bytes and buffers allocated now, peak_bytes since it was opened; scratch_bytes, beside them, is working
+--- memory that the kernels hold, in use or kept for the next call (of all cpu devices together).
 function Device:memory()
   local memory = ffi.new("struct pah_memory")
   C.pah_device_get_memory(self.handle, memory)
-  return numbers(memory, {"bytes", "peak_bytes", "buffers"})
+  return numbers(memory, {"bytes", "peak_bytes", "buffers", "scratch_bytes"})
 end
 
 --- Waits until everything called so far is done.

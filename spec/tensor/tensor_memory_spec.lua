@@ -2,6 +2,7 @@
 -- machine, and borrowed memory lives as long as any view of it.
 local ffi = require "ffi"
 
+local isas = require "spec.support.isas"
 local refused = require("spec.support.refused").here
 
 describe("the memory of tensors", function()
@@ -14,6 +15,24 @@ describe("the memory of tensors", function()
       last = bytes
     end
     error("nothing was let go")
+  end)
+
+  it("beside them that the cpu kernels keep is one stock for all instruction sets, and is told", function()
+    local args = {block_table = pah.tensor({{0, 1}}, {dtype = "i32", device = "cpu"})}
+    args.q = pah.randn({1, 8, 128, 64}, {device = "cpu"})
+    args.k_blocks = pah.randn({2, 512, 8, 64}, {device = "cpu"})
+    args.v_blocks = args.k_blocks
+    local most = 0
+    for _, isa in ipairs(isas.usable) do
+      local device, there = pah.device("cpu:" .. isa), {}
+      for name, x in pairs(args) do there[name] = x:to(device) end
+      for _ = 1, 3 do pah.fwd(there) end
+      local held = device:memory().scratch_bytes
+      assert.equal(held, pah.device("cpu"):memory().scratch_bytes)
+      if isa == isas.usable[1] then most = held end
+      assert.is_true(held <= 4 * 2 ^ 26)
+      assert.is_true(held <= 2 * most + 2 ^ 22, ("%s: %d bytes, %d before"):format(isa, held, most))
+    end
   end)
 
   it("that is borrowed is kept alive by a view", function()

@@ -20,6 +20,7 @@
 #include "device.h"
 #include "error.h"
 #include "isa.h"
+#include "scratch.h"
 
 /* ---- Instruction sets ---------------------------------------------------------------------------------- */
 
@@ -264,11 +265,17 @@ static void cpu_info(struct pah_device *dev, struct pah_device_info *info) {
   info->threads = pah_get_threads();
 }
 
+static void cpu_memory(struct pah_device *dev, struct pah_memory *memory) {
+  (void)dev;
+  memory->scratch_bytes = pah_scratch_bytes();
+}
+
 const struct pah_device_ops pah_cpu_ops = {
     .kind = "cpu",
     .usable = cpu_usable,
     .open = cpu_open,
     .info = cpu_info,
+    .memory = cpu_memory,
     .alloc = cpu_alloc,
     .free = cpu_free,
     .attention = cpu_attention,

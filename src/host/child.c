@@ -103,18 +103,21 @@ static void let_go(struct end *e) {
   e->used = e->space = 0;
 }
 
-/* child:finish(seconds) -> its exit code; nil and how it was ended if it was not by itself, within that time. */
+/* child:finish(seconds) -> its exit code; nil and how it was ended if it was not by itself, within that time, or why
+ * that cannot be known: another has waited for it. */
 static int finish(lua_State *L) {
   struct end *e = luaL_checkudata(L, 1, type_name);
   double until = now() + luaL_optnumber(L, 2, 5);
   let_go(e);
   if (!e->pid) return failed(L, "has ended");
-  int status, killed = 0;
-  for (pid_t ended; !(ended = waitpid(e->pid, &status, killed ? 0 : WNOHANG)) || (ended < 0 && errno == EINTR);) {
+  int status = 0, killed = 0;
+  pid_t ended;
+  while (!(ended = waitpid(e->pid, &status, killed ? 0 : WNOHANG)) || (ended < 0 && errno == EINTR)) {
     if (!ended && now() > until) killed = 1, kill(e->pid, SIGKILL);
     nanosleep(&(struct timespec){0, 1000000}, NULL);
   }
   e->pid = 0;
+  if (ended < 0) return failed(L, strerror(errno));
   if (!WIFEXITED(status)) {
     lua_pushnil(L);
     lua_pushfstring(L, "signal %d", WTERMSIG(status));

@@ -41,16 +41,16 @@ function M.forget() known = {} end
 -- Bytes per second of passes over `bytes`, the best of `tries` times a few passes: the best is what is possible. Memory
 -- is read a page at a time and eight pages interleaved: which is faster depends on the processor.
 local function read_rate(bytes, block_bytes, tries)
-  local reader = timer.reader(bytes, block_bytes)
   local passes = math.max(1, math.floor(2 ^ 26 / bytes))
-  local best, ways = 0, bytes < 2 ^ 26 and 1 or 2
-  C.pah_reader_pass(reader, 1)
-  for try = 1, ways * tries do
-    C.pah_reader_apart(reader, ways == 2 and try % 2 or 0)
-    best = math.max(best, passes * bytes / C.pah_reader_pass(reader, passes))
-  end
-  C.pah_reader_apart(reader, 0)
-  return best
+  return timer.with_reader(bytes, block_bytes, function(reader)
+    local best, ways = 0, bytes < 2 ^ 26 and 1 or 2
+    C.pah_reader_pass(reader, 1)
+    for try = 1, ways * tries do
+      C.pah_reader_apart(reader, ways == 2 and try % 2 or 0)
+      best = math.max(best, passes * bytes / C.pah_reader_pass(reader, passes))
+    end
+    return best
+  end)
 end
 
 local cpu = {}
@@ -163,10 +163,7 @@ function M.read(device, bytes, block_bytes)
   local all = of(device)
   local size = bytes and working_set(device, bytes) or memory_bytes(device)
   local key = ("%d %d"):format(size, block_bytes or 0)
-  if not all.read[key] then
-    all.read[key] = maker(device).read(device, size, block_bytes)
-    timer.forget()
-  end
+  all.read[key] = all.read[key] or maker(device).read(device, size, block_bytes)
   return all.read[key]
 end
 

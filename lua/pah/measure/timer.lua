@@ -69,26 +69,28 @@ end
 
 -- ---- Cold caches ------------------------------------------------------------------------------------------------
 
-local readers = {} -- bytes and block size -> struct pah_reader
+local readers = {} -- bytes and block size -> struct pah_reader, for as long as the program runs
 
---- Memory of `bytes` that all threads of the cpu read: reader, a struct pah_reader (src/pah.h). The same for the same
---- sizes, until M.forget.
+local function new_reader(bytes, block_bytes)
+  local handle = ffi.new "struct pah_reader *[1]"
+  check(C.pah_reader_new(bytes, block_bytes or 0, handle))
+  return ffi.gc(handle[0], C.pah_reader_free)
+end
+
+--- Memory of `bytes` that all threads of the cpu read: a struct pah_reader (src/pah_measure.h), the same for the same
+--- sizes.
 function M.reader(bytes, block_bytes)
   local key = ("%d %d"):format(bytes, block_bytes or 0)
-  if not readers[key] then
-    local handle = ffi.new "struct pah_reader *[1]"
-    check(C.pah_reader_new(bytes, block_bytes or 0, handle))
-    readers[key] = ffi.gc(handle[0], C.pah_reader_free)
-  end
+  readers[key] = readers[key] or new_reader(bytes, block_bytes)
   return readers[key]
 end
 
---- Frees the memory of all readers.
-function M.forget()
-  for key, reader in pairs(readers) do
-    C.pah_reader_free(ffi.gc(reader, nil))
-    readers[key] = nil
-  end
+--- What use(reader) returns, with a reader that is freed right after: it may be a gigabyte.
+function M.with_reader(bytes, block_bytes, use)
+  local reader = new_reader(bytes, block_bytes)
+  local result = use(reader)
+  C.pah_reader_free(ffi.gc(reader, nil))
+  return result
 end
 
 --- Bytes that a flush of the device's caches writes and reads: a little over twice the last-level cache, and 64 MiB at

@@ -124,14 +124,14 @@ static int bwd_alloc(struct bwd *w) {
   w->slots = tile_clamp(BWD_SLOTS * w->threads, 0, w->kv_streams);
   struct bwd_tile t;
   w->scratch = (bwd_tile_layout(&t, s->D, s->Dv, w->bf16, NULL) + 15) / 16 * 16;
-  w->delta = scratch_floats(s->total_q * s->H);
+  w->delta = pah_scratch_floats(s->total_q * s->H);
   w->task = calloc((size_t)tasks + 1, sizeof *w->task);
   w->turn = calloc((size_t)(w->heads * w->tiles) + 1, sizeof *w->turn);
   w->left = calloc((size_t)w->kv_streams + 1, sizeof *w->left);
   w->owner = calloc((size_t)w->slots + 1, sizeof *w->owner);
-  w->dq = scratch_floats(w->slots * w->slot_floats);
-  w->copies = scratch_floats(w->heads * copies);
-  w->tiles_at = scratch_floats(w->threads * w->scratch);
+  w->dq = pah_scratch_floats(w->slots * w->slot_floats);
+  w->copies = pah_scratch_floats(w->heads * copies);
+  w->tiles_at = pah_scratch_floats(w->threads * w->scratch);
   return w->delta && w->task && w->turn && w->left && w->owner && w->dq && w->copies && w->tiles_at ? PAH_OK
                                                                                                     : PAH_ENOMEM;
 }
@@ -141,14 +141,14 @@ static void bwd_free(struct bwd *w) {
   free(w->rows);
   free(w->first_rows);
   free(w->tasks);
-  scratch_free(w->delta);
+  pah_scratch_free(w->delta);
   free(w->task);
   free(w->turn);
   free(w->left);
   free(w->owner);
-  scratch_free(w->dq);
-  scratch_free(w->copies);
-  scratch_free(w->tiles_at);
+  pah_scratch_free(w->dq);
+  pah_scratch_free(w->copies);
+  pah_scratch_free(w->tiles_at);
 }
 
 #endif

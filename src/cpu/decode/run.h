@@ -193,20 +193,20 @@ static int decode_alloc_items(struct decode *w, int64_t items) {
 }
 
 static int decode_alloc(struct decode *w, int threads) {
-  w->o = scratch_floats(w->floats);
-  w->scale = scratch_floats(w->s.B * w->s.Hkv);
+  w->o = pah_scratch_floats(w->floats);
+  w->scale = pah_scratch_floats(w->s.B * w->s.Hkv);
   w->state = malloc((size_t)(w->states + 1) * sizeof *w->state);
-  w->scratch = scratch_floats(threads * w->scratch_floats);
+  w->scratch = pah_scratch_floats(threads * w->scratch_floats);
   return w->o && w->scale && w->state && w->scratch;
 }
 
 static void decode_free(struct decode *w) {
   free(w->item);
   free(w->first_item);
-  scratch_free(w->o);
-  scratch_free(w->scale);
+  pah_scratch_free(w->o);
+  pah_scratch_free(w->scale);
   free(w->state);
-  scratch_free(w->scratch);
+  pah_scratch_free(w->scratch);
 }
 
 /* What each thread of a team does, or the only one, which is spared the start of a team. */

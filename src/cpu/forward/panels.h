@@ -86,14 +86,14 @@ static int fwd_kv_streams_init(struct fwd_kv_streams *all, int64_t tile_rows, in
     first = fwd_wave(all, first, budget, &words);
     largest = words > largest ? words : largest;
   }
-  all->arena = (uint32_t *)scratch_floats(largest);
+  all->arena = (uint32_t *)pah_scratch_floats(largest);
   all->nonfinite = malloc((size_t)(all->count * all->key_tiles));
   return all->arena && all->nonfinite;
 }
 
 static void fwd_kv_streams_free(struct fwd_kv_streams *all) {
   free(all->kv_stream);
-  scratch_free(all->arena);
+  pah_scratch_free(all->arena);
   free(all->nonfinite);
 }
 

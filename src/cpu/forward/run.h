@@ -234,7 +234,7 @@ static int forward_run(const struct pah_attn *a, int threads, int amx) {
   int64_t tasks = w.kv_streams.count * w.kv_streams.tiles;
   if (tasks < threads) threads = (int)tasks;
   w.scratch_floats = scratch;
-  if (there && tasks) w.scratch = scratch_floats(threads * scratch);
+  if (there && tasks) w.scratch = pah_scratch_floats(threads * scratch);
   if (w.scratch) {
 #pragma omp parallel num_threads(threads)
     {
@@ -243,7 +243,7 @@ static int forward_run(const struct pah_attn *a, int threads, int amx) {
       if (w.bf16 == BF16_AMX) amx_end();
     }
   }
-  scratch_free(w.scratch);
+  pah_scratch_free(w.scratch);
   fwd_kv_streams_free(&w.kv_streams);
   if (!there || (tasks && !w.scratch))
     return pah_fail(PAH_ENOMEM, "fwd: no memory for the scratch of %d threads", threads);

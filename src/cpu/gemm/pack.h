@@ -10,9 +10,12 @@
 #include "cpu/vec/lanes.h"
 
 /* What stands in for rows that a panel has too many. */
-static const char pack_zeros[PAH_MAX_D * 4];
+static const _Alignas(64) char pack_zeros[PAH_MAX_D * 4];
 
 typedef uint32_t pack_words __attribute__((vector_size(CELL_VECTOR * 4), aligned(4), may_alias));
+
+/* The same where a row of the cache begins: at any element, and those of bf16 have 2 bytes. */
+typedef uint32_t pack_pairs __attribute__((vector_size(CELL_VECTOR * 4), aligned(2), may_alias));
 
 /* Lanes of two vectors interleaved: of their first halves, of their second halves. */
 #if defined(__AVX512F__)
@@ -51,7 +54,7 @@ static inline int64_t pack_word_bytes(int dtype, int bf16x2) {
 
 /* CELL_VECTOR words of a row; `bf16x2` only of what bf16 holds exactly. */
 static inline __attribute__((always_inline)) lanes_u32 pack_load(const char *p, int dtype, int bf16x2) {
-  if (BF16_HAS_DOTS && bf16x2 && dtype == PAH_BF16) return *(const pack_words *)p;
+  if (BF16_HAS_DOTS && bf16x2 && dtype == PAH_BF16) return *(const pack_pairs *)p;
   if (BF16_HAS_DOTS && bf16x2) return lanes_to_bf16x2(lanes_load(p, dtype), lanes_load(p + CELL_VECTOR, dtype));
   return (lanes_u32)lanes_load(p, dtype);
 }
@@ -74,7 +77,7 @@ static inline __attribute__((always_inline)) void pack_keys_as(uint32_t *panels,
     if (w == words) continue;
     lanes_u32 square[CELL_VECTOR]; /* the last words by way of a whole vector: nothing behind the row is read */
     for (int j = 0; j < CELL_VECTOR; j++) {
-      char padded[CELL_VECTOR * 4] = {0};
+      _Alignas(64) char padded[CELL_VECTOR * 4] = {0};
       memcpy(padded, rows[key + j] + w * size, (size_t)((words - w) * size));
       square[j] = pack_load(padded, dtype, bf16x2);
     }
@@ -109,7 +112,7 @@ static void pack_keys(uint32_t *panels, const char *const *rows, int64_t keys, i
 static inline __attribute__((always_inline)) cell_vector pack_part(const char *row, int64_t d, int64_t D, int dtype) {
   int64_t size = pack_word_bytes(dtype, 0);
   if (d + CELL_VECTOR <= D) return lanes_load(row + d * size, dtype);
-  char padded[CELL_VECTOR * 4] = {0};
+  _Alignas(64) char padded[CELL_VECTOR * 4] = {0};
   if (d < D) memcpy(padded, row + d * size, (size_t)((D - d) * size));
   return lanes_load(padded, dtype);
 }

@@ -39,7 +39,7 @@ static inline __attribute__((always_inline)) void row_load_as(float *restrict ds
   int64_t i = 0;
   for (; i + CELL_VECTOR <= n; i += CELL_VECTOR) cell_store(dst + i, lanes_load(src + i * size, dtype));
   if (i < n) { /* the last lanes by way of a whole vector, so that nothing behind the row is read */
-    char padded[CELL_VECTOR * 4] = {0};
+    _Alignas(64) char padded[CELL_VECTOR * 4] = {0};
     memcpy(padded, src + i * size, (size_t)((n - i) * size));
     cell_vector last = lanes_load(padded, dtype);
     memcpy(dst + i, &last, (size_t)(n - i) * sizeof *dst);
