@@ -33,7 +33,8 @@ end
 
 local function collect() collectgarbage() collectgarbage() end
 
--- Opens the device, calls `work` with it, closes it; what came of it, and the calls until it was open.
+-- Opens the device, calls `work` with it, closes it; what came of it, and the calls until it was open. A buffer that
+-- is left would keep the device open, and with it the context.
 local function try(name, work)
   local before = tonumber(driver.driver_calls())
   local ok, device = pcall(pah.device, name)
@@ -41,12 +42,11 @@ local function try(name, work)
   local why = device
   if ok then ok, why = pcall(work, device) end
   collect()
-  local bytes = type(device) == "table" and device:memory().bytes or 0
   if type(device) == "table" then
     opened()[name] = nil
     C.pah_device_release(device.handle)
   end
-  return ok, tostring(why), calls, bytes
+  return ok, tostring(why), calls
 end
 
 local function failed() return ffi.string(driver.driver_failed()) end
@@ -61,12 +61,11 @@ local function fail_each(work, code, from, name)
   local seen, n = {}, from
   while true do
     driver.driver_fail(n, code)
-    local ok, why, _, bytes = try(name or "cuda", work)
+    local ok, why = try(name or "cuda", work)
     local call = failed()
     driver.driver_fail(0, 0)
     local where = ("call %d, %s fails with %d: %s"):format(n, call, code, why)
     for i = 0, 5 do assert(driver.driver_live(i) == 0, where .. "; leaves a " .. KINDS[i]) end
-    assert(bytes == 0, where .. "; leaves memory")
     if call == "" then
       assert(ok, where)
       return seen
