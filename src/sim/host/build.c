@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,6 +202,8 @@ static int make(const struct pah_module *m, int arch, const char *compiler, cons
 enum { START_LIMIT = 10 }; /* seconds */
 
 static void start(void *image) {
+  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+  for (int i = 0; i < 4; i++) signal(faults[i], SIG_DFL); /* not a sanitizer's of the host */
   sim_elf_start(image);
 }
 
