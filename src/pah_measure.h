@@ -20,14 +20,17 @@ int pah_event_elapsed(struct pah_event *from, struct pah_event *to, double *seco
 void pah_event_free(struct pah_event *event);
 
 /* ---- Peaks of the cpu (src/cpu/measure.c) ------------------------------------------------------------------ */
-double pah_measure_fma_flops(double seconds);  /* f32 multiply-adds per second, 2 flops each */
-double pah_measure_dots_flops(double seconds); /* bf16 products by vdpbf16ps or AMX; 0 without them */
+/* Of all threads, over `seconds`, with the instruction set of a cpu device: f32 multiply-adds per second, 2 flops each;
+ * products of bf16 by vdpbf16ps or AMX, 0 without them. */
+int pah_measure_fma_flops(struct pah_device *device, double seconds, double *flops);
+int pah_measure_dots_flops(struct pah_device *device, double seconds, double *flops);
 
 /* ---- Memory that all threads read (src/cpu/measure.c) ------------------------------------------------------
- * A pass reads it once, in order or (block_bytes above 0) by shuffled blocks; apart: eight pages of 4 KiB at a time.
- * flush writes and reads it: twice the last-level cache makes caches cold. */
+ * With the loads of a cpu device's instruction set. A pass reads it once, in order or (block_bytes above 0) by shuffled
+ * blocks; apart: eight pages of 4 KiB at a time. flush writes and reads it: twice the last-level cache makes caches
+ * cold. */
 struct pah_reader; /* opaque: src/cpu/measure.c */
-int pah_reader_new(int64_t bytes, int64_t block_bytes, struct pah_reader **reader);
+int pah_reader_new(struct pah_device *device, int64_t bytes, int64_t block_bytes, struct pah_reader **reader);
 double pah_reader_pass(struct pah_reader *reader, int64_t passes); /* seconds of all of them */
 void pah_reader_apart(struct pah_reader *reader, int on);          /* for the passes to come */
 void pah_reader_flush(struct pah_reader *reader);

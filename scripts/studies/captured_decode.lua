@@ -43,7 +43,7 @@ for n, workload in ipairs(pah.trace.workloads(opt.workloads)) do
   local bytes, lengths = pah.work("decode", args).bytes, args.seqused_k:totable()
   local fractions, seconds, peaks = {}, {}, {}
   for i = 1, opt.rounds do
-    peaks[i] = read_bytes / C.pah_reader_pass(timer.reader(read_bytes), 1)
+    peaks[i] = read_bytes / C.pah_reader_pass(timer.reader(pah.device "cpu", read_bytes), 1)
     local start = pah.clock()
     pah.decode(args)
     seconds[i] = pah.clock() - start

@@ -98,7 +98,7 @@ local function wall(call)
 end
 
 -- Seconds of a linear read of `total` bytes.
-local function read_all() return C.pah_reader_pass(timer.reader(total), 1) end
+local function read_all() return C.pah_reader_pass(timer.reader(cpu, total), 1) end
 
 -- Median of the fractions of linear read bandwidth, and of the GB/s.
 local function of_bandwidth(call, bytes)

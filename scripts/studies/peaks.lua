@@ -67,7 +67,7 @@ local function decode()
   p.out, p.lse = pah.decode(p)
   local total, fraction, rate, peaks = B * len * token, {}, {}, {}
   for i = 1, opt.rounds do
-    local limit = total / C.pah_reader_pass(timer.reader(total), 1)
+    local limit = total / C.pah_reader_pass(timer.reader(pah.device "cpu", total), 1)
     local _, wall = time(function() pah.decode(p) end)
     peaks[i], fraction[i], rate[i] = limit / 1e9, total / wall / limit, total / wall / 1e9
   end

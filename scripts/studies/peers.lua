@@ -6,6 +6,7 @@ local folder = arg[0]:match "^(.*)/[^/]*$" or "."
 package.path = folder .. "/?.lua;" .. package.path
 local ffi = require "ffi"
 local C = require("pah.ffi").C
+local peaks = require "pah.measure.peaks"
 local timer = require "pah.measure.timer"
 local median = require("pah.measure.stats").median
 
@@ -131,7 +132,7 @@ local function decode(len, tokens, k, v, pools)
   local total = k.nbytes + v.nbytes
   local wall, cpu = interleaved(contenders, function()
     pause()
-    return C.pah_reader_pass(timer.reader(total), 1)
+    return C.pah_reader_pass(timer.reader(pah.device "cpu", total), 1)
   end)
   local what = ("decode %d x %d"):format(B, len)
   for _, mine in ipairs {"pah f16", "pah bf16"} do
@@ -190,7 +191,7 @@ local function prefill(n, len)
   local flops = 4 * (n * len - n * (n - 1) / 2) * H * D
   local wall, cpu = interleaved(contenders, function()
     pause()
-    return flops / C.pah_measure_fma_flops(0.2)
+    return flops / peaks.flops(pah.device "cpu", "f32", 0.2)
   end)
   local what = ("prefill %d of %d"):format(n, len)
   line(what, wall, cpu, "pah f32", "ggml f32", 2.8)

@@ -1,6 +1,7 @@
 -- processor_time.lua - what the scripts that set cpu kernels against their limit share: the processor time of a call,
 -- and the peak of multiply-adds by it. Two threads then count as two, and a program beside costs nothing.
 local C = require("pah.ffi").C
+local peaks = require "pah.measure.peaks"
 
 local M = {}
 
@@ -22,11 +23,11 @@ end
 function M.peak(dtype, seconds)
   local best, wanted, ways = 0, os.getenv "PAH_BF16", {}
   local pairs_ = dtype ~= "f32" and dtype ~= "f16"
-  if not pairs_ or wanted ~= "dots" then ways[#ways + 1] = C.pah_measure_fma_flops end
-  if pairs_ and wanted ~= "fma" then ways[#ways + 1] = C.pah_measure_dots_flops end
-  for _, measure in ipairs(ways) do
+  if not pairs_ or wanted ~= "dots" then ways[#ways + 1] = "f32" end
+  if pairs_ and wanted ~= "fma" then ways[#ways + 1] = "dots" end
+  for _, way in ipairs(ways) do
     local rate
-    local cpu, wall = M.time(function() rate = measure(seconds) end)
+    local cpu, wall = M.time(function() rate = peaks.flops(pah.device "cpu", way, seconds) end)
     best = math.max(best, rate * wall / cpu)
   end
   return best

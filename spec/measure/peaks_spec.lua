@@ -1,5 +1,10 @@
 -- peaks_spec.lua - the limits of a cpu device (lua/pah/measure/peaks.lua) and the memory that is read for them.
+local child = require "spec.support.child"
+local ffi = require "ffi"
+local isas = require "spec.support.isas"
 local peaks = require "pah.measure.peaks"
+local refused = require "spec.support.refused"
+local sim = require "spec.support.sim"
 local timer = require "pah.measure.timer"
 
 describe("memory that is read", function()
@@ -17,13 +22,60 @@ describe("memory that is read", function()
   end)
 
   it("is the same for the same sizes, and freed when it was for one use", function()
-    assert.equal(timer.reader(2 ^ 16), timer.reader(2 ^ 16))
-    assert.not_equal(timer.reader(2 ^ 16), timer.reader(2 ^ 16, 4096))
+    assert.equal(timer.reader(cpu, 2 ^ 16), timer.reader(cpu, 2 ^ 16))
+    assert.not_equal(timer.reader(cpu, 2 ^ 16), timer.reader(cpu, 2 ^ 16, 4096))
     local seen
-    assert.equal(7, timer.with_reader(2 ^ 16, nil, function(reader)
+    assert.equal(7, timer.with_reader(cpu, 2 ^ 16, nil, function(reader)
       seen = reader
       return 7
     end))
-    assert.not_equal(seen, timer.reader(2 ^ 16))
+    assert.not_equal(seen, timer.reader(cpu, 2 ^ 16))
+  end)
+end)
+
+describe("the limits of a device", function()
+  it("are those of its instruction set, whatever PAH_ISA says", function()
+    local program = child.shell("readlink /proc/$PPID/exe"):gsub("%s+$", "")
+    -- Of a narrow set and of the best, as often as need be: a neighbour may hold up either.
+    local text = child.shell(([[PAH_ISA=%s '%s' - <<'END'
+      local peaks = require "pah.measure.peaks"
+      pah.threads(1)
+      local generic, best = pah.device "cpu:generic", pah.device "cpu:%s"
+      local slow, fast = 0, 0
+      for _ = 1, 20 do
+        slow = math.max(slow, peaks.flops(generic, "f32", 0.01))
+        fast = math.max(fast, peaks.flops(best, "f32", 0.01))
+      end
+      print(("ratio %%.3f"):format(fast / slow))
+      print("dots of generic", peaks.flops(generic, "dots", 0.01))
+END]]):format("generic", program, isas.usable[#isas.usable]))
+    assert.is_truthy(text:find "dots of generic%s+0\n", text)
+    local ratio = tonumber(text:match "ratio ([%d.]+)")
+    assert.is_truthy(ratio, text)
+    if #isas.usable > 2 then assert.is_true(ratio > 1.5, text) end -- SSE2 has no multiply-add
+  end)
+
+  it("are refused for a device that is no cpu", function()
+    if sim.why then return pending(sim.why) end
+    refused("device: is sim, must be a cpu", peaks.flops, pah.device "sim", "f32", 0.01)
+    refused("device: is sim, must be a cpu", timer.reader, pah.device "sim", 2 ^ 16)
+  end)
+end)
+
+describe("the way of multiplying bf16", function()
+  it("is the same in every process", function()
+    if ffi.C.pah_isa_usable "avx512bf16" == 0 then return pending "this processor has no products of bf16" end
+    local program = child.shell("readlink /proc/$PPID/exe"):gsub("%s+$", "")
+    local script = [[local t = pah.block_table{seqlens = {64}, block_size = 16, device = "cpu"}
+      local k = pah.randn({4, 16, 2, 64}, {seed = 1, dtype = "bf16", device = "cpu:avx512bf16"})
+      local q = pah.randn({1, 2, 64, 64}, {seed = 2, dtype = "bf16", device = "cpu:avx512bf16"})
+      print(pah.fwd{q = q, k_blocks = k, v_blocks = k, block_table = t:to "cpu:avx512bf16"}:hash())]]
+    local function hash(environment)
+      return child.shell(("%s '%s' -e '%s'"):format(environment, program, script))
+    end
+    local amd = child.shell("grep -c -m1 AuthenticAMD /proc/cpuinfo"):match "^1"
+    local want = hash(amd and "PAH_BF16=dots" or "PAH_BF16=fma")
+    assert.not_equal(want, hash(amd and "PAH_BF16=fma" or "PAH_BF16=dots"))
+    for _ = 1, 3 do assert.equal(want, hash "") end
   end)
 end)

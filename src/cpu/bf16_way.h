@@ -9,24 +9,21 @@
 
 #include "attention/attn.h"
 #include "error.h"
-#include "peaks.h"
+#include "cpu/gemm/bf16.h"
+#include "cpu/gemm/amx.h"
 
 /* Widened to f32, in pairs by vdpbf16ps, or by the tile unit. Other dtypes: BF16_FMA. */
 enum { BF16_FMA, BF16_DOTS, BF16_AMX };
 
-/* Whether vdpbf16ps is faster than multiply-adds, by trial. It has twice the rate of f32 multiply-adds on a Zen 4 and
- * half of it on an Emerald Rapids; five short rounds of each take half a millisecond, once, and the best of them are a
- * factor of two from the line on either machine, so that the answer, and with it the rounding, is always the same. */
+/* Whether vdpbf16ps is taken where nothing is asked for: on AMD's processors, by rule and not by trial, so that the
+ * rounding is the same in every run. It has twice the rate of f32 multiply-adds on a Zen 4 and half of it on an Emerald
+ * Rapids; on the few of Intel's where it may be faster, PAH_BF16=dots says so. */
 static int bf16_dots_pay(void) {
-  static int pay = -1;
-  double best_dots = 0, best_fma = 0;
-  for (int n = 0; n < 5 && pay < 0; n++) {
-    double d = peaks_dots_flops(0), f = peaks_fma_flops(0);
-    best_dots = d > best_dots ? d : best_dots;
-    best_fma = f > best_fma ? f : best_fma;
-  }
-  if (pay < 0) pay = best_dots > best_fma;
-  return pay;
+#if defined(__x86_64__)
+  return __builtin_cpu_is("amd") != 0;
+#else
+  return 0;
+#endif
 }
 
 /* How bf16 is multiplied, as the environment's PAH_BF16 says ("fma", "dots", "amx"), else the fastest. `amx`: the

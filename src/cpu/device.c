@@ -6,6 +6,7 @@
 #include <cpuid.h>
 #endif
 #include <omp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,12 +64,20 @@ static int has_tile_unit(void) {
 
 int pah_cpu_amx_emulated;
 
-/* 2 where the unit is emulated, as PAH_AMX wishes. */
-static int has_amx(void) {
+static int amx_usable; /* 2 where the unit is emulated, as PAH_AMX wishes */
+
+static void look_for_amx(void) {
   const char *wanted = getenv("PAH_AMX");
-  if (!has_avx512fp16()) return 0;
+  if (!has_avx512fp16()) return;
   pah_cpu_amx_emulated = wanted && !strcmp(wanted, "emulate");
-  return pah_cpu_amx_emulated ? 2 : has_tile_unit();
+  amx_usable = pah_cpu_amx_emulated ? 2 : has_tile_unit();
+}
+
+/* Decided once: kernels read pah_cpu_amx_emulated while they run. */
+static int has_amx(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, look_for_amx);
+  return amx_usable;
 }
 #endif
 #endif
@@ -114,7 +123,7 @@ static int find_isa(const char *field, const char *name, const struct pah_cpu_is
                   name);
 }
 
-int pah_cpu_choose_isa(const struct pah_cpu_isa **isa) {
+static int choose_isa(const struct pah_cpu_isa **isa) {
   const char *wanted = getenv("PAH_ISA");
   if (wanted && *wanted) return find_isa("PAH_ISA", wanted, isa);
   int best = ISA_COUNT - 1;
@@ -125,7 +134,7 @@ int pah_cpu_choose_isa(const struct pah_cpu_isa **isa) {
 
 /* What "cpu" or "cpu:ISA" stands for. */
 static int isa_of_device(const char *arg, const struct pah_cpu_isa **isa) {
-  return *arg ? find_isa("device: cpu", arg, isa) : pah_cpu_choose_isa(isa);
+  return *arg ? find_isa("device: cpu", arg, isa) : choose_isa(isa);
 }
 
 /* ---- Threads and clocks -------------------------------------------------------------------------------- */
@@ -239,6 +248,12 @@ static void cpu_free(struct pah_device *dev, void *data, int64_t bytes) {
 
 static const struct pah_cpu_isa *isa_of(struct pah_device *dev) {
   return dev->state;
+}
+
+int pah_cpu_isa_of(struct pah_device *dev, const struct pah_cpu_isa **isa) {
+  if (dev->ops != &pah_cpu_ops) return pah_fail(PAH_EINVAL, "device: is %s, must be a cpu", dev->info.name);
+  *isa = isa_of(dev);
+  return PAH_OK;
 }
 
 static int cpu_attention(struct pah_device *dev, int op, const struct pah_attn *a) {

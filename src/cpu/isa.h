@@ -22,8 +22,8 @@ struct pah_cpu_isa {
                        int apart); /* reads it all, in order or eight parts interleaved */
 };
 
-/* The set that PAH_ISA names, else the best that this processor has (device.c). */
-int pah_cpu_choose_isa(const struct pah_cpu_isa **isa);
+/* The set of an open cpu device (device.c); an error for any other. */
+int pah_cpu_isa_of(struct pah_device *device, const struct pah_cpu_isa **isa);
 
 extern const struct pah_cpu_isa pah_cpu_generic;
 extern const struct pah_cpu_isa pah_cpu_avx2;
@@ -32,7 +32,7 @@ extern const struct pah_cpu_isa pah_cpu_avx512bf16; /* and VBMI and BF16: Zen 4,
 extern const struct pah_cpu_isa pah_cpu_avx512fp16; /* and FP16 and GFNI: Sapphire Rapids */
 extern const struct pah_cpu_isa pah_cpu_amx;        /* and AMX, in the same object */
 
-/* 1 if the tile unit is to be emulated: set by device.c before `amx` is used. */
+/* 1 if the tile unit is to be emulated: set by device.c, once, before `amx` is used. */
 extern int pah_cpu_amx_emulated;
 
 #endif

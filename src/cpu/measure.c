@@ -28,14 +28,18 @@ static double on_all_threads(double (*measure)(double seconds), double duration)
   return total;
 }
 
-double pah_measure_fma_flops(double duration) {
+int pah_measure_fma_flops(struct pah_device *device, double duration, double *flops) {
   const struct pah_cpu_isa *isa;
-  return pah_cpu_choose_isa(&isa) ? 0 : on_all_threads(isa->fma_flops, duration);
+  int status = pah_cpu_isa_of(device, &isa);
+  if (!status) *flops = on_all_threads(isa->fma_flops, duration);
+  return status;
 }
 
-double pah_measure_dots_flops(double duration) {
+int pah_measure_dots_flops(struct pah_device *device, double duration, double *flops) {
   const struct pah_cpu_isa *isa;
-  return pah_cpu_choose_isa(&isa) ? 0 : on_all_threads(isa->dots_flops, duration);
+  int status = pah_cpu_isa_of(device, &isa);
+  if (!status) *flops = on_all_threads(isa->dots_flops, duration);
+  return status;
 }
 
 static void write_all(struct pah_reader *r) {
@@ -55,14 +59,17 @@ static void shuffle(int64_t *order, int64_t count) {
   }
 }
 
-int pah_reader_new(int64_t bytes, int64_t block_bytes, struct pah_reader **reader) {
+int pah_reader_new(struct pah_device *device, int64_t bytes, int64_t block_bytes, struct pah_reader **reader) {
+  const struct pah_cpu_isa *isa;
+  int status = pah_cpu_isa_of(device, &isa);
+  if (status) return status;
   if (bytes < 4096) return pah_fail(PAH_EINVAL, "reader: bytes is %lld, must be at least 4096", (long long)bytes);
   if (block_bytes < 0 || block_bytes > bytes)
     return pah_fail(PAH_EINVAL, "reader: block_bytes is %lld, must be 0 to %lld", (long long)block_bytes,
                     (long long)bytes);
   struct pah_reader *r = calloc(1, sizeof *r);
   if (!r) return pah_fail(PAH_ENOMEM, "reader: no memory");
-  int status = pah_cpu_choose_isa(&r->isa);
+  r->isa = isa;
   r->block_bytes = block_bytes;
   r->blocks = block_bytes ? bytes / block_bytes : 0;
   r->bytes = (bytes + 4095) / 4096 * 4096;

@@ -1,8 +1,9 @@
 -- peaks.lua - the most that a device can do, measured by loops in this run: multiply-adds, reads of memory
 -- in order and by shuffled blocks, reads that stay in the caches. Promises: nothing comes from a table of products.
 -- Read next: src/cpu/measure.c, kernels/peaks.cu, init.lua.
-local C = require("pah.ffi").C
+local C, check = require("pah.ffi").C, require("pah.ffi").check
 local devices = require "pah.device"
+local ffi = require "ffi"
 local host = require "pah.host"
 local i64 = require("pah.module").exports.i64
 local json = require "pah.util.json"
@@ -40,9 +41,9 @@ function M.forget() known = {} end
 
 -- Bytes per second of passes over `bytes`, the best of `tries` times a few passes: the best is what is possible. Memory
 -- is read a page at a time and eight pages interleaved: which is faster depends on the processor.
-local function read_rate(bytes, block_bytes, tries)
+local function read_rate(device, bytes, block_bytes, tries)
   local passes = math.max(1, math.floor(2 ^ 26 / bytes))
-  return timer.with_reader(bytes, block_bytes, function(reader)
+  return timer.with_reader(device, bytes, block_bytes, function(reader)
     local best, ways = 0, bytes < 2 ^ 26 and 1 or 2
     C.pah_reader_pass(reader, 1)
     for try = 1, ways * tries do
@@ -57,11 +58,19 @@ local cpu = {}
 
 local loops = {f32 = C.pah_measure_fma_flops, dots = C.pah_measure_dots_flops}
 
--- Flops per second of a loop, measured once: dtypes that are multiplied in the same way share a peak.
-local function loop(all, name)
+--- Flops per second of a cpu device with its instruction set, all threads, over `seconds`: "f32", multiply-adds, "dots",
+--- products of bf16 by vdpbf16ps or the tile unit (0 without).
+function M.flops(device, name, seconds)
+  local flops = ffi.new "double[1]"
+  check(loops[name](device.handle, seconds, flops))
+  return flops[0]
+end
+
+-- The most of a loop, measured once: dtypes that are multiplied in the same way share a peak.
+local function loop(device, all, name)
   if not all.loops[name] then
     local best = 0
-    for _ = 1, 3 do best = math.max(best, loops[name](0.05)) end
+    for _ = 1, 3 do best = math.max(best, M.flops(device, name, 0.05)) end
     all.loops[name] = best
   end
   return all.loops[name]
@@ -69,12 +78,13 @@ end
 
 -- f32 and f16 are multiplied in f32. bf16, and fp8, which bf16 holds exactly, may also go by vdpbf16ps, where there is
 -- such an instruction and it is faster.
-function cpu.fma(_, dtype, all)
+function cpu.fma(device, dtype, all)
   local dots = dtype == "bf16" or dtype:match "^fp8"
-  return dots and math.max(loop(all, "f32"), loop(all, "dots")) or loop(all, "f32")
+  local f32 = loop(device, all, "f32")
+  return dots and math.max(f32, loop(device, all, "dots")) or f32
 end
 
-function cpu.read(_, bytes, block_bytes) return read_rate(bytes, block_bytes, bytes < 2 ^ 26 and 15 or 5) end
+function cpu.read(device, bytes, block_bytes) return read_rate(device, bytes, block_bytes, bytes < 2 ^ 26 and 15 or 5) end
 
 -- ---- cuda ---------------------------------------------------------------------------------------------------------
 

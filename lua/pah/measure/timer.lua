@@ -69,25 +69,25 @@ end
 
 -- ---- Cold caches ------------------------------------------------------------------------------------------------
 
-local readers = {} -- bytes and block size -> struct pah_reader, for as long as the program runs
+local readers = {} -- device, bytes and block size -> struct pah_reader, for as long as the program runs
 
-local function new_reader(bytes, block_bytes)
+local function new_reader(device, bytes, block_bytes)
   local handle = ffi.new "struct pah_reader *[1]"
-  check(C.pah_reader_new(bytes, block_bytes or 0, handle))
+  check(C.pah_reader_new(device.handle, bytes, block_bytes or 0, handle))
   return ffi.gc(handle[0], C.pah_reader_free)
 end
 
 --- Memory of `bytes` that all threads of the cpu read: a struct pah_reader (src/pah_measure.h), the same for the same
---- sizes.
-function M.reader(bytes, block_bytes)
-  local key = ("%d %d"):format(bytes, block_bytes or 0)
-  readers[key] = readers[key] or new_reader(bytes, block_bytes)
+--- device and sizes.
+function M.reader(device, bytes, block_bytes)
+  local key = ("%s %d %d"):format(device.name, bytes, block_bytes or 0)
+  readers[key] = readers[key] or new_reader(device, bytes, block_bytes)
   return readers[key]
 end
 
 --- What use(reader) returns, with a reader that is freed right after: it may be a gigabyte.
-function M.with_reader(bytes, block_bytes, use)
-  local reader = new_reader(bytes, block_bytes)
+function M.with_reader(device, bytes, block_bytes, use)
+  local reader = new_reader(device, bytes, block_bytes)
   local result = use(reader)
   C.pah_reader_free(ffi.gc(reader, nil))
   return result
@@ -130,7 +130,7 @@ end
 function M.flusher(device)
   local bytes = M.flush_bytes(device)
   if device.name:match "^cuda" then return flush_of_cuda(device, bytes), bytes end
-  local reader = M.reader(bytes)
+  local reader = M.reader(device, bytes)
   return function() C.pah_reader_flush(reader) end, bytes
 end
 
