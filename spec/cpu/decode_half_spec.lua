@@ -5,7 +5,7 @@ local ffi = require "ffi"
 local isas = require "spec.support.isas"
 local judge = require "spec.support.judge"
 
-local ways = require("spec.support.decode_half").ways()
+local ways = require("spec.cpu.model.decode_half").ways()
 
 -- A problem of one sequence on the host; its fields may be changed before it is run.
 local function problem(s)

@@ -5,7 +5,6 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
-#include <omp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,19 +136,7 @@ static int isa_of_device(const char *arg, const struct pah_cpu_isa **isa) {
   return *arg ? find_isa("device: cpu", arg, isa) : choose_isa(isa);
 }
 
-/* ---- Threads and clocks -------------------------------------------------------------------------------- */
-
-static int thread_count; /* 0: not asked for, OpenMP's own default (OMP_NUM_THREADS, else the processors allowed) */
-
-int pah_get_threads(void) {
-  return thread_count > 0 ? thread_count : omp_get_max_threads();
-}
-
-int pah_set_threads(int threads) {
-  if (threads < 1 || threads > 1024) return pah_fail(PAH_EINVAL, "threads: is %d, must be 1 to 1024", threads);
-  thread_count = threads;
-  return PAH_OK;
-}
+/* ---- Clocks -------------------------------------------------------------------------------------------- */
 
 static double seconds(clockid_t clock) {
   struct timespec t;

@@ -134,7 +134,23 @@ static void hold_standard_files(void) {
     }
 }
 
+/* Threads that wait spin, and beside one busy program they wait for a thread that has no processor: with libgomp's
+ * 300000 turns, 30 ms on a Zen 4, calls got 30 to 85 times slower. 300 turns, 15 to 30 us, still catch the next of a
+ * series of short calls. The library reads its environment before main, so the program starts once more; what the user
+ * has set stands. clang's library reads it later, and does not spin for less than a millisecond. */
+static void bound_spinning(char **argv) {
+  if (getenv("OMP_WAIT_POLICY")) return;
+#if defined(__clang__)
+  (void)argv;
+  setenv("KMP_BLOCKTIME", "0", 0);
+#else
+  if (getenv("GOMP_SPINCOUNT") || setenv("GOMP_SPINCOUNT", "300", 0)) return;
+  execv(pah_exe_path(), argv); /* if that fails, it is only slower beside others */
+#endif
+}
+
 int main(int argc, char **argv) {
+  bound_spinning(argv);
   hold_standard_files();
   keep_freed_memory();
   lua_State *L = luaL_newstate();

@@ -6,6 +6,7 @@ local devices = require "pah.device"
 local errors = require "pah.errors"
 local ffi = require "ffi"
 local gpu_clock = require "pah.measure.gpu_clock"
+local neighbours = require "pah.measure.neighbours"
 local peaks = require "pah.measure.peaks"
 local read_file = require("pah.util.whole_file").read
 local stats = require "pah.measure.stats"
@@ -141,9 +142,9 @@ end
 
 -- ---- What came of it ----------------------------------------------------------------------------------------------
 
--- elapsed: seconds in which the samples were taken.
-local function notes_of(r, o, elapsed)
-  local notes = {}
+-- elapsed: seconds in which the samples were taken; busy: a line about other programs meanwhile, or nil.
+local function notes_of(r, o, elapsed, busy)
+  local notes = {busy}
   local function note(...) notes[#notes + 1] = (...):format(select(2, ...)) end
   if not r.warmup.compared then -- nothing was seen to settle; samples that drift say that it had not
     if math.abs(r.drift) > 0.02 then
@@ -279,7 +280,9 @@ local function measure(fn, o)
   local calls = calls_per_sample(fn, o, time, overhead)
   local flush, flush_bytes
   if o.cold then flush, flush_bytes = timer.flusher(o.device) end
+  local others = neighbours.watch()
   local taken = M.take(fn, o, time, calls, flush)
+  local used, processors = others()
   local r = stats.summary(taken.seconds)
   r.name, r.device, r.cold, r.samples, r.calls = o.name, o.device.name, o.cold, taken.seconds, taken.calls
   r.overhead, r.warmup, r.flush_bytes, r.stopped = overhead, warmup, flush_bytes, taken.why
@@ -291,7 +294,7 @@ local function measure(fn, o)
     r.back_to_back = time(fn, math.max(1, math.min(1000, math.ceil(0.1 / math.max(r.median, 1e-7)))))
   end
   rate(r, o)
-  r.notes = notes_of(r, o, taken.elapsed)
+  r.notes = notes_of(r, o, taken.elapsed, neighbours.note(used, processors, taken.elapsed))
   return setmetatable(r, Result)
 end
 

@@ -58,8 +58,8 @@ local cpu = {}
 
 local loops = {f32 = C.pah_measure_fma_flops, dots = C.pah_measure_dots_flops}
 
---- Flops per second of a cpu device with its instruction set, all threads, over `seconds`: "f32", multiply-adds, "dots",
---- products of bf16 by vdpbf16ps or the tile unit (0 without).
+--- Flops per second of all threads with a cpu device's instruction set over `seconds`: of multiply-adds ("f32") or of
+--- products of bf16 by vdpbf16ps or the tile unit ("dots"; 0 without).
 function M.flops(device, name, seconds)
   local flops = ffi.new "double[1]"
   check(loops[name](device.handle, seconds, flops))
@@ -84,7 +84,9 @@ function cpu.fma(device, dtype, all)
   return dots and math.max(f32, loop(device, all, "dots")) or f32
 end
 
-function cpu.read(device, bytes, block_bytes) return read_rate(device, bytes, block_bytes, bytes < 2 ^ 26 and 15 or 5) end
+function cpu.read(device, bytes, block_bytes)
+  return read_rate(device, bytes, block_bytes, bytes < 2 ^ 26 and 15 or 5)
+end
 
 -- ---- cuda ---------------------------------------------------------------------------------------------------------
 

@@ -211,7 +211,8 @@ static inline __attribute__((always_inline)) int decode_f16_dot_heads(const uint
     nonfinite |= k.D > DECODE_F16_CHAIN * 16 ? decode_f16_dot_four(q, each, k, j, p, dtype, 1, &nan, fetch)
                                              : decode_f16_dot_four(q, each, k, j, p, dtype, 0, &nan, fetch);
   for (int64_t j = 0; heads < 4 && j < k.tokens; j += DECODE_SUMS / heads)
-    nonfinite |= decode_f16_dot_cell(q, each, heads, k, j, p, dtype, PAH_MAX_D > DECODE_F16_CHAIN * 32, &nan, fetch);
+    nonfinite |= k.D > DECODE_F16_CHAIN * 32 ? decode_f16_dot_cell(q, each, heads, k, j, p, dtype, 1, &nan, fetch)
+                                             : decode_f16_dot_cell(q, each, heads, k, j, p, dtype, 0, &nan, fetch);
   return nonfinite | (dtype == PAH_FP8_E4M3 && decode_f16_saw_nan(nan));
 }
 

@@ -26,7 +26,7 @@ end
 local function build()
   if C.pah_isa_usable "avx512bf16" == 0 or not processor_has "gfni" then return nil end
   local path = os.tmpname()
-  local command = ("gcc %s -o %s spec/support/f16_model.c 2>&1"):format(FLAGS, path)
+  local command = ("gcc %s -o %s spec/cpu/model/f16_model.c 2>&1"):format(FLAGS, path)
   local pipe = io.popen(command .. "; echo \"exit $?\"")
   local words = pipe:read "*a"
   pipe:close()
