@@ -4,7 +4,7 @@ local ffi = require "ffi"
 local isas = require "spec.support.isas"
 local peaks = require "pah.measure.peaks"
 local refused = require "spec.support.refused"
-local sim = require "spec.support.sim"
+local sim = require "spec.support.gpu.sim"
 local timer = require "pah.measure.timer"
 
 describe("memory that is read", function()
