@@ -2,7 +2,8 @@
 -- a shape: the median with cold caches (256 MB are written twice before every call; then the call between two events,
 -- all queued, so that the host's time is not seen), GB/s of K and V, and the share of the time that kernels/peaks.cu
 -- takes to read as many bytes, measured in the same way in the same run. peer=FILE: JSON lines {"name": a row's,
--- "us": microseconds, ...} of another library on this machine, to print ratios. Results: doc/log/gpu.md.
+-- "us": microseconds, ...} of another library on this machine, to print ratios. Rows: decode_rows.lua; a
+-- peer: flashinfer_decode.py. Results: doc/log/gpu.md.
 local opt = pah.options{
   device = {"the GPU", "cuda"},
   samples = {"calls of each row", 31},
@@ -71,34 +72,7 @@ local function reading(bytes)
   return in_order[bytes]
 end
 
-local function equal(count, len)
-  local lens = {}
-  for i = 1, count do lens[i] = len end
-  return lens
-end
-
--- 60 to 2500 tokens, evenly over the logarithm.
-local function mixed()
-  local lens, s = {}, 12345
-  for i = 1, 64 do
-    s = (s * 1103515245 + 12345) % 2 ^ 31
-    lens[i] = math.floor(60 * (2500 / 60) ^ (s / 2 ^ 31))
-  end
-  return lens
-end
-
-local rows = {
-  {"32x8192 16", equal(32, 8192)}, {"64x4096 16", equal(64, 4096)}, {"32x8192 1", equal(32, 8192), size = 1},
-  {"32x8192 64", equal(32, 8192), size = 64}, {"32x8192 128", equal(32, 8192), size = 128},
-  {"128x1024", equal(128, 1024)}, {"8x8192", equal(8, 8192)}, {"1x131072", {131072}}, {"1x8192", {8192}},
-  {"1x1024", {1024}}, {"mix bs1", mixed(), size = 1}, {"f16 32x8192", equal(32, 8192), dtype = "f16"},
-  {"e4m3 32x8192", equal(32, 8192), cache = "fp8_e4m3"}, {"e4m3 64x4096", equal(64, 4096), cache = "fp8_e4m3"},
-  {"e5m2 32x8192", equal(32, 8192), cache = "fp8_e5m2"}, {"H8 32x8192", equal(32, 8192), H = 8},
-  {"H16 32x8192", equal(32, 8192), H = 16}, {"H64 32x8192", equal(32, 8192), H = 64},
-  {"H128 32x8192", equal(32, 8192), H = 128}, {"D64 32x8192", equal(32, 8192), D = 64},
-  {"D256 32x8192", equal(32, 8192), D = 256}, {"4q 32x4096", equal(32, 4096), queries = 4},
-  {"8q 32x4096", equal(32, 4096), queries = 8},
-}
+local rows = dofile((arg[0]:match "^(.*/)" or "") .. "decode_rows.lua")
 
 -- Arguments of decode, with results so that a call allocates nothing.
 local function problem(row)

@@ -1,0 +1,79 @@
+"""flashinfer_decode.py - FlashInfer's paged decode on the rows of decode.lua, as JSON lines for its --peer option:
+
+    pah scripts/studies/gpu/decode_rows.lua | python3 scripts/studies/gpu/flashinfer_decode.py >peer.jsonl
+    pah scripts/studies/gpu/decode.lua --peer peer.jsonl
+
+Needs PyTorch with CUDA, and `pip install flashinfer-python` (measured with 0.6.4, which compiles its kernels on first
+use: minutes). Times as decode.lua takes them: 256 MB written twice before each call, the call between two events,
+median of 31. Rows that FlashInfer does not take are printed with "fail".
+"""
+import itertools
+import json
+import sys
+
+try:
+    import torch
+    import flashinfer
+except ImportError as missing:
+    sys.exit(f"flashinfer_decode.py: {missing}; pip install torch flashinfer-python")
+if not torch.cuda.is_available():
+    sys.exit("flashinfer_decode.py: PyTorch sees no GPU")
+
+device = torch.device("cuda")
+torch.manual_seed(1)
+DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16, "fp8_e4m3": torch.float8_e4m3fn, "fp8_e5m2": torch.float8_e5m2}
+CALLS, KV_HEADS = 31, 8
+dirty = torch.empty(256 << 20, dtype=torch.uint8, device=device)
+workspace = torch.empty(512 << 20, dtype=torch.uint8, device=device)
+
+
+def microseconds(call):
+    """Median and least time of a call with cold caches."""
+    for _ in range(3):
+        call()
+    events = [(torch.cuda.Event(True), torch.cuda.Event(True)) for _ in range(CALLS)]
+    for first, last in events:
+        dirty.zero_()
+        dirty.zero_()
+        first.record()
+        call()
+        last.record()
+    torch.cuda.synchronize()
+    times = sorted(first.elapsed_time(last) * 1e3 for first, last in events)
+    return times[CALLS // 2], times[0]
+
+
+def sums(counts):
+    return torch.tensor([0] + list(itertools.accumulate(counts)), dtype=torch.int32, device=device)
+
+
+def prepared(row):
+    """The call of a row: one query goes to the decode wrapper, several to the prefill wrapper."""
+    lens, size, heads, dim = row["lens"], row["size"], row["H"], row["D"]
+    dtype, cache = DTYPES[row["dtype"]], DTYPES[row["cache"]]
+    blocks = [(length + size - 1) // size for length in lens]
+    total = sum(blocks)
+    table = torch.randperm(total, device=device).int()
+    kv = torch.randn(total, 2, size, KV_HEADS, dim, device=device, dtype=dtype).to(cache)
+    last = torch.tensor([(length - 1) % size + 1 for length in lens], dtype=torch.int32, device=device)
+    q = torch.randn(len(lens) * row["queries"], heads, dim, device=device, dtype=dtype)
+    out = torch.empty_like(q)
+    if row["queries"] == 1:
+        wrapper = flashinfer.BatchDecodeWithPagedKVCacheWrapper(workspace, "NHD", use_tensor_cores=True, backend="fa2")
+        wrapper.plan(sums(blocks), table, last, heads, KV_HEADS, dim, size, q_data_type=dtype, kv_data_type=cache)
+    else:
+        wrapper = flashinfer.BatchPrefillWithPagedKVCacheWrapper(workspace, "NHD", backend="fa2")
+        wrapper.plan(sums([row["queries"]] * len(lens)), sums(blocks), table, last, heads, KV_HEADS, dim, size,
+                     causal=True, q_data_type=dtype, kv_data_type=cache, o_data_type=dtype)
+    return lambda: wrapper.run(q, kv, out=out)
+
+
+for line in sys.stdin:
+    row = json.loads(line)
+    try:
+        median, least = microseconds(prepared(row))
+        said = {"name": row["name"], "peer": f"flashinfer {flashinfer.__version__} fa2", "us": round(median, 2),
+                "min_us": round(least, 2)}
+    except Exception as error:  # a row of its own: the others are measured all the same
+        said = {"name": row["name"], "fail": str(error)[-300:]}
+    print(json.dumps(said), flush=True)
