@@ -132,6 +132,16 @@ for _, entry in ipairs(names) do
       end
     end)
 
+    it("caps of any size cap", function()
+      for _, op in ipairs {"fwd", "decode", "bwd"} do
+        for _, softcap in ipairs {1e-30, 1e-3, 3e3, 1e30} do
+          each(op, {softcap = softcap, causal = true}, function(problem)
+            assert.same({}, judge.judge(problem, problem.run()), ("%s softcap %g"):format(op, softcap))
+          end)
+        end
+      end
+    end)
+
     it("splits of the keys change nothing but rounding, with sinks, trees, queries and V in K", function()
       for _, change in ipairs {
         {sinks = true, len_k = {300, 2, 0}}, {len_q = 4, causal = true}, {len_q = 9, tree = "bits", sinks = true},

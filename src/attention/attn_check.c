@@ -82,8 +82,9 @@ static int check_scales(const struct check *c) {
   if (isinf(a->softmax_scale))
     return pah_fail(PAH_EINVAL, "softmax_scale: is %g, must be finite, or NaN for 1/sqrt(head_dim)",
                     (double)a->softmax_scale);
-  if (!(a->softcap >= 0) || isinf(a->softcap))
-    return pah_fail(PAH_EINVAL, "softcap: is %g, must be finite and 0 (off) or more", (double)a->softcap);
+  /* Beyond, 1/c or c log2(e) leaves the range of f32, and 0 times infinity would be NaN. */
+  if (a->softcap != 0 && !(a->softcap >= 1e-30f && a->softcap <= 1e30f))
+    return pah_fail(PAH_EINVAL, "softcap: is %g, must be 0 (off) or from 1e-30 to 1e30", (double)a->softcap);
   if (c->op == PAH_FWD_FP8 && (!(a->o_scale > 0) || isinf(a->o_scale)))
     return pah_fail(PAH_EINVAL, "o_scale: is %g, must be finite and above 0", (double)a->o_scale);
   return PAH_OK;

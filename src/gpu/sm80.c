@@ -12,7 +12,7 @@
 #include "error.h"
 #include "occupancy.h"
 
-enum { STATIC_SHARED = 12 * 1024, SIM_RUNS = 6 };
+enum { STATIC_SHARED = 12 * 1024, SIM_RUNS = 6, MAX_SOFTCAP = 1000 };
 
 /* The sizes that tile.cuh is given. */
 struct shape {
@@ -83,6 +83,7 @@ int pah_gpu_sm80_takes(const struct pah_device *dev, const struct pah_attn *a, c
   if (!fits_copies(&a->k_blocks)) return refuse("k_blocks", "strides of whole 16 bytes within 64 GiB");
   if (!fits_copies(&a->v_blocks)) return refuse("v_blocks", "strides of whole 16 bytes within 64 GiB");
   if (!fits_words(&a->q)) return refuse("q", "even strides");
+  if (a->softcap > MAX_SOFTCAP) return refuse("softcap", "at most 1000"); /* its tanh is exact to 1e-7 of the cap */
   struct shape h = shape_of(dev, a, s);
   if (h.warps < h.team) return refuse("q", "fewer rows on this device");
   int64_t queries = s->ragged ? s->total_q : s->B ? s->total_q / s->B : 0;

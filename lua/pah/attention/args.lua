@@ -34,6 +34,7 @@ end
 
 --- The number `value`; raises with the name of the argument when it is none.
 function M.number(name, value)
+  if value ~= value then raisef("%s: is nan, must be a number", name) end -- in C it would mean the default
   if type(value) ~= "number" then raisef("%s: is %s, must be a number", name, describe(value)) end
   return value
 end
