@@ -58,24 +58,24 @@ __device__ inline void write_result(const pah_attn_params &p, const plan &l, con
                                     row_part a) {
   row_place at = row_of(l, g, row);
   long long query = (long long)g.first_row + at.query;
+  const float natural = sink_of(p, at.head), sink = natural * LOG2E;
+  const bool no_key = a.sum == 0;
   float factor = 1;
-  if (p.sinks) {
-    float sink = p.sinks[at.head * p.sinks_stride] * LOG2E, max = fmaxf(a.max, sink);
-    if (sink == -negative_infinity()) {
-      factor = 0;
-      a.sum = 1;
-    } else if (sink != negative_infinity()) {
-      factor = ptx::ex2(a.max - max);
-      a.sum = a.sum * factor + ptx::ex2(sink - max);
-    }
+  if (sink == -negative_infinity()) {
+    factor = 0;
+    a.sum = 1;
+    a.max = sink;
+  } else if (sink != negative_infinity()) {
+    float max = fmaxf(a.max, sink);
+    factor = ptx::ex2(a.max - max);
+    a.sum = a.sum * factor + ptx::ex2(sink - max);
     a.max = max;
   }
   float scale = factor * descale_of(p.v_descale, g.b, g.head) * ptx::rcp(a.sum);
   OUT_T *out = row_at<OUT_T>(p.out, g.b, at.head, query) + d;
 #pragma unroll
-  for (int i = 0; i < 4; i++) from_float(out[i], factor == 0 || a.sum == 0 ? 0.0f : a.x[i] * scale);
-  if (d == 0)
-    *row_at<float>(p.lse, g.b, at.head, query) = a.sum == 0 ? negative_infinity() : (a.max + ptx::lg2(a.sum)) * LN2;
+  for (int i = 0; i < 4; i++) from_float(out[i], factor == 0 || no_key ? 0.0f : a.x[i] * scale);
+  if (d == 0) *row_at<float>(p.lse, g.b, at.head, query) = no_key ? natural : (a.max + ptx::lg2(a.sum)) * LN2;
 }
 
 /* True in all threads of the thread block that comes last with its part of a row group. */
