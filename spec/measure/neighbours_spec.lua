@@ -38,6 +38,7 @@ describe("neighbours", function()
     assert.is_nil(neighbours.note(nil, nil, 1))
     assert.is_nil(neighbours.note(0.2, 2, 1))
     assert.is_nil(neighbours.note(1.5, 2, 0.1))
+    assert.is_nil(neighbours.note(1.5, 2, nil)) -- of interleaved scripts
     assert.equal("the machine was busy: other programs used 1.5 of 2 processors meanwhile", neighbours.note(1.5, 2, 1))
   end)
 

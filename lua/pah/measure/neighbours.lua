@@ -36,9 +36,10 @@ function M.watch()
   end
 end
 
---- The line about it, or nil where they were quiet, or `elapsed` seconds are too few to tell.
+--- The line about it, or nil where they were quiet, or `elapsed` seconds are too few to tell. Interleaved scripts
+--- (compare/child.lua) have no time of their own that elapsed: each is the other's neighbour.
 function M.note(others, processors, elapsed)
-  if not others or elapsed < 0.2 or others < M.worth then return nil end
+  if not others or not elapsed or elapsed < 0.2 or others < M.worth then return nil end
   return ("the machine was busy: other programs used %.1f of %d processors meanwhile"):format(others, processors)
 end
 
