@@ -1,7 +1,6 @@
 -- peaks_spec.lua - the limits of a cpu device (lua/pah/measure/peaks.lua) and the memory that is read for them.
 local child = require "spec.support.child"
 local ffi = require "ffi"
-local isas = require "spec.support.isas"
 local peaks = require "pah.measure.peaks"
 local refused = require "spec.support.refused"
 local sim = require "spec.support.gpu.sim"
@@ -36,23 +35,16 @@ end)
 describe("the limits of a device", function()
   it("are those of its instruction set, whatever PAH_ISA says", function()
     local program = child.shell("readlink /proc/$PPID/exe"):gsub("%s+$", "")
-    -- Of a narrow set and of the best, as often as need be: a neighbour may hold up either.
+    -- Products of bf16 tell the sets apart without a look at how fast the machine is just now: only some have any.
+    local dots = ffi.C.pah_isa_usable "avx512bf16" ~= 0 and "avx512bf16" or "generic"
     local text = child.shell(([[PAH_ISA=%s '%s' - <<'END'
       local peaks = require "pah.measure.peaks"
       pah.threads(1)
-      local generic, best = pah.device "cpu:generic", pah.device "cpu:%s"
-      local slow, fast = 0, 0
-      for _ = 1, 20 do
-        slow = math.max(slow, peaks.flops(generic, "f32", 0.01))
-        fast = math.max(fast, peaks.flops(best, "f32", 0.01))
-      end
-      print(("ratio %%.3f"):format(fast / slow))
-      print("dots of generic", peaks.flops(generic, "dots", 0.01))
-END]]):format("generic", program, isas.usable[#isas.usable]))
+      print("dots of generic", peaks.flops(pah.device "cpu:generic", "dots", 0.01))
+      print("dots of the other", peaks.flops(pah.device "cpu:%s", "dots", 0.01) > 0)
+END]]):format("generic", program, dots))
     assert.is_truthy(text:find "dots of generic%s+0\n", text)
-    local ratio = tonumber(text:match "ratio ([%d.]+)")
-    assert.is_truthy(ratio, text)
-    if #isas.usable > 2 then assert.is_true(ratio > 1.5, text) end -- SSE2 has no multiply-add
+    assert.is_truthy(text:find("dots of the other%s+" .. tostring(dots ~= "generic")), text)
   end)
 
   it("are refused for a device that is no cpu", function()
