@@ -74,6 +74,14 @@ describe("the tree #quick", function()
     assert.same(list("find lua -name '*.lua' | LC_ALL=C sort"), listed)
   end)
 
+  it("hands on every source: a file that Makefile.am does not name is not in `make dist`", function()
+    local text, missing = table.concat(lines_of "Makefile.am", "\n"), {}
+    for _, path in ipairs(list "find src -name '*.[ch]' | LC_ALL=C sort") do
+      if not text:find("%f[%S]" .. path:gsub("%p", "%%%0") .. "%f[%s]") then missing[#missing + 1] = path end
+    end
+    assert.same({}, missing)
+  end)
+
   it("installs every kernel and every header of sim", function()
     local listed = {}
     for _, name in ipairs {"SIM_FILES", "KERNEL_FILES"} do
