@@ -14,27 +14,7 @@ local opt = pah.options{
   peer = {"a file of JSON lines: name, tflops, peer", ""}, output = {"write JSON lines to this file", ""},
 }
 
--- name; {queries, keys, sequences} of each kind; then what differs from H 32, Hkv 8, D 128, blocks of 16, causal.
-local rows = {
-  {"causal 1x16384", {{16384, 16384, 1}}},
-  {"causal 4x4096", {{4096, 4096, 4}}},
-  {"causal 1x2048", {{2048, 2048, 1}}},
-  {"causal 16x1024", {{1024, 1024, 16}}},
-  {"full 1x16384", {{16384, 16384, 1}}, causal = false},
-  {"512 new on 16384", {{512, 16384, 1}}},
-  {"8x512 new on 4096", {{512, 4096, 8}}},
-  {"blocks of 1", {{16384, 16384, 1}}, block_size = 1},
-  {"blocks of 8", {{16384, 16384, 1}}, block_size = 8},
-  {"blocks of 64", {{16384, 16384, 1}}, block_size = 64},
-  {"blocks of 128", {{16384, 16384, 1}}, block_size = 128},
-  {"D 64", {{16384, 16384, 1}}, D = 64},
-  {"D 256", {{16384, 16384, 1}}, D = 256},
-  {"window 1024", {{16384, 16384, 1}}, window = {1024, 0}},
-  {"softcap", {{16384, 16384, 1}}, softcap = 30},
-  {"2q512_30q1s1k", {{512, 512, 2}, {1, 1024, 30}}},
-  {"2q512", {{512, 512, 2}}, ragged = true},
-  {"30q1s1k", {{1, 1024, 30}}, ragged = true},
-}
+local rows = dofile((arg[0]:gsub("[^/]*$", "")) .. "forward_rows.lua")
 
 local function only_rows()
   local list = {}
