@@ -264,7 +264,9 @@ local function specs(half)
 end
 
 describe("decode by f16", function()
-  if #ways == 0 then return pending "this processor has no AVX512-FP16, and the model of it needs gcc 12 and GFNI" end
+  if #ways == 0 then
+    return pending "this processor has no AVX512-FP16, and the model of it needs the sources, gcc 12 and GFNI"
+  end
   for _, way in ipairs(ways) do
     local slow = way.name == "the model" and " #slow" or ""
     describe("of " .. way.name .. slow, function() specs(way.decode) end)
