@@ -1,12 +1,12 @@
--- cases_spec.lua - every case of spec/support/cases.lua on every usable device with every kernel, against the oracle;
+-- cases_spec.lua - every case of lua/pah/judge/cases.lua on every usable device with every kernel, against the oracle;
 -- on the cpu the kernels of every instruction set that runs here, all judged by one evaluation of it. What a kernel
 -- refuses as unsupported is pending and counted, so that nothing can hide; the cpu and the naive kernels may refuse
 -- nothing. On sim a finding is a failure; each case runs in one of the three schedules, in turn, and some of them in
 -- all. There, four of five are tagged slow: the sanitizer build leaves them to the plain one.
-local cases = require "spec.support.cases"
+local cases = require "pah.judge.cases"
 local isas = require "spec.support.isas"
-local judge = require "spec.support.judge"
-local problems = require "spec.support.problem"
+local judge = require "pah.judge.budget"
+local problems = require "pah.judge.problem"
 
 local all = cases.all()
 -- A sample of the cases: each PAH_CASES_EVERY-th, from the PAH_CASES_FROM-th on.

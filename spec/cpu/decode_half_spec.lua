@@ -3,7 +3,7 @@
 -- low-precision evaluation.
 local ffi = require "ffi"
 local isas = require "spec.support.isas"
-local judge = require "spec.support.judge"
+local judge = require "pah.judge.budget"
 
 local ways = require("spec.cpu.model.decode_half").ways()
 

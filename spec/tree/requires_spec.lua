@@ -4,8 +4,8 @@ local child = require "spec.support.child"
 
 -- From below to above; a layer is a folder or a single file of lua/pah. A file requires its own layer and those before.
 local layers = {
-  "errors", "traceback", "util", "ffi", "options", "device", "tensor", "attention", "module", "measure", "results",
-  "experiment", "plot", "report", "compare", "init", "cli",
+  "errors", "traceback", "util", "ffi", "options", "device", "tensor", "attention", "module", "measure", "judge",
+  "results", "experiment", "plot", "report", "compare", "init", "cli",
 }
 
 local rank = {}

@@ -1,9 +1,8 @@
--- judge.lua - accepts or refuses a kernel's results. A tensor passes if its largest error is at most twice that of a
+-- budget.lua - accepts or refuses a kernel's results. A tensor passes if its largest error is at most twice that of a
 -- straightforward low-precision evaluation plus a small constant, and its mean error at most one and a half times
 -- that one's mean; infinities and NaN must agree exactly, and nothing around the results may have changed.
-local assert = require "luassert"
 local ffi = require "ffi"
-local problem = require "spec.support.problem"
+local problem = require "pah.judge.problem"
 
 local M = {}
 
@@ -117,7 +116,8 @@ end
 --- Raises unless the kernels pass a case on a device; returns the problem, with its results.
 function M.passes(case, device)
   local p = problem.build(case, device)
-  assert.same({}, M.judge(p, p.run()))
+  local lines = M.judge(p, p.run())
+  if #lines > 0 then error(table.concat(lines, "\n"), 2) end
   return p
 end
 

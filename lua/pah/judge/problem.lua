@@ -1,6 +1,12 @@
 -- problem.lua - a case of cases.lua made into tensors, as unfriendly as the contract allows: permuted blocks in a pool
 -- three times what is needed, NaN in every block and slot that is not in use, a huge id in every table entry past the
--- end, results pre-filled with NaN inside larger buffers whose ends are watched. Read next: judge.lua.
+-- end, results pre-filled with NaN inside larger buffers whose ends are watched. Read next: budget.lua.
+local create = require("pah.tensor").exports
+local mask = require("pah.attention.mask").exports.mask
+local operations = require("pah.attention").exports
+local random = require("pah.tensor.random").exports
+local reference = require("pah.attention.reference").exports.reference
+
 local M = {}
 
 local NAN, HUGE_ID, CANARY, GUARD = 0 / 0, 2147483647, 64, 64
@@ -19,7 +25,7 @@ local function ceil_div(a, b) return math.floor((a + b - 1) / b) end
 -- `permutation` (optional) permutes the dimensions of the memory, `shape`, into those of the result.
 function M.guarded(shape, dtype, device, permutation)
   local n = product(shape)
-  local whole = pah.full({n + 2 * GUARD}, CANARY, {dtype = dtype, device = device})
+  local whole = create.full({n + 2 * GUARD}, CANARY, {dtype = dtype, device = device})
   local inside = whole:narrow(1, GUARD + 1, n)
   inside:fill(NAN)
   local view = inside:view(unpack(shape))
@@ -43,7 +49,7 @@ function M.plan(case)
     needed, widest = needed + blocks, math.max(widest, blocks)
   end
   local plan = {num_blocks = 3 * needed + 2, width = widest + 2, table = {}, used = {}, tokens = 0}
-  local ids = pah.randperm(plan.num_blocks, {
+  local ids = random.randperm(plan.num_blocks, {
     seed = case.permutation or case.seed, dtype = "i32", device = "cpu",
   }):totable()
   local by_id, next_id = {}, 1
@@ -78,7 +84,7 @@ end
 --- The pool of K or V: NaN but for the slots in use, which are rows of `tokens` [plan.tokens, Hkv, D or Dv].
 function M.pool(case, plan, tokens, device)
   local shape, permutation = pool_shape(case, plan, tokens.shape[3])
-  local blocks = pah.empty(shape, {dtype = tokens.dtype, device = device})
+  local blocks = create.empty(shape, {dtype = tokens.dtype, device = device})
   if permutation then blocks = blocks:permute(unpack(permutation)) end
   blocks:fill(NAN)
   for _, block in ipairs(plan.used) do
@@ -117,7 +123,7 @@ end
 
 local function random_queries(case, shape, seed, device, scale)
   local memory, permutation = query_layout(case, shape)
-  local t = pah.randn(memory, {seed = seed, dtype = case.dtype, device = device, scale = scale or 1})
+  local t = random.randn(memory, {seed = seed, dtype = case.dtype, device = device, scale = scale or 1})
   return permutation and t:permute(unpack(permutation)) or t
 end
 
@@ -130,19 +136,19 @@ local function descale(case, kind, which, device)
     rows[b] = {}
     for g = 1, case.Hkv do rows[b][g] = 0.6 + 0.25 * ((3 * b + 2 * g + which) % 7) end
   end
-  if #rows == 0 then return pah.empty({0, case.Hkv}, {device = device}) end
-  return pah.tensor(rows, {dtype = "f32", device = device})
+  if #rows == 0 then return create.empty({0, case.Hkv}, {device = device}) end
+  return create.tensor(rows, {dtype = "f32", device = device})
 end
 
 local function i32(list, shape, device)
-  if product(shape) == 0 then return pah.empty(shape, {dtype = "i32", device = device}) end
-  return pah.tensor(list, {dtype = "i32", device = device})
+  if product(shape) == 0 then return create.empty(shape, {dtype = "i32", device = device}) end
+  return create.tensor(list, {dtype = "i32", device = device})
 end
 
 -- f32 [H]: scores of the size of others; "infinite": the first is minus, the last plus infinity.
 local function sinks(case, device)
   if not case.sinks then return nil end
-  local t = pah.randn({case.H}, {seed = case.seed + 5, device = "cpu", scale = 2})
+  local t = random.randn({case.H}, {seed = case.seed + 5, device = "cpu", scale = 2})
   if case.sinks == "infinite" then
     t:set(-math.huge, 1)
     if case.H > 1 then t:set(math.huge, case.H) end
@@ -152,7 +158,7 @@ end
 
 -- Parents of n queries: each a number below its own, by a fixed sequence.
 local function random_parents(n, seed)
-  local list, draws = {}, pah.rand({n + 1}, {seed = seed, device = "cpu"}):totable()
+  local list, draws = {}, random.rand({n + 1}, {seed = seed, device = "cpu"}):totable()
   for i = 1, n do list[i] = math.floor(draws[i] * i) end
   return list
 end
@@ -169,15 +175,16 @@ local function tree_mask(case, device)
   for b = 1, B do most = math.max(most, case.ragged and case.len_q[b] or case.len_q) end
   local words, trees, whole = math.ceil(most / 32), {}
   if case.tree == "bits" then
-    whole = pah.mask.from_bool(pah.randint(0, 2, {B, most, most}, {seed = case.seed + 6, device = "cpu"}), host)
+    whole = mask.from_bool(random.randint(0, 2, {B, most, most}, {seed = case.seed + 6, device = "cpu"}), host)
   else
     for b = 1, B do
       trees[b] = type(case.tree) == "table" and case.tree or random_parents(most, case.seed + 6 + b)
       for i = 1, case.tree == "chain" and most or 0 do trees[b][i] = i - 1 end
     end
-    whole = pah.mask.from_parents(trees, host)
+    whole = mask.from_parents(trees, host)
   end
-  local rows, at = pah.zeros({case.ragged and total(case.len_q) or B * most, words}, {dtype = "i32", device = "cpu"}), 0
+  local count, at = case.ragged and total(case.len_q) or B * most, 0
+  local rows = create.zeros({count, words}, {dtype = "i32", device = "cpu"})
   for b = 1, B do
     local n = case.ragged and case.len_q[b] or most
     for i = 1, n do
@@ -194,7 +201,7 @@ local function inputs(case, plan, device)
   local B, Dv = #case.len_k, case.Dv or case.D
   local function pool(seed, width)
     local options = {seed = seed, dtype = case.cache_dtype or case.dtype, device = device}
-    return M.pool(case, plan, pah.randn({plan.tokens, case.Hkv, width}, options), device)
+    return M.pool(case, plan, random.randn({plan.tokens, case.Hkv, width}, options), device)
   end
   local k_blocks = pool(case.seed + 2, case.D)
   local args = {
@@ -221,7 +228,7 @@ end
 local function add_gradients(problem, case, plan, device)
   local args, Dv = problem.args, case.Dv or case.D
   args.dout = random_queries(case, (query_shape(case, Dv)), case.seed + 4, device)
-  local out, lse = pah.reference.fwd(problem.args_without("dout"))
+  local out, lse = reference.fwd(problem.args_without("dout"))
   args.out, args.lse = out:to(case.dtype):to(device), lse:to("f32"):to(device)
   local memory, permutation = query_layout(case, (query_shape(case, case.D)))
   add_result(problem, "dq", memory, case.dtype, device, permutation)
@@ -260,7 +267,7 @@ function M.build(case, device)
     local args = problem.args_without()
     for name, tensor in pairs(problem.results) do args[name] = tensor end
     args.kernel, args.num_splits = kernel, num_splits or case.num_splits
-    pah[case.op](args)
+    operations[case.op](args)
     return problem.results
   end
 
@@ -268,7 +275,7 @@ function M.build(case, device)
     local args = problem.args_without("out", "lse")
     for name, value in pairs(changes or {}) do args[name] = value end
     args.intermediate = intermediate
-    local a, b, c, d = pah.reference[case.op](args)
+    local a, b, c, d = reference[case.op](args)
     if case.op == "bwd" then return {dq = a, dk_blocks = b, dv_blocks = c, dsinks = d} end
     return {out = a, lse = b}
   end
