@@ -99,12 +99,15 @@ end)
 -- A session on a terminal: text is sent as typed, and waited for.
 local function session()
   local name = "pah-spec-" .. tostring(math.floor(pah.clock() * 1e6))
-  local history = os.tmpname()
+  local history, folder = os.tmpname(), os.tmpname()
+  os.remove(folder)
+  child.shell("mkdir " .. folder)
   local tmux = ("tmux -L %s -f /dev/null "):format(name)
-  local program = ("PAH_HISTORY=%s env -u LUA_INIT %s; echo left $?; sleep 60"):format(history, host.exe)
+  local program = ("PAH_HISTORY=%s PAH_SPIN=%s env -u LUA_INIT %s; echo left $?; sleep 60")
+    :format(history, folder, host.exe)
   local started = os.execute(tmux .. "new-session -d -x 90 -y 30 " .. child.quoted(program) .. " 2>/dev/null")
   if started ~= 0 then return nil end
-  local self = {history = history}
+  local self = {history = history, folder = folder}
   function self.send(...)
     for _, keys in ipairs{...} do os.execute(tmux .. "send-keys " .. child.quoted(keys)) end
   end
@@ -122,6 +125,7 @@ local function session()
   function self.close()
     os.execute(tmux .. "kill-server 2>/dev/null")
     os.remove(history)
+    child.shell("rm -r " .. folder)
   end
   return self
 end
@@ -152,11 +156,30 @@ describe("the prompt on a terminal", function()
     t.expect "left 0"
   end))
 
-  it("ends with code 130 at a second Ctrl-C that compiled code does not see", on_terminal(function(t)
+  for what, load in pairs{
+    ["a module"] = "require 'pah_spin'", ["a file"] = "dofile(os.getenv 'PAH_SPIN' .. '/pah_spin.lua')",
+    ["a string"] = "loadstring 'while true do end'",
+  } do
+    it("stops a loop that calls nothing in the code of " .. what .. " at one Ctrl-C", on_terminal(function(t)
+      child.write(t.folder .. "/pah_spin.lua", "return function() while true do end end\n")
+      t.expect "\n>"
+      t.send("package.path = os.getenv 'PAH_SPIN' .. '/?.lua;' .. package.path", "Enter", "spin = " .. load, "Enter")
+      t.send("print(6 * 6) spin()", "Enter")
+      t.expect "\n36\n"
+      os.execute "sleep 0.5" -- until it would be compiled
+      t.send "C-c"
+      t.expect "interrupted"
+      t.send("6 * 7", "Enter")
+      t.expect "\n42\n"
+      t.send "C-d"
+      t.expect "left 0"
+    end))
+  end
+
+  it("ends with code 130 at a second Ctrl-C that a library does not see", on_terminal(function(t)
     t.expect "\n>"
-    t.send("spin = loadstring 'while true do end'", "Enter", "print(6 * 6) spin()", "Enter")
+    t.send("print(6 * 6) print(('a'):rep(1e6):find(('a*'):rep(9) .. 'b'))", "Enter")
     t.expect "\n36\n"
-    os.execute "sleep 0.5" -- until it is compiled; before that it would be stopped at once
     t.send "C-c"
     t.expect "this call does not hear Ctrl%-C; once more ends the session"
     t.send "C-c"

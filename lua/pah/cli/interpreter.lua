@@ -2,6 +2,7 @@
 -- Promises: the exit codes of init.lua; the global `arg` and `...` as in lua and luajit, LUA_INIT honoured.
 local host = require "pah.host"
 local traceback = require "pah.traceback"
+local uncompiled = require "pah.cli.uncompiled"
 
 local M = {}
 
@@ -122,6 +123,7 @@ function M.main(argv, repl)
   if not steps then return nil, flags end
   if flags.b then return M.call(function() require("jit.bcsave").start(unpack(argv, script)) end) end
   M.set_arg(argv, script)
+  if flags.i then uncompiled.install() end
   if flags.v or flags.i and not argv[script] then M.print_version() end
   local code = flags.E and 0 or M.init()
   for _, step in ipairs(steps) do

@@ -6,6 +6,7 @@ local devices = require "pah.device"
 local host = require "pah.host"
 local inspect = require "pah.cli.inspect"
 local traceback = require "pah.traceback"
+local uncompiled = require "pah.cli.uncompiled"
 
 local M = {}
 
@@ -82,7 +83,6 @@ local function print_results(...)
 end
 
 local function run_chunk(chunk)
-  jit.off(chunk, true) -- compiled loops do not see Ctrl-C
   local ok, message = xpcall(function() print_results(chunk()) end, short_traceback)
   host.rearm()
   if not ok then report(message) end
@@ -103,6 +103,7 @@ end
 
 --- Reads and runs chunks from the terminal or standard input until it ends. Returns the exit code 0.
 function M.run()
+  uncompiled.install()
   host.catch_interrupts()
   if host.isatty(0) then greet() end
   local read = line_reader()
