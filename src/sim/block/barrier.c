@@ -47,8 +47,7 @@ void sim_clocks_meet(struct sim_thread **threads, int n) {
       foreign = both;
     }
   }
-  for (int i = 0; i < n; i++)
-    if (all->at[threads[i]->id] < threads[i]->step) all->at[threads[i]->id] = threads[i]->step;
+  for (int i = 0; i < n; i++) sim_clock_raise(all, (uint32_t)threads[i]->id, threads[i]->step);
   for (int i = 0; i < n; i++) {
     struct sim_thread *t = threads[i];
     sim_clock_drop(t->clock);

@@ -9,8 +9,5 @@
 void sim_count_access(struct sim_thread *t, const struct sim_space *s, const struct sim_access *a);
 /* The lanes of the warp are together again: what is collected becomes requests. */
 void sim_count_flush(int warp);
-/* A request of the emulator: n addresses of `bytes` each in shared memory, served together (ldmatrix: 8 rows). */
-void sim_count_shared(const void *pc, const void *const *addresses, int n, uint32_t bytes);
-void sim_count_global(const void *pc, const void *const *addresses, int n, uint32_t bytes);
 
 #endif

@@ -24,7 +24,9 @@ enum {
  * Immutable once shared; counted. A thread's own step is in struct sim_thread. */
 struct sim_clock {
   int64_t references;
-  uint32_t size; /* entries: threads of the block + SIM_AGENTS */
+  uint64_t content; /* a number that changes whenever the entries do: equal numbers, equal entries */
+  uint64_t holds;   /* the content of the clock that was joined into this one last: need not be again */
+  uint32_t size;    /* entries: threads of the block + SIM_AGENTS */
   uint32_t at[];
 };
 

@@ -74,14 +74,31 @@ static struct sim_thread *take(void) {
 
 /* ---- Threads ---- */
 
+/* Turns in which threads only yield, after which conditions are asked. */
+static int64_t idle_enough(void) {
+  return 1000 + 200 * (int64_t)sim_block.count;
+}
+
 static void to_scheduler(void) {
   sim_fiber_switch(&sim_block.running->fiber, &sim_block.scheduler);
+}
+
+/* The running thread goes on to whoever is next; the scheduler is asked only when nobody can run, or all spin. */
+static void give_way(void) {
+  struct sim_block *b = &sim_block;
+  struct sim_thread *t = b->running;
+  if (!b->queue_count || b->idle > idle_enough()) {
+    to_scheduler();
+    return;
+  }
+  b->running = take();
+  if (b->running != t) sim_fiber_switch(&t->fiber, &b->running->fiber);
 }
 
 void sim_block_here(const char *waits_for) {
   sim_block.running->state = SIM_BLOCKED;
   sim_block.running->waits_for = waits_for;
-  to_scheduler();
+  give_way();
 }
 
 void sim_wait(const char *waits_for, int (*ready)(struct sim_thread *, void *), void *data) {
@@ -91,7 +108,7 @@ void sim_wait(const char *waits_for, int (*ready)(struct sim_thread *, void *), 
   t->waits_for = waits_for;
   t->ready = ready;
   t->ready_data = data;
-  to_scheduler();
+  give_way();
 }
 
 /* Lets the others run first. A block in which all only yield for long waits for something that will not come. */
@@ -109,7 +126,7 @@ void sim_yield(void) {
     b->queue[b->queue_first] = t->id;
     b->queue_count++;
   }
-  to_scheduler();
+  give_way();
 }
 
 void sim_leave(void) {
@@ -125,7 +142,7 @@ void pah_sim_exit(void) {
   sim_block.exited++;
   sim_warps_exit(t);
   sim_barriers_exit();
-  to_scheduler();
+  give_way();
   abort();
 }
 
@@ -253,7 +270,7 @@ void sim_run_block(int64_t index) {
   sim_async_block_begin();
   while (b->exited < b->count && !b->fatal) {
     if (b->queue_count) {
-      if (b->idle > 1000 + 200 * (int64_t)b->count) {
+      if (b->idle > idle_enough()) {
         if (ask_waiting())
           b->idle = 0;
         else if (b->idle > 100000 + 2000 * (int64_t)b->count)

@@ -44,8 +44,7 @@ uint32_t sim_agent_start_with(int agent, const struct sim_clock *known) {
 }
 
 void sim_agent_join(struct sim_thread *t, int agent, uint32_t step) {
-  struct sim_clock *c = sim_clock_own(&t->clock);
-  if (c->at[sim_block.count + agent] < step) c->at[sim_block.count + agent] = step;
+  sim_clock_learn(&t->clock, (uint32_t)(sim_block.count + agent), step);
 }
 
 /* ---- Release and acquire ---- */
@@ -55,13 +54,12 @@ void sim_release(struct sim_thread *t, struct sim_clock **into) {
     sim_clock_max(sim_clock_own(into), t->clock);
   else
     *into = sim_clock_copy(t->clock);
-  struct sim_clock *c = sim_clock_own(into);
-  if (c->at[t->id] < t->step) c->at[t->id] = t->step;
+  sim_clock_raise(sim_clock_own(into), (uint32_t)t->id, t->step);
   t->step++;
 }
 
 void sim_acquire(struct sim_thread *t, const struct sim_clock *from) {
-  if (from) sim_clock_max(sim_clock_own(&t->clock), from);
+  if (from) sim_clock_join(&t->clock, from);
 }
 
 void pah_sim_fence(int scope) {

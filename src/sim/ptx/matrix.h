@@ -14,7 +14,7 @@ enum { MATRIX_WORDS = 8 /* of 32 bits along k: what one mma takes of a row, what
 int matrix_depth(int kind); /* elements in 8 words: 8, 16 or 32 */
 void matrix_widen(int kind, int b, int rows, const uint32_t (*words)[MATRIX_WORDS], double *out);
 
-/* sums[m][n] += a[m][.] . b[n][.]; a and b have `depth` columns, n is a multiple of 8. */
+/* sums[m][n] += a[m][.] . b[n][.]; a and b have `depth` columns; rows and n are multiples of 8. product.c */
 void matrix_multiply(int rows, int n, int depth, const double *a, const double *b, double *sums);
 
 /* Bits; NaN as tensor cores write it. */
