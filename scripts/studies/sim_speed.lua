@@ -49,7 +49,9 @@ extern "C" __global__ void rows(const __half *x, float *sums, int n) {
   if (threadIdx.x == 0) sums[blockIdx.x * blockDim.y + threadIdx.y] = sum;
 }]]
 
-local function random(shape, seed, dtype, device) return pah.randn(shape, {seed = seed, dtype = dtype, device = device}) end
+local function random(shape, seed, dtype, device)
+  return pah.randn(shape, {seed = seed, dtype = dtype, device = device})
+end
 
 local function compiled(device, text) return device:compile{text = text} end
 
