@@ -1,11 +1,13 @@
-/* sm90/tile_softmax.cuh - the online softmax of a warpgroup's tile of scores, in the registers where wgmma leaves them.
- * A thread holds two rows, g and g + 8 of its warp's 16: element i belongs to row i / 2 % 2, key 8 * (i / 4) + 2t +
- * i % 2. Four neighbouring lanes share a row. Scores stay unscaled: exp(scale * (s - max)) is one multiply-add and one
- * ex2, with scale * log2(e) as the factor. Read next: forward.cu. */
+/* tile_softmax.cuh - the online softmax of a tile of scores, 16 rows a warp, in the registers where the tensor cores
+ * leave them, by wgmma and mma.sync alike. A thread holds two rows, g and g + 8 of its warp's 16: element i belongs to
+ * row i / 2 % 2, key 8 * (i / 4) + 2t + i % 2. Four neighbouring lanes share a row. Scores stay unscaled:
+ * exp(scale * (s - max)) is one multiply-add and one ex2, with scale * log2(e) as the factor. The kernel's config.cuh
+ * comes first: TILE_N, PACK, SOFTCAP, TREE, LAZY_LOG2. Read next: store.cuh, sm90/forward.cu, sm80/forward/forward.cu.
+ */
 #pragma once
-#include "config.cuh"
+#include "ptx.cuh"
+#include "row_tiles.cuh"
 #include "softmax.cuh"
-#include "work.cuh"
 
 template <class F> __device__ __forceinline__ float over_row(float x, F combine) {
   x = combine(x, __shfl_xor_sync(0xffffffffu, x, 1));
@@ -106,17 +108,18 @@ __device__ __forceinline__ void cap_scores(const pah_attn_params &p, float (&s)[
   }
 }
 
-/* Row of the tile that a thread's rows r = 0 and 1 are. */
+/* Row that a thread's rows r = 0 and 1 are, of the 16 * warps rows that the warps hold together. */
 __device__ __forceinline__ int row_of(int r) {
   return (int)(threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4) + 8 * r;
 }
 
-/* Scores of keys that a row does not see become -inf. Only tiles that are not full come here. */
+/* Scores of keys that a row does not see become -inf. Only tiles that are not full come here. first_row: of the tile of
+ * rows, where warps hold more than 16 each. */
 __device__ __forceinline__ void mask_scores(const pah_attn_params &p, const work_item &w, int tile,
-                                            float (&s)[TILE_N / 2]) {
+                                            float (&s)[TILE_N / 2], int first_row = 0) {
 #pragma unroll
   for (int r = 0; r < 2; r++) {
-    const int query = w.first_q + row_of(r) / PACK, mine = 2 * (int)(threadIdx.x % 4);
+    const int query = w.first_q + (first_row + row_of(r)) / PACK, mine = 2 * (int)(threadIdx.x % 4);
     const visible_keys v = visible_to(p, w.s, query);
     const int first = v.first - tile * TILE_N - mine, last = v.last - tile * TILE_N - mine;
 #pragma unroll

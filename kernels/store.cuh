@@ -1,6 +1,7 @@
-/* sm90/store.cuh - the end of an item: sums divided by the sum of weights, rounded, and written with the lse.
+/* store.cuh - the end of an item: sums divided by the sum of weights, rounded, and written with the lse.
  * A lane holds two neighbouring columns of every eight. Four lanes of a row trade them, so that each has eight in a row
- * of its own and a store is 16 bytes. Read next: tile_softmax.cuh. */
+ * of its own and a store is 16 bytes. The kernel's config.cuh comes first: HEAD_DIM_V, IO_T, PACK, pair_of().
+ * Read next: tile_softmax.cuh. */
 #pragma once
 #include "tile_softmax.cuh"
 
@@ -24,10 +25,10 @@ __device__ __forceinline__ void trade(unsigned (&x)[4]) {
 }
 
 __device__ __forceinline__ void store_rows(const pah_attn_params &p, int head_dim_v, const work_item &w,
-                                           softmax_state &state, float (&o)[HEAD_DIM_V / 2]) {
+                                           softmax_state &state, float (&o)[HEAD_DIM_V / 2], int first_row = 0) {
 #pragma unroll
   for (int r = 0; r < 2; r++) {
-    const int row = row_of(r), query = w.first_q + row / PACK, head = w.head + row % PACK;
+    const int row = first_row + row_of(r), query = w.first_q + row / PACK, head = w.head + row % PACK;
     float factor, lse;
     state.finish(r, sink_of(p, head), factor, lse);
     const bool there = query < w.s.len_q;
