@@ -1,8 +1,8 @@
 -- repl_spec.lua - the prompt: from standard input that is no terminal, and on a terminal of tmux; what Tab completes.
 local child = require "spec.support.child"
-local complete = require("pah.cli.complete").complete
+local complete = require("pah.prompt.complete").complete
 local host = require "pah.host"
-local inspect = require("pah.cli.inspect").inspect
+local inspect = require("pah.util.inspect").inspect
 
 -- What `pah repl` prints, errors among it, for these lines.
 local function types(...)
@@ -47,6 +47,70 @@ describe("the prompt", function()
   end)
 end)
 
+describe("locals of the prompt", function()
+  it("outlive their line, functions too", function()
+    assert.equal("3\n0\n", types("local a, b = 1, 2", "a + b"))
+    assert.equal("120\n0\n", types("local function f(n) return n < 2 and 1 or n * f(n - 1) end", "f(5)"))
+    assert.equal("7\n0\n", types("local n = 3", "local function add(m) return n + m end", "n = 5", "add(2)"))
+    assert.equal("nil\t1\n0\n", types("x = 1", "local x", "x, _G.x"))
+  end)
+
+  it("are seen by no module: one named table does not break the library", function()
+    assert.equal("5\n[f32 cpu 1, 4 B]\nnil\n0\n",
+      (types("local table = {n = 5}", "table.n", "tostring(pah.zeros({1})):match '[^\\n]*$'", "rawget(_G, 'n')")))
+    assert.equal("nil\tfunction\n0\n", types("local print = nil", "print, type(_G.print)"))
+  end)
+
+  it("in a block stay in the block", function()
+    assert.equal("1\nnil\n0\n", types("do local inner = 1 print(inner) end", "inner"))
+    assert.equal("nil\n0\n", types("for i = 1, 2 do local inside = i end", "inside"))
+    assert.equal("nil\n0\n", types("if true then local a = 1 else local a = 2 end", "a"))
+    assert.equal("nil\n0\n", types("repeat local a = 1 until a == 1", "a"))
+  end)
+
+  it("keep the lines of messages, and words in strings and comments are no locals", function()
+    assert.equal("stdin:2: boo\n0\n", types("do local z", "end local a = 1 error 'boo'"))
+    assert.equal("local x\n0\n", types("s = 'local x' -- local y", "s"))
+    assert.equal("a\nlocal b\n0\n", types("s = [[a", "local b]]", "s"))
+  end)
+
+  local lift = require("pah.prompt.locals").lift
+  it("are lifted out of the text", function()
+    local cases = {
+      {"local x = 1", "      x = 1", "x"}, {"local x", "      x = nil", "x"},
+      {"local a, b -- c", "      a, b = nil -- c", "a,b"}, {"a = b local c, d = f()", "a = b       c, d = f()", "c,d"},
+      {"local function f() local x end", "      function f() local x end", "f"},
+      {"x = function() local y = 1 end local z = 2", "x = function() local y = 1 end       z = 2", "z"},
+      {'x = "local" local y = "end" local z', 'x = "local"       y = "end"       z = nil', "y,z"},
+      {"if a then local b elseif c then local d end", "if a then local b elseif c then local d end", ""},
+      {"while 1 do local a end local b = 0x1p-3", "while 1 do local a end       b = 0x1p-3", "b"},
+    }
+    for _, case in ipairs(cases) do
+      local text, names = lift(case[1])
+      assert.same({case[2], case[3]}, {text, table.concat(names, ",")})
+    end
+  end)
+end)
+
+describe("the init file", function()
+  it("is run first, its locals too, unless -E or an empty PAH_INIT forbids it", function()
+    local init, script = os.tmpname(), os.tmpname()
+    child.write(init, "local mine = 6\nfunction twice(x) return 2 * x end\n")
+    child.write(script, "twice and twice(mine)\n")
+    local function says(environment, words)
+      return (child.shell(("env -u LUA_INIT %s %s %s <%s"):format(environment, host.exe, words, script)))
+    end
+    assert.equal("12\n", says("PAH_INIT=" .. init, "repl"))
+    assert.truthy(says("PAH_INIT=" .. init, "-i -e ''"):find "\n12\n$")
+    assert.equal("nil\n", says("PAH_INIT=", "repl"))
+    assert.truthy(says("PAH_INIT=" .. init, "-E -i -e ''"):find "\nnil\n$")
+    child.write(init, "local =")
+    assert.equal(init .. ":1: '<name>' expected near '='\nnil\n", says("PAH_INIT=" .. init, "repl"))
+    os.remove(init)
+    os.remove(script)
+  end)
+end)
+
 describe("inspect", function()
   it("quotes strings in tables only", function()
     assert.equal("a", inspect "a")
@@ -58,11 +122,30 @@ describe("inspect", function()
     for i = 1, 12 do long["key_number_" .. i] = i end
     assert.truthy(inspect(long):find("{\n  key_number_1 = 1,\n", 1, true))
     local many = {}
-    for i = 1, 100 do many[i] = i end
+    for i = 1, 100 do many[i] = "word" .. i end
     assert.truthy(inspect(many):find("... 40 more", 1, true))
     local loop = {}
     loop.me = loop
     assert.equal("{me = <the table around it>}", inspect(loop))
+  end)
+
+  it("packs the numbers of a list into columns", function()
+    local squares = {}
+    for i = 1, 60 do squares[i] = i * i end
+    local text = inspect(squares)
+    assert.equal("{\n     1,    4,    9,", text:match "^{\n[^\n]-9,")
+    for line in text:gmatch "[^\n]+" do assert.is_true(#line <= 100) end
+    assert.equal(5, select(2, text:gsub("\n", "")))
+    for i = 61, 300 do squares[i] = i end
+    assert.truthy(inspect(squares):find("\n  ... 100 more\n}$"))
+    assert.equal("{1, 2.5, -3}", inspect{1, 2.5, -3})
+  end)
+
+  it("is what print shows a table by, of which tostring knows only the address", function()
+    assert.equal("{1, 2}\ttrue\tnil\n", (child.shell(host.exe .. " -e 'print({1, 2}, true, nil)'")))
+    local own = "print(setmetatable({}, {__tostring = function() return [[mine]] end}))"
+    assert.equal("mine\n", (child.shell(("%s -e '%s'"):format(host.exe, own))))
+    assert.truthy(tostring({}):find "^table: 0x")
   end)
 
   it("shows a tensor in a table by its footer", function()
@@ -110,6 +193,13 @@ local function session()
   local self = {history = history, folder = folder}
   function self.send(...)
     for _, keys in ipairs{...} do os.execute(tmux .. "send-keys " .. child.quoted(keys)) end
+  end
+  -- The text as the terminal pastes it, announced if the program asked for that.
+  function self.paste(text)
+    local file = os.tmpname()
+    child.write(file, text)
+    os.execute(tmux .. "load-buffer " .. file .. " && " .. tmux .. "paste-buffer -p")
+    os.remove(file)
   end
   function self.screen()
     return (child.shell(tmux .. "capture-pane -p"))
@@ -197,5 +287,22 @@ describe("the prompt on a terminal", function()
     local file = assert(io.open(t.history))
     assert.truthy(file:read("*a"):find("pah.version", 1, true))
     file:close()
+  end))
+
+  it("takes a paste as one chunk, and brings it back whole", on_terminal(function(t)
+    t.expect "\n>"
+    t.paste "local a = 20\nlocal b = a + 1\n\nprint(a +\n  b)\n"
+    t.expect "\n  b%)"
+    assert.is_nil(t.screen():find "\n41")
+    t.send "Enter"
+    t.expect "\n41\n>"
+    t.send("for i = 1, 2 do", "Enter", "print(i, b) end", "Enter")
+    t.expect "2\t?%s*21\n>"
+    t.send("C-l", "Up")
+    t.expect "for i = 1, 2 do\nprint%(i, b%) end"
+    t.send("Up", "Enter")
+    t.expect "\n41\n>"
+    t.send "C-d"
+    t.expect "left 0"
   end))
 end)

@@ -10,7 +10,7 @@ as a Lua interpreter:
   -i                  prompt after running the script
   -v, --version       print the version
   -j CMD, -O[LEVEL]   control the JIT compiler; -b saves bytecode, as luajit does
-  -E                  ignore LUA_INIT
+  -E                  ignore LUA_INIT and PAH_INIT
   --                  end of the options
 ]]
 
@@ -23,6 +23,7 @@ environment:
   PAH_CACHE_DIR       folder of compiled kernels
   PAH_CACHE_SIZE      what it may hold: 1G, 512M, none
   PAH_HISTORY         history file of the prompt
+  PAH_INIT            Lua file that the prompt runs first
   PAH_DATADIR         folder that holds lua/
   LUA_INIT, LUA_PATH  as in luajit
 

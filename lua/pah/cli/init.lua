@@ -12,10 +12,11 @@ local interpreter = require "pah.cli.interpreter"
 local json = require "pah.util.json"
 local kernel_table = require "pah.module.kernel_table"
 local options = require "pah.options"
-local repl = require "pah.cli.repl"
+local repl = require "pah.prompt.repl"
 local readable = require("pah.util.whole_file").readable
 
 rawset(_G, "pah", library) -- the global that every script finds
+rawset(_G, "print", require("pah.util.inspect").print)
 
 local commands, order = {}, {}
 
@@ -94,8 +95,9 @@ command("repl", {
   options = {}, words = 0,
   text = [[
 Expressions print their results, `_` is the last one, Tab completes names, fields, tensor methods and file names.
-Ctrl-C stops a running call, Ctrl-D leaves. History: $PAH_HISTORY, else $XDG_STATE_HOME/pah/history, else
-~/.local/state/pah/history.]],
+Locals of the top level outlive their line, and a paste is one chunk. Ctrl-C stops a running call, Ctrl-D leaves.
+History: $PAH_HISTORY, else $XDG_STATE_HOME/pah/history, else ~/.local/state/pah/history. First of all the prompt
+runs $PAH_INIT, else $XDG_CONFIG_HOME/pah/init.lua, else ~/.config/pah/init.lua.]],
   run = function()
     arg = {[0] = "pah"}
     local code = interpreter.init()

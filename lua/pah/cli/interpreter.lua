@@ -2,7 +2,7 @@
 -- Promises: the exit codes of init.lua; the global `arg` and `...` as in lua and luajit, LUA_INIT honoured.
 local host = require "pah.host"
 local traceback = require "pah.traceback"
-local uncompiled = require "pah.cli.uncompiled"
+local uncompiled = require "pah.prompt.uncompiled"
 
 local M = {}
 
@@ -133,10 +133,10 @@ function M.main(argv, repl)
   if argv[script] then
     code = M.file(argv[script])
   elseif not (flags.e or flags.i or flags.v) then
-    if host.isatty(0) then return repl() end
+    if host.isatty(0) then return repl(flags.E) end
     code = M.file "-"
   end
-  if code == 0 and flags.i then return repl() end
+  if code == 0 and flags.i then return repl(flags.E) end
   return code
 end
 

@@ -5,10 +5,12 @@ local tensor = require "pah.tensor"
 
 local M = {}
 
-local keywords = {
-  "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in", "local", "nil", "not",
-  "or", "repeat", "return", "then", "true", "until", "while",
-}
+local keywords = require("pah.prompt.lexer").keywords
+
+local session -- of the prompt: its locals
+
+--- Names are looked up in this session (locals.lua) first.
+function M.look_in(s) session = s end
 
 local function field(value, key)
   local ok, result = pcall(function() return value[key] end)
@@ -17,7 +19,7 @@ end
 
 -- The value that a chain such as `pah.safetensors` or `t` names, nil if it names none.
 local function lookup(chain)
-  local value = _G
+  local value = session and session.env or _G
   for name in chain:gmatch "[^.:]+" do
     value = field(value, name)
     if value == nil then return nil end
@@ -41,7 +43,8 @@ end
 local function names_after(chain, colon)
   local names = {}
   if chain == "" then
-    for _, word in ipairs(keywords) do names[word] = true end
+    for word in pairs(keywords) do names[word] = true end
+    for name in pairs(session and session.names() or {}) do names[name] = true end
     gather(_G, names)
     return names
   end
