@@ -2,12 +2,13 @@
 -- Promises: the same object for the same name; a device that is not usable is an error that gives the reason and the
 -- cure.
 local ffi = require "ffi"
+local classes = require "pah.util.classes"
 local errors = require "pah.errors"
 local binding = require "pah.ffi"
 local C, check = binding.C, binding.check
 
 local M = {}
-local Device = {}
+local Device = classes.name("Device", {})
 Device.__index = Device
 M.class = Device -- module/init.lua adds compile
 local open = {} -- name -> object; devices stay open until the program ends
@@ -40,7 +41,7 @@ end
 --- Waits until everything called so far is done.
 function Device:synchronize() check(C.pah_device_synchronize(self.handle)) end
 
-local Event = {}
+local Event = classes.name("Event", {})
 Event.__index = Event
 
 --- An event in the order of the device's work; later:since(earlier) is the seconds between two of them.

@@ -14,6 +14,7 @@ for _, name in ipairs {
   "attention.kv_cache", "attention.mask", "attention.trace", "attention.batch", "attention.work", "module",
   "module.tensor_map", "measure", "measure.attention", "judge.cases", "judge.problem", "judge.budget",
   "results.sqlite", "results", "experiment.axes", "experiment.sweep", "experiment", "plot", "report", "compare",
+  "manual.help",
 } do
   for key, value in pairs(require("pah." .. name).exports or {}) do
     assert(M[key] == nil, key)

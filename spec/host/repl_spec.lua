@@ -92,6 +92,42 @@ describe("locals of the prompt", function()
   end)
 end)
 
+describe("help", function()
+  local help = require "pah.manual.help"
+
+  it("answers ?x, x? and help(x) for functions, objects and names", function()
+    local decode = types "help(pah.decode)"
+    assert.truthy(decode:find "^pah.decode{q=, k_blocks=, v_blocks=, block_table=, ...} %-> out, lse\n")
+    for _, text in ipairs {"example:\n  local block_table", "\n  num_splits     integer, optional: "} do
+      assert.truthy(decode:find(text, 1, true), text)
+    end
+    for _, line in ipairs {"?pah.decode", "pah.decode?", "? decode", 'help "decode"', "local f = pah.decode\n?f"} do
+      assert.equal(decode, types(line))
+    end
+    assert.truthy(types("t = pah.zeros{1}", "t:view?"):find "^t:view%(%.%.%.%) %-> Tensor\n")
+    assert.truthy(types("local t = pah.zeros{1}", "?t"):find "^Tensor: a view of memory")
+    assert.truthy(types("?pah.json"):find "^pah.json:\n")
+    assert.truthy(types("?"):find "^help%(x%) tells")
+    assert.equal('The manual has nothing of "decoed"; did you mean "decode"?\n0\n', types "?decoed")
+    assert.equal("A number; the manual knows the functions and objects of pah.\n0\n", types "help(5)")
+  end)
+
+  it("has lines of at most 79 columns but for examples and long calls", function()
+    for _, e in ipairs(require("pah.manual").entries) do
+      local text = e.name and help.text_of_name(e.name) or help.text_of_name(e.class or e.record)
+      for line in text:gsub("\nexample:.*", ""):gsub("^[^\n]*", ""):gmatch "[^\n]+" do
+        assert.is_true(#line <= 79 or not line:match "%s%S+%s+%S+$", line)
+      end
+    end
+  end)
+
+  it("is what `pah help NAME` prints", function()
+    assert.equal(help.text_of_name "pah.decode" .. "\n", (child.shell(host.exe .. " help pah.decode")))
+    assert.equal(help.text_of_name "Tensor:view" .. "\n", (child.shell(host.exe .. " help Tensor:view")))
+    assert.equal(help.text() .. "\n", (child.shell(host.exe .. " help pah")))
+  end)
+end)
+
 describe("the init file", function()
   it("is run first, its locals too, unless -E or an empty PAH_INIT forbids it", function()
     local init, script = os.tmpname(), os.tmpname()
@@ -170,6 +206,37 @@ describe("completion", function()
     assert.same({""}, {complete "completed:dty"})
     assert.equal("er", (complete "text:upp"))
     _G.completed, _G.text = nil, nil
+  end)
+
+  it("knows the members of every object, and no internals", function()
+    _G.cpu, _G.pool = pah.device "cpu", pah.cache{num_blocks = 1, num_kv_heads = 1, head_dim = 8}
+    assert.same({"", "compile      event        info         memory       set          synchronize"}, {complete "cpu:"})
+    assert.same({"", "block_table  sequence     stats"}, {complete "pool:"})
+    assert.same({""}, {complete "cpu.hand"})
+    assert.same({""}, {complete "pool.ref"})
+    _G.cpu, _G.pool = nil, nil
+  end)
+
+  it("knows the keys of named arguments, those given left out", function()
+    assert.equal("ock_table = ", (complete "pah.decode{q = 1, bl"))
+    assert.equal("ock_table = ", (complete("bl", "pah.decode{ -- the kernel\n  q = x:view(1, 2),")))
+    assert.same({""}, {complete "pah.decode{block_table = 1, bl"})
+    assert.equal("pe = ", (complete "pah.zeros({2}, {dty"))
+    assert.equal("lock_size = ", (complete "x = pah.block_table{seqlens = {1, 2}, b"))
+    assert.truthy(select(2, complete "pah.decode{"):find("softmax_scale = ", 1, true))
+    assert.equal("ros", (complete "pah.decode{q = pah.ze"))
+  end)
+
+  it("knows the words that an argument allows", function()
+    assert.equal('f16"', (complete 'pah.zeros({2}, {dtype = "b'))
+    assert.equal("huffled'", (complete "pah.block_table{order = 's"))
+    assert.same({"", "cpu   cuda  sim"}, {complete 'pah.device "'})
+    assert.same({"", "bottom-right  top-left"}, {complete 'pah.decode{causal = "'})
+    _G.completed = pah.zeros{1}
+    assert.equal("8_e", (complete 'completed:to("fp'))
+    _G.completed = nil
+    assert.same({""}, {complete "-- pah.zer"})
+    assert.equal("", (complete "x = [[pah.zer"))
   end)
 
   it("knows files in strings", function()

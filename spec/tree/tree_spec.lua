@@ -92,11 +92,11 @@ describe("the tree #quick", function()
     assert.same(list "find kernels src/sim/include src/sim/abi*.h -type f | LC_ALL=C sort", listed)
   end)
 
-  it("keeps files under 400 lines", function()
+  it("keeps files under 400 lines", function() -- lua/meta is made by scripts/manual
     local long = {}
     for _, path in ipairs(sources) do
       local n = #lines_of(path)
-      if n > 400 then long[#long + 1] = path .. ": " .. n end
+      if n > 400 and not path:find "^lua/meta/" then long[#long + 1] = path .. ": " .. n end
     end
     assert.same({}, long)
   end)

@@ -10,6 +10,7 @@ local library = require "pah"
 local info = require "pah.cli.info"
 local interpreter = require "pah.cli.interpreter"
 local json = require "pah.util.json"
+local manual = require "pah.manual.help"
 local kernel_table = require "pah.module.kernel_table"
 local options = require "pah.options"
 local repl = require "pah.prompt.repl"
@@ -94,7 +95,8 @@ command("repl", {
   about = "the interactive prompt, as `pah` alone on a terminal",
   options = {}, words = 0,
   text = [[
-Expressions print their results, `_` is the last one, Tab completes names, fields, tensor methods and file names.
+Expressions print their results, `_` is the last one. Tab completes names, fields, methods, the keys of named
+arguments, dtypes, devices and file names. `?pah.decode`, `t:view?` and help(x) tell of a function or an object.
 Locals of the top level outlive their line, and a paste is one chunk. Ctrl-C stops a running call, Ctrl-D leaves.
 History: $PAH_HISTORY, else $XDG_STATE_HOME/pah/history, else ~/.local/state/pah/history. First of all the prompt
 runs $PAH_INIT, else $XDG_CONFIG_HOME/pah/init.lua, else ~/.config/pah/init.lua.]],
@@ -174,12 +176,16 @@ command("examples", {
 })
 
 command("help", {
-  usage = "[COMMAND]",
-  about = "this text, or the help of a command",
+  usage = "[COMMAND | NAME]",
+  about = "this text, or the help of a command, or of a name of the Lua library",
+  text = "NAME is pah.decode, Tensor:view, Tensor and so on; `pah help pah` lists all names.",
   options = {}, words = 1,
   run = function(opt)
     if opt[1] and not commands[opt[1]] then
-      return complain(('help: "%s" is no command'):format(opt[1]), "`pah help` lists them")
+      local text = opt[1] == "pah" and manual.text() or manual.text_of_name(opt[1])
+      if text then return print(text) or 0 end
+      return complain(('help: "%s" is neither a command nor a name of the library'):format(opt[1]),
+        "`pah help` lists the commands, `pah help pah` the names")
     end
     io.stdout:write(help(commands, order, opt[1]))
     return 0

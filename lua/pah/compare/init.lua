@@ -1,6 +1,7 @@
 -- init.lua - pah.compare: two runs, point by point: what is paired, what is not, and how the times stand.
 -- Promises: everything that is left out is reported: points of one side only, errors, machines and inputs that differ.
 -- Statistics: statistics.lua; text: text.lua. Definitions: doc/comparing.md.
+local classes = require "pah.util.classes"
 local errors = require "pah.errors"
 local field = require("pah.results.header").field
 local results = require "pah.results"
@@ -195,7 +196,7 @@ end
 
 -- ---- The comparison -------------------------------------------------------------------------------------------------
 
-local Comparison = {}
+local Comparison = classes.name("Comparison", {})
 Comparison.__index = Comparison
 Comparison.__tostring = function(self) return text.table(self) end
 

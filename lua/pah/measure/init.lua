@@ -2,6 +2,7 @@
 -- Promises: warm before the first sample, samples until the interval of the median is narrow enough, all of them kept,
 -- doubts about them noted, and never a time from sim. Definitions: doc/measuring.md. Read next: timer.lua.
 local binding = require "pah.ffi"
+local classes = require "pah.util.classes"
 local devices = require "pah.device"
 local errors = require "pah.errors"
 local ffi = require "ffi"
@@ -208,7 +209,7 @@ local function rate(r, o)
   end
 end
 
-local Result = {}
+local Result = classes.name("BenchResult", {})
 Result.__index = Result
 
 -- Those that can be summed over launches.

@@ -4,6 +4,7 @@
 -- launch_report.lua.
 local args_of = require "pah.attention.args"
 local binding = require "pah.ffi"
+local classes = require "pah.util.classes"
 local errors = require "pah.errors"
 local ffi = require "ffi"
 local report_of = require "pah.module.launch_report"
@@ -12,7 +13,7 @@ local tensor = require "pah.tensor"
 local C, check = binding.C, binding.check
 
 local M = {}
-local Module = {}
+local Module = classes.name("Module", {})
 Module.__index = Module
 
 -- ---- Typed numbers: pah.i32(5), pah.f32(0.5), ... for parameters that a plain number does not fit ----------------

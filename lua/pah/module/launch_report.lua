@@ -1,10 +1,11 @@
 -- launch_report.lua - the report of a launch on sim: report.findings, counters (.global, .shared, .mma, ...),
 -- counters by source line; tostring(report) is for people. Codes and counters: doc/sim.md.
 local binding = require "pah.ffi"
+local classes = require "pah.util.classes"
 local ffi = require "ffi"
 
 local M = {}
-local Report = {}
+local Report = classes.name("LaunchReport", {})
 Report.__index = Report
 
 local function triple(a) return {a[0], a[1], a[2]} end

@@ -1,11 +1,13 @@
--- complete.lua - what Tab does at the prompt: names of globals, fields, methods and tensor properties, file names in
--- strings. Promises: looks values up and calls no user code but __index.
+-- complete.lua - what Tab does at the prompt: names of globals, fields, methods and properties of every object, keys of
+-- named arguments, words that an argument allows (dtypes, devices, ...), file names in other strings.
+-- Promises: looks values up and calls no user code but __index. Read next: call.lua, lua/pah/manual/init.lua.
+local call = require "pah.prompt.call"
+local help = require "pah.manual.help"
 local host = require "pah.host"
-local tensor = require "pah.tensor"
+local lexer = require "pah.prompt.lexer"
+local manual = require "pah.manual"
 
 local M = {}
-
-local keywords = require("pah.prompt.lexer").keywords
 
 local session -- of the prompt: its locals
 
@@ -17,7 +19,7 @@ local function field(value, key)
   if ok then return result end
 end
 
--- The value that a chain such as `pah.safetensors` or `t` names, nil if it names none.
+--- The value that a chain such as `pah.safetensors` or `t` names, nil if it names none.
 local function lookup(chain)
   local value = session and session.env or _G
   for name in chain:gmatch "[^.:]+" do
@@ -39,18 +41,28 @@ local function gather(value, names)
   end
 end
 
+M.lookup = lookup
+
+-- The public members of an object of pah.
+local function members(class)
+  local names = {}
+  for _, e in ipairs(manual.by_owner[class]) do names[e.key] = true end
+  return names
+end
+
 -- Names that may follow `chain` (empty: globals) and then "." or ":".
 local function names_after(chain, colon)
   local names = {}
   if chain == "" then
-    for word in pairs(keywords) do names[word] = true end
+    for word in pairs(lexer.keywords) do names[word] = true end
     for name in pairs(session and session.names() or {}) do names[name] = true end
     gather(_G, names)
     return names
   end
   local value = lookup(chain)
-  if tensor.is_tensor(value) then
-    for _, name in ipairs(tensor.names()) do names[name] = true end
+  local class = help.class_of(value)
+  if class then
+    names = members(class)
   elseif type(value) == "string" then
     gather(string, names)
   else
@@ -62,24 +74,6 @@ local function names_after(chain, colon)
     end
   end
   return names
-end
-
--- The text of the string literal that is open at the end of the line; nil if none is.
-local function open_string(line)
-  local quote, start
-  local i = 1
-  while i <= #line do
-    local c = line:sub(i, i)
-    if quote then
-      if c == "\\" then i = i + 1 elseif c == quote then quote = nil end
-    elseif c == '"' or c == "'" then
-      quote, start = c, i + 1
-    elseif line:sub(i, i + 1) == "--" then
-      return nil
-    end
-    i = i + 1
-  end
-  return quote and line:sub(start), quote
 end
 
 local function files(path)
@@ -118,26 +112,72 @@ local function columns(list)
   return table.concat(lines, "\n")
 end
 
---- For the line up to the cursor: the text to insert, and the list to show as text if there is a choice and nothing
---- to insert (else nil).
-function M.complete(line)
-  local names, prefix
-  local text, quote = open_string(line)
-  if text then
-    names, prefix = files(text)
-  else
-    local chain, sign, word = line:match "([%a_][%w_.:]*)([.:])([%w_]*)$"
-    if not chain then
-      word = line:match "[%w_]*$"
-      if word == "" or line:match "[.:]%s*[%w_]*$" then return "" end
-    end
-    names, prefix = names_after(chain or "", sign == ":"), word
+-- Keys that may be given at this place, as "name = ".
+local function keys_of(place)
+  local names = {}
+  for _, f in ipairs(place.record.fields) do
+    if not place.keys[f.name] then names[f.name .. " = "] = true end
   end
+  return names
+end
+
+-- Those of the names that begin with prefix, sorted.
+local function matching(names, prefix)
   local list = {}
   for name in pairs(names) do
     if name:sub(1, #prefix) == prefix then list[#list + 1] = name end
   end
   table.sort(list)
+  return list
+end
+
+-- The choice inside the open string `word`, the words before it known: names, the part typed, the closing quote.
+local function in_string(word, words)
+  local text = word.text:match "^[\"'](.*)$" or ""
+  local place = call.place(words, lookup)
+  local names = place and place.type and call.words_of(place.type) or {}
+  local list = next(names) and matching(names, text)
+  if list then return list, text, word.text:sub(1, 1) end
+  local prefix
+  names, prefix = files(text)
+  return matching(names, prefix), prefix, word.text:sub(1, 1)
+end
+
+-- The choice at the end of the line, outside of strings: a list of names and the part of them that is typed.
+local function in_code(line, words)
+  local chain, sign, part = line:match "([%a_][%w_.:]*)([.:])([%w_]*)$"
+  if chain then return matching(names_after(chain, sign == ":"), part), part end
+  part = line:match "[%w_]*$"
+  if part ~= "" then words[#words] = nil end
+  local place = call.place(words, lookup)
+  if place and place.record then
+    local list = matching(keys_of(place), part)
+    if #list > 0 then return list, part end
+  end
+  if part == "" or line:match "[.:]%s*[%w_]*$" then return {}, part end
+  return matching(names_after("", false), part), part
+end
+
+-- Whether the text ends in a comment.
+local function in_comment(text, last)
+  return text:find("%-%-", last and last.last + 1 or 1) ~= nil
+end
+
+--- For the line up to the cursor, and the lines of the chunk before it: the text to insert, and the list to show as
+--- text if there is a choice and nothing to insert (else nil).
+function M.complete(line, before)
+  local text = before and before .. "\n" .. line or line
+  local words = lexer.words(text)
+  local last = words[#words]
+  local list, prefix, quote
+  if last and last.open and last.text:match "^[\"']" then
+    words[#words] = nil
+    list, prefix, quote = in_string(last, words)
+  elseif last and last.open or in_comment(text, last) then
+    return ""
+  else
+    list, prefix = in_code(line, words)
+  end
   if #list == 0 then return "" end
   local insert = common_prefix(list):sub(#prefix + 1)
   if #list == 1 and quote and not list[1]:match "/$" then insert = insert .. quote end

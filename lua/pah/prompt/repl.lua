@@ -3,6 +3,7 @@
 -- level outlive their line. Read next: locals.lua, complete.lua, src/host/lineedit.c.
 local complete = require "pah.prompt.complete"
 local devices = require "pah.device"
+local help = require "pah.manual.help"
 local host = require "pah.host"
 local inspect = require("pah.util.inspect").inspect
 local locals = require "pah.prompt.locals"
@@ -14,6 +15,7 @@ local M = {}
 
 local session = locals.new()
 complete.look_in(session)
+rawset(_G, "help", help.exports.help)
 
 -- The user's file of a kind: $variable, else below the folder that XDG names, else below a folder of $HOME. nil: none.
 local function own_file(variable, xdg, folder, name)
@@ -60,6 +62,22 @@ local function compile(text)
   return chunk and setfenv(chunk, session.env), why
 end
 
+-- What `?x` and `x?` ask about, as a chunk: the object or function that is named, else the name.
+local function question(text)
+  local name = text:match "^%s*%?%s*([%w_.:]*)%s*$" or text:match "^%s*([%w_.:]+)%s*%?%s*$"
+  if not name then return nil end
+  local object, method = name:match "^(.+):([%w_]+)$"
+  local class = object and help.class_of(complete.lookup(object))
+  local value = not object and complete.lookup(name)
+  local about = name ~= "" and name or nil
+  if class then
+    about = class .. ":" .. method
+  elseif value and type(value) ~= "string" and help.text(value) then
+    about = value
+  end
+  return function() help.exports.help(about) end
+end
+
 -- Reads lines until they make a chunk. Returns it; nil and a message; or false at the end of input.
 local function read_chunk(lines)
   local text
@@ -71,7 +89,8 @@ local function read_chunk(lines)
     if text:match "^%s*$" then
       text = nil
     else
-      local chunk, why = compile(text)
+      local chunk, why = question(text), nil
+      if not chunk then chunk, why = compile(text) end
       if chunk or not why:find("'<eof>'", 1, true) then
         lines.keep(text)
         return chunk, why
@@ -132,7 +151,7 @@ end
 local function greet()
   local cpu = devices.get("cpu"):info()
   print(("pah %s, %s; cpu: %s, %d threads"):format(host.version, jit.version, cpu.isa, cpu.threads))
-  print "Tab completes, Ctrl-C stops a call, Ctrl-D leaves."
+  print "Tab completes, ?name helps, Ctrl-C stops a call, Ctrl-D leaves."
 end
 
 --- Reads and runs chunks from the terminal or standard input until it ends; `bare` leaves out the init file. Returns

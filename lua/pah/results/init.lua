@@ -2,6 +2,7 @@
 -- are SQLite, .jsonl is JSON lines, and both hold the same. Promises: a row is on the disk when store:add returns, and
 -- a run has one writer at a time. Schema: doc/results.md. Read next: header.lua, schema.lua, experiment/sweep.lua.
 local binding = require "pah.ffi"
+local classes = require "pah.util.classes"
 local errors = require "pah.errors"
 local ffi = require "ffi"
 local schema = require "pah.results.schema"
@@ -71,7 +72,7 @@ end
 
 -- ---- Writing ----------------------------------------------------------------------------------------------------
 
-local Store = {}
+local Store = classes.name("Store", {})
 Store.__index = Store
 
 --- Stores a row; it is on the disk when this returns. Returns the row as it is stored.

@@ -1,6 +1,7 @@
 -- closeness.lua - pah.allclose and pah.diff: how far two tensors are apart.
 -- |a - b| <= atol + rtol |b| is close; equal infinities are close; NaN never is. Dtypes may differ, shapes may not.
 local ffi = require "ffi"
+local classes = require "pah.util.classes"
 local errors = require "pah.errors"
 local tensor = require "pah.tensor"
 local binding = require "pah.ffi"
@@ -19,7 +20,7 @@ local function place(index, shape)
   return at
 end
 
-local Report = {}
+local Report = classes.name("DiffReport", {})
 Report.__index = Report
 
 function Report:__tostring()
