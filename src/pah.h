@@ -74,6 +74,7 @@ struct pah_device_info {
   char model[128];     /* processor or GPU, as it calls itself */
   char arch[32];       /* "x86_64", "sm_90" */
   char isa[32];        /* instruction set chosen: "generic", "avx2", "avx512"; empty where it means nothing */
+  char pci[16];        /* cuda: where the GPU sits, "0000:17:00.0", which tells equal ones apart; else empty */
   int32_t threads;     /* host threads a kernel uses */
   int32_t sms;         /* multiprocessors; 0 on the cpu */
   int64_t bytes;       /* memory of the device */

@@ -19,13 +19,13 @@ local function numbers(struct, fields)
   return t
 end
 
---- What the device is: name, model, arch, isa (strings), threads, sms, bytes, cache_bytes, clock_hz (numbers),
+--- What the device is: name, model, arch, isa, pci (strings), threads, sms, bytes, cache_bytes, clock_hz (numbers),
 --- host_memory (boolean).
 function Device:info()
   local info = ffi.new("struct pah_device_info")
   check(C.pah_device_get_info(self.handle, info))
   local t = numbers(info, {"threads", "sms", "bytes", "cache_bytes", "clock_hz"})
-  for _, name in ipairs {"name", "model", "arch", "isa"} do t[name] = ffi.string(info[name]) end
+  for _, name in ipairs {"name", "model", "arch", "isa", "pci"} do t[name] = ffi.string(info[name]) end
   t.host_memory = info.host_memory == 1
   return t
 end

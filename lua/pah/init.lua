@@ -13,8 +13,8 @@ for _, name in ipairs {
   "tensor.safetensors", "tensor.file", "attention", "attention.reference", "attention.block_table",
   "attention.kv_cache", "attention.mask", "attention.trace", "attention.batch", "attention.work", "module",
   "module.tensor_map", "measure", "measure.attention", "judge.cases", "judge.problem", "judge.budget",
-  "results.sqlite", "results", "experiment.axes", "experiment.sweep", "experiment", "plot", "report", "compare",
-  "manual.help",
+  "results.sqlite", "results", "results.merge", "experiment.axes", "experiment.sweep", "experiment", "plot", "report",
+  "compare", "manual.help",
 } do
   for key, value in pairs(require("pah." .. name).exports or {}) do
     assert(M[key] == nil, key)

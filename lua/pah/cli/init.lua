@@ -14,6 +14,7 @@ local manual = require "pah.manual.help"
 local kernel_table = require "pah.module.kernel_table"
 local options = require "pah.options"
 local repl = require "pah.prompt.repl"
+local scripts = require "pah.cli.scripts"
 local readable = require("pah.util.whole_file").readable
 
 rawset(_G, "pah", library) -- the global that every script finds
@@ -31,31 +32,6 @@ end
 local function complain(message, hint)
   io.stderr:write("pah: ", message, "\nhint: ", hint, "\n")
   return 2
-end
-
-local function list_examples()
-  local list = {}
-  local folder = host.datadir .. "/lua/examples"
-  for _, file in ipairs(host.list(folder) or {}) do
-    local name = file:match "^(.+)%.lua$"
-    if name then
-      local path = folder .. "/" .. file
-      list[#list + 1] = {name = name, path = path, about = options.about(path) or ""}
-    end
-  end
-  table.sort(list, function(a, b) return a.name < b.name end)
-  return list
-end
-
--- The path that NAME of `pah run NAME` means: a file, else an installed example; nil and the nearest example's name.
-local function find_script(name)
-  if name == "-" or readable(name) then return name end
-  local known = {}
-  for _, example in ipairs(list_examples()) do
-    if example.name == name then return example.path end
-    known[example.name] = true
-  end
-  return nil, not name:find "/" and errors.nearest(name, known) or nil
 end
 
 local function print_json(value)
@@ -77,7 +53,7 @@ command("run", {
     if name:match "^%-." then
       return complain(('run: "%s" stands before the script'):format(name), "`pah help run` shows the usage")
     end
-    local path, nearest = find_script(name)
+    local path, nearest = scripts.find(name)
     if not path then
       return complain(('run: no file and no example is named "%s"'):format(name),
         nearest and ('did you mean "%s"? `pah examples` lists what ships'):format(nearest)
@@ -166,7 +142,7 @@ command("examples", {
   about = "the experiments that ship, one line each",
   options = {json = {"print JSON", false}}, words = 0,
   run = function(opt)
-    local list = list_examples()
+    local list = scripts.examples()
     if opt.json then return print_json(list) end
     local rows = {}
     for i, example in ipairs(list) do rows[i] = {example.name, example.about} end
@@ -193,7 +169,7 @@ command("help", {
 })
 
 -- Commands with a file of their own, which returns the definition.
-for _, name in ipairs {"bench", "results", "compare", "plot", "report", "cache"} do
+for _, name in ipairs {"bench", "results", "compare", "plot", "report", "submit", "status", "cache"} do
   command(name, require("pah.cli." .. name))
 end
 
@@ -221,7 +197,7 @@ local function main(argv)
   if first and not first:match "^%-" and not readable(first) then
     local nearest = errors.nearest(first, commands)
     local hint = (nearest and ('did you mean "%s"? '):format(nearest) or "") .. "`pah --help` lists the commands"
-    if find_script(first) then
+    if scripts.find(first) then
       hint = ("it is an example: `pah run %s`"):format(first)
     elseif first:find "[./]" then
       hint = "give the path of a file; `pah --help` lists the commands"

@@ -33,6 +33,10 @@ local function rows_of(c)
       seconds(point.b, point.counted), number(point.ratio), interval(point), percent(point.detectable), point.verdict}
   end
   local all = c.all
+  for _, group in ipairs(c.machines or {}) do
+    rows[#rows + 1] = {("%d on %s"):format(group.count, group.name), "", "", number(group.all.ratio),
+      interval(group.all), percent(group.all.detectable), group.all.verdict}
+  end
   rows[#rows + 1] = {#c.points > 1 and ("all %d (geometric mean)"):format(#c.points) or "all", "", "",
     number(all.ratio), interval(all), percent(all.detectable), all.verdict}
   return rows

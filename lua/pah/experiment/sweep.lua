@@ -10,6 +10,7 @@ local random = require("pah.tensor.random").exports
 local results = require "pah.results"
 local run_header = require "pah.results.header"
 local schema = require "pah.results.schema"
+local shards = require "pah.experiment.shards"
 local traceback = require "pah.traceback"
 
 local M = {}
@@ -18,7 +19,7 @@ local M = {}
 local known = {
   name = "string", axes = "table", where = "function", run = "function", store = "string", seed = "number",
   rounds = "number", resume = "boolean", fresh = "boolean", on_error = "string", quiet = "boolean", options = "table",
-  files = "table", limits = "any", device = "any", setup = "function",
+  files = "table", limits = "any", device = "any", setup = "function", shard = "string", together = "table",
 }
 local needed = {"axes", "run"}
 local MOST_ROUNDS = 2 ^ 16
@@ -53,6 +54,12 @@ local function read_options(opts)
     errors.raisef("sweep: limits is a %s, must be a table, or a function that returns one", type(o.limits))
   end
   o.axes = axes_of.list("sweep", o.axes)
+  shards.check("sweep", o.together, o.axes)
+  if o.shard then
+    local index, count = shards.parse(o.shard)
+    if not index then errors.raisef("sweep: shard: %s", count) end
+    o.shard = {index = index, count = count, together = o.together}
+  end
   return o
 end
 
@@ -142,6 +149,13 @@ local function by_identity(rows, points)
   return done
 end
 
+--- The points of a shard {index=, count=, together=}, in the order of the grid.
+function M.shard_points(points, axes, shard, seed)
+  local mine = shards.deal(shuffled(points, seed, 1), axes, shard.together, shard.index, shard.count)
+  table.sort(mine, function(a, b) return a.index < b.index end)
+  return mine
+end
+
 -- The {point, round} that have no row yet, in the order of measuring.
 local function missing(o, points, done)
   local list = {}
@@ -157,7 +171,7 @@ local function header_of(o)
   local axes = {}
   for i, axis in ipairs(o.axes) do axes[i] = {name = axis.name, values = axis.values} end
   local header = {name = o.name, axes = axes, seed = o.seed, rounds = o.rounds, options = o.options, device = o.device,
-    limits = type(o.limits) == "table" and o.limits or nil}
+    limits = type(o.limits) == "table" and o.limits or nil, shard = o.shard}
   for _, path in ipairs(o.files or {}) do
     local hash = type(path) == "string" and run_header.sha256(path)
     if not hash then errors.raisef("sweep: files: %s cannot be read", tostring(path)) end
@@ -199,10 +213,16 @@ end
 --- (of the order, 1); resume (true: rows that the last run of this name has are not measured again); fresh (a new run);
 --- on_error ("row", or "stop"); quiet; options, files (what else the numbers depend on: a change is refused); limits
 --- (of peaks.collect, for the header, or a function that returns them, called when a run begins); device; setup (called
---- before the first point, unless all rows are there).
+--- before the first point, unless all rows are there); shard ("I/N": only that part of the points), together (axes:
+--- points that differ in these alone are in one shard).
 function M.sweep(opts)
   local o = read_options(opts)
   local points = axes_of.points("sweep", o.axes, o.where)
+  if o.shard then
+    o.shard.of = #points
+    points = M.shard_points(points, o.axes, o.shard, o.seed)
+    o.shard.points = #points
+  end
   local header = header_of(o)
   local store, rows
   o.name = header.name
