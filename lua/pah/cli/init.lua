@@ -23,7 +23,8 @@ rawset(_G, "print", require("pah.util.inspect").print)
 local commands, order = {}, {}
 
 -- A command: usage (after "pah NAME"), about (one line), options (as for pah.options; nil: words are not parsed),
--- words (how many may be given besides options), text (more help) and run(opt or list of words) -> exit code.
+-- words (how many may be given besides options), raw (it parses its words itself), text (more help) and run(opt or list
+-- of words) -> exit code.
 local function command(name, definition)
   order[#order + 1] = name
   commands[name] = definition
@@ -179,7 +180,7 @@ local function run_command(name, words)
   local this = commands[name]
   local hint = ("`pah help %s` shows the usage"):format(name)
   if words[1] == "--help" or words[1] == "-h" then return commands.help.run{name} end
-  if not this.options then return this.run(words) end
+  if not this.options or this.raw then return this.run(words) end
   local opt, why = options.parse(this.options, words)
   if not opt then return complain(name .. ": " .. why, hint) end
   if opt.help then return commands.help.run{name} end
