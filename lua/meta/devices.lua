@@ -25,7 +25,8 @@ function pah.device(name) end
 ---@return table[]
 function pah.devices() end
 
----`name`, `model`, `arch`, `isa`, `threads`, `sms`, `bytes`, `cache_bytes`, `clock_hz`, `host_memory`
+---`name`, `model`, `arch`, `isa`, `pci` (of a GPU: its place on the bus), `threads`, `sms`, `bytes`, `cache_bytes`,
+---`clock_hz`, `host_memory`
 ---```lua
 ---pah.device("cpu"):info().model
 ---```

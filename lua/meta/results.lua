@@ -9,7 +9,9 @@ pah.results = {}
 ---@field axes table[] # `{name=, values=}` or `{name=, value, ...}` each, in order; or `{name = list}`
 ---@field where? function # where(p): whether a point is measured
 ---@field files? string[] # paths that the numbers depend on
----@field on_error? "stop"|"continue" # stop at the first failed point; default: its row says so and the sweep goes on
+---@field on_error? "stop"|"row" # stop at the first failed point; default: its row says so and the sweep goes on
+---axes: points that differ in these alone are in one shard ([many-machines.md](many-machines.md))
+---@field together? string[]
 ---@field run function # run(p): a result of `pah.bench`, a table of values, or both
 ---@field store? string # results file, `.db` or `.jsonl`
 ---@field seed? integer # of the order of the points
@@ -21,6 +23,7 @@ pah.results = {}
 ---@field limits? any # kept in the header
 ---@field device? pah.device # named in the header
 ---@field setup? function # called once before the first point
+---@field shard? string # "I/N": only part I of N of the points
 
 ---`run(p)` at every point of the grid: the rows, with `failed`, `run` (the run's id) and `header`; see
 ---[results.md](results.md)
@@ -39,7 +42,9 @@ function pah.sweep(args) end
 ---@field axes table[] # `{name=, values=}` or `{name=, value, ...}` each, in order; or `{name = list}`
 ---@field where? function # where(p): whether a point is measured
 ---@field files? string[] # paths that the numbers depend on
----@field on_error? "stop"|"continue" # stop at the first failed point; default: its row says so and the sweep goes on
+---@field on_error? "stop"|"row" # stop at the first failed point; default: its row says so and the sweep goes on
+---axes: points that differ in these alone are in one shard ([many-machines.md](many-machines.md))
+---@field together? string[]
 ---@field run function # run(p, context, opt), as in a sweep
 ---@field about? string # first line of `--help`
 ---@field options? table # as for `pah.options`
@@ -53,10 +58,23 @@ function pah.sweep(args) end
 function pah.experiment(args) end
 
 ---a results file (`.db`, `.sqlite`, `.jsonl`): `{path=, format=, runs={{id=, header=, rows={...}}, ...},
----notes={...}}`
+---notes={...}}`. Of a run that was measured on several machines `header.machines` lists them, and `row.machine` is
+---the place in that list
 ---@param path string
 ---@return table
 function pah.results.read(path) end
+
+---the runs of one experiment, such as shards from several machines, as one run of the new file `out`: `{runs=,
+---notes=}`; see [many-machines.md](many-machines.md#merging)
+---@param paths string[]
+---@param out string
+---@param args? pah.MergeArgs
+---@return table
+function pah.results.merge(paths, out, args) end
+
+---options of `pah.results.merge`
+---@class pah.MergeArgs
+---@field replace? boolean # `out` may be there already, and is replaced
 
 ---begins a run in the file. Of the header only what cannot be found out need be given: `name`, `axes`, `seed`,
 ---`options`
@@ -84,6 +102,10 @@ local Store = {}
 ---@param row table
 ---@return table
 function Store:add(row) end
+
+---adds all rows of a list in fewer steps; they are on the disk when it returns
+---@param rows table[]
+function Store:add_all(rows) end
 
 ---ends the run
 function Store:close() end

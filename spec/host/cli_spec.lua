@@ -60,7 +60,7 @@ describe("the command line", function()
   it("helps", function()
     local commands = {"--help", "help", "run --help", "help nonsense"}
     for _, name in ipairs {"run", "repl", "test", "info", "kernels", "examples", "compare", "results", "plot",
-      "report", "cache", "bench", "help"} do
+      "report", "submit", "status", "cache", "bench", "help"} do
       commands[#commands + 1] = "help " .. name
     end
     golden("help", commands)

@@ -1,142 +1,17 @@
--- parts_spec.lua - shards of a sweep, runs that go on on another machine, `pah results merge`, and what of several
--- machines is shown: tables, comparisons, pictures, reports.
+-- parts_spec.lua - runs that go on on another machine, and `pah results merge`: one run of several, each row once and
+-- of its machine. What is shown of them: machines_spec.lua.
 local axes_of = require "pah.experiment.axes"
 local child = require "spec.support.child"
-local data = require "pah.plot.data"
 local files = require "spec.support.results_file"
-local made = require "spec.support.results"
 local refused = require "spec.support.refused"
-local shards = require "pah.experiment.shards"
+local sharded = require "spec.support.sharded"
 local sweep_of = require "pah.experiment.sweep"
 
+local axes, identities, sweep = sharded.axes, sharded.identities, sharded.sweep
 local folder, new_path, formats = files.folder, files.new_path, files.formats
 teardown(function() os.execute("rm -rf " .. child.quoted(folder)) end)
 
 local function has(text, part) assert.is_truthy(text:find(part, 1, true), text) end
-
-local axes = {{name = "a", values = pah.range(1, 8)}, {name = "kernel", values = {"base", "new"}}}
-
-local function sweep(options)
-  local o = {name = "s", axes = axes, quiet = true, run = function(p) return {v = p.a} end}
-  for key, value in pairs(options or {}) do o[key] = value end
-  return pah.sweep(o)
-end
-
--- What must be the same for two rows of one point and round.
-local function identities(rows)
-  local list = {}
-  for i, row in ipairs(rows) do list[i] = ("%d %d %s"):format(row.index, row.round, row.key) end
-  table.sort(list)
-  return list
-end
-
--- ---- Shards ---------------------------------------------------------------------------------------------------------
-
-describe("shards", function()
-  local points = axes_of.points("spec", axes)
-
-  local function deal(count, together, seed, of)
-    local list = {}
-    for i = 1, count do
-      list[i] = sweep_of.shard_points(of or points, axes, {index = i, count = count, together = together}, seed or 1)
-    end
-    return list
-  end
-
-  it("have every point once, as many each as can be", function()
-    for count = 1, 20 do
-      local seen, total, least, most = {}, 0, math.huge, 0
-      for _, shard in ipairs(deal(count)) do
-        least, most = math.min(least, #shard), math.max(most, #shard)
-        for _, point in ipairs(shard) do
-          assert.is_nil(seen[point.index])
-          seen[point.index], total = true, total + 1
-        end
-      end
-      assert.equal(16, total)
-      assert.is_true(most - least <= 1)
-    end
-  end)
-
-  it("are dealt anew by another seed, and alike by the same", function()
-    assert.same(deal(3, nil, 5), deal(3, nil, 5))
-    assert.are_not.same(identities{}, deal(3, nil, 5)[1])
-    local function keys(shard)
-      local list = {}
-      for i, point in ipairs(shard) do list[i] = point.key end
-      return list
-    end
-    assert.are_not.same(keys(deal(3, nil, 5)[1]), keys(deal(3, nil, 6)[1]))
-  end)
-
-  it("are fair samples of the grid: no shard has one end of an axis", function()
-    local many = {{name = "n", values = pah.range(1, 1000)}}
-    local list = axes_of.points("spec", many)
-    for i = 1, 4 do
-      local sum, shard = 0, sweep_of.shard_points(list, many, {index = i, count = 4}, 1)
-      for _, point in ipairs(shard) do sum = sum + point.axes.n end
-      assert.equal(250, #shard)
-      assert.is_true(math.abs(sum / 250 - 500.5) < 60, sum / 250) -- 3.3 standard errors
-    end
-  end)
-
-  it("keep together what differs in axes of `together` alone", function()
-    for count = 1, 8 do
-      for _, shard in ipairs(deal(count, {"kernel"})) do
-        local per = {}
-        for _, point in ipairs(shard) do per[point.axes.a] = (per[point.axes.a] or 0) + 1 end
-        for _, n in pairs(per) do assert.equal(2, n) end
-      end
-    end
-    -- Groups that `where` makes unequal: no shard has more than the largest group above another.
-    local uneven = axes_of.points("spec", axes, function(p) return p.a <= 3 or p.kernel == "new" end)
-    local sizes = {}
-    for i, shard in ipairs(deal(3, {"kernel"}, 1, uneven)) do sizes[i] = #shard end
-    assert.equal(11, sizes[1] + sizes[2] + sizes[3])
-    assert.is_true(math.max(unpack(sizes)) - math.min(unpack(sizes)) <= 2)
-  end)
-
-  it("are named I/N", function()
-    assert.same({2, 8}, {shards.parse "2/8"})
-    for _, text in ipairs {"0/2", "3/2", "a/2", "1", "1/2/3", "-1/2", "1.5/2", "1/0"} do
-      assert.is_nil((shards.parse(text)), text)
-    end
-    refused('shard: "3/2" is no I/N with I from 1 to N', sweep, {shard = "3/2"})
-    refused('together names kernl, must be axes, did you mean "kernel"?', sweep, {together = {"kernl"}})
-  end)
-
-  it("measure their part of the rounds, resume it, and several may write one file", function()
-    for _, format in ipairs(formats) do
-      local path, all = new_path(format), {}
-      for i = 1, 3 do
-        local log, left = {}, 4
-        local o = {shard = i .. "/3", store = path, rounds = 2, together = {"kernel"}, on_error = "stop",
-          run = function(p)
-            left = left - 1
-            if left < 0 then error "stop" end
-            log[#log + 1] = p.a
-            return {v = p.a}
-          end}
-        refused("stop", sweep, o)
-        left = 1000
-        local rows = sweep(o)
-        assert.equal(1, rows.failed)
-        assert.equal(#rows - 1, #log)
-        assert.equal(i, rows.header.shard.index)
-        for _, row in ipairs(rows) do all[#all + 1] = row end
-      end
-      assert.same(identities(sweep {rounds = 2}), identities(all))
-      assert.equal(3, #pah.results.read(path).runs)
-      refused('shard was {"count":3', sweep, {shard = "1/3", store = path, rounds = 2})
-      assert.equal(16, #sweep {store = path}) -- without a shard it is another run
-    end
-  end)
-
-  it("may be empty", function()
-    local rows = sweep {shard = "17/17", store = new_path "jsonl"}
-    assert.same({0, 0}, {#rows, rows.failed})
-  end)
-end)
 
 -- ---- Several machines -----------------------------------------------------------------------------------------------
 
@@ -274,6 +149,20 @@ describe("pah results merge", function()
     end
   end)
 
+  it("takes GPUs of one host for machines of their own, and all for the device cuda", function()
+    local list = {}
+    for i, device in ipairs {"cuda", "cuda:1"} do
+      list[i] = new_path "jsonl"
+      begin(list[i], "node1", i, 8, {device = device, env = {}, gpu = {name = "G", pci = ("0000:%d7:00.0"):format(i)}})
+    end
+    local machines = pah.results.merge(list, new_path "jsonl").runs[1].header.machines
+    assert.same({"node1 0000:17:00.0", "node1 0000:27:00.0"}, {machines[1].name, machines[2].name})
+    assert.same({"G", "G"}, {machines[1].kind, machines[2].kind})
+    list[3] = new_path "jsonl" -- the first GPU under another number
+    begin(list[3], "node1", 1, 0, {device = "cuda:3", env = {}, gpu = {name = "G", pci = "0000:17:00.0"}})
+    assert.equal(2, #pah.results.merge(list, new_path "jsonl").runs[1].header.machines)
+  end)
+
   it("says what is missing and what was measured twice", function()
     local a, b = new_path "jsonl", new_path "jsonl"
     begin(a, "node1", 1, 5)
@@ -346,111 +235,5 @@ describe("pah results merge", function()
     _, err, code = child.run(folder, ("results %s %s"):format(a, b))
     assert.equal(2, code)
     has(err, "is one word too many")
-  end)
-end)
-
--- ---- What is shown --------------------------------------------------------------------------------------------------
-
--- Fills a file with parts of one run: machines = {{name=, kind=, indices=, rounds=, factor=}, ...}.
-local function parts_file(path, machines)
-  local run = made.run({axes = {{name = "block_size", values = {8, 16, 32, 64}}}}, nil, 3)
-  for i, m in ipairs(machines) do
-    local host = made.header().host
-    host.name, host.cpu, host.load = m.name, m.kind or host.cpu, m.load
-    local header = {name = "d", axes = run.header.axes, host = host, device = "cpu", env = {}, seed = 1,
-      pah = {version = "1"}, run = ("20261125T204005-0000000%d"):format(i), part_of = "20261125T204005-0000000f",
-      started = "2026-11-25T20:40:05Z", limits = made.header().limits}
-    local store = pah.results.open(path, header)
-    for _, row in ipairs(run.rows) do
-      local mine = false
-      for _, index in ipairs(m.indices) do mine = mine or index == row.index end
-      for _, round in ipairs(m.rounds or {1, 2, 3}) do
-        if mine and round == row.round then
-          store:add{index = row.index, round = round, axes = row.axes, result = made.result("decode", 2 ^ 24, 2 ^ 25,
-            0.5 / (m.factor or 1), 10 * round + row.index)}
-        end
-      end
-    end
-    store:close()
-  end
-  return path
-end
-
-local function alike(path, factor, swapped)
-  return parts_file(path, {{name = swapped and "node2" or "node1", indices = {1, 2}, factor = factor},
-    {name = swapped and "node1" or "node2", indices = {3, 4}, factor = factor}})
-end
-
-describe("rows of several machines", function()
-  it("are told apart by pah results", function()
-    local path = parts_file(new_path "jsonl", {{name = "node1", indices = {1, 2, 3}, rounds = {1}},
-      {name = "node2", indices = {3, 4}, rounds = {2, 3}}})
-    local out = child.run(folder, "results " .. path)
-    has(out, "d, run 20261125T204005-0000000f: rows of 2 machines: node1 (3), node2 (4); pah 1")
-    local _, lines = out:gsub("\n *32 [^\n]* node[12]", "")
-    assert.equal(2, lines, out) -- the point that both measured is a line for each
-    out = child.run(folder, ("results %s --format csv"):format(path))
-    has(out, "run,name,machine,device,")
-    local _, count = out:gsub("\n20261125T204005%-0000000f,d,node1,cpu,", "")
-    assert.equal(3, count)
-  end)
-
-  it("are compared machine by machine, and it is said where that cannot be", function()
-    local a, b = alike(new_path "jsonl"), alike(new_path "jsonl", 1.5)
-    local out, err, code = child.run(folder, ("compare %s %s"):format(a, b))
-    assert.equal(1, code, err)
-    has(out, "A has rows of 2 machines: node1 (6), node2 (6)")
-    has(out, "\n2 on node1 ")
-    has(out, "\n2 on node2 ")
-    assert.is_falsy(out:find("different machines", 1, true), out)
-    assert.is_falsy(out:find("host.name", 1, true), out)
-    out = child.run(folder, ("compare %s %s"):format(a, alike(new_path "jsonl", 1, true)))
-    has(out, "A and B measured on different machines (4): block_size=8; ")
-    has(out, "\n2 on node1 / node2 ")
-    -- Rounds of one point on two machines count as two runs: their difference widens the interval, and it is said.
-    local mixed = parts_file(new_path "jsonl", {{name = "node1", indices = {1}, rounds = {1, 2}},
-      {name = "node2", indices = {1}, rounds = {3}, factor = 1.5}})
-    local whole = parts_file(new_path "jsonl", {{name = "node1", indices = {1}}, {name = "node2", indices = {2}}})
-    local c = pah.compare(whole, mixed)
-    has(tostring(c), "rounds of several machines, whose differences are in the interval (1): block_size=8")
-    assert.is_true(c.points[1].high / c.points[1].low > 1.2, tostring(c))
-    assert.is_true(c.points[1].verdict == "undecided")
-  end)
-
-  it("are noted in pictures, kinds of machines apart", function()
-    local runs = data.runs(alike(new_path "jsonl"), "spec")
-    local picture = require("pah.plot").picture{runs}
-    has(table.concat(picture.notes, "\n"), "rows of 2 machines: node1 (6), node2 (6)")
-    assert.equal(1, #picture.series)
-    picture = require("pah.plot").picture{runs, by = "machine"}
-    assert.same({"node1", "node2"}, {picture.series[1].name, picture.series[2].name})
-    runs = data.runs(parts_file(new_path "jsonl", {{name = "node1", indices = {1, 2, 3, 4}, rounds = {1, 2}},
-      {name = "node2", kind = "B processor", indices = {1, 2, 3, 4}, rounds = {3}, factor = 2}}), "spec")
-    picture = require("pah.plot").picture{runs}
-    assert.equal(2, #picture.series)
-    assert.same({4, 4}, {#picture.series[1].points, #picture.series[2].points})
-    has(picture.series[1].name .. picture.series[2].name, "B processor")
-    has(table.concat(picture.notes, "\n"), "4 points were measured on more than one, drawn once for each")
-    local points = data.points(runs, "median")
-    assert.equal(8, #points)
-    for _, point in ipairs(points) do assert.is_true(point.high / point.low < 1.5) end
-    picture = require("pah.plot").picture{runs, kind = "roofline"}
-    has(table.concat(picture.notes, "\n"), "limits of the fastest machine")
-  end)
-
-  it("have their machines in a report, and a doubt where they are mixed", function()
-    local path = parts_file(new_path "jsonl", {{name = "node<1>", indices = {1, 2}, load = 1.9},
-      {name = "node2", kind = "B processor", indices = {2, 3, 4}, rounds = {3}},
-      {name = "node3", indices = {3}, rounds = {2}}})
-    local runs, notes = data.runs(path, "spec")
-    local page = require("pah.report").page(runs, nil, notes)
-    has(page, "rows of 3 machines: node&lt;1&gt; (6), node2 (2), node3 (1)")
-    has(page, "<summary>Machine node&lt;1&gt;</summary>")
-    has(page, "<dt>processor</dt><dd>B processor</dd>")
-    has(page, "The machines are of 2 kinds, whose times are not alike")
-    has(page, "1 point has rounds of more than one machine")
-    has(page, "Node&lt;1&gt; was busy when the run began: load 1.90 on 2 threads")
-    has(page, "<th scope=\"col\">machine</th>")
-    has(page, "1 rows of run 20261125T204005-0000000f stand in two of its parts; the first are taken")
   end)
 end)

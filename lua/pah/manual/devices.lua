@@ -11,7 +11,8 @@ return {
     example = "for _, d in ipairs(pah.devices()) do print(d.name, d.usable, d.why) end"},
   {"Device.name: string", "as opened: `\"cpu\"`"},
   {"Device:info() -> table", [[
-    `name`, `model`, `arch`, `isa`, `threads`, `sms`, `bytes`, `cache_bytes`, `clock_hz`, `host_memory`]],
+    `name`, `model`, `arch`, `isa`, `pci` (of a GPU: its place on the bus), `threads`, `sms`, `bytes`, `cache_bytes`,
+    `clock_hz`, `host_memory`]],
     example = 'pah.device("cpu"):info().model'},
   {"Device:memory() -> table", [[
     `bytes` and `buffers` allocated now, `peak_bytes`, and beside them `scratch_bytes`, which the cpu kernels

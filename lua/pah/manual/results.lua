@@ -4,7 +4,8 @@ local axes = [[
   axes: table[]         `{name=, values=}` or `{name=, value, ...}` each, in order; or `{name = list}`
   where?: function      where(p): whether a point is measured
   files?: string[]      paths that the numbers depend on
-  on_error?: "stop"|"continue"  stop at the first failed point; default: its row says so and the sweep goes on
+  on_error?: "stop"|"row"  stop at the first failed point; default: its row says so and the sweep goes on
+  together?: string[]   axes: points that differ in these alone are in one shard ([many-machines.md](many-machines.md))
 ]]
 
 return {
@@ -19,7 +20,8 @@ return {
     options?: table       kept in the header
     limits?: any          kept in the header
     device?: device       named in the header
-    setup?: function      called once before the first point]]},
+    setup?: function      called once before the first point
+    shard?: string        "I/N": only part I of N of the points]]},
   {[[
     pah.sweep(args: SweepArgs) -> rows: table]], [[
     `run(p)` at every point of the grid: the rows, with `failed`, `run` (the run's id) and `header`; see
@@ -39,7 +41,13 @@ print(#rows, rows[1].key, rows[1].values.square)]]},
     a sweep whose options and axes are flags of the command line; returns its rows; see [results.md](results.md)]]},
   {"pah.results.read(path: string) -> table", [[
     a results file (`.db`, `.sqlite`, `.jsonl`): `{path=, format=, runs={{id=, header=, rows={...}}, ...},
-    notes={...}}`]]},
+    notes={...}}`. Of a run that was measured on several machines `header.machines` lists them, and `row.machine` is
+    the place in that list]]},
+  {"pah.results.merge(paths: string[], out: string, args?: MergeArgs) -> table", [[
+    the runs of one experiment, such as shards from several machines, as one run of the new file `out`:
+    `{runs=, notes=}`; see [many-machines.md](many-machines.md#merging)]]},
+  {record = "MergeArgs", "options of `pah.results.merge`", fields = [[
+    replace?: boolean  `out` may be there already, and is replaced]]},
   {[[
     pah.results.open(path: string, header: table) -> Store]], [[
     begins a run in the file. Of the header only what cannot be found out need be given: `name`, `axes`, `seed`,
@@ -50,6 +58,7 @@ print(#rows, rows[1].key, rows[1].values.square)]]},
     what has changed since]]},
   {class = "Store", "a run in a results file, to which rows are added"},
   {"Store:add(row: table) -> table", "returns when the row is on the disk"},
+  {"Store:add_all(rows: table[])", "adds all rows of a list in fewer steps; they are on the disk when it returns"},
   {"Store:close()", "ends the run"},
   {"Store.run: string", "the run's id"},
   {"Store.header: table", "the run's header"},
