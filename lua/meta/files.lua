@@ -150,6 +150,83 @@ function pah.trace.joined(a, b) end
 ---@return integer num_blocks
 function pah.trace.block_table(kv_indptr, kv_indices, last_page_len, page_size, max_blocks) end
 
+---arguments of `pah.trace.new_definition`
+---@class pah.DefinitionArgs
+---@field op "decode"|"fwd" # one query a sequence, or causal prefill of ragged queries
+---@field num_heads integer # query heads
+---@field num_kv_heads integer # K/V heads
+---@field head_dim integer # elements of a head
+---@field block_size integer # tokens of a page
+---@field dtype? pah.dtype # of queries; default bf16
+---@field cache_dtype? pah.dtype # default dtype
+---@field name? string # default by FlashInfer's rule, `gqa_paged_decode_h32_kv8_d128_ps16`
+
+---a definition of ours as `pah.trace.definition` reads one, its meaning in PyTorch included; see
+---[serving.md](serving.md#flashinfer-trace)
+---```lua
+---local d = pah.trace.new_definition{op = "decode", num_heads = 32, num_kv_heads = 8, head_dim = 128, block_size = 16}
+---print(d.name, pah.json.keys(d.inputs))
+---```
+---@param args pah.DefinitionArgs
+---@return table
+function pah.trace.new_definition(args) end
+
+---writes it to `root/definitions/OP_TYPE/NAME.json`
+---@param root string
+---@param definition table
+---@return string path
+function pah.trace.save_definition(root, definition) end
+
+---tables as FlashInfer's lists
+---```lua
+---local table_, used = pah.block_table{seqlens = {20, 5}, block_size = 16, seed = 1}
+---print(pah.trace.pages(table_, used, 16))
+---```
+---@param block_table pah.Tensor
+---@param seqused_k pah.Tensor
+---@param page_size integer
+---@return pah.Tensor kv_indptr
+---@return pah.Tensor kv_indices
+---@return pah.Tensor kv_last_page_len
+function pah.trace.pages(block_table, seqused_k, page_size) end
+
+---adds a workload: its tables to `root/blob/workloads`, its line to `root/workloads`. batch: `block_table`,
+---`seqused_k`, and `num_blocks`, `softmax_scale`, of a prefill `cu_seqlens_q`
+---@param root string
+---@param definition table
+---@param batch table
+---@return table
+function pah.trace.save_workload(root, definition, batch) end
+
+---a result for `pah.trace.save_result`
+---@class pah.TraceResult
+---@field status? string # default PASSED; INCORRECT_NUMERICAL, RUNTIME_ERROR and so on
+---@field log? string # what was printed
+---@field max_relative_error? number # of PASSED and INCORRECT_NUMERICAL
+---@field max_absolute_error? number # of PASSED and INCORRECT_NUMERICAL
+---@field latency_ms? number # of PASSED
+---@field reference_latency_ms? number # of PASSED
+---@field hardware? string # default the device's model
+---@field libs? table # `{name = version}`; default pah's
+
+---adds the result of a workload to `root/traces`; returns its line
+---@param root string
+---@param definition table
+---@param workload table
+---@param solution string
+---@param result? pah.TraceResult
+---@return table
+function pah.trace.save_result(root, definition, workload, solution, result) end
+
+---what FlashInfer-Trace's schema says against a decoded "definition", "workload" or "result"; nil if nothing
+---```lua
+---pah.trace.problem("workload", {definition = "d"})
+---```
+---@param kind string
+---@param value table
+---@return string? why
+function pah.trace.problem(kind, value) end
+
 ---`"bf16"` for `"bfloat16"`
 ---```lua
 ---pah.trace.dtype "bfloat16"

@@ -11,8 +11,9 @@ M.version = require("pah.host").version
 for _, name in ipairs {
   "util.inspect", "util.json", "ffi", "options", "device", "tensor", "tensor.random", "tensor.closeness",
   "tensor.safetensors", "tensor.file", "attention", "attention.reference", "attention.block_table",
-  "attention.kv_cache", "attention.mask", "attention.trace", "attention.batch", "attention.work", "module",
-  "module.tensor_map", "measure", "measure.attention", "judge.cases", "judge.problem", "judge.budget",
+  "attention.kv_cache", "attention.mask", "attention.trace", "attention.trace_write", "attention.batch",
+  "attention.work", "serving.replay", "module", "module.tensor_map", "measure", "measure.attention", "judge.cases",
+  "judge.problem", "judge.budget",
   "results.sqlite", "results", "results.merge", "experiment.axes", "experiment.sweep", "experiment", "plot", "report",
   "compare", "manual.help",
 } do

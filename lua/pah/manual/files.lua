@@ -58,5 +58,44 @@ return {
     pah.trace.block_table(kv_indptr: Tensor, kv_indices: Tensor, last_page_len?: Tensor, page_size: integer,
     max_blocks?: integer) -> block_table: Tensor, seqused_k: Tensor, num_blocks: integer]], "FlashInfer's lists as "
     .. "tables"},
+  {record = "DefinitionArgs", "arguments of `pah.trace.new_definition`", fields = [[
+    op: "decode"|"fwd"      one query a sequence, or causal prefill of ragged queries
+    num_heads: integer      query heads
+    num_kv_heads: integer   K/V heads
+    head_dim: integer       elements of a head
+    block_size: integer     tokens of a page
+    dtype?: dtype           of queries; default bf16
+    cache_dtype?: dtype     default dtype
+    name?: string           default by FlashInfer's rule, `gqa_paged_decode_h32_kv8_d128_ps16`]]},
+  {"pah.trace.new_definition(args: DefinitionArgs) -> table", [[
+    a definition of ours as `pah.trace.definition` reads one, its meaning in PyTorch included; see
+    [serving.md](serving.md#flashinfer-trace)]], example = [[
+local d = pah.trace.new_definition{op = "decode", num_heads = 32, num_kv_heads = 8, head_dim = 128, block_size = 16}
+print(d.name, pah.json.keys(d.inputs))]]},
+  {"pah.trace.save_definition(root: string, definition: table) -> path: string", [[
+    writes it to `root/definitions/OP_TYPE/NAME.json`]]},
+  {[[
+    pah.trace.pages(block_table: Tensor, seqused_k: Tensor, page_size: integer) -> kv_indptr: Tensor,
+    kv_indices: Tensor, kv_last_page_len: Tensor]], "tables as FlashInfer's lists",
+    example = "local table_, used = pah.block_table{seqlens = {20, 5}, block_size = 16, seed = 1}\n"
+      .. "print(pah.trace.pages(table_, used, 16))"},
+  {"pah.trace.save_workload(root: string, definition: table, batch: table) -> table", [[
+    adds a workload: its tables to `root/blob/workloads`, its line to `root/workloads`. batch: `block_table`,
+    `seqused_k`, and `num_blocks`, `softmax_scale`, of a prefill `cu_seqlens_q`]]},
+  {record = "TraceResult", "a result for `pah.trace.save_result`", fields = [[
+    status?: string                default PASSED; INCORRECT_NUMERICAL, RUNTIME_ERROR and so on
+    log?: string                   what was printed
+    max_relative_error?: number    of PASSED and INCORRECT_NUMERICAL
+    max_absolute_error?: number    of PASSED and INCORRECT_NUMERICAL
+    latency_ms?: number            of PASSED
+    reference_latency_ms?: number  of PASSED
+    hardware?: string              default the device's model
+    libs?: table                   `{name = version}`; default pah's]]},
+  {[[
+    pah.trace.save_result(root: string, definition: table, workload: table, solution: string,
+    result?: TraceResult) -> table]], "adds the result of a workload to `root/traces`; returns its line"},
+  {"pah.trace.problem(kind: string, value: table) -> why: string?", [[
+    what FlashInfer-Trace's schema says against a decoded "definition", "workload" or "result"; nil if nothing]],
+    example = 'pah.trace.problem("workload", {definition = "d"})'},
   {"pah.trace.dtype(name: string) -> dtype", "`\"bf16\"` for `\"bfloat16\"`", example = 'pah.trace.dtype "bfloat16"'},
 }

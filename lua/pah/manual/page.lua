@@ -6,7 +6,8 @@ local manual = require "pah.manual"
 local M = {}
 
 local objects = {Device = "dev", Tensor = "t", Event = "event", Cache = "cache", Sequence = "seq", Module = "module",
-  LaunchReport = "report", BenchResult = "r", DiffReport = "d", Batch = "batch", Comparison = "c", Store = "store"}
+  LaunchReport = "report", BenchResult = "r", DiffReport = "d", Batch = "batch", Comparison = "c", Store = "store",
+  ServingReplay = "replay", ServingStep = "step"}
 
 local function row(left, right) return ("| %s | %s |"):format(left, (right:gsub("|", "\\|"))) end
 
