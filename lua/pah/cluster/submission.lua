@@ -8,6 +8,7 @@ local json = require "pah.util.json"
 local quoted = require("pah.util.safe_text").shell
 local run_header = require "pah.results.header"
 local shell = require "pah.util.shell"
+local task = require "pah.cluster.task"
 local whole_file = require "pah.util.whole_file"
 
 local M = {}
@@ -53,10 +54,8 @@ end
 
 -- The points that the script lists with these words, raising what it says if it fails.
 local function count_points(submission, more)
-  local words = {quoted(host.exe), "run", quoted(submission.script)}
-  for _, word in ipairs(submission.words) do words[#words + 1] = quoted(word) end
   local text = shell.output(("cd %s && PAH_DEVICE=%s %s --list %s 2>&1; echo \"exit $?\""):format(
-    quoted(submission.cwd), quoted(submission.device), table.concat(words, " "), more))
+    quoted(submission.cwd), quoted(submission.device), task.command(submission), more))
   local said, code = text:match "^(.*)exit (%d+)\n$"
   if code ~= "0" then
     errors.raisef("submit: %s cannot list its points here (--no-check submits it all the same): %s", submission.script,

@@ -40,12 +40,17 @@ run_shard() {
 }
 ]]
 
---- Text of the shell with the words CWD, VARIABLES, WORDS, JOBS and FOLDER of a submission (submission.lua) filled in.
-function M.filled(text, submission)
+--- The command of the shell that runs a submission's script with its words (submission.lua).
+function M.command(submission)
   local words = {quoted(host.exe), "run", quoted(submission.script)}
   for _, word in ipairs(submission.words) do words[#words + 1] = quoted(word) end
+  return table.concat(words, " ")
+end
+
+--- Text of the shell with the words CWD, VARIABLES, WORDS, JOBS and FOLDER of a submission filled in.
+function M.filled(text, submission)
   return (text:gsub("%f[%u]%u+%f[^%u_]", {CWD = quoted(submission.cwd), VARIABLES = variables(submission.device),
-    WORDS = table.concat(words, " "), JOBS = ("%d"):format(submission.jobs), FOLDER = quoted(submission.folder)}))
+    WORDS = M.command(submission), JOBS = ("%d"):format(submission.jobs), FOLDER = quoted(submission.folder)}))
 end
 
 --- The environment and the function run_shard of the script for a submission; $bind stands before the program.
