@@ -4,6 +4,7 @@ local child = require "spec.support.child"
 local json = require "pah.util.json"
 local processes = require "pah.cluster.processes"
 local slurm = require "pah.cluster.slurm"
+local submissions = require "pah.cluster.submission"
 
 local folder = child.folder()
 teardown(function() os.execute("rm -rf " .. child.quoted(folder)) end)
@@ -17,7 +18,8 @@ return pah.experiment{
     if p.a == opt.kill and p.kernel == "new" and os.rename("armed", "fired") then
       os.execute "kill -KILL $PPID"
     end
-    return {v = p.a, text = "it's"}
+    return {v = p.a, text = "it's", gpu = os.getenv "CUDA_VISIBLE_DEVICES" or "none",
+      processors = io.open "/proc/self/status":read "*a":match "Cpus_allowed_list:%s*(%S+)"}
   end,
 }]])
 child.write(folder .. "/none.lua", "print 'no experiment'")
@@ -156,6 +158,39 @@ describe("pah submit --local", function()
     assert.same({"0: 1 3 5 on 0", "1: 2 4 on 1"}, workers({"0", "1", "2"}, {0, 1}))
     assert.same({"none: 1 2 3 4 5 on 0,1"}, workers({}, {0, 1}))
     assert.same({{shards = list}}, processes.workers({device = "cpu"}, list, {"0"}, {0, 1}))
+  end)
+end)
+
+describe("the script of pah submit --local on two GPUs", function()
+  it("runs a process on each at the same time, with processors of its own, and fails if one does", function()
+    local gpus = submissions.gpus
+    submissions.gpus = function() return {"5", "7"} end
+    local s = {script = "e.lua", words = {}, jobs = 4, folder = folder .. "/two", cwd = folder, device = "cuda"}
+    local text = processes.script(s, {1, 2, 3, 4})
+    s.words = {"--kill", "x"}
+    local failing = processes.script(s, {1, 2})
+    submissions.gpus = gpus
+    if select(2, text:gsub("taskset", "")) < 2 then return pending "there is one processor" end
+    local function run(script) -- there is no GPU, so on the cpu
+      local path = submissions.write(s, "local.sh", (script:gsub("PAH_DEVICE='cuda'", "PAH_DEVICE=cpu")))
+      return child.shell("sh " .. path)
+    end
+    local out, code = run(text)
+    assert.equal(0, code, out)
+    local seen = {}
+    for shard = 1, 4 do
+      local rows = pah.results.read(("%s/two/shard-%d.jsonl"):format(folder, shard)).runs[1].rows
+      local v = rows[1].values
+      seen[shard] = v.gpu
+      seen[v.gpu] = seen[v.gpu] or v.processors
+      for _, row in ipairs(rows) do assert.same({v.gpu, seen[v.gpu]}, {row.values.gpu, row.values.processors}) end
+    end
+    assert.same({"5", "7", "5", "7"}, {seen[1], seen[2], seen[3], seen[4]})
+    assert.are_not.equal(seen["5"], seen["7"])
+    out, code = run(failing)
+    assert.equal(1, code)
+    has(out, "pah: shard 1/4: failed, see shard-1.log")
+    has(child.read(folder .. "/two/shard-2.log"), '--kill: "x" is not a whole number')
   end)
 end)
 
