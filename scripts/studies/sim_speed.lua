@@ -1,7 +1,7 @@
 -- sim_speed.lua - the processor time that sim needs for kernels of each kind, with all its checks and counters:
 --   pah scripts/studies/sim_speed.lua [--baseline build/of/before/pah] [--only mma]
 -- Each case runs in a process of its own, by turns with the program given as baseline; the user processor time of the
--- process and its launches is taken, less that of a run with no launch. Prints the least of the rounds, and the ratio.
+-- process and its launches is taken, less that of a run up to the launch. Prints the least of the rounds, and ratios.
 local host = require "pah.host"
 
 local opt = pah.options{
@@ -9,6 +9,7 @@ local opt = pah.options{
   rounds = {"runs of each case by each program", 3},
   only = {"cases whose name holds this text", ""},
   case = {"run this case once, here, and stop", ""},
+  prepare = {"of the case, only what comes before its launch", false},
 }
 
 local here = arg[0]:match "^(.*)/scripts/studies/[^/]*$" or "."
@@ -71,57 +72,71 @@ local function paged(device, o)
   }
 end
 
+-- A launch of a kernel, to be done later.
+local function launch(module, ...)
+  local arguments = {...}
+  module:resources(arguments[1]) -- compiles it
+  return function() module:launch(unpack(arguments)) end
+end
+
+-- Name, and a function that prepares the case and returns the one that runs it.
 local cases = {
-  {"nothing", function() pah.device "sim" end},
   {"scalar", function()
     local dev, n = pah.device "sim", 65536
-    compiled(dev, SCALAR):launch("axpy", {grid = 8, block = 256}, random({n}, 1, "f32", dev),
+    return launch(compiled(dev, SCALAR), "axpy", {grid = 8, block = 256}, random({n}, 1, "f32", dev),
       random({n}, 2, "f32", dev), n, 40)
   end},
   {"shared", function()
     local dev, n = pah.device "sim", 192
-    compiled(dev, SHARED):launch("multiply", {grid = {n / 32, n / 32}, block = {32, 32}},
+    return launch(compiled(dev, SHARED), "multiply", {grid = {n / 32, n / 32}, block = {32, 32}},
       random({n, n}, 1, "f32", dev), random({n, n}, 2, "f32", dev), pah.zeros({n, n}, {device = dev}), n)
   end},
   {"shuffles", function()
     local dev, n = pah.device "sim", 16384
-    compiled(dev, SHUFFLES):launch("rows", {grid = 8, block = {32, 4}}, random({32, n}, 1, "f16", dev),
+    return launch(compiled(dev, SHUFFLES), "rows", {grid = 8, block = {32, 4}}, random({32, n}, 1, "f16", dev),
       pah.zeros({32}, {device = dev}), n)
   end},
   {"mma", function()
     local dev, heads, sq, sk, d = pah.device "sim", 4, 256, 512, 128
     local function made(rows, seed) return random({heads, rows, d}, seed, "bf16", dev) end
-    kernel_file(dev, "ptx_attention"):launch("attention", {grid = {sq / 64, heads}, block = 128, shared = 65536},
-      made(sq, 1), made(sk, 2), made(sk, 3), pah.zeros({heads, sq, d}, {device = dev}), sq, sk, pah.f32(0.1))
+    return launch(kernel_file(dev, "ptx_attention"), "attention",
+      {grid = {sq / 64, heads}, block = 128, shared = 65536}, made(sq, 1), made(sk, 2), made(sk, 3),
+      pah.zeros({heads, sq, d}, {device = dev}), sq, sk, pah.f32(0.1))
   end},
   {"wgmma", function()
     local dev, heads, sq, sk, d = pah.device "sim:sm_90a", 4, 512, 1024, 128
-    local maps, kept = {}, {}
+    local maps = {}
     for i, rows in ipairs {sq, sk, sk} do
-      kept[i] = random({heads, rows, d}, i, "bf16", dev)
-      maps[i] = pah.tensor_map(kept[i], {box = {1, 64, 64}, swizzle = 128})
+      maps[i] = pah.tensor_map(random({heads, rows, d}, i, "bf16", dev), {box = {1, 64, 64}, swizzle = 128})
     end
     local out = pah.zeros({heads, sq, d}, {device = dev})
-    kernel_file(dev, "ptx_attention90"):launch("attention", {grid = {sq / 128, heads}, block = 384, shared = 98304},
-      maps[1], maps[2], maps[3], pah.tensor_map(out, {box = {1, 64, 32}, swizzle = 128}), sk, pah.f32(0.1))
+    return launch(kernel_file(dev, "ptx_attention90"), "attention",
+      {grid = {sq / 128, heads}, block = 384, shared = 98304}, maps[1], maps[2], maps[3],
+      pah.tensor_map(out, {box = {1, 64, 32}, swizzle = 128}), sk, pah.f32(0.1))
   end},
   {"naive forward", function()
-    pah.fwd(paged(pah.device "sim", {lens = {256, 200}, blocks = 64, H = 4, Hkv = 2, D = 64, Sq = 64, causal = true,
-      kernel = "naive"}))
+    local a = paged(pah.device "sim", {lens = {256, 200}, blocks = 64, H = 4, Hkv = 2, D = 64, Sq = 64,
+      causal = true, kernel = "naive"})
+    return function() pah.fwd(a) end
   end},
   {"sm80 decode", function()
-    pah.decode(paged(pah.device "sim", {lens = {2000, 1100, 3000, 1}, blocks = 400, H = 32, Hkv = 8, D = 128, Sq = 1,
-      kernel = "sm80"}))
+    local a = paged(pah.device "sim", {lens = {2000, 1100, 3000, 1}, blocks = 400, H = 32, Hkv = 8, D = 128, Sq = 1,
+      kernel = "sm80"})
+    return function() pah.decode(a) end
   end},
   {"sm90 forward", function()
-    pah.fwd(paged(pah.device "sim:sm_90a", {lens = {1024, 800}, blocks = 160, H = 8, Hkv = 2, D = 128, Sq = 256,
-      causal = true, kernel = "sm90"}))
+    local a = paged(pah.device "sim:sm_90a", {lens = {1024, 800}, blocks = 160, H = 8, Hkv = 2, D = 128, Sq = 256,
+      causal = true, kernel = "sm90"})
+    return function() pah.fwd(a) end
   end},
 }
 
 if opt.case ~= "" then
   for _, case in ipairs(cases) do
-    if case[1] == opt.case then return case[2]() end
+    if case[1] == opt.case then
+      local run = case[2]()
+      return opt.prepare or run()
+    end
   end
   error(("case: is %q, must be one of this file's"):format(opt.case), 0)
 end
@@ -129,32 +144,37 @@ end
 local function quoted(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
 
 -- User seconds of the program and its children, as `times` of the shell says them.
-local function seconds(program, case)
-  local pipe = assert(io.popen(("%s %s --case %s && times"):format(quoted(program), quoted(arg[0]), quoted(case))))
+local function user_seconds(program, words)
+  local pipe = assert(io.popen(("%s %s %s && times"):format(quoted(program), quoted(arg[0]), words)))
   local text = pipe:read "*a"
   pipe:close()
   local minutes, rest = text:match "(%d+)m([%d.]+)s %S+%s*$"
-  return assert(minutes, case .. ": " .. program .. " failed") * 60 + rest
+  return assert(minutes, program .. " failed") * 60 + rest
 end
 
 local programs = {host.exe}
 if opt.baseline ~= "" then programs[2] = opt.baseline end
 
-local empty = {}
+-- The least of all rounds, of each program: of the case, less the least of its preparation.
+local function measure(name)
+  local whole, before, own = {}, {}, {}
+  for round = 0, opt.rounds do -- the first compiles, if that has not been done
+    for i, program in ipairs(programs) do
+      local a, b = user_seconds(program, "--case " .. quoted(name)),
+        user_seconds(program, "--prepare --case " .. quoted(name))
+      if round > 0 then
+        whole[i], before[i] = math.min(whole[i] or math.huge, a), math.min(before[i] or math.huge, b)
+        own[i] = whole[i] - before[i]
+      end
+    end
+  end
+  return own
+end
+
 for _, case in ipairs(cases) do
-  local name = case[1]
-  if name == "nothing" or name:find(opt.only, 1, true) then
-    local best = {}
-    for _, program in ipairs(programs) do seconds(program, name) end -- compiles, if that has not been done
-    for _ = 1, opt.rounds do
-      for i, program in ipairs(programs) do best[i] = math.min(best[i] or math.huge, seconds(program, name)) end
-    end
-    if name == "nothing" then
-      empty = best
-    else
-      local own, before = best[1] - empty[1], best[2] and best[2] - empty[2]
-      print(("%-14s %7.2f s"):format(name, own) ..
-        (before and ("   before %7.2f s   %5.2f times as fast"):format(before, before / own) or ""))
-    end
+  if case[1]:find(opt.only, 1, true) then
+    local own = measure(case[1])
+    print(("%-14s %7.2f s"):format(case[1], own[1]) ..
+      (own[2] and ("   before %7.2f s   %5.2f times as fast"):format(own[2], own[2] / own[1]) or ""))
   end
 end

@@ -48,6 +48,7 @@ void sim_clocks_meet(struct sim_thread **threads, int n) {
     }
   }
   for (int i = 0; i < n; i++) sim_clock_raise(all, (uint32_t)threads[i]->id, threads[i]->step);
+  if (n == sim_block.count) sim_clock_floor(all, n);
   for (int i = 0; i < n; i++) {
     struct sim_thread *t = threads[i];
     sim_clock_drop(t->clock);
@@ -56,7 +57,7 @@ void sim_clocks_meet(struct sim_thread **threads, int n) {
     t->clock = sim_clock_share(all);
     t->fence_clock = sim_clock_share(fences);
     t->foreign = sim_foreign_share(foreign);
-    t->step++;
+    sim_thread_step(t);
   }
   sim_clock_drop(all);
   sim_clock_drop(fences);
@@ -64,7 +65,7 @@ void sim_clocks_meet(struct sim_thread **threads, int n) {
 }
 
 static void open_barrier(struct barrier *b) {
-  for (int i = 0, last = -1; i < b->waiting && sim_job->launch->counters > 0; i++)
+  for (int i = 0, last = -1; i < b->waiting && sim_counting; i++)
     if (b->threads[i]->warp != last) sim_count_flush(last = b->threads[i]->warp);
   if (b->waiting && b->clock) sim_acquire(b->threads[0], b->clock);
   if (b->waiting) sim_clocks_meet(b->threads, b->waiting);

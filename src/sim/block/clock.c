@@ -37,6 +37,7 @@ struct sim_clock *sim_clock_copy(const struct sim_clock *c) {
   memcpy(copy->at, c->at, c->size * sizeof *c->at);
   copy->content = c->content;
   copy->holds = c->holds;
+  copy->floor = c->floor;
   return copy;
 }
 
@@ -67,6 +68,7 @@ void sim_clock_max(struct sim_clock *into, const struct sim_clock *from) {
   }
   if (changed[0] | changed[1] | changed[2] | changed[3]) into->content = ++contents;
   into->holds = from->content;
+  if (from->floor > into->floor) into->floor = from->floor;
 }
 
 void sim_clock_min(struct sim_clock *into, const struct sim_clock *from) {
@@ -75,12 +77,20 @@ void sim_clock_min(struct sim_clock *into, const struct sim_clock *from) {
     if (from->at[i] < into->at[i]) into->at[i] = from->at[i];
   into->content = ++contents;
   into->holds = 0;
+  if (from->floor < into->floor) into->floor = from->floor;
 }
 
 void sim_clock_raise(struct sim_clock *c, uint32_t i, uint32_t step) {
   if (c->at[i] >= step) return;
   c->at[i] = step;
   c->content = ++contents;
+}
+
+void sim_clock_floor(struct sim_clock *c, int threads) {
+  uint32_t least = UINT32_MAX;
+  for (int i = 0; i < threads; i++)
+    if (c->at[i] < least) least = c->at[i];
+  c->floor = least;
 }
 
 struct sim_clock *sim_clock_own(struct sim_clock **c) {

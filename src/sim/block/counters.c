@@ -92,7 +92,7 @@ struct request {
   uint8_t first_lane, is_shared;
 };
 
-struct site { /* an instruction */
+struct site {               /* an instruction */
   struct request *requests; /* by how often a lane has been here since the lanes were together */
   uint32_t count, room, number;
   uint32_t turns[SIM_WARP];
@@ -105,6 +105,7 @@ static struct collector { /* of one warp */
   int32_t list_count, list_room, waiting;
 } collectors[SIM_MAX_WARPS];
 
+int sim_counting;
 static uint32_t *numbers; /* of the instructions, by their place in the object, from 1 on */
 static struct sim_line **lines;
 static uint32_t number_count, number_room;
@@ -115,22 +116,29 @@ static void *grown(void *p, size_t count, size_t each) {
   return p;
 }
 
-static uint32_t number_of(const void *pc) {
+static uint64_t text_bytes; /* places beyond the object count as one */
+
+void sim_count_open(void) {
   const struct sim_image *image = sim_job->image;
-  uint64_t size = (uint64_t)(image->text_end - image->text), at = (uint64_t)((const uint8_t *)pc - image->text);
-  if (!numbers) {
-    numbers = calloc(size + 1, sizeof *numbers);
-    if (!numbers) sim_give_up("no memory left for the counters");
+  text_bytes = (uint64_t)(image->text_end - image->text);
+  sim_counting = sim_job->launch->counters > 0;
+  if (sim_counting && !(numbers = calloc(text_bytes + 1, sizeof *numbers)))
+    sim_give_up("no memory left for the counters");
+}
+
+static uint32_t new_number(const void *pc) {
+  if (number_count + 1 >= number_room) {
+    number_room = number_room ? 2 * number_room : 256;
+    lines = grown(lines, number_room, sizeof *lines);
   }
-  uint32_t *n = &numbers[at < size ? at : size];
-  if (!*n) {
-    if (number_count + 1 >= number_room) {
-      number_room = number_room ? 2 * number_room : 256;
-      lines = grown(lines, number_room, sizeof *lines);
-    }
-    *n = ++number_count;
-    lines[*n] = line_of(pc);
-  }
+  lines[++number_count] = line_of(pc);
+  return number_count;
+}
+
+static inline uint32_t number_of(const void *pc) {
+  const uint64_t at = (uint64_t)((const uint8_t *)pc - sim_text);
+  uint32_t *n = &numbers[at < text_bytes ? at : text_bytes];
+  if (!*n) *n = new_number(pc);
   return *n;
 }
 
@@ -146,17 +154,13 @@ static struct site *new_site(struct collector *c, uint32_t number) {
   return &c->sites[number];
 }
 
-static void new_request(struct collector *c, struct site *s, const struct sim_access *a, int lane, int is_shared) {
+static void new_request(struct collector *c, struct site *s, struct request first) {
   if (s->count == s->room) {
     s->room = s->room ? 2 * s->room : 8;
     s->requests = grown(s->requests, s->room, sizeof *s->requests);
   }
   if (s->count == 0) c->touched[c->touched_count++] = s->number;
-  s->requests[s->count++] = (struct request){.first = (uintptr_t)a->address,
-                                             .lanes = 1u << lane,
-                                             .bytes = a->bytes,
-                                             .first_lane = (uint8_t)lane,
-                                             .is_shared = (uint8_t)is_shared};
+  s->requests[s->count++] = first;
   c->waiting++;
 }
 
@@ -184,31 +188,41 @@ static void another_distance(struct collector *c, struct request *r, uint64_t ad
   r->lanes |= 1u << lane;
 }
 
-void sim_count_access(struct sim_thread *t, const struct sim_space *s, const struct sim_access *a) {
-  int is_shared = s == &sim_spaces[SIM_SHARED], lane = t->lane;
+void sim_count_plain(const struct sim_thread *t, int is_shared, int writes, uint32_t bytes, const void *p,
+                     const void *pc) {
+  const int lane = t->lane;
   struct pah_counters *all = &sim_result->counters;
   if (is_shared)
-    all->shared_bytes += a->bytes;
-  else if (a->flags & PAH_SIM_WRITE)
-    all->global_store_bytes += a->bytes;
+    all->shared_bytes += bytes;
+  else if (writes)
+    all->global_store_bytes += bytes;
   else
-    all->global_load_bytes += a->bytes;
-  if (a->agent >= 0 || a->flags & SIM_UNCOUNTED) return;
+    all->global_load_bytes += bytes;
   struct collector *c = &collectors[t->warp];
-  uint32_t number = number_of(a->pc);
+  const uint32_t number = number_of(pc);
   struct site *at = number < c->site_room ? &c->sites[number] : NULL;
   if (!at || !at->number) at = new_site(c, number);
-  uint32_t turn = at->turns[lane]++;
+  const uint32_t turn = at->turns[lane]++;
   if (turn == at->count) {
-    new_request(c, at, a, lane, is_shared);
+    new_request(c, at, (struct request){(uintptr_t)p, 0, 0, 1u << lane, bytes, (uint8_t)lane, (uint8_t)is_shared});
     if (c->waiting > WAITING) sim_count_flush(t->warp); /* a kernel that never comes together */
     return;
   }
   struct request *r = &at->requests[turn];
-  if (!r->list && r->lanes & (r->lanes - 1) && address_of(r, lane) == (uintptr_t)a->address)
+  if (!r->list && r->lanes & (r->lanes - 1) && address_of(r, lane) == (uintptr_t)p)
     r->lanes |= 1u << lane;
   else
-    another_distance(c, r, (uintptr_t)a->address, lane);
+    another_distance(c, r, (uintptr_t)p, lane);
+}
+
+void sim_count_access(struct sim_thread *t, const struct sim_space *s, const struct sim_access *a) {
+  const int is_shared = s == &sim_spaces[SIM_SHARED], writes = (a->flags & PAH_SIM_WRITE) != 0;
+  struct pah_counters *all = &sim_result->counters;
+  if (a->agent < 0 && !(a->flags & SIM_UNCOUNTED)) {
+    sim_count_plain(t, is_shared, writes, a->bytes, a->address, a->pc);
+    return;
+  }
+  *(is_shared ? &all->shared_bytes : writes ? &all->global_store_bytes : &all->global_load_bytes) += a->bytes;
 }
 
 /* ---- Requests into counts ---- */

@@ -1,11 +1,12 @@
-/* finding.c - findings of a launch: one per code and place, counted. The host gives them names (sim/host/report.c).
- * Read next: check.c, which makes most of them. */
+/* finding.c - findings of a launch: one per code and place, counted; and the words for accesses to memory that is not
+ * there. The host gives places names (sim/host/report.c). Read next: check.c, which makes most of them. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "check.h"
 #include "sched.h"
+#include "shadow.h"
 
 static void add(const void *pc, const void *other_pc, const void *address, const char *code, const char *format,
                 va_list args) {
@@ -45,4 +46,75 @@ void sim_fatal(const void *pc, const char *code, const char *format, ...) {
   add(pc, NULL, NULL, code, format, args);
   va_end(args);
   sim_leave();
+}
+
+/* ---- Accesses that cannot be: what is said of them ---- */
+
+const char *sim_verb(const struct sim_access *a) {
+  return !(a->flags & PAH_SIM_WRITE) ? "reads" : a->flags & PAH_SIM_READ ? "updates" : "writes";
+}
+
+const char *sim_space_name(const void *p) {
+  const struct sim_space *s = sim_space_of(p);
+  return s ? s->name : "local";
+}
+
+static void bad_global(const struct sim_access *a) {
+  const struct sim_allocation *m = sim_arena_find(sim_job->arena, a->address);
+  if (!m) {
+    sim_find_at(a->pc, NULL, a->address, "out-of-bounds", "%s %u bytes before the first tensor of the device",
+                sim_verb(a), a->bytes);
+    return;
+  }
+  uint64_t at = (uint64_t)((const uint8_t *)a->address - sim_job->arena->base) - m->start;
+  if (!m->alive && at < m->bytes)
+    sim_find_at(a->pc, NULL, a->address, "use-after-free",
+                "%s %u bytes at byte %llu of a tensor of %llu bytes that has "
+                "been freed (allocation %lld of the device)",
+                sim_verb(a), a->bytes, (unsigned long long)at, (unsigned long long)m->bytes, (long long)m->number);
+  else
+    sim_find_at(a->pc, NULL, a->address, "out-of-bounds",
+                "%s %u bytes, %llu bytes past the end of a tensor of %llu bytes "
+                "(allocation %lld of the device)",
+                sim_verb(a), a->bytes, (unsigned long long)(at < m->bytes ? 0 : at - m->bytes),
+                (unsigned long long)m->bytes, (long long)m->number);
+}
+
+void sim_find_bounds(const struct sim_space *s, const struct sim_access *a) {
+  if (s == &sim_spaces[SIM_GLOBAL])
+    bad_global(a);
+  else
+    sim_find_at(a->pc, NULL, a->address, "out-of-bounds", "%s %u bytes at byte %llu of %s memory, which has %llu bytes",
+                sim_verb(a), a->bytes, (unsigned long long)((const uint8_t *)a->address - s->base), s->name,
+                (unsigned long long)s->size);
+}
+
+/* Not in a space that is watched: the own stack, constants and arguments are fine. */
+int sim_check_elsewhere(struct sim_thread *t, const struct sim_access *a) {
+  const uint8_t *p = a->address;
+  const struct sim_image *image = sim_job->image;
+  int owner, where = sim_fiber_of(p, &owner);
+  if (where == 1 && (owner == t->id || sim_block.threads[owner].state != SIM_EXITED)) {
+    if (owner == t->id) return 0;
+    sim_find_at(a->pc, NULL, NULL, "bad-address", "%s local memory of thread %d", sim_verb(a), owner);
+    return -1;
+  }
+  int reads = !(a->flags & PAH_SIM_WRITE);
+  if (reads && p >= image->text && p + a->bytes <= image->text_end) return 0;
+  if (reads && sim_is_argument(p)) return 0;
+  /* As integers: a kernel without shared memory has its base near zero. */
+  uintptr_t shared = (uintptr_t)sim_spaces[SIM_SHARED].base, at = (uintptr_t)p;
+  const uint8_t *module = sim_spaces[SIM_MODULE].base;
+  if (p < sim_job->arena->base + sim_job->arena->size && p >= sim_job->arena->base)
+    bad_global(a);
+  else if (shared > 65536 && at >= shared - 65536 && at < shared + sim_spaces[SIM_SHARED].size + 65536 &&
+           !(p >= module && p < image->data_end))
+    sim_find_at(a->pc, NULL, p, "out-of-bounds", "%s %u bytes at byte %lld of shared memory, which has %llu bytes",
+                sim_verb(a), a->bytes, (long long)(at - shared), (unsigned long long)sim_spaces[SIM_SHARED].size);
+  else
+    sim_find_at(a->pc, NULL, NULL, "bad-address",
+                "%s %u bytes at address %p, which is in no tensor, shared or local "
+                "memory",
+                sim_verb(a), a->bytes, (const void *)p);
+  return -1;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "counters.h"
 #include "sched.h"
 #include "shadow.h"
 
@@ -12,18 +13,89 @@
 
 enum { SPINS = 64 }; /* equal loads in a row after which others are let run */
 
-static inline __attribute__((always_inline)) void access_memory(const volatile void *p, uint32_t bytes, uint32_t flags,
-                                                                const void *pc) {
+/* Nothing stands against this plain access of a whole word or chunk, and it is remembered; else 0. */
+static inline __attribute__((always_inline)) int touch(const struct sim_thread *t, struct sim_cell *c, unsigned mask,
+                                                       int writes, uint32_t pc) {
+  const sim_epoch key = t->use_key | (uint64_t)mask << EPOCH_ID_AT, write = c->write;
+  const uint32_t lane = 1u << t->lane, writer = EPOCH_ID(write);
+  if (!writes && c->use.key == key && c->use.lanes & lane) return 1;
+  /* A cell that is split has a writer of no thread block that there is. */
+  if (write != t->write_epoch && write &&
+      (EPOCH_BLOCK(write ^ t->write_epoch) || (writer != (uint32_t)t->id && t->clock->at[writer] < EPOCH_STEP(write))))
+    return 0;
+  if (!writes) {
+    if (c->use.key != key || c->atomics) {
+      if (c->use.key || !write) return 0;
+      c->use.key = key;
+      c->use.lanes = 0;
+    }
+    c->use.lanes |= lane;
+    c->use.pc = pc;
+    return 1;
+  }
+  if (c->use.key && (c->more || EPOCH_BLOCK(c->use.key ^ key) || EPOCH_STEP(c->use.key) > t->clock->floor ||
+                     USE_FIRST(c->use.key) >= (uint32_t)sim_agent_id(0)))
+    return 0;
+  if (!c->use.key && !write) return 0; /* a word that is new is counted */
+  *c = (struct sim_cell){.write = t->write_epoch, .write_pc = pc & INT32_MAX};
+  return 1;
+}
+
+/* Most accesses are of whole words or chunks that are there and have nothing against them: those need few comparisons.
+ * 0: sim_check is to do it, whatever has been done of it. */
+static inline __attribute__((always_inline)) int quick(const struct sim_thread *t, struct sim_space *s,
+                                                       const uint8_t *p, uint32_t bytes, int writes, const void *pc) {
+  enum { THERE = SIM_INITIALISED | SIM_ADDRESSABLE };
+  const uint64_t at = (uint64_t)(p - s->base), word = at / WORD_BYTES, chunk = at / CHUNK_BYTES;
+  const uint32_t words = bytes / WORD_BYTES, place = (uint32_t)((const uint8_t *)pc - sim_text);
+  uint8_t *state = &s->state[word];
+  struct sim_cell *cells = &s->cells[word];
+  if (bytes < WORD_BYTES) {
+    const unsigned mask = ((1u << bytes) - 1) << at % WORD_BYTES;
+    return !writes && s->split[chunk] && (*state & mask) == mask && cells->write != CELL_SPLIT &&
+           touch(t, cells, mask, 0, place);
+  }
+  if (at % bytes) return 0;
+  for (uint32_t i = 0; i < words; i++)
+    if (state[i] != THERE) return 0;
+  if (!s->split[chunk]) return words == CHUNK_WORDS && touch(t, &s->chunks[chunk], 0xf, writes, place);
+  for (uint32_t i = 0; i < words; i++)
+    if (!touch(t, &cells[i], 0xf, writes, place)) return 0;
+  if (words == CHUNK_WORDS && writes) sim_join_chunk(s, chunk);
+  return 1;
+}
+
+static __attribute__((noinline)) void check(struct sim_thread *t, const void *p, uint32_t bytes, uint32_t flags,
+                                            const void *pc) {
+  const struct sim_access a = {p, bytes, flags, -1, pc};
+  if (sim_check(t, &a)) sim_leave();
+}
+
+static inline __attribute__((always_inline)) void access_memory(const volatile void *volatile_p, uint32_t bytes,
+                                                                uint32_t flags, const void *pc) {
+  const uint8_t *p = (const uint8_t *)(uintptr_t)volatile_p;
   struct sim_thread *t = sim_block.running;
   if (!t) return; /* constructors of the object, before any launch */
   t->pc = pc;     /* where it is, should the launch be stopped here */
   /* The own stack, which most accesses of escaping arrays go to. */
-  if ((uint64_t)((const uint8_t *)p - t->fiber.stack) < SIM_STACK_SIZE) {
-    if (t->flying_sums) sim_wgmma_touched(t, (const void *)(uintptr_t)p, pc);
+  if ((uint64_t)(p - t->fiber.stack) < SIM_STACK_SIZE) {
+    if (t->flying_sums) sim_wgmma_touched(t, p, pc);
     return;
   }
-  struct sim_access a = {(const void *)(uintptr_t)p, bytes, flags, -1, pc};
-  if (sim_check(t, &a)) sim_leave();
+  const int plain = (flags == PAH_SIM_READ || flags == PAH_SIM_WRITE) && bytes <= 16 && !(bytes & (bytes - 1));
+  if (plain && !((uintptr_t)p & (bytes - 1)) && !sim_deferred_address) {
+    struct sim_space *shared = &sim_spaces[SIM_SHARED], *global = &sim_spaces[SIM_GLOBAL];
+    if ((uint64_t)(p - shared->base) < shared->size) {
+      if (!sim_pending_at(p, bytes) && quick(t, shared, p, bytes, flags == PAH_SIM_WRITE, pc)) {
+        if (sim_counting) sim_count_plain(t, 1, flags == PAH_SIM_WRITE, bytes, p, pc);
+        return;
+      }
+    } else if ((uint64_t)(p - global->base) < global->size && quick(t, global, p, bytes, flags == PAH_SIM_WRITE, pc)) {
+      if (sim_counting) sim_count_plain(t, 0, flags == PAH_SIM_WRITE, bytes, p, pc);
+      return;
+    }
+  }
+  check(t, p, bytes, flags, pc);
 }
 
 /* A load that is repeated until someone else stores: let the others run now and then. */

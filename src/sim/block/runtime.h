@@ -26,7 +26,8 @@ struct sim_clock {
   int64_t references;
   uint64_t content; /* a number that changes whenever the entries do: equal numbers, equal entries */
   uint64_t holds;   /* the content of the clock that was joined into this one last: need not be again */
-  uint32_t size;    /* entries: threads of the block + SIM_AGENTS */
+  uint32_t floor;   /* the least of the threads' entries, or less */
+  uint32_t size;    /* entries: threads of the block, filled up to whole warps, + SIM_AGENTS */
   uint32_t at[];
 };
 
@@ -36,7 +37,8 @@ struct sim_thread {
   int32_t lane, warp;            /* id % 32, id / 32 */
   int32_t state;                 /* enum sim_state */
   int32_t line;                  /* of the barrier it waits at */
-  uint32_t step;                 /* its own clock; grows whenever it releases */
+  uint32_t step;                 /* its own clock; grows whenever it releases: sim_thread_step */
+  uint64_t write_epoch, use_key; /* what an access at this step leaves (shadow.h) */
   struct sim_clock *clock;       /* what it knows of the others */
   struct sim_clock *fence_clock; /* what it knew at its last __threadfence (later atomics release it); may be NULL */
   struct sim_foreign *foreign;   /* what it has acquired of other thread blocks; may be NULL */
@@ -50,6 +52,8 @@ struct sim_thread {
   uint32_t spin_count;
   int32_t flying_sums; /* sets of sums in its registers that wgmma has not delivered */
 };
+
+void sim_thread_step(struct sim_thread *t);
 
 enum sim_state { SIM_RUNNABLE, SIM_WAITING, SIM_BLOCKED, SIM_EXITED }; /* blocked: until someone readies it */
 

@@ -137,13 +137,19 @@ void sim_leave(void) {
 
 void pah_sim_exit(void) {
   struct sim_thread *t = sim_block.running;
-  if (sim_deferred_any()) sim_deferred_look(); /* there may be no later access to look before */
+  if (sim_deferred_address) sim_deferred_look(); /* there may be no later access to look before */
   t->state = SIM_EXITED;
   sim_block.exited++;
   sim_warps_exit(t);
   sim_barriers_exit();
   give_way();
   abort();
+}
+
+void sim_thread_step(struct sim_thread *t) {
+  t->step++;
+  t->write_epoch += EPOCH(0, 0, 1);
+  t->use_key += EPOCH(0, 0, 1);
 }
 
 static void *arguments[PAH_MAX_PARAMETERS];
@@ -174,6 +180,10 @@ static void copy_arguments(void) {
 
 /* ---- The block ---- */
 
+static struct pah_sim_dim dim(const int64_t *n) {
+  return (struct pah_sim_dim){(unsigned)n[0], (unsigned)n[1], (unsigned)n[2]};
+}
+
 static void begin(int64_t index) {
   struct sim_block *b = &sim_block;
   const int64_t *grid = sim_job->launch->grid, *block = sim_job->launch->block;
@@ -184,6 +194,8 @@ static void begin(int64_t index) {
     if (sim_fibers_new(fibers, b->count)) sim_give_up("no memory for the stacks of the threads");
     for (int i = 0; i < b->count; i++) b->threads[i].fiber = fibers[i];
     b->random = sim_job->launch->seed;
+    b->block_dim = dim(block);
+    b->grid_dim = dim(grid);
     copy_arguments();
     opened = 1;
   }
@@ -192,11 +204,15 @@ static void begin(int64_t index) {
                                (unsigned)(index / grid[0] / grid[1])};
   b->exited = b->queue_count = b->queue_first = 0;
   b->idle = 0;
-  struct sim_clock *clock = sim_clock_new((uint32_t)b->count + SIM_AGENTS);
+  b->first_agent = (b->count + SIM_WARP - 1) / SIM_WARP * SIM_WARP;
+  struct sim_clock *clock = sim_clock_new((uint32_t)sim_agent_id(SIM_AGENTS));
   for (int i = 0; i < b->count; i++) {
     struct sim_thread *t = &b->threads[i];
     struct sim_fiber fiber = t->fiber;
-    *t = (struct sim_thread){.fiber = fiber, .id = i, .lane = i % SIM_WARP, .warp = i / SIM_WARP, .step = 1};
+    *t = (struct sim_thread){.fiber = fiber, .id = i, .lane = i % SIM_WARP, .warp = i / SIM_WARP};
+    t->write_epoch = EPOCH(index & SIM_BLOCK_MASK, i, 0);
+    t->use_key = EPOCH(index & SIM_BLOCK_MASK, t->warp * SIM_WARP, 0);
+    sim_thread_step(t);
     t->index = (struct pah_sim_dim){(unsigned)(i % block[0]), (unsigned)(i / block[0] % block[1]),
                                     (unsigned)(i / block[0] / block[1])};
     t->clock = sim_clock_share(clock);

@@ -18,7 +18,7 @@ struct pending {
 };
 static struct pending pending[SIM_MAX_WARPS][PENDING];
 static unsigned busy[SIM_MAX_WARPS], open_ones[SIM_MAX_WARPS]; /* bits of pending: in use; lanes may still come */
-static unsigned exited[SIM_MAX_WARPS]; /* lanes that are not there any more, or never were */
+static unsigned exited[SIM_MAX_WARPS];                         /* lanes that are not there any more, or never were */
 
 static struct sim_group_collective groups[SIM_MAX_WARPS / 4];
 static int group_arrived[SIM_MAX_WARPS / 4];
@@ -42,7 +42,7 @@ static void finish(struct pending *p, struct sim_thread *self) {
   const int warp = p->c.warp;
   const unsigned bit = 1u << (p - pending[warp]);
   open_ones[warp] &= ~bit; /* `run` may come back here by way of another collective */
-  if (sim_job->launch->counters > 0 && complete(p)) sim_count_flush(warp);
+  if (sim_counting && complete(p)) sim_count_flush(warp);
   p->run(&p->c);
   for (unsigned left = p->arrived; left; left &= left - 1) {
     struct sim_thread *t = p->c.threads[__builtin_ctz(left)];

@@ -39,8 +39,8 @@ static void rows_plain(int rows, int n, int depth, const double *a, const double
 
 #if defined(__x86_64__)
 /* ---- Vectors of four, two rows at a time ---- */
-__attribute__((target("avx2,fma"))) static void
-rows_avx2(int rows, int n, int depth, const double *a, const double (*columns)[COLUMNS], double *sums) {
+__attribute__((target("avx2,fma"))) static void rows_avx2(int rows, int n, int depth, const double *a,
+                                                          const double (*columns)[COLUMNS], double *sums) {
   for (int m = 0; m < rows; m += 2, a += 2 * depth, sums += 2 * n) {
     __m256d s0 = _mm256_loadu_pd(sums), s1 = _mm256_loadu_pd(sums + 4);
     __m256d t0 = _mm256_loadu_pd(sums + n), t1 = _mm256_loadu_pd(sums + n + 4);
@@ -56,8 +56,8 @@ rows_avx2(int rows, int n, int depth, const double *a, const double (*columns)[C
 }
 
 /* ---- Vectors of eight, eight rows at a time, so that eight sums are under way ---- */
-__attribute__((target("avx512f"))) static void
-rows_avx512(int rows, int n, int depth, const double *a, const double (*columns)[COLUMNS], double *sums) {
+__attribute__((target("avx512f"))) static void rows_avx512(int rows, int n, int depth, const double *a,
+                                                           const double (*columns)[COLUMNS], double *sums) {
   enum { ROWS = 8 };
   for (int m = 0; m < rows; m += ROWS, a += ROWS * depth, sums += ROWS * n) {
     __m512d s[ROWS];
@@ -74,8 +74,7 @@ rows_avx512(int rows, int n, int depth, const double *a, const double (*columns)
 }
 #endif
 
-typedef void rows_function(int rows, int n, int depth, const double *a, const double (*columns)[COLUMNS],
-                           double *sums);
+typedef void rows_function(int rows, int n, int depth, const double *a, const double (*columns)[COLUMNS], double *sums);
 
 static rows_function *choose(void) {
 #if defined(__x86_64__)
