@@ -58,6 +58,25 @@ static struct cost cost_of_global(uint64_t *addresses, int n, uint32_t bytes) {
   return c;
 }
 
+/* Those of a phase of 16 bytes each: eight fill a wavefront. */
+static int wavefronts_of_chunks(const uint64_t *addresses, int n, int *ideal) {
+  enum { SLOTS = BANKS * WORD / CHUNK_BYTES };
+  uint64_t seen[SLOTS][SIM_WARP / 4];
+  int per_slot[SLOTS] = {0}, most = 0, different = 0;
+  for (int i = 0; i < n; i++) {
+    const uint64_t chunk = addresses[i] / CHUNK_BYTES, slot = chunk % SLOTS;
+    int j = 0;
+    while (j < per_slot[slot] && seen[slot][j] != chunk) j++;
+    if (j < per_slot[slot]) continue;
+    seen[slot][j] = chunk;
+    per_slot[slot]++;
+    different++;
+    if (per_slot[slot] > most) most = per_slot[slot];
+  }
+  *ideal = (different * CHUNK_BYTES / WORD + BANKS - 1) / BANKS;
+  return most;
+}
+
 /* Wavefronts of one phase: words of one bank must be served one after another, equal words once. */
 static int wavefronts(uint64_t *addresses, int n, uint32_t bytes, int *ideal) {
   uint64_t found[MOST_UNITS];
@@ -76,7 +95,9 @@ static struct cost cost_of_shared(uint64_t *addresses, int n, uint32_t bytes) {
   struct cost c = {0, 0};
   for (int i = 0; i < n; i += phase) {
     int ideal;
-    c.units += wavefronts(addresses + i, n - i < phase ? n - i : phase, bytes, &ideal);
+    const int count = n - i < phase ? n - i : phase;
+    c.units += bytes == CHUNK_BYTES ? wavefronts_of_chunks(addresses + i, count, &ideal)
+                                    : wavefronts(addresses + i, count, bytes, &ideal);
     c.ideal += ideal;
   }
   return c;
@@ -88,7 +109,8 @@ struct request {
   uint64_t first;   /* address of the lane that came first, */
   int32_t distance; /* the others are so far from it and each other, */
   int32_t list;     /* or, if this is not 0, those addresses */
-  uint32_t lanes, bytes;
+  uint32_t lanes;
+  uint16_t bytes; /* of copies of more than fit here, as many as do */
   uint8_t first_lane, is_shared;
 };
 
@@ -204,7 +226,9 @@ void sim_count_plain(const struct sim_thread *t, int is_shared, int writes, uint
   if (!at || !at->number) at = new_site(c, number);
   const uint32_t turn = at->turns[lane]++;
   if (turn == at->count) {
-    new_request(c, at, (struct request){(uintptr_t)p, 0, 0, 1u << lane, bytes, (uint8_t)lane, (uint8_t)is_shared});
+    new_request(c, at,
+                (struct request){(uintptr_t)p, 0, 0, 1u << lane, bytes < UINT16_MAX ? (uint16_t)bytes : UINT16_MAX,
+                                 (uint8_t)lane, (uint8_t)is_shared});
     if (c->waiting > WAITING) sim_count_flush(t->warp); /* a kernel that never comes together */
     return;
   }

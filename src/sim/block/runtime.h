@@ -111,6 +111,8 @@ enum { SIM_ASYNC_PROXY = 16, SIM_QUIET = 32 };
 /* Checks bounds, alignment, life, initialisation and races, remembers the access. Returns 0 when the memory may really
  * be touched; otherwise a finding has been made and the caller must not touch it. */
 int sim_check(struct sim_thread *t, const struct sim_access *a);
+/* The same for a plain access of 16 bytes of shared memory, aligned and in it. */
+int sim_check_chunk(struct sim_thread *t, const uint8_t *p, int writes, const void *pc);
 
 /* An agent's access happens after what thread t has done so far, and not before anything t does later until t joins:
  * sim_agent_start makes the agent know t's clock and gives a fresh step; sim_join makes t know what the agent has done

@@ -308,6 +308,19 @@ static void add_use(const struct sim_view *v, struct sim_cell *c, unsigned mask,
   c->atomics |= v->kind == (USE_ATOMIC | USE_WRITE);
 }
 
+int sim_touch_other_warp(struct sim_cell *c, sim_epoch key, uint32_t lane, int is_shared, uint32_t pc) {
+  const sim_epoch group = without_warp(key);
+  struct pool *p = &pools[is_shared];
+  if (without_warp(c->use.key) != group) return 0;
+  struct sim_use fresh = {key, lane, pc};
+  push(p, &c->more, &c->use);
+  const struct older *o = older_at(p, c->more);
+  if (o->key != group) return c->use = fresh, 1; /* its lanes are found when they are needed */
+  if (o->warps >> KEY_WARP(key) & 1) fresh.lanes |= o->lanes[KEY_WARP(key)];
+  c->use = fresh;
+  return 1;
+}
+
 /* ---- An access ---- */
 
 static void touch(const struct sim_view *v, struct sim_cell *c, unsigned mask, const struct sim_access *a) {
@@ -381,6 +394,7 @@ static void split_chunk(struct pool *p, struct sim_space *s, uint64_t chunk) {
   struct sim_cell *c = &s->chunks[chunk];
   for (int i = 0; i < CHUNK_WORDS; i++) inherit(p, c, &s->cells[chunk * CHUNK_WORDS + (uint64_t)i], 0xf);
   while (c->more) pop(p, &c->more);
+  *c = (struct sim_cell){.write = 0}; /* cells that do not count have no uses: hooks.c relies on it */
   s->split[chunk] = 1;
 }
 

@@ -35,8 +35,7 @@ static uint8_t *matrix_row(struct sim_collective *c, int m, int row) {
     return NULL;
   }
   uint8_t *p = sim_shared(o->row, ROW_BYTES, c->pc);
-  const struct sim_access access = {p, ROW_BYTES, (uint32_t)o->flags, -1, c->pc};
-  return sim_check(c->threads[lane], &access) == 0 ? p : NULL;
+  return sim_check_chunk(c->threads[lane], p, o->flags == PAH_SIM_WRITE, c->pc) == 0 ? p : NULL;
 }
 
 /* Where lane `lane` keeps its two elements of a matrix: row and column of the first, and the step to the second. */
