@@ -29,7 +29,7 @@ static struct sim_view view_of(struct sim_thread *t, const struct sim_space *s, 
     v.id = (uint32_t)sim_agent_id(a->agent);
     v.lane = 1u << v.id % SIM_WARP;
     v.clock = agent->clock;
-    v.write = EPOCH(sim_block.index & SIM_BLOCK_MASK, v.id, agent->step);
+    v.write = EPOCH(sim_block.index & SIM_BLOCK_MASK, v.id, agent->step) | EPOCH_AGENT;
     v.use = EPOCH(sim_block.index & SIM_BLOCK_MASK, v.id / SIM_WARP * SIM_WARP, agent->step);
   }
   const int relaxed = a->flags & PAH_SIM_ATOMIC || (a->flags & PAH_SIM_VOLATILE && !is_shared);

@@ -20,6 +20,7 @@ static inline __attribute__((always_inline)) int is_after_write(const struct sim
   const uint32_t writer = EPOCH_ID(write);
   if (!write || write == t->write_epoch) return 1;
   if (EPOCH_BLOCK(write ^ t->write_epoch)) return 0;
+  if (EPOCH_STEP(write) <= t->floor && !(write & EPOCH_AGENT)) return 1;
   return writer == (uint32_t)t->id || t->clock->at[writer] >= EPOCH_STEP(write);
 }
 
@@ -46,7 +47,7 @@ static inline __attribute__((always_inline)) int read_anew(const struct sim_thre
 static inline __attribute__((always_inline)) int write_again(const struct sim_thread *t, struct sim_cell *c,
                                                              uint32_t pc) {
   if (!is_after_write(t, c)) return 0;
-  if (c->use.key && (c->more || EPOCH_BLOCK(c->use.key ^ t->write_epoch) || EPOCH_STEP(c->use.key) > t->clock->floor ||
+  if (c->use.key && (c->more || EPOCH_BLOCK(c->use.key ^ t->write_epoch) || EPOCH_STEP(c->use.key) > t->floor ||
                      USE_FIRST(c->use.key) >= (uint32_t)sim_agent_id(0)))
     return 0;
   if (!c->use.key && !c->write) return 0;
@@ -117,6 +118,17 @@ static inline __attribute__((always_inline)) int is_own(struct sim_thread *t, co
   return 1;
 }
 
+/* A read of memory that the thread or its warp has read before: most are. Short, so that it saves no registers. */
+static inline __attribute__((always_inline)) int read_before(const struct sim_thread *t, const uint8_t *p,
+                                                             uint32_t bytes, int space) {
+  const struct sim_space *s = &sim_spaces[space];
+  const uint64_t at = (uint64_t)(p - s->base);
+  const unsigned mask = bytes >= WORD_BYTES ? 0xf : ((1u << bytes) - 1) << at % WORD_BYTES;
+  if (at >= s->size || at & (bytes - 1) || bytes == 8 || sim_deferred_address) return 0;
+  struct sim_cell *c = bytes == CHUNK_BYTES ? &s->chunks[at / CHUNK_BYTES] : &s->cells[at / WORD_BYTES];
+  return read_again(t, c, t->use_key | (uint64_t)mask << EPOCH_ID_AT);
+}
+
 static void access_memory(const volatile void *volatile_p, uint32_t bytes, uint32_t flags, const void *pc) {
   const void *p = (const void *)(uintptr_t)volatile_p;
   if (!is_own(sim_block.running, p, pc)) check(sim_block.running, p, bytes, flags, pc);
@@ -152,7 +164,13 @@ static void spin(const volatile void *p, const void *pc) {
   }                                                                                                                    \
   void __tsan_read##n(void *p) {                                                                                       \
     const void *pc = __builtin_return_address(0);                                                                      \
-    if (!is_own(sim_block.running, p, pc)) read_##n(p, pc);                                                            \
+    struct sim_thread *t = sim_block.running;                                                                          \
+    if (is_own(t, p, pc)) return;                                                                                      \
+    const int is_shared = !sim_pending_words && read_before(t, p, n, SIM_SHARED);                                      \
+    if (!is_shared && !read_before(t, p, n, SIM_GLOBAL))                                                               \
+      read_##n(p, pc);                                                                                                 \
+    else if (sim_counting)                                                                                             \
+      sim_count_plain(t, is_shared, 0, n, p, pc);                                                                      \
   }                                                                                                                    \
   void __tsan_write##n(void *p) {                                                                                      \
     const void *pc = __builtin_return_address(0);                                                                      \

@@ -38,6 +38,7 @@ struct sim_thread {
   int32_t state;                 /* enum sim_state */
   int32_t line;                  /* of the barrier it waits at */
   uint32_t step;                 /* its own clock; grows whenever it releases: sim_thread_step */
+  uint32_t floor;                /* of its clock, at the last barrier */
   uint64_t write_epoch, use_key; /* what an access at this step leaves (shadow.h) */
   struct sim_clock *clock;       /* what it knows of the others */
   struct sim_clock *fence_clock; /* what it knew at its last __threadfence (later atomics release it); may be NULL */

@@ -8,7 +8,12 @@
 
 /* Who and when, in 64 bits; 0: nobody. */
 typedef uint64_t sim_epoch;
-enum { EPOCH_STEP_AT = 2, EPOCH_ID_AT = 28, EPOCH_BLOCK_AT = 39 };
+enum {
+  EPOCH_AGENT = 1, /* in that of a write: not by a thread */
+  EPOCH_STEP_AT = 2,
+  EPOCH_ID_AT = 28,
+  EPOCH_BLOCK_AT = 39
+};
 #define EPOCH(block, id, step)                                                                                         \
   ((uint64_t)(block) << EPOCH_BLOCK_AT | (uint64_t)(id) << EPOCH_ID_AT | (uint64_t)(step) << EPOCH_STEP_AT)
 #define EPOCH_STEP(e) ((uint32_t)((e) >> EPOCH_STEP_AT) & ((1u << (EPOCH_ID_AT - EPOCH_STEP_AT)) - 1))

@@ -85,18 +85,8 @@ void matrix_widen(int kind, int b, int rows, const uint32_t (*words)[MATRIX_WORD
   const uint32_t *in = words[0];
   if (e4m3[1] == 0) fill_tables();
   switch (kinds[kind].form[b]) {
-  case FORM_BF16:
-    for (int i = 0; i < count; i++) {
-      out[2 * i] = from_f32(in[i] << 16);
-      out[2 * i + 1] = from_f32(in[i] & 0xffff0000);
-    }
-    break;
-  case FORM_F16:
-    for (int i = 0; i < count; i++) {
-      out[2 * i] = matrix_f16(in[i] & 0xffff);
-      out[2 * i + 1] = matrix_f16(in[i] >> 16);
-    }
-    break;
+  case FORM_BF16: matrix_widen_bf16(2 * count, (const uint16_t *)(const void *)in, out); break;
+  case FORM_F16: matrix_widen_f16(2 * count, (const uint16_t *)(const void *)in, out); break;
   case FORM_TF32: /* the low 13 bits are not looked at */
     for (int i = 0; i < count; i++) out[i] = from_f32(in[i] & 0xffffe000);
     break;

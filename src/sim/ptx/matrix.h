@@ -17,6 +17,12 @@ void matrix_widen(int kind, int b, int rows, const uint32_t (*words)[MATRIX_WORD
 /* sums[m][n] += a[m][.] . b[n][.]; a and b have `depth` columns; rows and n are multiples of 8. product.c */
 void matrix_multiply(int rows, int n, int depth, const double *a, const double *b, double *sums);
 
+/* Many at once; count is a multiple of 8. */
+void matrix_widen_bf16(int count, const uint16_t *in, double *out);
+void matrix_widen_f16(int count, const uint16_t *in, double *out);
+void matrix_widen_sums(int count, const float *in, double *out);
+void matrix_round_sums(int count, const double *in, uint32_t *out); /* matrix_round_f32 */
+
 /* Bits; NaN as tensor cores write it. */
 static inline uint32_t matrix_round_f32(double x) {
   const float y = (float)x;
