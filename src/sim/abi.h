@@ -6,6 +6,8 @@
 #ifndef PAH_SIM_ABI_H
 #define PAH_SIM_ABI_H
 
+#include <stdint.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -81,6 +83,10 @@ unsigned long long pah_sim_clock(void); /* grows with every call; no measure of 
 int pah_sim_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* What the header knows cannot be simulated: a finding "unsupported" with these words; the launch ends. */
 void pah_sim_unsupported(const char *what) __attribute__((noreturn));
+
+/* By the compiler (-fsanitize=bounds): an index outside its array, a finding. The access itself comes after it. `what`:
+ * the compiler's struct that tells the types; index: by value, if it has at most 64 bits. */
+void pah_sim_index(const void *what, uintptr_t index);
 
 #ifdef __cplusplus
 }

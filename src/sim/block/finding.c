@@ -11,6 +11,7 @@
 static void add(const void *pc, const void *other_pc, const void *address, const char *code, const char *format,
                 va_list args) {
   struct sim_result *r = sim_result;
+  if (sim_allowed(sim_job->launch->allow, code)) return;
   for (int i = 0; i < r->finding_count; i++)
     if (r->findings[i].pc == pc && !strcmp(r->findings[i].code, code)) {
       r->findings[i].count++;
@@ -59,6 +60,13 @@ const char *sim_space_name(const void *p) {
   return s ? s->name : "local";
 }
 
+/* Is an access that ends at `end` nearer to the start of the next allocation than to the end of m? */
+static int is_before(const struct sim_allocation *m, uint64_t end) {
+  const struct sim_arena *arena = sim_job->arena;
+  if (m + 1 >= arena->allocations + arena->count || !m[1].alive) return 0;
+  return m[1].start >= end && m[1].start - end < end - (m->start + m->bytes);
+}
+
 static void bad_global(const struct sim_access *a) {
   const struct sim_allocation *m = sim_arena_find(sim_job->arena, a->address);
   if (!m) {
@@ -72,6 +80,12 @@ static void bad_global(const struct sim_access *a) {
                 "%s %u bytes at byte %llu of a tensor of %llu bytes that has "
                 "been freed (allocation %lld of the device)",
                 sim_verb(a), a->bytes, (unsigned long long)at, (unsigned long long)m->bytes, (long long)m->number);
+  else if (is_before(m, (uint64_t)((const uint8_t *)a->address - sim_job->arena->base) + a->bytes))
+    sim_find_at(a->pc, NULL, a->address, "out-of-bounds",
+                "%s %u bytes, %llu bytes before the start of a tensor of %llu bytes (allocation %lld of the device)",
+                sim_verb(a), a->bytes,
+                (unsigned long long)(m[1].start - (uint64_t)((const uint8_t *)a->address - sim_job->arena->base)),
+                (unsigned long long)m[1].bytes, (long long)m[1].number);
   else
     sim_find_at(a->pc, NULL, a->address, "out-of-bounds",
                 "%s %u bytes, %llu bytes past the end of a tensor of %llu bytes "
@@ -117,4 +131,29 @@ int sim_check_elsewhere(struct sim_thread *t, const struct sim_access *a) {
                 "memory",
                 sim_verb(a), a->bytes, (const void *)p);
   return -1;
+}
+
+/* ---- Arrays ---- */
+
+/* What g++ and clang hand to the handler of an index out of bounds. */
+struct type_note {
+  uint16_t kind, info; /* info of an integer: bit 0: signed; from bit 1 on, the logarithm of its bits */
+  char name[];         /* 'float [4]', with its quotation marks */
+};
+struct index_note {
+  const char *file;
+  uint32_t line, column;
+  const struct type_note *array, *index;
+};
+
+void pah_sim_index(const void *what, uintptr_t index) {
+  const struct index_note *note = what;
+  const unsigned bits = 1u << (note->index->info >> 1);
+  int64_t value = (int64_t)index;
+  if (bits > 64) value = *(const int64_t *)index; /* then it is a pointer to the number */
+  if (bits < 64)
+    value = note->index->info & 1 ? (int64_t)((uint64_t)index << (64 - bits)) >> (64 - bits)
+                                  : (int64_t)(index & (((uint64_t)1 << bits) - 1));
+  sim_find(__builtin_return_address(0), "array-bounds", "index %lld of an array %s", (long long)value,
+           note->array->name);
 }

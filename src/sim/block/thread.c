@@ -79,6 +79,7 @@ void *pah_sim_malloc(unsigned long bytes) {
   void *p = NULL;
   static uint64_t used;
   if (!bytes || bytes > SIM_HEAP_BYTES / 2 || used + bytes + 1024 > SIM_HEAP_BYTES / 2) return NULL;
+  arena->gap = 256; /* there may be many */
   if (sim_arena_alloc(arena, (int64_t)bytes, &p)) return NULL;
   used += bytes + 1024;
   sim_spaces[SIM_GLOBAL].size = arena->next;
