@@ -33,6 +33,7 @@ local entries = {
     counters?: boolean         sim: default true
     problem?: table            sim: `k_blocks`, `v_blocks`, `block_table`, ...: addresses in findings are told as
       sequence, token, head and block
+    allow?: string[]           sim: codes of findings that are meant, [sim.md](sim.md#findings-that-are-meant)
     on_finding?: "error"|"report"  sim: default error]]},
   {[[
     Module:launch(name: string, opts: LaunchOptions, ...: any) -> LaunchReport]], [[

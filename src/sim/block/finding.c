@@ -1,5 +1,5 @@
-/* finding.c - findings of a launch: one per code and place, counted; and the words for accesses to memory that is not
- * there. The host gives places names (sim/host/report.c). Read next: check.c, which makes most of them. */
+/* finding.c - findings of a launch: one per code and place, counted; and the words for races and for accesses to memory
+ * that is not there. The host gives places names (sim/host/report.c). Read next: check.c, which makes most of them. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -47,6 +47,59 @@ void sim_fatal(const void *pc, const char *code, const char *format, ...) {
   add(pc, NULL, NULL, code, format, args);
   va_end(args);
   sim_leave();
+}
+
+/* ---- Races. A write of the same value is none that anyone could notice: it is looked at again after the write. ----
+ */
+
+const uint8_t *sim_deferred_address;
+static struct {
+  uint32_t bytes;
+  uint8_t old[16];
+  struct sim_access access;
+  sim_epoch other;
+  const void *other_pc;
+  struct sim_thread *thread;
+} deferred;
+
+void sim_find_race(const struct sim_access *a, sim_epoch other, const void *other_pc, const char *what) {
+  char who[96];
+  uint32_t id = EPOCH_ID(other);
+  if ((int)id >= sim_block.count)
+    snprintf(who, sizeof who, "an asynchronous copy or matrix instruction");
+  else if (EPOCH_BLOCK(other) == (sim_block.index & SIM_BLOCK_MASK))
+    snprintf(who, sizeof who, "thread %u", id);
+  else
+    snprintf(who, sizeof who, "thread %u of thread block %lld", id, (long long)EPOCH_BLOCK(other));
+  sim_find_at(a->pc, other_pc, a->address, "race", "%s of %u bytes of %s memory is not ordered after the %s by %s",
+              what, a->bytes, sim_space_name(a->address), a->flags & PAH_SIM_WRITE ? "access" : "write", who);
+}
+
+void sim_deferred_look(void) {
+  const uint8_t *p = sim_deferred_address;
+  sim_deferred_address = NULL;
+  if (!memcmp(p, deferred.old, deferred.bytes)) return;
+  struct sim_thread *now = sim_block.running;
+  sim_block.running = deferred.thread;
+  sim_find_race(&deferred.access, deferred.other, deferred.other_pc, "a write");
+  sim_block.running = now;
+}
+
+/* Two writes. */
+void sim_find_race_of_writes(const struct sim_view *v, const struct sim_access *a, sim_epoch other, uint32_t pc) {
+  const void *other_pc = sim_text + pc;
+  if (a->bytes > sizeof deferred.old || a->agent >= 0 || a->flags & PAH_SIM_READ) {
+    sim_find_race(a, other, other_pc, a->flags & PAH_SIM_READ ? "an atomic" : "a write");
+    return;
+  }
+  if (sim_deferred_address) return; /* one of the words of this access is enough */
+  sim_deferred_address = a->address;
+  deferred.bytes = a->bytes;
+  memcpy(deferred.old, a->address, a->bytes);
+  deferred.access = *a;
+  deferred.other = other;
+  deferred.other_pc = other_pc;
+  deferred.thread = v->thread;
 }
 
 /* ---- Accesses that cannot be: what is said of them ---- */

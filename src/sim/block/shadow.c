@@ -152,58 +152,7 @@ static int unordered_lane(const struct sim_view *v, const struct sim_use *u) {
   return -1;
 }
 
-/* ---- Races. A write of the same value is none that anyone could notice: it is looked at again after the write. ----
- */
-
-const uint8_t *sim_deferred_address;
-static struct {
-  uint32_t bytes;
-  uint8_t old[16];
-  struct sim_access access;
-  sim_epoch other;
-  const void *other_pc;
-  struct sim_thread *thread;
-} deferred;
-
-static void find_race(const struct sim_access *a, sim_epoch other, const void *other_pc, const char *what) {
-  char who[96];
-  uint32_t id = EPOCH_ID(other);
-  if ((int)id >= sim_block.count)
-    snprintf(who, sizeof who, "an asynchronous copy or matrix instruction");
-  else if (EPOCH_BLOCK(other) == (sim_block.index & SIM_BLOCK_MASK))
-    snprintf(who, sizeof who, "thread %u", id);
-  else
-    snprintf(who, sizeof who, "thread %u of thread block %lld", id, (long long)EPOCH_BLOCK(other));
-  sim_find_at(a->pc, other_pc, a->address, "race", "%s of %u bytes of %s memory is not ordered after the %s by %s",
-              what, a->bytes, sim_space_name(a->address), a->flags & PAH_SIM_WRITE ? "access" : "write", who);
-}
-
-void sim_deferred_look(void) {
-  const uint8_t *p = sim_deferred_address;
-  sim_deferred_address = NULL;
-  if (!memcmp(p, deferred.old, deferred.bytes)) return;
-  struct sim_thread *now = sim_block.running;
-  sim_block.running = deferred.thread;
-  find_race(&deferred.access, deferred.other, deferred.other_pc, "a write");
-  sim_block.running = now;
-}
-
-/* Two writes. */
-static void race_write(const struct sim_view *v, const struct sim_access *a, sim_epoch other, uint32_t pc) {
-  const void *other_pc = sim_text + pc;
-  if (a->bytes > sizeof deferred.old || a->agent >= 0 || a->flags & PAH_SIM_READ) {
-    find_race(a, other, other_pc, a->flags & PAH_SIM_READ ? "an atomic" : "a write");
-    return;
-  }
-  if (sim_deferred_address) return; /* one of the words of this access is enough */
-  sim_deferred_address = a->address;
-  deferred.bytes = a->bytes;
-  memcpy(deferred.old, a->address, a->bytes);
-  deferred.access = *a;
-  deferred.other = other;
-  deferred.other_pc = other_pc;
-  deferred.thread = v->thread;
-}
+/* ---- What is wrong ---- */
 
 /* Copies and wgmma see what a thread wrote only after a fence.proxy.async. */
 static void check_proxy(const struct sim_view *v, const struct sim_access *a, sim_epoch write, uint32_t pc) {
@@ -238,9 +187,9 @@ static int check_use(const struct sim_view *v, const struct sim_use *u, unsigned
     return 0;
   }
   if (v->kind & kind & USE_WRITE)
-    race_write(v, a, epoch_of(u, lane), u->pc);
+    sim_find_race_of_writes(v, a, epoch_of(u, lane), u->pc);
   else
-    find_race(a, epoch_of(u, lane), sim_text + u->pc, v->kind == USE_READ ? "a read" : "a write");
+    sim_find_race(a, epoch_of(u, lane), sim_text + u->pc, v->kind == USE_READ ? "a read" : "a write");
   return 1;
 }
 
@@ -327,9 +276,9 @@ static void touch(const struct sim_view *v, struct sim_cell *c, unsigned mask, c
   const uint32_t pc = (uint32_t)((const uint8_t *)a->pc - sim_text);
   if (c->write && !ordered(v, c->write)) {
     if (v->kind & USE_WRITE)
-      race_write(v, a, c->write, c->write_pc);
+      sim_find_race_of_writes(v, a, c->write, c->write_pc);
     else
-      find_race(a, c->write, sim_text + c->write_pc, "a read");
+      sim_find_race(a, c->write, sim_text + c->write_pc, "a read");
   } else if (a->flags & SIM_ASYNC_PROXY && !(v->kind & USE_WRITE)) {
     check_proxy(v, a, c->write, c->write_pc);
   }

@@ -68,6 +68,11 @@ struct sim_view {
   unsigned kind;        /* USE_*; USE_WRITE alone: a plain write */
   int is_shared;        /* the word is of shared memory */
 };
+/* finding.c: an access that is not ordered after another. Two writes are no race that anyone could notice when the
+ * value is there already: that is looked at once the second one is done. */
+void sim_find_race(const struct sim_access *a, sim_epoch other, const void *other_pc, const char *what);
+void sim_find_race_of_writes(const struct sim_view *v, const struct sim_access *a, sim_epoch other, uint32_t pc);
+
 /* The access of the bytes of a word that `mask` names, or of a whole chunk: finds races, and is remembered. */
 void sim_touch_word(const struct sim_view *v, struct sim_space *s, uint64_t word, unsigned mask,
                     const struct sim_access *a);
