@@ -51,6 +51,7 @@ function Module:kernels() end
 ---@field counters? boolean # sim: default true
 ---sim: `k_blocks`, `v_blocks`, `block_table`, ...: addresses in findings are told as sequence, token, head and block
 ---@field problem? table
+---@field allow? string[] # sim: codes of findings that are meant, [sim.md](sim.md#findings-that-are-meant)
 ---@field on_finding? "error"|"report" # sim: default error
 
 ---runs a kernel. `name` as it stands in the source: `"decode"`, `"ns::f"`, `"f<128, float>"`. Arguments: tensors of

@@ -52,6 +52,28 @@ template <int BUG> __global__ void third_warp(int *x, int n) {
   if (warp != 1 || !BUG) ptx::bar_sync(1, BUG ? 96 : 128);
   if (threadIdx.x == 96) s = 2;
 }
+// A plain read that a compare-and-swap decides on is none that matters; with any other atomic it is.
+template <int BUG> __global__ void largest(int *x, int n) {
+  float mine = (float)((threadIdx.x * 37) % 128);
+  int old = x[0], assumed;
+  do {
+    assumed = old;
+    int larger = __float_as_int(fmaxf(mine, __int_as_float(old)));
+    old = BUG ? atomicExch(x, larger) : atomicCAS(x, assumed, larger);
+  } while (old != assumed && !BUG);
+}
+template <int BUG> __global__ void largest_shared(int *x, int n) {
+  __shared__ int s;
+  if (threadIdx.x == 0) s = 0;
+  __syncthreads();
+  int old = s, assumed;
+  do {
+    assumed = old;
+    old = atomicCAS(&s, assumed, max(assumed, (int)threadIdx.x));
+  } while (old != assumed);
+  if (!BUG) __syncthreads();
+  x[threadIdx.x] = s;
+}
 // The words of a chunk of 16 bytes are remembered one by one again when somebody takes them apart.
 template <int BUG> __global__ void part_of_a_vector(int *x, int n) {
   __shared__ int4 s[32];
@@ -99,7 +121,8 @@ template <int BUG> __global__ void never_written(int *x, int n) {
 local bugs = {
   own_atomic = "race", own_atomic_shared = "race uninitialised", read_then_own_atomic = "race", third_reader = "race",
   third_warp = "race", part_of_a_vector = "race uninitialised", vector_over_parts = "race uninitialised",
-  half_of_a_word = "race", past_a_local_array = "array-bounds", into_a_local_array = "array-bounds",
+  largest = "race", largest_shared = "race", half_of_a_word = "race",
+  past_a_local_array = "array-bounds", into_a_local_array = "array-bounds",
   past_one_shared_array = "array-bounds race uninitialised", never_written = "uninitialised",
 }
 

@@ -58,6 +58,7 @@ void sim_clocks_meet(struct sim_thread **threads, int n) {
     t->fence_clock = sim_clock_share(fences);
     t->foreign = sim_foreign_share(foreign);
     t->floor = all->floor;
+    sim_suspect_look(t);
     sim_thread_step(t);
   }
   sim_clock_drop(all);

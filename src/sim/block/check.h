@@ -21,6 +21,10 @@ int sim_has_released(int64_t block); /* has anything been released by this threa
 /* A write that would race, but maybe writes what is there: looked at again once it is done. */
 extern const uint8_t *sim_deferred_address; /* NULL: there is none */
 void sim_deferred_look(void);
+/* A plain read that would race with the atomic of another, and maybe comes before a compare-and-swap of its word: told
+ * when something else follows, a barrier or the end of the thread. */
+void sim_suspect(struct sim_thread *t, const struct sim_access *a, uint64_t other, uint32_t pc);
+void sim_suspect_look(struct sim_thread *t);
 
 extern int64_t sim_pending_words;
 extern uint32_t

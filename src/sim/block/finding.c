@@ -75,6 +75,24 @@ void sim_find_race(const struct sim_access *a, sim_epoch other, const void *othe
               what, a->bytes, sim_space_name(a->address), a->flags & PAH_SIM_WRITE ? "access" : "write", who);
 }
 
+/* A plain read beside atomics of others: no race if it is the guess of a compare-and-swap, which comes next. */
+void sim_suspect(struct sim_thread *t, const struct sim_access *a, uint64_t other, uint32_t pc) {
+  sim_suspect_look(t);
+  t->suspect = *a;
+  t->suspect_other = other;
+  t->suspect_pc = pc;
+}
+
+void sim_suspect_look(struct sim_thread *t) {
+  const struct sim_access a = t->suspect;
+  struct sim_thread *now = sim_block.running;
+  if (!a.address) return;
+  t->suspect.address = NULL;
+  sim_block.running = t;
+  sim_find_race(&a, t->suspect_other, sim_text + t->suspect_pc, "a read");
+  sim_block.running = now;
+}
+
 void sim_deferred_look(void) {
   const uint8_t *p = sim_deferred_address;
   sim_deferred_address = NULL;

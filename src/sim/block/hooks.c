@@ -252,8 +252,13 @@ void pah_sim_access(const volatile void *p, unsigned long bytes, int flags) {
 
 void pah_sim_atomic(volatile void *p, unsigned long bytes, int flags, int order, const void *pc) {
   spin(p, pc);
+  struct sim_thread *t = sim_block.running;
+  if (t->suspect.address && flags & PAH_SIM_CAS && t->suspect.address == p)
+    t->suspect.address = NULL;
+  else
+    sim_suspect_look(t);
   access_memory(p, (uint32_t)bytes, (uint32_t)flags | PAH_SIM_ATOMIC, pc);
-  sim_order(sim_block.running, p, flags, order);
+  sim_order(t, p, flags, order);
   sim_result->counters.atomics++;
 }
 

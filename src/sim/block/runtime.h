@@ -31,6 +31,14 @@ struct sim_clock {
   uint32_t at[];
 };
 
+struct sim_access {
+  const void *address;
+  uint32_t bytes; /* 1 to 16, or any number of a range */
+  uint32_t flags; /* PAH_SIM_READ, WRITE, ATOMIC, VOLATILE; SIM_ASYNC_PROXY; SIM_QUIET: no uninitialised finding */
+  int32_t agent;  /* -1: the thread itself; else an agent number */
+  const void *pc;
+};
+
 struct sim_thread {
   struct sim_fiber fiber;
   int32_t id;                    /* in the thread block: x + y*bx + z*bx*by */
@@ -51,6 +59,9 @@ struct sim_thread {
   uint64_t result;                   /* of a collective or barrier, for sim/abi.h */
   const volatile void *spin_address; /* the last address read by a volatile or atomic load, and how often in a row */
   uint32_t spin_count;
+  struct sim_access suspect; /* a read that may be a race (check.h), if it has an address; with whom */
+  uint64_t suspect_other;
+  uint32_t suspect_pc;
   int32_t flying_sums; /* sets of sums in its registers that wgmma has not delivered */
 };
 
@@ -101,13 +112,6 @@ struct sim_group_collective {
 void sim_group_collective(const char *kind, void *operand, void (*run)(struct sim_group_collective *), const void *pc);
 
 /* ---- Accesses. An access is by a thread or by an agent on its behalf. ---- */
-struct sim_access {
-  const void *address;
-  uint32_t bytes; /* 1 to 16, or any number of a range */
-  uint32_t flags; /* PAH_SIM_READ, WRITE, ATOMIC, VOLATILE; SIM_ASYNC_PROXY; SIM_QUIET: no uninitialised finding */
-  int32_t agent;  /* -1: the thread itself; else an agent number */
-  const void *pc;
-};
 enum { SIM_ASYNC_PROXY = 16, SIM_QUIET = 32 };
 /* Checks bounds, alignment, life, initialisation and races, remembers the access. Returns 0 when the memory may really
  * be touched; otherwise a finding has been made and the caller must not touch it. */

@@ -138,6 +138,7 @@ void sim_leave(void) {
 void pah_sim_exit(void) {
   struct sim_thread *t = sim_block.running;
   if (sim_deferred_address) sim_deferred_look(); /* there may be no later access to look before */
+  sim_suspect_look(t);
   t->state = SIM_EXITED;
   sim_block.exited++;
   sim_warps_exit(t);
@@ -225,6 +226,7 @@ static void begin(int64_t index) {
 
 static void end(void) {
   for (int i = 0; i < sim_block.count; i++) {
+    sim_suspect_look(&sim_block.threads[i]);
     sim_clock_drop(sim_block.threads[i].clock);
     sim_clock_drop(sim_block.threads[i].fence_clock);
     sim_foreign_drop(sim_block.threads[i].foreign);

@@ -188,6 +188,8 @@ static int check_use(const struct sim_view *v, const struct sim_use *u, unsigned
   }
   if (v->kind & kind & USE_WRITE)
     sim_find_race_of_writes(v, a, epoch_of(u, lane), u->pc);
+  else if (v->kind == USE_READ && a->agent < 0)
+    sim_suspect(v->thread, a, epoch_of(u, lane), u->pc); /* an atomic */
   else
     sim_find_race(a, epoch_of(u, lane), sim_text + u->pc, v->kind == USE_READ ? "a read" : "a write");
   return 1;
@@ -270,10 +272,25 @@ int sim_touch_other_warp(struct sim_cell *c, sim_epoch key, uint32_t lane, int i
   return 1;
 }
 
+/* The reads of this word that the thread has made in this step were guesses, which its compare-and-swap decides on. */
+static void forget_guesses(const struct sim_view *v, struct sim_cell *c) {
+  struct pool *p = &pools[v->is_shared];
+  const uint32_t warp = KEY_WARP(v->use);
+  if ((c->use.key & ~EPOCH(0, 0xf, 0)) == v->use && !(c->use.lanes &= ~v->lane)) {
+    c->use.key |= USE_ATOMIC; /* a read that nothing speaks against, in its place */
+    c->use.lanes = v->lane;
+  }
+  for (uint32_t i = c->more; i; i = older_at(p, i)->next) {
+    struct older *o = older_at(p, i);
+    if ((o->key & ~EPOCH(0, 0xf, 0)) == without_warp(v->use) && o->warps >> warp & 1) o->lanes[warp] &= ~v->lane;
+  }
+}
+
 /* ---- An access ---- */
 
 static void touch(const struct sim_view *v, struct sim_cell *c, unsigned mask, const struct sim_access *a) {
   const uint32_t pc = (uint32_t)((const uint8_t *)a->pc - sim_text);
+  if (a->flags & PAH_SIM_CAS) forget_guesses(v, c);
   if (c->write && !ordered(v, c->write)) {
     if (v->kind & USE_WRITE)
       sim_find_race_of_writes(v, a, c->write, c->write_pc);
