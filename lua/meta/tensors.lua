@@ -5,6 +5,12 @@
 ---them. Indices are 1-based
 ---@class pah.Tensor
 ---@operator len: integer
+---@operator add(pah.Tensor|number): pah.Tensor
+---@operator sub(pah.Tensor|number): pah.Tensor
+---@operator mul(pah.Tensor|number): pah.Tensor
+---@operator div(pah.Tensor|number): pah.Tensor
+---@operator pow(pah.Tensor|number): pah.Tensor
+---@operator unm: pah.Tensor
 ---@field [integer] pah.Tensor|number
 ---@field [table] pah.Tensor|number
 ---@field shape integer[] # the sizes

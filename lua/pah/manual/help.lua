@@ -114,6 +114,7 @@ local function owner_text(owner)
 end
 
 local titles = {program = "the program", devices = "devices", tensors = "tensors", tensor_methods = "of a tensor",
+  arithmetic = "calculating",
   files = "files", operations = "operations", cache = "the paged cache", measuring = "measuring",
   results = "sweeps and results", modules = "your own kernels"}
 
@@ -122,7 +123,7 @@ local function overview()
   for _, group in ipairs(manual.groups) do
     local names = {}
     for _, e in ipairs(manual.in_group[group]) do
-      if e.name and (group == "tensor_methods" or e.owner:match "^pah") then
+      if e.name and (e.owner == "Tensor" or e.owner:match "^pah") then
         names[#names + 1] = (e.name:gsub("^pah%.", ""):gsub("^Tensor", "t"))
       end
     end
@@ -191,7 +192,7 @@ end
 --- The text of help for x: a function or object of pah, a name, or words to look for; nil without any.
 function M.text(x)
   local library = package.loaded["pah"]
-  if x == nil or x == library or x == "pah" then return overview() end
+  if x == nil or x == library or x == "pah" or x == "" then return overview() end
   if type(x) == "string" then return M.text_of_name(x) or search(x) end
   local class = M.class_of(x)
   if class then return class_text(class) end

@@ -28,8 +28,8 @@ M.words = {
 }
 
 --- Names of the groups, in the order of doc/lua-api.md; each is a file beside this one that returns a list of entries.
-M.groups = {"program", "devices", "tensors", "tensor_methods", "files", "operations", "cache", "serving", "measuring",
-  "results", "modules"}
+M.groups = {"program", "devices", "tensors", "tensor_methods", "arithmetic", "files", "operations", "cache", "serving",
+  "measuring", "results", "modules"}
 
 local closing = {["("] = ")", ["{"] = "}", ["["] = "]", ["<"] = ">"}
 

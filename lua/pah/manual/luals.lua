@@ -64,6 +64,12 @@ end
 -- What a tensor can do besides its methods.
 local tensor_operators = [[
 ---@operator len: integer
+---@operator add(pah.Tensor|number): pah.Tensor
+---@operator sub(pah.Tensor|number): pah.Tensor
+---@operator mul(pah.Tensor|number): pah.Tensor
+---@operator div(pah.Tensor|number): pah.Tensor
+---@operator pow(pah.Tensor|number): pah.Tensor
+---@operator unm: pah.Tensor
 ---@field [integer] pah.Tensor|number
 ---@field [table] pah.Tensor|number]]
 
