@@ -16,6 +16,7 @@ local options = require "pah.options"
 local repl = require "pah.prompt.repl"
 local scripts = require "pah.cli.scripts"
 local readable = require("pah.util.whole_file").readable
+local words = require "pah.cli.words"
 
 rawset(_G, "pah", library) -- the global that every script finds
 rawset(_G, "print", require("pah.util.inspect").print)
@@ -48,8 +49,8 @@ command("run", {
   usage = "SCRIPT [options] [-- arguments]",
   about = "run an experiment: a file, - for standard input, or the name of an example that ships",
   text = "Words after SCRIPT go to the script; most scripts list their options with `pah run SCRIPT --help`.",
-  run = function(words)
-    local name = words[1]
+  run = function(given)
+    local name = given[1]
     if not name then return complain("run: no script is named", "`pah examples` lists those that ship") end
     if name:match "^%-." then
       return complain(('run: "%s" stands before the script'):format(name), "`pah help run` shows the usage")
@@ -88,14 +89,15 @@ command("test", {
   usage = "[busted arguments]",
   about = "run busted specs inside the program",
   text = "Takes what busted takes: spec files or folders (default: spec), --filter, --tags, -o TAP and so on.",
-  run = function(words)
-    arg = {[0] = "pah test", unpack(words)}
+  run = function(given)
+    arg = {[0] = "pah test", unpack(given)}
     local ok, why = pcall(require, "busted.runner")
     if not ok then
       if not why:find("module 'busted.runner' not found", 1, true) then io.stderr:write("pah: ", why, "\n") end
       return complain("test: busted is not installed",
         "on Debian `apt install lua-busted`, else `luarocks install busted`")
     end
+    require "pah.assertions"
     -- With a chunk that is not a file busted ends the program itself instead of raising nil.
     return interpreter.call_plainly(loadstring("require 'busted.runner' {standalone = false}", "=pah test"))
   end,
@@ -176,12 +178,12 @@ end
 
 -- ---- The start ------------------------------------------------------------------------------------------------
 
-local function run_command(name, words)
+local function run_command(name, given)
   local this = commands[name]
   local hint = ("`pah help %s` shows the usage"):format(name)
-  if words[1] == "--help" or words[1] == "-h" then return commands.help.run{name} end
-  if not this.options or this.raw then return this.run(words) end
-  local opt, why = options.parse(this.options, words)
+  if given[1] == "--help" or given[1] == "-h" then return commands.help.run{name} end
+  if not this.options or this.raw then return this.run(given) end
+  local opt, why = options.parse(this.options, given)
   if not opt then return complain(name .. ": " .. why, hint) end
   if opt.help then return commands.help.run{name} end
   if opt[this.words + 1] then
@@ -193,6 +195,12 @@ end
 local function main(argv)
   local first = argv[1]
   if first == "--help" or first == "-h" then return commands.help.run{} end
+  if first == "__words" then
+    local names = {}
+    for i, example in ipairs(list_examples()) do names[i] = example.name end
+    for _, word in ipairs(words.after({unpack(argv, 2)}, commands, order, names)) do print(word) end
+    return 0
+  end
   if first == "--version" then return interpreter.print_version() or 0 end
   if commands[first] then return run_command(first, {unpack(argv, 2)}) end
   if first and not first:match "^%-" and not readable(first) then

@@ -8,10 +8,20 @@ local M = {}
 
 -- ---- Calls ----------------------------------------------------------------------------------------------------
 
+-- busted, run as a script, ends a failing run by raising nil, of which lua and luajit say nothing.
+local SILENT = {}
+local function handler(e)
+  local raiser = e == nil and debug.getinfo(3, "S")
+  if raiser and raiser.source:find "/busted/compatibility%.lua$" then return SILENT end
+  local text = traceback(e, 3) -- no tail call, which would take this level away
+  return text
+end
+
 --- Calls f(...); an error is reported on stderr with its traceback. Returns the exit code, 0 or 1.
 function M.call_plainly(f, ...)
-  local ok, message = xpcall(f, traceback, ...)
+  local ok, message = xpcall(f, handler, ...)
   if ok then return 0 end
+  if message == SILENT then return 1 end
   -- At some alignments of frames LuaJIT has no slots left after a stack overflow to call a handler with.
   if message == "stack overflow" then message = message .. "\nstack traceback:\n\t(no stack was left to take it)" end
   io.stderr:write("pah: ", message, "\n")
@@ -54,8 +64,18 @@ function M.init()
   return run_chunk(loadstring(init, "=LUA_INIT"))
 end
 
+-- Modules beside the script are found, behind those of pah: require "mymod" wherever it is started from.
+local function look_beside(script)
+  local folder, own = script:match "^(.*)/[^/]*$", host.datadir .. "/lua/?.lua;" .. host.datadir .. "/lua/?/init.lua;"
+  if not folder then return end
+  local rest = package.path
+  if rest:sub(1, #own) == own then rest = rest:sub(#own + 1) else own = "" end
+  package.path = ("%s%s/?.lua;%s/?/init.lua;%s"):format(own, folder, folder, rest)
+end
+
 --- Runs a file, or standard input for "-", with the words of the global `arg`; returns the exit code.
 function M.file(path)
+  look_beside(path)
   local chunk, why = loadfile(path ~= "-" and path or nil)
   return run_chunk(chunk, why, unpack(arg))
 end
