@@ -10,6 +10,10 @@
 ---@class pah
 pah = {}
 
+---what a script takes besides options
+---@class pah.WordLimits
+---@field words? integer # how many words that are no options there may be; default: any number
+
 ---the program's version
 ---@type string
 pah.version = nil
@@ -53,8 +57,9 @@ function pah.threads(n) end
 ---print(opt.batch)
 ---```
 ---@param declared {[string]: table}
+---@param limits? pah.WordLimits
 ---@return table
-function pah.options(declared) end
+function pah.options(declared, limits) end
 
 ---a list for an axis: a, a + step, ... up to b
 ---```lua

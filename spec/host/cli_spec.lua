@@ -201,6 +201,37 @@ describe("the man page", function()
     assert.equal("", (child.shell "mandoc -Tlint -Wwarning doc/pah.1"))
   end)
 
+end)
+
+describe("a script, from outside,", function()
+  it("has its head printed for --help where it has no options", function()
+    write("plain.lua", "#!/usr/bin/env pah\n-- plain.lua - does little\n--   indented\nprint 'run'\n")
+    assert.equal("usage: pah plain.lua\nplain.lua - does little\n  indented\n", (pah_says "plain.lua --help"))
+    assert.equal("run\n", (pah_says "plain.lua --other"))
+    write("own.lua", "-- own\nprint(arg[1])\n")
+    assert.equal("--help\n", (pah_says "own.lua --help"))
+    write("varargs.lua", "-- own\nprint(...)\n")
+    assert.equal("--help\n", (pah_says "run varargs.lua --help"))
+  end)
+
+  it("that ships refuses what it does not take", function()
+    local _, err, code = pah_says "run hello --batch 3"
+    assert.same({2, true}, {code, err:find('unknown option "--batch"', 1, true) ~= nil})
+    _, err, code = pah_says "run prefill five"
+    assert.same({2, true}, {code, err:find('"five" is one word too many', 1, true) ~= nil})
+  end)
+
+  it("and every command have help that fits into 80 columns", function()
+    local pages = {"--help"}
+    for _, name in ipairs {"run", "repl", "test", "info", "kernels", "examples", "compare", "results", "plot", "report",
+      "cache", "bench", "help"} do
+      pages[#pages + 1] = "help " .. name
+    end
+    for _, words in ipairs(pages) do
+      for line in (pah_says(words)):gmatch "[^\n]+" do assert.is_true(#line <= 80, line) end
+    end
+  end)
+
   it("finds modules beside the script", function()
     for _, words in ipairs {"beside/own.lua", "run beside/own.lua"} do
       assert.equal("a neighbour\ta part\ttrue\n", (pah_says(words)))

@@ -340,6 +340,9 @@ describe("comparison", function()
     assert.equal(1, report.mismatched)
     assert.same({2}, report.argmax)
     assert.same({2}, report.first_mismatch)
+    local some = pah.diff(pah.tensor {1, 2.5, 3}, pah.tensor {1, 2, 3})
+    assert.equal("max abs 0.5, max rel 0.25, rms 0.289, largest at [2], 1 of 3 differ, first at [2]", tostring(some))
+    assert.is_nil(tostring(pah.diff(pah.ones {2}, pah.zeros {2})):find "differ") -- all do: rounding, which says nothing
     assert.equal("1 of 3 mismatched, first at [2]; max abs 0.5, max rel 0.2, rms 0.289, largest at [2]",
       tostring(report))
     assert.is_true(pah.allclose(a, b, {rtol = 0, atol = 0.5}))

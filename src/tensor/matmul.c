@@ -56,7 +56,8 @@ static int check(const struct pah_tensor *out, const struct pah_tensor *a, const
   int last = out->ndim - 1;
   for (int d = 0; d < last - 1; d++)
     if (a->shape[d] != out->shape[d] || b->shape[d] != out->shape[d])
-      return pah_fail(PAH_EINVAL, "out: dimension %d is %lld, must be that of a and b", d, (long long)out->shape[d]);
+      return pah_fail(PAH_EINVAL, "out: dimension %d is %lld, must be that of a and b", d + 1,
+                      (long long)out->shape[d]);
   if (a->shape[last] != b->shape[last - 1])
     return pah_fail(PAH_EINVAL, "b: has %lld rows, must have %lld as a has columns", (long long)b->shape[last - 1],
                     (long long)a->shape[last]);

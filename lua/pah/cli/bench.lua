@@ -236,7 +236,7 @@ local function run(opt)
 end
 
 return {
-  usage = "[--full] [--batch 8q1s1k,2q2k_32q1s1k] [-o RESULTS.db] [options]",
+  usage = "[--batch 8q1s1k,2q2k_32q1s1k] [-o RESULTS.db] [options]",
   about = "measure attention: a standard table beside the limits of the device, or batches of your own",
   text = [=[
 Without --batch a standard table for the device: decode, prefill, new tokens after others, a mixed batch, backward;

@@ -23,17 +23,17 @@ rawset(_G, "print", require("pah.util.inspect").print)
 
 local commands, order = {}, {}
 
--- A command: usage (after "pah NAME"), about (one line), options (as for pah.options; nil: words are not parsed),
--- words (how many may be given besides options), raw (it parses its words itself), text (more help) and run(opt or list
--- of words) -> exit code.
+-- A command: usage (after "pah NAME"), about (one line), options (as for pah.options; nil: words are not parsed), words
+-- (how many may be given besides options), raw (it parses its words itself), wrong_usage (an exit code, 2), text (more
+-- help) and run(opt or list of words) -> exit code.
 local function command(name, definition)
   order[#order + 1] = name
   commands[name] = definition
 end
 
-local function complain(message, hint)
+local function complain(message, hint, code)
   io.stderr:write("pah: ", message, "\nhint: ", hint, "\n")
-  return 2
+  return code or 2
 end
 
 local function print_json(value)
@@ -41,7 +41,10 @@ local function print_json(value)
   return 0
 end
 
-local function print_columns(rows) io.write(columns.plain(rows)) end
+-- On a terminal tables fit into it, or into 80 columns.
+local function print_columns(rows)
+  io.write(columns.plain(rows, nil, host.isatty(1) and (tonumber(os.getenv "COLUMNS" or "") or 80) or nil))
+end
 
 -- ---- Commands -------------------------------------------------------------------------------------------------
 
@@ -184,7 +187,7 @@ local function run_command(name, given)
   if given[1] == "--help" or given[1] == "-h" then return commands.help.run{name} end
   if not this.options or this.raw then return this.run(given) end
   local opt, why = options.parse(this.options, given)
-  if not opt then return complain(name .. ": " .. why, hint) end
+  if not opt then return complain(name .. ": " .. why, hint, this.wrong_usage) end
   if opt.help then return commands.help.run{name} end
   if opt[this.words + 1] then
     return complain(('%s: "%s" is one word too many'):format(name, opt[this.words + 1]), hint)

@@ -1,6 +1,8 @@
 -- interpreter.lua - pah as a Lua interpreter: chunks run with a traceback, and the options that luajit has.
 -- Promises: the exit codes of init.lua; the global `arg` and `...` as in lua and luajit, LUA_INIT honoured.
 local host = require "pah.host"
+local options = require "pah.options"
+local read_file = require("pah.util.whole_file").read
 local traceback = require "pah.traceback"
 local uncompiled = require "pah.prompt.uncompiled"
 
@@ -73,8 +75,20 @@ local function look_beside(script)
   package.path = ("%s%s/?.lua;%s/?/init.lua;%s"):format(own, folder, folder, rest)
 end
 
+-- What `SCRIPT --help` prints for a script that looks at no words of its own: the comment at its head.
+local function head_of(path)
+  local text = (arg[1] == "--help" or arg[1] == "-h") and path ~= "-" and read_file(path)
+  if not text then return nil end
+  for _, word in ipairs {"options", "experiment", "%f[%w_]arg%f[^%w_]", "%.%.%."} do
+    if text:gsub("%-%-[^\n]*", ""):find(word) then return nil end
+  end
+  return ("usage: pah %s\n%s\n"):format(path, options.head(text) or "It says nothing of itself.")
+end
+
 --- Runs a file, or standard input for "-", with the words of the global `arg`; returns the exit code.
 function M.file(path)
+  local head = head_of(path)
+  if head then return io.write(head) and 0 end
   look_beside(path)
   local chunk, why = loadfile(path ~= "-" and path or nil)
   return run_chunk(chunk, why, unpack(arg))

@@ -120,12 +120,24 @@ local function take(point, row, place, metric)
   point.count = point.count + 1
 end
 
+-- Rows as the grid has them, not as they were measured; those without an index keep their places behind the others.
+local function in_grid_order(rows)
+  local list, place = {}, {}
+  for i, row in ipairs(rows) do list[i], place[row] = row, i end
+  table.sort(list, function(a, b)
+    local x, y = a.index or 1 / 0, b.index or 1 / 0
+    if x ~= y then return x < y end
+    return place[a] < place[b]
+  end)
+  return list
+end
+
 -- Rows of runs by key: {order = list of keys, [key] = {runs = lists of rounds, errors = messages, result = the last,
 -- machines = names}}.
 local function points_of(runs, metric)
   local points = {order = {}}
   for i, run in ipairs(runs) do
-    for _, row in ipairs(run.rows) do
+    for _, row in ipairs(in_grid_order(run.rows)) do
       local point = points[row.key]
       if not point then
         point = {key = row.key, runs = {}, at = {}, errors = {}, count = 0, machines = {}}

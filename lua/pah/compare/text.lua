@@ -93,6 +93,15 @@ end
 
 local function short(text) return #text == 64 and text:match "^%x+$" and text:sub(1, 12) or text end
 
+-- One line for all that differs in the state of the machine, and one for the rest.
+local function add_differences(lines, what, differs, conditions)
+  local parts = {}
+  for _, d in ipairs(differs) do
+    if d.conditions == conditions then parts[#parts + 1] = ("%s: A %s, B %s"):format(d.what, short(d.a), short(d.b)) end
+  end
+  if #parts > 0 then lines[#lines + 1] = ("%s: %s"):format(what, table.concat(parts, "; ")) end
+end
+
 --- Lines about points that are not compared, and about differences other than the times.
 function M.remarks(c)
   local lines = {}
@@ -105,10 +114,8 @@ function M.remarks(c)
     end
   end
   add_keys(lines, "without " .. c.metric, c.unmeasured)
-  for _, d in ipairs(c.differs) do
-    lines[#lines + 1] = ("%s: %s: A %s, B %s"):format(d.conditions and "other conditions" or "differs", d.what,
-      short(d.a), short(d.b))
-  end
+  add_differences(lines, "other conditions", c.differs, true)
+  add_differences(lines, "differs", c.differs, false)
   for _, point in ipairs(c.points) do
     for _, note in ipairs(point.notes) do
       lines[#lines + 1] = ("not the same work: %s: %s"):format(point.key ~= "" and point.key or "(the point)", note)

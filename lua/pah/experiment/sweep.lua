@@ -41,6 +41,7 @@ local function read_options(opts)
   M.check_options("sweep", opts, known, needed)
   local o = {rounds = 1, seed = 1, resume = true, on_error = "row"}
   for name, value in pairs(opts) do o[name] = value end
+  o.gives_up = opts.on_error == nil
   if o.rounds % 1 ~= 0 or o.rounds < 1 or o.rounds > MOST_ROUNDS then
     errors.raisef("sweep: rounds is %s, must be a whole number from 1 to %d", o.rounds, MOST_ROUNDS)
   end
@@ -183,21 +184,64 @@ end
 
 -- ---- pah.sweep ----------------------------------------------------------------------------------------------------
 
--- Measures what is in `todo`; each row goes to keep(row) at once.
-local function measure_all(o, todo, bar, keep)
-  if todo[1] and o.setup then o.setup() end
-  for _, item in ipairs(todo) do
-    local point, round = item[1], item[2]
-    bar:draw(point.key)
-    local row = keep(measure(o, point, round))
-    bar:step(row.error)
-    if row.error and not o.quiet then
-      bar:line(("pah: %s: %s"):format(point.key ~= "" and point.key or "the point", row.error:match "^[^\n]*"))
+local FIRST = 5 -- points that fail alike at the start of a run: the mistake is not the point's
+
+-- What is alike in errors of several points: the first line but for its numbers.
+local function kind_of(message) return (message:match "^[^\n]*":gsub("%d+%.?%d*", "#")) end
+
+-- Counts errors by kind: the first of a kind is told at once, how many more at the end.
+local function new_tally(o, bar)
+  local tally = {kinds = {}, order = {}}
+  function tally.add(row)
+    local kind = kind_of(row.error)
+    if not tally.kinds[kind] then
+      tally.kinds[kind], tally.order[#tally.order + 1] = 0, kind
+      local text = ("pah: %s: %s"):format(row.key ~= "" and row.key or "the point", row.error:match "^[^\n]*")
+      if not o.quiet then bar:line(text) end
     end
-    if row.error and o.on_error == "stop" then
-      errors.raisef("sweep: %s failed: %s", point.key, row.error:match "^[^\n]*")
+    tally.kinds[kind] = tally.kinds[kind] + 1
+  end
+  function tally.finish()
+    for _, kind in ipairs(o.quiet and {} or tally.order) do
+      local more = tally.kinds[kind] - 1
+      if more > 0 then bar:line(("pah: and %d alike%s"):format(more, #tally.order > 1 and ": " .. kind or "")) end
     end
   end
+  return tally
+end
+
+-- Raises if all of the rows, the first ones of the run, are errors of one kind, and more points would follow.
+local function give_up(o, rows, left)
+  if not o.gives_up or #rows < FIRST or left == 0 then return end
+  local kind = rows[1].error and kind_of(rows[1].error)
+  for _, row in ipairs(rows) do
+    if not row.error or kind_of(row.error) ~= kind then return end
+  end
+  errors.raisef('sweep: the first %d points fail alike, %d are not measured (on_error = "row" measures all): %s', #rows,
+    left, rows[#rows].error:match "^[^\n]*")
+end
+
+-- Measures what is in `todo`; each row goes to keep(row) at once, which puts it behind `rows`.
+local function measure_all(o, todo, rows, bar, keep)
+  if todo[1] and o.setup then o.setup() end
+  local tally = new_tally(o, bar)
+  local ok, why = pcall(function()
+    for i, item in ipairs(todo) do
+      local point, round = item[1], item[2]
+      bar:draw(point.key)
+      local row = keep(measure(o, point, round))
+      bar:step(row.error)
+      if row.error then
+        tally.add(row)
+        if o.on_error == "stop" then
+          errors.raisef("sweep: %s failed: %s", point.key, row.error:match "^[^\n]*")
+        end
+        give_up(o, rows, #todo - i)
+      end
+    end
+  end)
+  tally.finish()
+  if not ok then error(why, 0) end
 end
 
 local function tell_interrupted(o, count, total)
@@ -239,7 +283,7 @@ function M.sweep(opts)
   local ok, why = pcall(function()
     local todo = missing(o, points, by_identity(rows, points))
     bar = progress.new(#todo + #rows, #rows, o)
-    measure_all(o, todo, bar, function(row)
+    measure_all(o, todo, rows, bar, function(row)
       row = store and store:add(row) or schema.row(row, header)
       rows[#rows + 1] = row
       return row

@@ -1,6 +1,7 @@
 -- help.lua - pah.help(x): what the manual says of a function, an object or a name, as text for a terminal.
 -- Promises: x is only looked at, never called. Read next: init.lua.
 local classes = require "pah.util.classes"
+local columns = require "pah.util.columns"
 local errors = require "pah.errors"
 local manual = require "pah.manual"
 local tensor = require "pah.tensor"
@@ -14,19 +15,7 @@ local function plain(text)
   return (text:gsub("%[([^%]]+)%]%(([^)]+)%)", function(_, path) return "doc/" .. path end):gsub("`", ""))
 end
 
--- Words of `text` in lines; the first goes behind `first`, the others are indented as deep.
-local function wrapped(first, text)
-  local lines, line, indent = {}, first, (" "):rep(#first)
-  for word in text:gmatch "%S+" do
-    if #line + 1 + #word > WIDTH and line:find "%S" and #line > #indent then
-      lines[#lines + 1] = line
-      line = indent
-    end
-    line = (line == first or line == indent) and line .. word or line .. " " .. word
-  end
-  lines[#lines + 1] = line
-  return table.concat(lines, "\n")
-end
+local function wrapped(first, text) return columns.wrapped(first, text, WIDTH) end
 
 local function sentence(text) return (plain(text):gsub("^%l", string.upper)) .. "." end
 

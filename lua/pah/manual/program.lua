@@ -1,5 +1,7 @@
 -- program.lua - manual: the program itself, options of a script, and looking at values.
 return {
+  {record = "WordLimits", "what a script takes besides options", fields = [[
+    words?: integer  how many words that are no options there may be; default: any number]]},
   {"pah.version: string", "the program's version"},
   {"pah.help(x?: any)", [[
     prints what the manual says of a function, an object or a name; `?x` and `x?` at the prompt do the same, and
@@ -10,7 +12,7 @@ return {
   {"pah.clock() -> number", "monotonic seconds", example = "local start = pah.clock()\nprint(pah.clock() - start)"},
   {"pah.threads(n?: integer) -> integer", "the threads of the cpu kernels; with n, sets them",
     example = "print(pah.threads())"},
-  {"pah.options(declared: {[string]: table}) -> table", [[
+  {"pah.options(declared: {[string]: table}, limits?: WordLimits) -> table", [[
     declares the options of a script, `name = {"help", default, choices=, type=, short=}`, and reads them from
     its command line]], example =
     'local opt = pah.options{batch = {"sequences in the batch", 16}}\nprint(opt.batch)'},

@@ -4,7 +4,8 @@ local axes = [[
   axes: table[]         `{name=, values=}` or `{name=, value, ...}` each, in order; or `{name = list}`
   where?: function      where(p): whether a point is measured
   files?: string[]      paths that the numbers depend on
-  on_error?: "stop"|"row"  stop at the first failed point; default: its row says so and the sweep goes on
+  on_error?: "row"|"stop"  a point that fails is a row that says so, or ends the sweep; default: row, but the sweep
+    ends where its first five points fail alike
   together?: string[]   axes: points that differ in these alone are in one shard ([many-machines.md](many-machines.md))
 ]]
 
