@@ -360,6 +360,14 @@ describe("the prompt on a terminal", function()
     file:close()
   end))
 
+  it("says what takes its time, and that is gone afterwards", on_terminal(function(t)
+    t.expect "\n>"
+    t.send("pah.bench(function() end, {name = 'waiting', warmup = 1, max_time = 1, device = 'cpu'}).name", "Enter")
+    t.expect "measuring waiting, up to 2 s %.%.%."
+    t.expect "\nwaiting\n>"
+    assert.is_nil(t.screen():find "measuring waiting, up to")
+  end))
+
   it("takes a paste as one chunk, and brings it back whole", on_terminal(function(t)
     t.expect "\n>"
     t.paste "local a = 20\nlocal b = a + 1\n\nprint(a +\n  b)\n"

@@ -9,6 +9,7 @@ local columns = require "pah.util.columns"
 local devices = require "pah.device"
 local json = require "pah.util.json"
 local line_of = require("pah.util.safe_text").line
+local notice = require "pah.measure.notice"
 local peaks = require "pah.measure.peaks"
 local schema = require "pah.results.schema"
 local sweep = require "pah.experiment.sweep"
@@ -207,6 +208,7 @@ end
 
 local function run(opt)
   if opt.full and opt.quick then return complain "--full and --quick are both given" end
+  if opt.quiet then notice.hold(true) end
   local known, device = pcall(devices.get, opt.device)
   if not known then return complain(device) end
   local length = opt.full and "full" or opt.quick and "quick" or "standard"

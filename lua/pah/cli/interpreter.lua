@@ -1,6 +1,7 @@
 -- interpreter.lua - pah as a Lua interpreter: chunks run with a traceback, and the options that luajit has.
 -- Promises: the exit codes of init.lua; the global `arg` and `...` as in lua and luajit, LUA_INIT honoured.
 local host = require "pah.host"
+local notice = require "pah.measure.notice"
 local options = require "pah.options"
 local read_file = require("pah.util.whole_file").read
 local traceback = require "pah.traceback"
@@ -26,6 +27,7 @@ function M.call_plainly(f, ...)
   if message == SILENT then return 1 end
   -- At some alignments of frames LuaJIT has no slots left after a stack overflow to call a handler with.
   if message == "stack overflow" then message = message .. "\nstack traceback:\n\t(no stack was left to take it)" end
+  notice.finish()
   io.stderr:write("pah: ", message, "\n")
   return 1
 end

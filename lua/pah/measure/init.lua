@@ -9,6 +9,7 @@ local ffi = require "ffi"
 local gpu_clock = require "pah.measure.gpu_clock"
 local neighbours = require "pah.measure.neighbours"
 local peaks = require "pah.measure.peaks"
+local notice = require "pah.measure.notice"
 local read_file = require("pah.util.whole_file").read
 local stats = require "pah.measure.stats"
 local timer = require "pah.measure.timer"
@@ -275,6 +276,7 @@ local function add_clock(r, taken)
 end
 
 local function measure(fn, o)
+  notice.begin(("measuring %s, up to %g s"):format(o.name, o.warmup + o.max_time))
   local time = timer.of(o.device)
   local overhead = timer.overhead(o.device)
   local warmup = warm_up(fn, o, time)
@@ -284,6 +286,7 @@ local function measure(fn, o)
   local others = neighbours.watch()
   local taken = M.take(fn, o, time, calls, flush)
   local used, processors = others()
+  notice.finish()
   local r = stats.summary(taken.seconds)
   r.name, r.device, r.cold, r.samples, r.calls = o.name, o.device.name, o.cold, taken.seconds, taken.calls
   r.overhead, r.warmup, r.flush_bytes, r.stopped = overhead, warmup, flush_bytes, taken.why

@@ -7,6 +7,7 @@ local help = require "pah.manual.help"
 local host = require "pah.host"
 local inspect = require("pah.util.inspect").inspect
 local locals = require "pah.prompt.locals"
+local notice = require "pah.measure.notice"
 local read_file = require("pah.util.whole_file").read
 local traceback = require "pah.traceback"
 local uncompiled = require "pah.prompt.uncompiled"
@@ -101,6 +102,7 @@ end
 
 local function report(message)
   io.stdout:flush()
+  notice.finish()
   io.stderr:write(message, "\n")
 end
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "module/datadir.h"
+#include "pah_measure.h"
 #include "error.h"
 #include "compiler.h"
 #include "process.h"
@@ -312,7 +313,11 @@ int sim_build(struct pah_module *m, int arch, struct sim_image **image) {
   if (!found || open_image(path, image)) { /* one of another system is made again */
     status = pah_work_open(&w);
     if (status) return status;
+    char text[PATH_MAX + 32];
+    snprintf(text, sizeof text, "compiling %s for sim", m->path);
+    pah_notice(text);
     status = build(m, arch, compiler, headers, salt, &w, path, sizeof path);
+    pah_notice(NULL);
     pah_work_close(&w);
     if (!status) status = open_image(path, image);
   }
