@@ -80,7 +80,8 @@ describe("pah.experiment", function()
     local out, _, code = run "--help"
     assert.equal(0, code)
     assert.is_truthy(out:find("usage: pah e.lua [options]\nan experiment that measures nothing.\n", 1, true), out)
-    for _, text in ipairs {"--block-size TEXT  tokens of a block; axis: 1,2 or 1:8 or 1:9+2 or 1:64*2 [16,32]",
+    out = out:gsub("%s+", " ") -- lines are wrapped at 80 columns
+    for _, text in ipairs {"--block-size TEXT tokens of a block; axis: 1,2 or 1:8 or 1:9+2 or 1:64*2 [16,32]",
       "axis of f32,bf16,f16 [f32,bf16]", "--batch N ", "--factor NUMBER ", "--fresh ", "--rounds N ", "--seed N ",
       "--quiet ", "--list ", "--limits ", "--shard TEXT ", "-o, --out TEXT "} do
       assert.is_truthy(out:find(text, 1, true), text .. out)
