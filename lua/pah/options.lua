@@ -93,14 +93,19 @@ local function right_column(option)
   return text
 end
 
---- Lines of help for the options of `spec`, sorted by name, --help among them.
-function M.help(spec)
+--- The options of `spec`, sorted by name, --help among them: a list of {how it is written, what it is}.
+function M.rows(spec)
   local options = {}
   for name, entry in pairs(spec) do options[#options + 1] = declared(name, entry) end
   local rows = {{"--help", "print this text", "help"}}
   for _, option in ipairs(options) do rows[#rows + 1] = {left_column(option), right_column(option), option.name} end
   table.sort(rows, function(a, b) return a[3] < b[3] end)
-  local width = 0
+  return rows
+end
+
+--- Lines of help for the options of `spec`.
+function M.help(spec)
+  local rows, width = M.rows(spec), 0
   for _, row in ipairs(rows) do width = math.max(width, #row[1]) end
   local lines = {}
   for i, row in ipairs(rows) do

@@ -210,6 +210,22 @@ describe("what scripts/manual writes", function()
     end
   end)
 
+  it("is a manual page for every command, installed", function()
+    local names = child.lines(host.exe .. " __man")
+    assert.is_true(#names > 12)
+    local makefile, pages = child.read "Makefile.am", {}
+    for i, name in ipairs(names) do
+      local path = ("doc/man/pah-%s.1"):format(name)
+      local printed = child.shell(("%s __man %s"):format(host.exe, name))
+      assert.is_true(child.read(path) == printed, path .. ": run scripts/manual")
+      assert.truthy(makefile:find(path, 1, true), path .. " is not in MAN_FILES of Makefile.am")
+      pages[i] = path
+    end
+    assert.equal(#names, #child.lines "ls doc/man")
+    if os.execute "command -v mandoc >/dev/null" ~= 0 then pending "mandoc is not installed" return end
+    assert.equal("", (child.shell("mandoc -Tlint -Wwarning " .. table.concat(pages, " "))))
+  end)
+
   it("is lua/meta as it stands", function()
     for _, group in ipairs(manual.groups) do
       local path = ("lua/meta/%s.lua"):format(group)

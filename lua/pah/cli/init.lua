@@ -10,6 +10,7 @@ local library = require "pah"
 local info = require "pah.cli.info"
 local interpreter = require "pah.cli.interpreter"
 local json = require "pah.util.json"
+local man = require "pah.cli.man"
 local manual = require "pah.manual.help"
 local kernel_table = require "pah.module.kernel_table"
 local options = require "pah.options"
@@ -202,6 +203,10 @@ local function main(argv)
     local names = {}
     for i, example in ipairs(list_examples()) do names[i] = example.name end
     for _, word in ipairs(words.after({unpack(argv, 2)}, commands, order, names)) do print(word) end
+    return 0
+  end
+  if first == "__man" then -- for scripts/manual
+    if not argv[2] then print(table.concat(order, "\n")) else io.write(man(argv[2], commands[argv[2]])) end
     return 0
   end
   if first == "--version" then return interpreter.print_version() or 0 end
