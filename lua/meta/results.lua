@@ -9,7 +9,9 @@ pah.results = {}
 ---@field axes table[] # `{name=, values=}` or `{name=, value, ...}` each, in order; or `{name = list}`
 ---@field where? function # where(p): whether a point is measured
 ---@field files? string[] # paths that the numbers depend on
----@field on_error? "stop"|"row" # stop at the first failed point; default: its row says so and the sweep goes on
+---a point that fails is a row that says so, or ends the sweep; default: row, but the sweep ends where its first five
+---points fail alike
+---@field on_error? "row"|"stop"
 ---axes: points that differ in these alone are in one shard ([many-machines.md](many-machines.md))
 ---@field together? string[]
 ---@field run function # run(p): a result of `pah.bench`, a table of values, or both
@@ -42,7 +44,9 @@ function pah.sweep(args) end
 ---@field axes table[] # `{name=, values=}` or `{name=, value, ...}` each, in order; or `{name = list}`
 ---@field where? function # where(p): whether a point is measured
 ---@field files? string[] # paths that the numbers depend on
----@field on_error? "stop"|"row" # stop at the first failed point; default: its row says so and the sweep goes on
+---a point that fails is a row that says so, or ends the sweep; default: row, but the sweep ends where its first five
+---points fail alike
+---@field on_error? "row"|"stop"
 ---axes: points that differ in these alone are in one shard ([many-machines.md](many-machines.md))
 ---@field together? string[]
 ---@field run function # run(p, context, opt), as in a sweep

@@ -201,7 +201,7 @@ local function main(argv)
   if first == "--help" or first == "-h" then return commands.help.run{} end
   if first == "__words" then
     local names = {}
-    for i, example in ipairs(list_examples()) do names[i] = example.name end
+    for i, example in ipairs(scripts.examples()) do names[i] = example.name end
     for _, word in ipairs(words.after({unpack(argv, 2)}, commands, order, names)) do print(word) end
     return 0
   end
