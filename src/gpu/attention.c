@@ -6,6 +6,7 @@
 
 #include "attention/attn_check.h"
 #include "error.h"
+#include "forward_sm80.h"
 #include "forward_sm90.h"
 #include "gpu.h"
 #include "occupancy.h"
@@ -203,6 +204,7 @@ struct fast_kernel {
 };
 static const struct fast_kernel fast_kernels[] = {
     {"sm90", PAH_FWD, pah_forward_sm90_takes, pah_forward_sm90},
+    {"sm80", PAH_FWD, pah_forward_sm80_takes, pah_forward_sm80},
     {"sm80", PAH_DECODE, pah_gpu_sm80_takes, pah_gpu_sm80_decode},
 };
 
