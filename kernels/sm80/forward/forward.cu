@@ -74,9 +74,13 @@ struct computer {
     __syncwarp(); /* a warp copies the rows of Q that it computes */
     q.begin(f.q);
     int tile = w.end - 1;
-    run_tiles<true>(tile, w.full_end);
-    run_tiles<false>(tile, w.full_begin);
-    run_tiles<true>(tile, w.begin);
+#pragma unroll 1
+    for (int end = w.full_end;; end = w.begin) { /* masked, full, masked: the code of masked tiles stands once */
+      run_tiles<true>(tile, end);
+      if (tile < w.begin) break;
+      run_tiles<false>(tile, w.full_begin);
+      if (tile < w.begin) break;
+    }
     ptx::cp_async_wait_all();
   }
 };

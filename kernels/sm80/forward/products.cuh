@@ -39,9 +39,12 @@ struct query_rows {
 
   /* Elements 16 k and on. */
   __device__ __forceinline__ void read(int k, unsigned (&a)[M_TILES][4]) const {
-    if (!Q_IN_REGISTERS) return load(k, a);
+    if (Q_IN_REGISTERS) {
 #pragma unroll
-    for (int i = 0; i < 4 * M_TILES; i++) a[i / 4][i % 4] = kept[k % KEPT][i / 4][i % 4];
+      for (int i = 0; i < 4 * M_TILES; i++) a[i / 4][i % 4] = kept[k % KEPT][i / 4][i % 4];
+    } else {
+      load(k, a);
+    }
   }
 
   __device__ __forceinline__ void begin(unsigned q) {
