@@ -3,7 +3,8 @@
 -- All variants of a row are timed in turn, round after round, each call behind a flush of L2 that the host does not
 -- wait for; medians; FLOPs by the exact count of visible pairs. Each is first compared with the float64 reference on a
 -- smaller problem. --compile only compiles (no GPU needed). FILE returns a list of {name, DEFINE = value, ...}, D for
--- the head_dim that a variant is for; without defines it is pah.fwd. --peer FILE: JSON lines {name, tflops, peer}.
+-- the head_dim that a variant is for; one that defines M_TILES is of kernels/sm80/forward; without defines it is
+-- pah.fwd, with `kernel` if it has one (--kernel without a FILE). --peer FILE: JSON lines {name, tflops, peer}.
 local ffi = require "ffi"
 local gpu_clock = require "pah.measure.gpu_clock"
 local json = require "pah.util.json"
@@ -11,10 +12,12 @@ local json = require "pah.util.json"
 local opt = pah.options{
   rows = {"only rows whose name has this text", ""}, variants = {"a file that returns a list of variants", ""},
   seconds = {"of samples, for a variant of a row", 0.12}, compile = {"compile and stop", false},
+  kernel = {"the kernel of pah.fwd; it chooses if none is named", ""},
   peer = {"a file of JSON lines: name, tflops, peer", ""}, output = {"write JSON lines to this file", ""},
 }
 
-local rows = dofile((arg[0]:gsub("[^/]*$", "")) .. "forward_rows.lua")
+local folder = arg[0]:gsub("[^/]*$", "")
+local rows, sm80 = dofile(folder .. "forward_rows.lua"), dofile(folder .. "forward_sm80.lua")
 
 local function only_rows()
   local list = {}
@@ -24,7 +27,7 @@ local function only_rows()
   return list
 end
 
-local variants = opt.variants ~= "" and dofile(opt.variants) or {{"pah.fwd"}}
+local variants = opt.variants ~= "" and dofile(opt.variants) or {{"pah.fwd", kernel = opt.kernel}}
 local device = pah.device(opt.compile and "cuda:sm_90a" or "cuda")
 
 -- ---- Problems ---------------------------------------------------------------------------------------------------
@@ -43,6 +46,7 @@ end
 -- Arguments of pah.fwd and the flops. limit: lengths at most this.
 local function problem(row, heads, kv_heads, limit)
   local D, block_size = row.D or 128, row.block_size or 16
+  local Dv = row.Dv or D
   local H, Hkv, total, flops, lens, sums = heads or 32, kv_heads or 8, 0, 0, {}, {0}
   limit = limit or math.huge
   for _, kind in ipairs(row[2]) do
@@ -50,7 +54,7 @@ local function problem(row, heads, kv_heads, limit)
     for _ = 1, kind[3] do
       lens[#lens + 1], sums[#sums + 1] = sk, sums[#sums] + sq
       total = total + math.ceil(sk / block_size)
-      flops = flops + 4 * D * H * pairs_of(row, sq, sk)
+      flops = flops + 2 * (D + Dv) * H * pairs_of(row, sq, sk)
     end
   end
   local table_, used = pah.block_table{seqlens = lens, block_size = block_size, num_blocks = total, seed = 1}
@@ -59,17 +63,17 @@ local function problem(row, heads, kv_heads, limit)
     return pah.randn(shape, {dtype = "bf16", device = device, seed = seed})
   end
   local a = {
-    k_blocks = random({total, block_size, Hkv, D}, 2), v_blocks = random({total, block_size, Hkv, D}, 3),
+    k_blocks = random({total, block_size, Hkv, D}, 2), v_blocks = random({total, block_size, Hkv, Dv}, 3),
     block_table = table_:to(device), seqused_k = used:to(device), causal = row.causal ~= false, window = row.window,
-    softcap = row.softcap,
+    softcap = row.softcap, sinks = row.sinks and pah.randn({H}, {device = device, seed = 4}) or nil,
   }
   if row.ragged or #row[2] > 1 then
     a.q, a.cu_seqlens_q = random({sums[#sums], H, D}, 1), pah.tensor(sums, {dtype = "i32", device = device})
-    a.out, a.lse = pah.empty({sums[#sums], H, D}, {dtype = "bf16", device = device}),
+    a.out, a.lse = pah.empty({sums[#sums], H, Dv}, {dtype = "bf16", device = device}),
       pah.empty({H, sums[#sums]}, {device = device})
   else
     a.q = random({#lens, H, sums[2], D}, 1)
-    a.out, a.lse = pah.empty({#lens, H, sums[2], D}, {dtype = "bf16", device = device}),
+    a.out, a.lse = pah.empty({#lens, H, sums[2], Dv}, {dtype = "bf16", device = device}),
       pah.empty({#lens, H, sums[2]}, {device = device})
   end
   return a, flops
@@ -196,7 +200,7 @@ end
 local function defines(variant)
   local d, any = {}, false
   for key, value in pairs(variant) do
-    if type(key) == "string" and key ~= "D" then d[key], any = value, true end
+    if type(key) == "string" and key:match "^%u[%u_]+$" then d[key], any = value, true end
   end
   return any and d
 end
@@ -204,8 +208,12 @@ end
 -- A function that computes a.out and a.lse.
 local function prepare(variant, a)
   local d = defines(variant)
+  if d and d.M_TILES then return sm80.prepare(sm80.compile(device, a, d), a, sm90.params(a, a.out, a.lse)) end
   if d then return sm90.prepare(sm90.compile(a, d), a, a.out, a.lse) end
-  return function() pah.fwd(a) end
+  local call = {}
+  for key, value in pairs(a) do call[key] = value end
+  if (variant.kernel or "") ~= "" then call.kernel = variant.kernel end
+  return function() pah.fwd(call) end
 end
 
 local function fits(variant, row) return (variant.D or not defines(variant) and row.D or 128) == (row.D or 128) end
@@ -300,7 +308,8 @@ if opt.compile then
     for _, variant in ipairs(variants) do
       local d = defines(variant)
       if fits(variant, row) and d then
-        local r = sm90.compile(a, d).module:resources "forward_sm90"
+        local kernel = d.M_TILES and sm80.compile(device, a, d) or sm90.compile(a, d)
+        local r = kernel.module:resources(kernel.name or "forward_sm90")
         print(row[1], variant[1], "registers", r.registers, "spilled", r.spill_store_bytes)
       elseif fits(variant, row) then
         pah.fwd(a)
