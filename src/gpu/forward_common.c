@@ -5,7 +5,7 @@
 
 #include "error.h"
 
-enum { COPY_BYTES = 16, ROW_UNIT = 8, LARGEST_PACK = 16 };
+enum { COPY_BYTES = 16, LARGEST_UNIT = 1 << 16, ROW_UNIT = 8, LARGEST_PACK = 16 };
 
 static int64_t up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
@@ -47,6 +47,29 @@ int pah_forward_check_sizes(const struct pah_attn *a, const struct pah_attn_size
   if (!status) status = check_aligned("k_blocks", &a->k_blocks, kernel);
   if (!status) status = check_aligned("v_blocks", &a->v_blocks, kernel);
   return status ? status : check_aligned("out", &a->out, kernel);
+}
+
+int64_t pah_gcd(int64_t a, int64_t b) {
+  while (b) {
+    int64_t rest = a % b;
+    a = b;
+    b = rest;
+  }
+  return a;
+}
+
+int pah_forward_units(const char *name, const struct pah_tensor *t, const char *kernel, struct pah_place_units *units) {
+  int64_t size = pah_dtype_size(t->dtype), unit = LARGEST_UNIT, bytes[3], last = 0;
+  for (int i = 0; i < 3; i++) {
+    bytes[i] = t->shape[i] > 1 ? t->stride[i] * size : 0;
+    unit = pah_gcd(unit, bytes[i]);
+    last += (t->shape[i] - 1) * bytes[i];
+  }
+  if (last / unit >= UINT32_MAX)
+    return pah_fail(PAH_EUNSUPPORTED, "%s: the %s kernel takes pools of at most 2^32 rows", name, kernel);
+  *units = (struct pah_place_units){(uint32_t)unit, (uint32_t)(bytes[0] / unit), (uint32_t)(bytes[1] / unit),
+                                    (uint32_t)(bytes[2] / unit)};
+  return PAH_OK;
 }
 
 int pah_forward_pack(const struct pah_attn_sizes *s, int64_t tile) {

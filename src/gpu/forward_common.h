@@ -10,6 +10,15 @@ int pah_forward_check_types(const struct pah_attn *a, const char *kernel);
 /* counts that fit, a softmax_scale above 0, data and strides of 16 bytes. */
 int pah_forward_check_sizes(const struct pah_attn *a, const struct pah_attn_sizes *s, const char *kernel);
 
+int64_t pah_gcd(int64_t a, int64_t b);
+
+/* How kernels count places in a pool, in 32 bits: struct place_units of kernels/places.cuh. */
+struct pah_place_units {
+  uint32_t bytes, block, slot, head;
+};
+/* PAH_OK, or PAH_EUNSUPPORTED if the pool reaches further than 2^32 units. */
+int pah_forward_units(const char *name, const struct pah_tensor *t, const char *kernel, struct pah_place_units *units);
+
 /* Heads of a K/V head that share a tile of `tile` rows: all of a group where rows of one head would leave much of it
  * empty, else 1. */
 int pah_forward_pack(const struct pah_attn_sizes *s, int64_t tile);

@@ -1,6 +1,6 @@
 /* forward_sm80.c - what kernels/sm80/forward/forward.cu is launched with: which tile for which head_dim and how much
- * shared memory, heads packed or not, a thread block for each tile of rows. What it cannot do is said by takes(), before
- * anything is written. Read next: kernels/sm80/forward/config.cuh, doc/design/gpu-forward-sm80.md. */
+ * shared memory, heads packed or not, a thread block for each tile of rows. What it cannot do is said by takes(),
+ * before anything is written. Read next: kernels/sm80/forward/config.cuh, doc/design/gpu-forward-sm80.md. */
 #include "forward_sm80.h"
 
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "forward_common.h"
 #include "occupancy.h"
 
-enum { KIB = 1024, LARGEST_DIM = 256, DIM_UNIT = 8, COLUMNS = 64, COPY_ELEMENTS = 8 };
+enum { KIB = 1024, LARGEST_DIM = 256, DIM_UNIT = 8, COLUMNS = 64 };
 
 /* By shared memory of a multiprocessor and head_dim, of q and K and of V: tiles of 16 rows a warp, warps, keys of a
  * tile, slots of the ring. Sums, scores and Q fill the registers and shared memory of one, two or three thread blocks
@@ -25,7 +25,7 @@ static const struct tile {
 
 /* What is handed over beside pah_attn_params: struct sm80_sizes of config.cuh. */
 struct sizes {
-  unsigned k_block, k_slot, k_head, v_block, v_slot, v_head;
+  struct pah_place_units k, v;
   int tile_blocks, tile_slots;
 };
 
@@ -42,12 +42,9 @@ static int64_t padded(int64_t head_dim) {
 
 /* ---- What it takes ---- */
 
-/* Places in a pool are counted in 16 bytes, by 32 bits. */
-static int check_reach(const char *name, const struct pah_tensor *t) {
-  int64_t last = 0;
-  for (int i = 0; i < 3; i++) last += t->shape[i] > 1 ? (t->shape[i] - 1) * t->stride[i] : 0;
-  if (last / COPY_ELEMENTS < UINT32_MAX) return PAH_OK;
-  return pah_fail(PAH_EUNSUPPORTED, "%s: the sm80 kernel takes pools that reach over 64 GiB at most", name);
+static int find_units(const struct pah_attn *a, struct sizes *sizes) {
+  int status = pah_forward_units("k_blocks", &a->k_blocks, "sm80", &sizes->k);
+  return status ? status : pah_forward_units("v_blocks", &a->v_blocks, "sm80", &sizes->v);
 }
 
 int pah_forward_sm80_takes(const struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s) {
@@ -62,23 +59,18 @@ int pah_forward_sm80_takes(const struct pah_device *dev, const struct pah_attn *
     return pah_fail(PAH_EUNSUPPORTED, "head_dim: the sm80 kernel takes multiples of %d up to %d, this is %lld and %lld",
                     DIM_UNIT, LARGEST_DIM, (long long)s->D, (long long)s->Dv);
   status = pah_forward_check_sizes(a, s, "sm80");
-  if (!status) status = check_reach("k_blocks", &a->k_blocks);
-  return status ? status : check_reach("v_blocks", &a->v_blocks);
+  struct sizes sizes;
+  return status ? status : find_units(a, &sizes);
 }
 
 /* ---- The launch ---- */
 
-static struct sizes sizes_of(const struct pah_attn_params *p, int tile_n) {
-  return (struct sizes){(unsigned)(p->k.block / COPY_ELEMENTS), (unsigned)(p->k.slot / COPY_ELEMENTS),
-                        (unsigned)(p->k.head / COPY_ELEMENTS),  (unsigned)(p->v.block / COPY_ELEMENTS),
-                        (unsigned)(p->v.slot / COPY_ELEMENTS),  (unsigned)(p->v.head / COPY_ELEMENTS),
-                        tile_n / p->block_size,                 tile_n % p->block_size};
-}
-
 int pah_forward_sm80(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
                      struct pah_attn_params *p) {
   const struct tile *t = tile_of(dev, s);
-  const struct sizes sizes = sizes_of(p, t->tile_n);
+  struct sizes sizes = {.tile_blocks = t->tile_n / p->block_size, .tile_slots = t->tile_n % p->block_size};
+  int status = find_units(a, &sizes);
+  if (status) return status;
   int64_t rows = 16 * t->m_tiles * t->warps, dim = padded(s->D), dim_v = padded(s->Dv);
   int pack = pah_forward_pack(s, rows);
   struct pah_gpu_call call = {

@@ -26,21 +26,13 @@ static const struct {
 /* What is handed over beside pah_attn_params: struct sm90_sizes of config.cuh. */
 struct sizes {
   int box, head_dim, head_dim_v;
+  struct pah_place_units k, v;
 };
 
 struct plan {
   int dim, dim_v, tile_n, stages, gather, pack;
   struct sizes sizes;
 };
-
-static int64_t gcd(int64_t a, int64_t b) {
-  while (b) {
-    int64_t rest = a % b;
-    a = b;
-    b = rest;
-  }
-  return a;
-}
 
 static struct plan plan_of(const struct pah_attn *a, const struct pah_attn_sizes *s) {
   struct plan plan = {.sizes = {.box = ROW_UNIT, .head_dim = (int)s->D, .head_dim_v = (int)s->Dv}};
@@ -49,12 +41,18 @@ static struct plan plan_of(const struct pah_attn *a, const struct pah_attn_sizes
   plan.dim = tiles[i].dim;
   plan.dim_v = tiles[i].dim_v;
   plan.stages = tiles[i].stages;
-  int64_t box = gcd(s->block_size, tiles[i].keys[0][a->softcap > 0]);
+  int64_t box = pah_gcd(s->block_size, tiles[i].keys[0][a->softcap > 0]);
   plan.gather = box % ROW_UNIT != 0;
   plan.tile_n = tiles[i].keys[plan.gather][a->softcap > 0];
   if (!plan.gather) plan.sizes.box = (int)box;
   plan.pack = pah_forward_pack(s, TILE_M);
   return plan;
+}
+
+/* Of pools that are gathered. */
+static int find_units(const struct pah_attn *a, struct sizes *sizes) {
+  int status = pah_forward_units("k_blocks", &a->k_blocks, "sm90", &sizes->k);
+  return status ? status : pah_forward_units("v_blocks", &a->v_blocks, "sm90", &sizes->v);
 }
 
 /* ---- What it takes ---- */
@@ -70,7 +68,10 @@ int pah_forward_sm90_takes(const struct pah_device *dev, const struct pah_attn *
   if (s->D > LARGEST_DIM || s->Dv > LARGEST_DIM)
     return pah_fail(PAH_EUNSUPPORTED, "head_dim: the sm90 kernel takes multiples of %d up to %d, this is %lld and %lld",
                     ROW_UNIT, LARGEST_DIM, (long long)s->D, (long long)s->Dv);
-  return pah_forward_check_sizes(a, s, "sm90");
+  status = pah_forward_check_sizes(a, s, "sm90");
+  if (status) return status;
+  struct plan plan = plan_of(a, s);
+  return plan.gather ? find_units(a, &plan.sizes) : PAH_OK;
 }
 
 /* ---- The launch ---- */
@@ -97,12 +98,13 @@ static int map_q(const struct pah_attn *a, const struct pah_attn_sizes *s, int p
 
 int pah_forward_sm90(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
                      struct pah_attn_params *p) {
-  const struct plan plan = plan_of(a, s);
+  struct plan plan = plan_of(a, s);
   const int64_t box[4] = {1, plan.sizes.box, 1, COLUMNS};
   struct pah_tensor_map q, k, v;
   int status = map_q(a, s, plan.pack, &q);
   if (!status) status = pah_tensor_map(&a->k_blocks, box, PAH_SWIZZLE_128, &k);
   if (!status) status = pah_tensor_map(&a->v_blocks, box, PAH_SWIZZLE_128, &v);
+  if (!status && plan.gather) status = find_units(a, &plan.sizes);
   if (status) return status;
 
   struct pah_gpu_call call = {.file = "sm90/forward.cu", .kernel = "forward_sm90", .threads = THREADS, .problem = a};

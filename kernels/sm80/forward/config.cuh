@@ -1,9 +1,10 @@
-/* sm80/forward/config.cuh - the sizes of the forward by mma.sync: what the host defines (DIM, DIM_V: head_dim of q and k,
- * and of v; IO_T, TILE_N, M_TILES, WARPS, SLOTS, PACK), and what follows from it. A warp computes M_TILES tiles of 16 rows,
- * a thread block WARPS times as many. Two such tiles a warp halve what is read from shared memory for a product; with
- * head_dim_v above 128 their sums do not fit into registers. Read next: forward.cu. */
+/* sm80/forward/config.cuh - the sizes of the forward by mma.sync: what the host defines (DIM, DIM_V: head_dim of q and
+ * k, and of v; IO_T, TILE_N, M_TILES, WARPS, SLOTS, PACK), and what follows from it. A warp computes M_TILES tiles of
+ * 16 rows, a thread block WARPS times as many. Two such tiles a warp halve what is read from shared memory for a
+ * product; with head_dim_v above 128 their sums do not fit into registers. Read next: forward.cu. */
 #pragma once
 #include "mask.cuh"
+#include "places.cuh"
 #include "ptx.cuh"
 #include "types.cuh"
 
@@ -53,9 +54,8 @@ __device__ __forceinline__ unsigned pair_of(float lo, float hi) {
   return IS_BF16<IO_T> ? ptx::cvt_bf16x2(lo, hi) : ptx::cvt_f16x2(lo, hi);
 }
 
-/* What the host hands to the kernel beside pah_attn_params: strides of the pools in 16 bytes, which 32 bits count; and
- * TILE_N tokens as blocks and slots. The kernel finds them in constant memory: they cost no registers. */
+/* What the host hands to the kernel beside pah_attn_params; in constant memory it costs no registers. */
 struct sm80_sizes {
-  unsigned k_block, k_slot, k_head, v_block, v_slot, v_head;
-  int tile_blocks, tile_slots;
+  place_units k, v;
+  int tile_blocks, tile_slots; /* TILE_N tokens as blocks and slots */
 };

@@ -1,14 +1,12 @@
 /* sm80/forward/fetch.cuh - Q, and K and V through the block table, into shared memory by cp.async: 16 bytes a lane,
  * eight lanes a row of 128 bytes, so that an instruction reads four whole lines. Each lane looks up one token of the
  * tile and hands its place to the lanes that copy it; the table is read a tile ahead. Tokens past the end, and of
- * blocks that are none, become zeros without being read. Places count 16 bytes, in 32 bits: the host sees to it that
- * they fit. Chunk c of row r lies at chunk c ^ r % 8: neither copies nor ldmatrix meet in a bank.
+ * blocks that are none, become zeros without being read. Chunk c of row r lies at chunk c ^ r % 8: neither copies nor
+ * ldmatrix meet in a bank.
  * Read next: products.cuh. */
 #pragma once
 #include "config.cuh"
 #include "row_tiles.cuh"
-
-constexpr unsigned NOWHERE = 0xffffffffu;
 
 extern __shared__ __align__(1024) unsigned char pool[];
 
@@ -18,7 +16,7 @@ struct fetcher {
   const work_item &w;
   unsigned q, ring;             /* in shared memory */
   int block, slot_of_block, id; /* of this lane's token of the tile that comes next */
-  unsigned kv_head;
+  int kv_head;
 
   static __device__ __forceinline__ int warp() {
     return (int)threadIdx.x / 32;
@@ -33,7 +31,7 @@ struct fetcher {
 
   __device__ __forceinline__ void begin() {
     const int token = (w.end - 1) * TILE_N + my_token();
-    kv_head = (unsigned)(w.head / (p.heads / p.kv_heads));
+    kv_head = w.head / (p.heads / p.kv_heads);
     block = token / p.block_size;
     slot_of_block = token - block * p.block_size;
     look_up(w.end - 1);
@@ -46,20 +44,19 @@ struct fetcher {
       id = p.block_table[w.b * p.table_batch + block * p.table_block];
   }
 
-  __device__ __forceinline__ unsigned place(unsigned of_block, unsigned of_slot, unsigned of_head) const {
-    if ((unsigned)id >= (unsigned)p.num_blocks) return NOWHERE;
-    return id * of_block + slot_of_block * of_slot + kv_head * of_head;
+  __device__ __forceinline__ unsigned place(const place_units &units) const {
+    return place_of(units, (int)p.num_blocks, id, slot_of_block, kv_head);
   }
 
-  template <int dim> __device__ __forceinline__ void copy(const void *data, unsigned place, int slot) {
+  template <int dim> __device__ __forceinline__ void copy(const void *data, const place_units &units, int slot) {
     const int in_row = lane() % 8, row = warp() * 4 + lane() / 8;
+    const unsigned mine = place(units);
     const unsigned to = ring + slot * SLOT_BYTES + row * ROW_BYTES + ((in_row ^ row % 8) << 4);
-    const char *from = (const char *)data + in_row * 16;
 #pragma unroll
     for (int i = 0; i < TILE_N / (4 * WARPS); i++) {
-      const unsigned at = __shfl_sync(0xffffffffu, place, 4 * i + lane() / 8);
+      const unsigned at = __shfl_sync(0xffffffffu, mine, 4 * i + lane() / 8);
       const bool there = at != NOWHERE;
-      const char *source = from + (unsigned long long)(there ? at : 0) * 16;
+      const char *source = (const char *)data + (unsigned long long)(there ? at : 0) * units.bytes + in_row * 16;
 #pragma unroll
       for (int j = 0; j < (dim + COLUMNS - 1) / COLUMNS; j++) {
         const bool inside = (j + 1) * COLUMNS <= dim || j * 8 + in_row < dim / 8;
@@ -75,13 +72,13 @@ struct fetcher {
     tile -= n / 2;
     if (tile >= w.begin) {
       if (n % 2) {
-        copy<DIM_V>(p.v.data, place(sizes.v_block, sizes.v_slot, sizes.v_head), to_slot);
+        copy<DIM_V>(p.v.data, sizes.v, to_slot);
         block -= sizes.tile_blocks;
         slot_of_block -= sizes.tile_slots;
         if (slot_of_block < 0) slot_of_block += p.block_size, block--;
         look_up(tile - 1);
       } else {
-        copy<DIM>(p.k.data, place(sizes.k_block, sizes.k_slot, sizes.k_head), to_slot);
+        copy<DIM>(p.k.data, sizes.k, to_slot);
       }
     }
     ptx::cp_async_commit_group();

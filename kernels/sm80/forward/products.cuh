@@ -16,8 +16,8 @@ __device__ __forceinline__ void mma(float *d, const unsigned (&a)[4], unsigned b
     ptx::mma_m16n8k16_f16(sums, a, b0, b1, sums);
 }
 
-/* Where this lane's row for ldmatrix_x4 begins: `row` of it, and chunk `chunk` (0, 1) of 16 elements. The next 16 are at
- * the address ^ 32, ^ 64, ^ 96, the next column a tile of columns on. */
+/* Where this lane's row for ldmatrix_x4 begins: `row` of it, and chunk `chunk` (0, 1) of 16 elements. The next 16 are
+ * at the address ^ 32, ^ 64, ^ 96, the next column a tile of columns on. */
 __device__ __forceinline__ unsigned lane_row(unsigned tile, int row, int chunk) {
   return tile + row * ROW_BYTES + ((chunk ^ row % 8) << 4);
 }
@@ -33,8 +33,7 @@ struct query_rows {
 
   __device__ __forceinline__ void load(int k, unsigned (&a)[M_TILES][4]) const {
 #pragma unroll
-    for (int m = 0; m < M_TILES; m++)
-      ptx::ldmatrix_x4(a[m], moved<TILE_M>(address + m * (STRIPE * ROW_BYTES), k));
+    for (int m = 0; m < M_TILES; m++) ptx::ldmatrix_x4(a[m], moved<TILE_M>(address + m * (STRIPE * ROW_BYTES), k));
   }
 
   /* Elements 16 k and on. */

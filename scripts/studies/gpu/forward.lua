@@ -86,7 +86,7 @@ local sm90 = {}
 -- Kernel structs for FFI: params.h without its preprocessor lines.
 local function declare_params()
   if not pcall(ffi.typeof, "struct sm90_sizes") then
-    ffi.cdef "struct sm90_sizes { int box, head_dim, head_dim_v; };"
+    ffi.cdef "struct sm90_sizes { int box, head_dim, head_dim_v; struct place_units k, v; };"
   end
   if pcall(ffi.typeof, "struct pah_attn_params") then return end
   local lines = {}
@@ -180,6 +180,8 @@ function sm90.prepare(kernel, a, out, lse)
   local tile_m = 64 * consumers
   declare_params()
   local n = ffi.new("struct sm90_sizes", kernel.box, a.k_blocks:size(4), a.v_blocks:size(4))
+  sm80.units(n.k, a.k_blocks)
+  sm80.units(n.v, a.v_blocks)
   local p = sm90.params(a, out, lse)
   local q = with_batch(a.q, ragged)
   local q_map = pack > 1 and pah.tensor_map(q:transpose(2, 3), {box = {1, tile_m / pack, pack, 64}, swizzle = 128}) or

@@ -4,6 +4,14 @@ local ffi = require "ffi"
 
 local M = {}
 
+--- Fills in struct place_units of kernels/places.cuh: the pool has no gaps between heads.
+function M.units(u, pool)
+  local s, d = pool.strides, pool:size(4)
+  u.bytes, u.block, u.slot, u.head = 2 * d, s[1] / d, s[2] / d, s[3] / d
+end
+
+ffi.cdef "struct place_units { unsigned bytes, block, slot, head; };"
+
 local function padded(dim) return math.ceil(dim / 64) * 64 end
 
 --- Compiles for the problem `a` (arguments of pah.fwd) and the defines `config`.
@@ -21,14 +29,11 @@ end
 function M.prepare(kernel, a, p)
   local d, block_size = kernel.d, a.k_blocks:size(2)
   if not pcall(ffi.typeof, "struct sm80_sizes") then
-    ffi.cdef [[struct sm80_sizes {
-      unsigned k_block, k_slot, k_head, v_block, v_slot, v_head;
-      int tile_blocks, tile_slots;
-    };]]
+    ffi.cdef "struct sm80_sizes { struct place_units k, v; int tile_blocks, tile_slots; };"
   end
-  local n, k, v = ffi.new "struct sm80_sizes", a.k_blocks.strides, a.v_blocks.strides
-  n.k_block, n.k_slot, n.k_head = k[1] / 8, k[2] / 8, k[3] / 8
-  n.v_block, n.v_slot, n.v_head = v[1] / 8, v[2] / 8, v[3] / 8
+  local n = ffi.new "struct sm80_sizes"
+  M.units(n.k, a.k_blocks)
+  M.units(n.v, a.v_blocks)
   n.tile_blocks, n.tile_slots = math.floor(d.TILE_N / block_size), d.TILE_N % block_size
   local rows, pack, dim, dim_v = 16 * d.M_TILES * d.WARPS, d.PACK or 1, padded(d.DIM), padded(d.DIM_V)
   local tiles = a.cu_seqlens_q and math.floor(tonumber(p.total_q) * pack / rows) + p.batch or
