@@ -9,6 +9,8 @@
 
 /* The same .cu files on both devices. Where an operation has several, the first that takes the call is used. */
 #define PAH_GPU_KERNELS(X, device)                                                                                     \
+  X(device, "fwd", "split-kv", "f16 bf16", "at most 64 queries a sequence; head_dim: 64, 128, 256; sm_80 and up",      \
+    "kernels/sm80/decode.cu, where tiles of rows would not fill the GPU")                                              \
   X(device, "fwd", "sm90", "f16 bf16", "sm_90a; head_dim: multiples of 8 up to 256",                                   \
     "kernels/sm90/forward.cu: wgmma, bulk copies of pages, warp specialised")                                          \
   X(device, "fwd", "sm80", "f16 bf16", "sm_80 and up; head_dim: multiples of 8 up to 256",                             \
