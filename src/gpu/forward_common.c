@@ -19,6 +19,12 @@ int pah_forward_check_types(const struct pah_attn *a, const char *kernel) {
   return pah_fail(PAH_EUNSUPPORTED, "q: the %s kernel takes bf16 or f16, q, k_blocks, v_blocks and out alike", kernel);
 }
 
+int pah_forward_check_f32(const struct pah_attn *a, const char *kernel) {
+  if (a->q.dtype == PAH_F32 && a->k_blocks.dtype == PAH_F32 && a->v_blocks.dtype == PAH_F32 && a->out.dtype == PAH_F32)
+    return PAH_OK;
+  return pah_fail(PAH_EUNSUPPORTED, "q: the %s kernel takes f32, q, k_blocks, v_blocks and out alike", kernel);
+}
+
 /* 16 bytes at a time: the data and every row must lie at a multiple of that. */
 static int check_aligned(const char *name, const struct pah_tensor *t, const char *kernel) {
   int64_t size = pah_dtype_size(t->dtype);

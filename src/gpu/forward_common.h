@@ -7,6 +7,8 @@
 
 /* PAH_OK, or PAH_EUNSUPPORTED with "field: the KERNEL kernel takes ...": bf16 or f16, all alike; */
 int pah_forward_check_types(const struct pah_attn *a, const char *kernel);
+/* f32; */
+int pah_forward_check_f32(const struct pah_attn *a, const char *kernel);
 /* counts that fit, a softmax_scale above 0, data and strides of 16 bytes. */
 int pah_forward_check_sizes(const struct pah_attn *a, const struct pah_attn_sizes *s, const char *kernel);
 

@@ -4,7 +4,6 @@
  * product; with head_dim_v above 128 their sums do not fit into registers. Read next: forward.cu. */
 #pragma once
 #include "mask.cuh"
-#include "places.cuh"
 #include "ptx.cuh"
 #include "types.cuh"
 
@@ -22,7 +21,7 @@
 #endif
 
 /* In shared memory a row is cut into columns of 64 elements; what head_dim lacks of the last one is zero. */
-constexpr int COLUMNS = 64, ROW_BYTES = 2 * COLUMNS;
+constexpr int COLUMNS = 64;
 constexpr int HEAD_DIM = (DIM + COLUMNS - 1) / COLUMNS * COLUMNS;
 constexpr int HEAD_DIM_V = (DIM_V + COLUMNS - 1) / COLUMNS * COLUMNS;
 
@@ -40,22 +39,9 @@ constexpr int HEAD_DIM_V = (DIM_V + COLUMNS - 1) / COLUMNS * COLUMNS;
 constexpr int THREADS = 32 * WARPS, AHEAD = SLOTS - 1; /* tiles of K and V, by turns */
 constexpr int STRIPE = 16 * WARPS, TILE_M = STRIPE * M_TILES, ROWS_OF_QUERIES = TILE_M / PACK;
 
-/* Q, then a ring of SLOTS tiles of K and V by turns. */
-constexpr unsigned Q_BYTES = TILE_M * HEAD_DIM * 2;
-constexpr unsigned SLOT_BYTES = TILE_N * 2 * (HEAD_DIM > HEAD_DIM_V ? HEAD_DIM : HEAD_DIM_V);
-
-static_assert(SLOTS >= 2 && TILE_N % (4 * WARPS) == 0 && TILE_N / WARPS <= 32, "warps share the rows of a tile");
-static_assert(TILE_M % PACK == 0 && DIM % 8 == 0 && DIM_V % 8 == 0, "PACK divides the rows; copies move 8 elements");
-
 template <class T> constexpr bool IS_BF16 = false;
 template <> constexpr bool IS_BF16<bf16> = true;
 
 __device__ __forceinline__ unsigned pair_of(float lo, float hi) {
   return IS_BF16<IO_T> ? ptx::cvt_bf16x2(lo, hi) : ptx::cvt_f16x2(lo, hi);
 }
-
-/* What the host hands to the kernel beside pah_attn_params; in constant memory it costs no registers. */
-struct sm80_sizes {
-  place_units k, v;
-  int tile_blocks, tile_slots; /* TILE_N tokens as blocks and slots */
-};

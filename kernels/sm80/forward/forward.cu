@@ -3,9 +3,9 @@
  * shared by warps. Tiles of K and V come through the block table into a ring of slots by cp.async, AHEAD of
  * what is computed. Scores, weights and sums stay in registers. Several thread blocks share a multiprocessor: while one
  * has the exponentials, another has the tensor cores. How fast, and why: doc/design/gpu-forward-sm80.md.
- * Defines: config.cuh. Read next: fetch.cuh, products.cuh, tile_softmax.cuh, store.cuh. */
+ * Defines: config.cuh. Read next: page_fetch.cuh, products.cuh, tile_softmax.cuh, store.cuh. */
 #include "config.cuh"
-#include "fetch.cuh"
+#include "page_fetch.cuh"
 #include "products.cuh"
 #include "store.cuh"
 
@@ -86,7 +86,7 @@ struct computer {
 };
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
-    forward_sm80(const __grid_constant__ pah_attn_params p, const __grid_constant__ sm80_sizes n) {
+    forward_sm80(const __grid_constant__ pah_attn_params p, const __grid_constant__ fetch_sizes n) {
   if (refused(p.verdict, p.ticket)) return;
   __shared__ work_item w; /* not in registers, of which there are too few */
   if (threadIdx.x < 32) {

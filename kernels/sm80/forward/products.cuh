@@ -1,8 +1,9 @@
 /* sm80/forward/products.cuh - the two products of a warp: S = Q K^T and O += P V, each of 16 rows by 8 columns by 16 an
  * instruction. K is read as it lies, V transposed by ldmatrix on the way. A fragment of K or V serves M_TILES tiles of
- * rows. Layouts of fragments: ptx/mma.h; of tiles: fetch.cuh. Read next: forward.cu. */
+ * rows. Layouts of fragments: ptx/mma.h; of tiles: page_fetch.cuh. Read next: forward.cu. */
 #pragma once
 #include "config.cuh"
+#include "page_fetch.cuh"
 
 typedef float score_tiles[M_TILES][TILE_N / 2]; /* of a thread, as tile_softmax.cuh has them */
 typedef float sum_tiles[M_TILES][HEAD_DIM_V / 2];

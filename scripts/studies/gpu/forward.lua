@@ -3,7 +3,7 @@
 -- All variants of a row are timed in turn, round after round, each call behind a flush of L2 that the host does not
 -- wait for; medians; FLOPs by the exact count of visible pairs. Each is first compared with the float64 reference on a
 -- smaller problem. --compile only compiles (no GPU needed). FILE returns a list of {name, DEFINE = value, ...}, D for
--- the head_dim that a variant is for; one that defines M_TILES is of kernels/sm80/forward; without defines it is
+-- the head_dim that a variant is for; of kernel = "sm80", "simt" or by itself sm90; without defines it is
 -- pah.fwd (op = "decode": pah.decode), with `kernel` if it has one (--kernel without a FILE).
 -- --peer FILE: JSON lines {name, tflops, peer}.
 local ffi = require "ffi"
@@ -47,7 +47,7 @@ end
 -- Arguments of pah.fwd and the flops. limit: lengths at most this.
 local function problem(row, heads, kv_heads, limit)
   local D, block_size = row.D or 128, row.block_size or 16
-  local Dv = row.Dv or D
+  local Dv, dtype = row.Dv or D, row.dtype or "bf16"
   local H, Hkv, total, flops, lens, sums = heads or 32, kv_heads or 8, 0, 0, {}, {0}
   limit = limit or math.huge
   for _, kind in ipairs(row[2]) do
@@ -60,8 +60,8 @@ local function problem(row, heads, kv_heads, limit)
   end
   local table_, used = pah.block_table{seqlens = lens, block_size = block_size, num_blocks = total, seed = 1}
   local function random(shape, seed)
-    if opt.compile then return pah.empty(shape, {dtype = "bf16", device = device}) end
-    return pah.randn(shape, {dtype = "bf16", device = device, seed = seed})
+    if opt.compile then return pah.empty(shape, {dtype = dtype, device = device}) end
+    return pah.randn(shape, {dtype = dtype, device = device, seed = seed})
   end
   local a = {
     k_blocks = random({total, block_size, Hkv, D}, 2), v_blocks = random({total, block_size, Hkv, Dv}, 3),
@@ -70,11 +70,11 @@ local function problem(row, heads, kv_heads, limit)
   }
   if row.ragged or #row[2] > 1 then
     a.q, a.cu_seqlens_q = random({sums[#sums], H, D}, 1), pah.tensor(sums, {dtype = "i32", device = device})
-    a.out, a.lse = pah.empty({sums[#sums], H, Dv}, {dtype = "bf16", device = device}),
+    a.out, a.lse = pah.empty({sums[#sums], H, Dv}, {dtype = dtype, device = device}),
       pah.empty({H, sums[#sums]}, {device = device})
   else
     a.q = random({#lens, H, sums[2], D}, 1)
-    a.out, a.lse = pah.empty({#lens, H, sums[2], Dv}, {dtype = "bf16", device = device}),
+    a.out, a.lse = pah.empty({#lens, H, sums[2], Dv}, {dtype = dtype, device = device}),
       pah.empty({#lens, H, sums[2]}, {device = device})
   end
   return a, flops
@@ -211,7 +211,9 @@ end
 -- A function that computes a.out and a.lse.
 local function prepare(variant, a)
   local d = defines(variant)
-  if d and d.M_TILES then return sm80.prepare(sm80.compile(device, a, d), a, sm90.params(a, a.out, a.lse)) end
+  if d and sm80.is(variant) then
+    return sm80.prepare(sm80.compile(device, a, d, variant.kernel), a, sm90.params(a, a.out, a.lse))
+  end
   if d then return sm90.prepare(sm90.compile(a, d), a, a.out, a.lse) end
   local call = {}
   for key, value in pairs(a) do call[key] = value end
@@ -320,7 +322,7 @@ if opt.compile then
     for _, variant in ipairs(variants) do
       local d = defines(variant)
       if fits(variant, row) and d then
-        local kernel = d.M_TILES and sm80.compile(device, a, d) or sm90.compile(a, d)
+        local kernel = sm80.is(variant) and sm80.compile(device, a, d, variant.kernel) or sm90.compile(a, d)
         local r = kernel.module:resources(kernel.name or "forward_sm90")
         print(row[1], variant[1], "registers", r.registers, "spilled", r.spill_store_bytes)
       elseif fits(variant, row) then

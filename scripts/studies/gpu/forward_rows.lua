@@ -16,6 +16,7 @@ local rows = {
   {"D 192/128", of(16384, 16384), D = 192, Dv = 128}, {"1 new on 16384", of(1, 16384)},
   {"16 new on 16384", of(16, 16384)}, {"64 new on 16384", of(64, 16384)}, {"32x4 new on 4096", of(4, 4096, 32)},
   {"32x16 new on 4096", of(16, 4096, 32)}, {"32x64 new on 4096", of(64, 4096, 32)},
+  {"f32 1x4096", of(4096, 4096), dtype = "f32"},
 }
 
 if arg and arg[0] and arg[0]:match "forward_rows%.lua$" then

@@ -1,18 +1,35 @@
-/* sm80/forward/fetch.cuh - Q, and K and V through the block table, into shared memory by cp.async: 16 bytes a lane,
- * eight lanes a row of 128 bytes, so that an instruction reads four whole lines. Each lane looks up one token of the
- * tile and hands its place to the lanes that copy it; the table is read a tile ahead. Tokens past the end, and of
- * blocks that are none, become zeros without being read. Chunk c of row r lies at chunk c ^ r % 8: neither copies nor
- * ldmatrix meet in a bank.
- * Read next: products.cuh. */
+/* page_fetch.cuh - Q, and K and V through the block table, into shared memory by cp.async: 16 bytes a lane, eight lanes
+ * a row of 128 bytes, so that an instruction reads four whole lines. Each lane looks up one token of the tile and hands
+ * its place to the lanes that copy it; the table is read a tile ahead. Tokens past the end, and of blocks that are
+ * none, become zeros without being read. A row of more than 128 bytes is cut into columns. Chunk c of row r lies at
+ * chunk c ^ r % 8: neither copies nor ldmatrix meet in a bank. The kernel's config.cuh comes first: IO_T, DIM, DIM_V,
+ * COLUMNS (elements of 128 bytes), TILE_M, STRIPE, TILE_N, WARPS, SLOTS, AHEAD, PACK. Read next:
+ * sm80/forward/products.cuh. */
 #pragma once
-#include "config.cuh"
+#include "places.cuh"
 #include "row_tiles.cuh"
+
+constexpr int ROW_BYTES = 128, CHUNK = 16 / (int)sizeof(IO_T); /* elements of a chunk */
+
+/* Q, then a ring of SLOTS tiles of K and V by turns. */
+template <int dim> constexpr int COLUMNS_OF = (dim + COLUMNS - 1) / COLUMNS;
+constexpr unsigned Q_BYTES = TILE_M * COLUMNS_OF<DIM> * ROW_BYTES;
+constexpr unsigned SLOT_BYTES = TILE_N * COLUMNS_OF<(DIM > DIM_V ? DIM : DIM_V)> * ROW_BYTES;
+
+static_assert(SLOTS >= 2 && TILE_N % (4 * WARPS) == 0 && TILE_N / WARPS <= 32, "warps share the rows of a tile");
+static_assert(TILE_M % PACK == 0 && DIM % 8 == 0 && DIM_V % 8 == 0, "PACK divides the rows; copies move 16 bytes");
+
+/* What the host hands to the kernel beside pah_attn_params; in constant memory it costs no registers. */
+struct fetch_sizes {
+  place_units k, v;
+  int tile_blocks, tile_slots; /* TILE_N tokens as blocks and slots */
+};
 
 extern __shared__ __align__(1024) unsigned char pool[];
 
 struct fetcher {
   const pah_attn_params &p;
-  const sm80_sizes &sizes;
+  const fetch_sizes &sizes;
   const work_item &w;
   unsigned q, ring;             /* in shared memory */
   int block, slot_of_block, id; /* of this lane's token of the tile that comes next */
@@ -58,8 +75,8 @@ struct fetcher {
       const bool there = at != NOWHERE;
       const char *source = (const char *)data + (unsigned long long)(there ? at : 0) * units.bytes + in_row * 16;
 #pragma unroll
-      for (int j = 0; j < (dim + COLUMNS - 1) / COLUMNS; j++) {
-        const bool inside = (j + 1) * COLUMNS <= dim || j * 8 + in_row < dim / 8;
+      for (int j = 0; j < COLUMNS_OF<dim>; j++) {
+        const bool inside = (j + 1) * COLUMNS <= dim || j * 8 + in_row < dim / CHUNK;
         ptx::cp_async_cg(to + i * (4 * WARPS * ROW_BYTES) + j * (TILE_N * ROW_BYTES),
                          inside ? source + j * ROW_BYTES : (const char *)data, there && inside ? 16 : 0);
       }
@@ -94,14 +111,15 @@ struct fetcher {
   __device__ __forceinline__ void load_q() {
     const int in_row = lane() % 8;
 #pragma unroll
-    for (int i = 0; i < M_TILES * 4; i++) {
+    for (int i = 0; i < TILE_M / STRIPE * 4; i++) {
       const int row = i / 4 * STRIPE + warp() * 16 + i % 4 * 4 + lane() / 8, query = w.first_q + row / PACK;
       const bool there = query < w.s.len_q;
-      const IO_T *from = row_at<IO_T>(p.q, w.b, w.head + row % PACK, w.s.first_row + (there ? query : 0)) + in_row * 8;
+      const IO_T *from =
+          row_at<IO_T>(p.q, w.b, w.head + row % PACK, w.s.first_row + (there ? query : 0)) + in_row * CHUNK;
       const unsigned to = q + row * ROW_BYTES + ((in_row ^ row % 8) << 4);
 #pragma unroll
-      for (int j = 0; j < HEAD_DIM / COLUMNS; j++) {
-        const bool inside = (j + 1) * COLUMNS <= DIM || j * 8 + in_row < DIM / 8;
+      for (int j = 0; j < COLUMNS_OF<DIM>; j++) {
+        const bool inside = (j + 1) * COLUMNS <= DIM || j * 8 + in_row < DIM / CHUNK;
         ptx::cp_async_cg(to + j * (TILE_M * ROW_BYTES), inside ? from + j * COLUMNS : (const IO_T *)p.q.data,
                          there && inside ? 16 : 0);
       }
