@@ -13,6 +13,9 @@
 #ifndef PACK
 #define PACK 1
 #endif
+#ifndef SOFTCAP
+#define SOFTCAP 0 /* 1: p.softcap is applied */
+#endif
 #ifndef TREE
 #define TREE 0 /* 1: p.tree_mask is applied */
 #endif

@@ -41,7 +41,7 @@ struct computer {
 #pragma unroll
       for (int j = 0; j < THREAD_KEYS; j++) {
         const int key = tile * TILE_N + lane_x() + j * LANES_X;
-        s[i][j] = score_of(p, s[i][j]);
+        s[i][j] = SOFTCAP ? score_of(p, s[i][j]) : s[i][j] * p.softmax_scale;
         if (masked && (key < v.first || key > v.last || !tree_sees(tree, w.s, key))) s[i][j] = negative_infinity();
       }
     }
@@ -80,7 +80,7 @@ struct computer {
     for (int i = 0; i < THREAD_ROWS; i++) {
       const int row = thread_row(i), query = w.first_q + row / PACK, head = w.head + row % PACK;
       state[i].total = over_lanes_x(state[i].total, [](float a, float b) { return a + b; });
-      const float factor = state[i].take_sink(sink_of(p, head));
+      const float shrink = state[i].take_sink(sink_of(p, head)), factor = state[i].normalize(shrink);
       if (query >= w.s.len_q) continue;
       float *out = (float *)row_at<IO_T>(p.out, w.b, head, w.s.first_row + query);
       if (lane_x() == 0) *row_at<float>(p.lse, w.b, head, w.s.first_row + query) = state[i].lse();
@@ -89,7 +89,7 @@ struct computer {
         const int column = 4 * (lane_x() + j * LANES_X);
         float x[4];
 #pragma unroll
-        for (int e = 0; e < 4; e++) x[e] = state[i].normalize(o[i][j][e] * factor);
+        for (int e = 0; e < 4; e++) x[e] = o[i][j][e] * factor;
         if (column < DIM_V) *(float4 *)(out + column) = make_float4(x[0], x[1], x[2], x[3]);
       }
     }

@@ -23,8 +23,8 @@ describe("the forward of few queries", function()
     assert.equal("decode", kernel_of {len_k = {200, 90}, len_q = {3, 30}, H = 4, Hkv = 2, block_size = 5,
       causal = "top-left"})
     assert.equal("forward_sm80", kernel_of {len_k = {100}, Sq = 65, H = 2, Hkv = 1, block_size = 16, causal = true})
-    assert.equal("forward_sm80", kernel_of {len_k = {40, 20, 9, 1, 5, 6, 7}, Sq = 4, H = 2, Hkv = 1, block_size = 16,
-      dtype = "f16"})
+    assert.equal("forward_sm80", kernel_of {len_k = {40, 20, 9, 1, 5, 6, 7, 3, 0, 8, 2, 64}, Sq = 64, H = 2, Hkv = 1,
+      block_size = 16, dtype = "f16"})
   end)
 
   it("is refused by name where it is none", function()

@@ -78,8 +78,12 @@ int pah_forward_units(const char *name, const struct pah_tensor *t, const char *
   return PAH_OK;
 }
 
+int pah_forward_packs(const struct pah_attn_sizes *s, int64_t tile) {
+  return s->group > 1 && s->group <= LARGEST_PACK && tile % s->group == 0;
+}
+
 int pah_forward_pack(const struct pah_attn_sizes *s, int64_t tile) {
-  if (s->group == 1 || s->group > LARGEST_PACK || tile % s->group) return 1;
+  if (!pah_forward_packs(s, tile)) return 1;
   int64_t rows = up(s->total_q, s->B); /* of a sequence, on average */
   double alone = (double)rows / (double)(up(rows, tile) * tile);
   double packed = (double)(rows * s->group) / (double)(up(rows * s->group, tile) * tile);

@@ -21,6 +21,8 @@ struct pah_place_units {
 /* PAH_OK, or PAH_EUNSUPPORTED if the pool reaches further than 2^32 units. */
 int pah_forward_units(const char *name, const struct pah_tensor *t, const char *kernel, struct pah_place_units *units);
 
+/* Whether the heads of a group can share a tile of `tile` rows. */
+int pah_forward_packs(const struct pah_attn_sizes *s, int64_t tile);
 /* Heads of a K/V head that share a tile of `tile` rows: all of a group where rows of one head would leave much of it
  * empty, else 1. */
 int pah_forward_pack(const struct pah_attn_sizes *s, int64_t tile);

@@ -20,7 +20,7 @@ struct tile {
 };
 static const struct tile mma_tiles[] = {
     {160, 64, 64, 2, 4, 64, 4},   {160, 128, 128, 2, 4, 64, 3}, {220, 192, 128, 2, 4, 64, 2},
-    {160, 192, 128, 2, 4, 32, 2}, {220, 256, 256, 1, 8, 64, 4}, {160, 256, 256, 1, 8, 64, 2},
+    {160, 192, 128, 2, 4, 32, 2}, {220, 256, 256, 1, 4, 48, 3}, {160, 256, 256, 1, 4, 48, 2},
     {0, 64, 64, 2, 4, 64, 2},     {0, 128, 128, 1, 4, 64, 2},   {0, 192, 192, 1, 4, 32, 2},
     {0, 256, 256, 1, 4, 64, 2},
 };
@@ -97,7 +97,7 @@ static int run(const struct kind *kind, struct pah_device *dev, const struct pah
   int status = find_units(kind, a, &sizes);
   if (status) return status;
   int64_t rows = 16 * t->m_tiles * t->warps, k_row = row_bytes(s->D, a->q.dtype), v_row = row_bytes(s->Dv, a->q.dtype);
-  int pack = pah_forward_pack(s, rows);
+  int pack = pah_forward_packs(s, rows) ? (int)s->group : 1; /* less of a tile lies behind the diagonal */
   struct pah_gpu_call call = {.file = kind->file, .kernel = kind->kernel, .threads = 32 * t->warps, .problem = a};
   pah_gpu_define(&call, "DIM", s->D);
   if (s->Dv != s->D) pah_gpu_define(&call, "DIM_V", s->Dv);
@@ -106,7 +106,7 @@ static int run(const struct kind *kind, struct pah_device *dev, const struct pah
   pah_gpu_define(&call, "WARPS", t->warps);
   pah_gpu_define(&call, "SLOTS", t->slots);
   if (pack > 1) pah_gpu_define(&call, "PACK", pack);
-  if (kind == &mma && a->softcap > 0) pah_gpu_define(&call, "SOFTCAP", 1);
+  if (a->softcap > 0) pah_gpu_define(&call, "SOFTCAP", 1);
   if (p->tree_mask) pah_gpu_define(&call, "TREE", 1);
   pah_gpu_define_type(&call, "IO_T", a->q.dtype);
   call.grid[0] = pah_forward_items(a, s, rows, pack);

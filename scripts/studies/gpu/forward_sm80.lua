@@ -21,7 +21,7 @@ function M.compile(device, a, config, name)
   if name == "sm80" then defines.M_TILES = 2 end
   for key, value in pairs(config) do defines[key] = value end
   defines.IO_T, defines.DIM, defines.DIM_V = a.q.dtype, a.k_blocks:size(4), a.v_blocks:size(4)
-  if name == "sm80" and a.softcap and a.softcap > 0 then defines.SOFTCAP = 1 end
+  if a.softcap and a.softcap > 0 then defines.SOFTCAP = 1 end
   if a.tree_mask then defines.TREE = 1 end
   local source = name == "simt" and "kernels/simt/forward.cu" or "kernels/sm80/forward/forward.cu"
   local module = device:compile{source = source, defines = defines, include = {"kernels"}}
