@@ -35,6 +35,9 @@
 #ifndef LAZY_LOG2
 #define LAZY_LOG2 8 /* a maximum is raised only if it would rise by a factor of more than 2^8; 0: always */
 #endif
+#ifndef GATHER_FENCE
+#define GATHER_FENCE 1 /* 0: wgmma reads what cp.async wrote with no fence between, which PTX does not allow */
+#endif
 #ifndef PRODUCER_REGISTERS
 #define PRODUCER_REGISTERS (CONSUMERS == 3 ? 32 : GATHER ? 72 : 56)
 #endif
