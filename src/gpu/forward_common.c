@@ -5,7 +5,7 @@
 
 #include "error.h"
 
-enum { COPY_BYTES = 16, LARGEST_UNIT = 1 << 16, ROW_UNIT = 8, LARGEST_PACK = 16 };
+enum { COPY_BYTES = 16, LARGEST_UNIT = 1 << 16, ROW_UNIT = 8, LARGEST_PACK = 16, UNEVEN = 4 };
 
 static int64_t up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
@@ -84,7 +84,8 @@ int pah_forward_packs(const struct pah_attn_sizes *s, int64_t tile) {
 
 int pah_forward_pack(const struct pah_attn_sizes *s, int64_t tile) {
   if (!pah_forward_packs(s, tile)) return 1;
-  int64_t rows = up(s->total_q, s->B); /* of a sequence, on average */
+  int64_t rows = up(s->total_q, s->B); /* of a sequence, on average: */
+  if (s->ragged && rows < UNEVEN * tile) return (int)s->group; /* some may be far shorter */
   double alone = (double)rows / (double)(up(rows, tile) * tile);
   double packed = (double)(rows * s->group) / (double)(up(rows * s->group, tile) * tile);
   return alone < 0.9 * packed ? (int)s->group : 1;
