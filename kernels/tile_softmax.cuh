@@ -41,12 +41,12 @@ struct softmax_state {
   }
 
   /* Scores become weights, exp(score - max); what was summed up before must be multiplied by shrink. */
-  __device__ __forceinline__ void weigh(float (&s)[TILE_N / 2], float (&shrink)[2]) {
+  template <int count> __device__ __forceinline__ void weigh(float (&s)[count], float (&shrink)[2]) {
 #pragma unroll
     for (int r = 0; r < 2; r++) {
       float top[2] = {s[2 * r], s[2 * r + 1]}; /* two chains of dependent instructions, not one */
 #pragma unroll
-      for (int i = 4; i < TILE_N / 2; i += 4) {
+      for (int i = 4; i < count; i += 4) {
         top[0] = fmaxf(top[0], s[i + 2 * r]);
         top[1] = fmaxf(top[1], s[i + 2 * r + 1]);
       }
@@ -58,7 +58,7 @@ struct softmax_state {
       shrink[r] = ptx::ex2(old * scale - base);
       float add[2] = {0, 0};
 #pragma unroll
-      for (int i = 0; i < TILE_N / 2; i += 4) {
+      for (int i = 0; i < count; i += 4) {
         s[i + 2 * r] = ptx::ex2(s[i + 2 * r] * scale - base);
         s[i + 2 * r + 1] = ptx::ex2(s[i + 2 * r + 1] * scale - base);
         add[0] += s[i + 2 * r];

@@ -84,7 +84,7 @@ int pah_forward_packs(const struct pah_attn_sizes *s, int64_t tile) {
 
 int pah_forward_pack(const struct pah_attn_sizes *s, int64_t tile) {
   if (!pah_forward_packs(s, tile)) return 1;
-  int64_t rows = up(s->total_q, s->B); /* of a sequence, on average: */
+  int64_t rows = up(s->total_q, s->B);                         /* of a sequence, on average: */
   if (s->ragged && rows < UNEVEN * tile) return (int)s->group; /* some may be far shorter */
   double alone = (double)rows / (double)(up(rows, tile) * tile);
   double packed = (double)(rows * s->group) / (double)(up(rows * s->group, tile) * tile);

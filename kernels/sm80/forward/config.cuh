@@ -29,6 +29,9 @@ constexpr int HEAD_DIM_V = (DIM_V + COLUMNS - 1) / COLUMNS * COLUMNS;
 #ifndef LAZY_LOG2
 #define LAZY_LOG2 8 /* a maximum is raised only if it would rise by a factor of more than 2^8; 0: always */
 #endif
+#ifndef PARTS
+#define PARTS 1 /* of a tile of keys: the softmax of one beside the values of the one before it */
+#endif
 #ifndef BLOCKS_PER_SM
 #define BLOCKS_PER_SM (WARPS > 4 ? 1 : M_TILES * HEAD_DIM_V >= 128 ? 2 : 3)
 #endif

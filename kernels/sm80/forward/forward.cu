@@ -42,17 +42,24 @@ struct computer {
   template <bool masked> __device__ __forceinline__ void next_tile(int tile) {
     score_tiles s;
     multiply_qk(s, q, receive<0>(tile));
-    float shrink[M_TILES][2];
 #pragma unroll
     for (int m = 0; m < M_TILES; m++) {
       cap_scores(p, s[m]);
       if (masked) mask_scores(p, w, tile, s[m], m * STRIPE);
-      state[m].weigh(s[m], shrink[m]);
     }
     weight_tiles weights;
-    pack_weights(weights, s);
-    shrink_sums(shrink);
-    multiply_pv(o, weights, receive<1>(tile));
+    unsigned values = 0;
+#pragma unroll
+    for (int part = 0; part < PARTS; part++) {
+      float shrink[M_TILES][2];
+#pragma unroll
+      for (int m = 0; m < M_TILES; m++)
+        state[m].weigh(*(float(*)[TILE_N / 2 / PARTS])(s[m] + part * (TILE_N / 2 / PARTS)), shrink[m]);
+      pack_weights(weights, s, part);
+      shrink_sums(shrink);
+      if (part == 0) values = receive<1>(tile);
+      multiply_pv(o, weights, part, values);
+    }
   }
 
   __device__ __forceinline__ void begin() {

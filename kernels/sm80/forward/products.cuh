@@ -80,11 +80,12 @@ __device__ __forceinline__ void multiply_qk(score_tiles &s, const query_rows &q,
   }
 }
 
-__device__ __forceinline__ void multiply_pv(sum_tiles &o, const weight_tiles &p, unsigned tile) {
+/* Of the keys of one part. */
+__device__ __forceinline__ void multiply_pv(sum_tiles &o, const weight_tiles &p, int part, unsigned tile) {
   const int lane = threadIdx.x % 32;
   const unsigned values = lane_row(tile, lane % 16, lane / 16);
 #pragma unroll
-  for (int k = 0; k < TILE_N / 16; k++)
+  for (int k = part * (TILE_N / 16 / PARTS); k < (part + 1) * (TILE_N / 16 / PARTS); k++)
 #pragma unroll
     for (int i = 0; i < HEAD_DIM_V / 16; i++) {
       unsigned b[4];
@@ -97,9 +98,10 @@ __device__ __forceinline__ void multiply_pv(sum_tiles &o, const weight_tiles &p,
 }
 
 /* Weights as an operand: the layout of sums is that of A, pairs of neighbours in a register. */
-__device__ __forceinline__ void pack_weights(weight_tiles &p, const score_tiles &s) {
+__device__ __forceinline__ void pack_weights(weight_tiles &p, const score_tiles &s, int part) {
 #pragma unroll
   for (int m = 0; m < M_TILES; m++)
 #pragma unroll
-    for (int i = 0; i < TILE_N / 4; i++) p[m][i / 4][i % 4] = pair_of(s[m][2 * i], s[m][2 * i + 1]);
+    for (int i = part * (TILE_N / 4 / PARTS); i < (part + 1) * (TILE_N / 4 / PARTS); i++)
+      p[m][i / 4][i % 4] = pair_of(s[m][2 * i], s[m][2 * i + 1]);
 }
