@@ -128,6 +128,14 @@ describe("help", function()
   end)
 end)
 
+describe("the experiment of README.md", function()
+  it("may be typed in, line by line", function()
+    local text = child.read("README.md"):match "\n```lua\n(.-)```"
+    assert.truthy(text:find "pah.reference.decode")
+    assert.truthy(types((text:gsub("\n$", ""))):find "^%d%.?%d*e?%-?%d*\n0\n$")
+  end)
+end)
+
 describe("the init file", function()
   it("is run first, its locals too, unless -E or an empty PAH_INIT forbids it", function()
     local init, script = os.tmpname(), os.tmpname()
