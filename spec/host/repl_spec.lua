@@ -121,6 +121,10 @@ describe("help", function()
     end
   end)
 
+  it("is a global of the prompt only", function()
+    assert.equal("nil\n", (child.shell(host.exe .. " -e 'print(help)'")))
+  end)
+
   it("is what `pah help NAME` prints", function()
     assert.equal(help.text_of_name "pah.decode" .. "\n", (child.shell(host.exe .. " help pah.decode")))
     assert.equal(help.text_of_name "Tensor:view" .. "\n", (child.shell(host.exe .. " help Tensor:view")))
