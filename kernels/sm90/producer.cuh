@@ -17,6 +17,7 @@ struct producer {
   const ptx::tensor_map &q;
   channels &c;
   unsigned char *pool;
+  kv_operand k, v;
   kv_source source;
   ring_place<STAGES> k_at, v_at;
   unsigned q_parity = 0;
@@ -50,32 +51,45 @@ struct producer {
     return place;
   }
 
+  /* A tile of rows of q, or of what has its shape: by one thread. */
+  template <int head_dim>
+  __device__ __forceinline__ void copy_rows(const ptx::tensor_map &map, unsigned at, const work_item &w,
+                                            unsigned long long &full) {
+    const int row = (int)w.s.first_row + w.first_q, b = p.cu_seqlens_q ? 0 : w.b;
+    for (int i = 0; i < head_dim / COLUMNS; i++) {
+      const unsigned to = at + i * (TILE_M * ROW_BYTES);
+#if PACK > 1
+      ptx::tensor_load(to, map, i * COLUMNS, w.head, row, b, ptx::shared(&full));
+#else
+      ptx::tensor_load(to, map, i * COLUMNS, row, w.head, b, ptx::shared(&full));
+#endif
+    }
+  }
+
   __device__ __forceinline__ void load_q(const work_item &w) {
     if (threadIdx.x % 128 >= 32) return;
     wait_empty(c.q_empty, q_parity);
     q_parity ^= 1;
     if (threadIdx.x % 32 != 0) return;
-    const unsigned full = ptx::shared(&c.q_full), at = ptx::shared(pool);
-    const int row = (int)w.s.first_row + w.first_q, b = p.cu_seqlens_q ? 0 : w.b;
-    ptx::mbarrier_arrive_expect_tx(full, Q_BYTES);
-    for (int i = 0; i < HEAD_DIM / COLUMNS; i++) {
-#if PACK > 1
-      ptx::tensor_load(at + i * (TILE_M * ROW_BYTES), q, i * COLUMNS, w.head, row, b, full);
-#else
-      ptx::tensor_load(at + i * (TILE_M * ROW_BYTES), q, i * COLUMNS, row, w.head, b, full);
-#endif
-    }
+    ptx::mbarrier_arrive_expect_tx(ptx::shared(&c.q_full), Q_BYTES);
+    copy_rows<HEAD_DIM>(q, ptx::shared(pool), w, c.q_full);
   }
 
-  __device__ __forceinline__ void load_k(const work_item &w, kv_place place, int kv_head) {
+  /* clean: rows past the `used` first are zeros. */
+  template <bool clean> __device__ __forceinline__ void load_k(kv_place place, int kv_head, int used) {
     wait_empty(c.k_empty[k_at.slot], k_at.parity);
-    source.copy_k(w, place, kv_head, k_at.slot);
+    unsigned char *tile = pool + K_START + k_at.slot * K_BYTES;
+    if (clean)
+      source.template copy_clean<HEAD_DIM>(k, tile, place, kv_head, c.k_full[k_at.slot], used);
+    else
+      source.template copy<HEAD_DIM>(k, tile, place, kv_head, c.k_full[k_at.slot]);
     k_at.advance();
   }
 
-  __device__ __forceinline__ void load_v(const work_item &w, kv_place place, int kv_head, int tile) {
+  __device__ __forceinline__ void load_v(kv_place place, int kv_head, int used) {
     wait_empty(c.v_empty[v_at.slot], v_at.parity);
-    source.copy_v(w, place, kv_head, v_at.slot, tile);
+    unsigned char *tile = pool + V_START + v_at.slot * V_BYTES;
+    source.template copy_clean<HEAD_DIM_V>(v, tile, place, kv_head, c.v_full[v_at.slot], used);
     v_at.advance();
   }
 
@@ -87,12 +101,12 @@ struct producer {
     load_q(w);
     for (int tile = w.end - 1; tile >= w.begin; tile--) {
       const kv_place next = find(w, tile - 1); /* on its way while this tile waits for room */
-      load_k(w, place, kv_head);
-      if (tile < w.end - 1) load_v(w, before, kv_head, tile + 1);
+      load_k<false>(place, kv_head, 0);
+      if (tile < w.end - 1) load_v(before, kv_head, w.s.len_k - (tile + 1) * TILE_N);
       before = place;
       place = next;
     }
-    load_v(w, before, kv_head, w.begin);
+    load_v(before, kv_head, w.s.len_k - w.begin * TILE_N);
   }
 
   /* The first warp finds the item. */
@@ -107,7 +121,8 @@ struct producer {
     __syncwarp();
   }
 
-  __device__ __forceinline__ void run() {
+  /* Item after item; load_item(w) brings what it needs, in the order in which the consumers ask for it. */
+  template <class F> __device__ __forceinline__ void run(F load_item) {
     source.begin();
     tile_blocks = TILE_N / p.block_size;
     tile_slots = TILE_N % p.block_size;
@@ -117,9 +132,13 @@ struct producer {
       wait_full(c.work_full[item.slot], item.parity);
       const work_item &w = c.work[item.slot];
       if (w.b < 0) return;
-      if (w.begin < w.end) load(w);
+      if (w.begin < w.end) load_item(w);
       release_work(c, item.slot);
       item.advance();
     }
+  }
+
+  __device__ __forceinline__ void run() {
+    run([&](const work_item &w) { load(w); });
   }
 };
