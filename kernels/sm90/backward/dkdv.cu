@@ -1,0 +1,151 @@
+/* sm90/backward/dkdv.cu - dK and dV of a paged cache for Hopper (sm_90a): bf16 or f16, head_dim up to 128. Keys outer:
+ * a thread block owns 128 tokens of one K/V head and looks at all queries of all heads of the group that see them, so
+ * that sums stay in registers and nothing is shared between thread blocks: the result does not depend on their order.
+ * Scores are computed as S^T = K Q^T, keys by queries, because then P^T and dS^T lie in registers as the A operand of
+ *   dV += P^T dout   and   dK += dS^T Q,   dS = P (dout V^T - delta).
+ * A warpgroup has 64 keys; the products of one go on while the other has the exponentials. Defines: ../config.cuh,
+ * QUERIES, QUERY_STAGES. Read next: uses.cuh, dkdv_producer.cuh, gradient.cuh; dq.cu for the other half. */
+#include "dkdv_producer.cuh"
+#include "../products.cuh"
+#include "gradient.cuh"
+#include "store_keys.cuh"
+
+extern __shared__ __align__(1024) unsigned char pool[];
+
+struct dkdv_consumer {
+  const pah_attn_params &p;
+  const sm90_sizes &n;
+  const backward_plan &plan;
+  dkdv_channels &c;
+  int group;
+  ring_place<QUERY_STAGES> at;
+  int open = -1; /* the slot whose tiles the products on their way still read */
+  unsigned kv_parity = 0;
+  float dk[HEAD_DIM / 2], dv[HEAD_DIM / 2], s[QUERIES / 2], dp[QUERIES / 2];
+  unsigned weights[QUERIES / 16][4], gradients[QUERIES / 16][4];
+
+  /* All products but the `groups` newest are done. */
+  template <int groups> __device__ __forceinline__ void finish() {
+    ptx::wgmma_wait_group<groups>();
+    ptx::wgmma_results(dv);
+    ptx::wgmma_results(dk);
+    if (open >= 0) release_by_warp(c.empty[open]);
+    open = -1;
+  }
+
+  /* Both of the tile's own operands: 64 keys of this warpgroup, and a tile of queries. */
+  __device__ __forceinline__ void issue_scores(unsigned start, unsigned queries, float (&to)[QUERIES / 2]) {
+    multiply_rows<TILE_N, QUERIES>(to, rows_descriptor(ptx::shared(pool) + start + group * (64 * ROW_BYTES)),
+                                   rows_descriptor(queries));
+    ptx::wgmma_commit_group();
+  }
+  __device__ __forceinline__ void issue_sums(const unsigned (&a)[QUERIES / 16][4], unsigned queries,
+                                             float (&to)[HEAD_DIM / 2]) {
+    ptx::wgmma_fence();
+    add_columns<HEAD_DIM>(to, a, columns_descriptor<QUERIES>(queries));
+    ptx::wgmma_commit_group();
+  }
+
+  /* One tile of queries. */
+  __device__ __forceinline__ void step(const key_use &w, int tile, bool masked) {
+    const unsigned q = ptx::shared(pool) + QUERIES_START + at.slot * TILE_Q_BYTES;
+    const unsigned d_out = ptx::shared(pool) + D_OUT_START + at.slot * TILE_Q_BYTES;
+    const float *stats = (const float *)(pool + STATS_START + at.slot * STATS_BYTES);
+    ptx::wgmma_fence();
+    issue_scores(KEYS_START, q, s);
+    finish<1>(); /* the sums of the tile before */
+    issue_scores(VALUES_START, d_out, dp);
+    ptx::wgmma_wait_group<SOFTCAP ? 0 : 1>();
+    ptx::wgmma_results(s);
+    if (SOFTCAP) {
+      ptx::wgmma_results(dp);
+      cap_scores(p, s);
+      uncap_gradients(stats + QUERIES, s, dp);
+    }
+    if (masked) mask_queries(p, w, tile, s);
+    weigh_queries(p, stats, s);
+    pack_weights(weights, s);
+    issue_sums(weights, d_out, dv);
+    if (!SOFTCAP) {
+      ptx::wgmma_wait_group<1>();
+      ptx::wgmma_results(dp);
+    }
+    multiply_gradients(stats + QUERIES, s, dp);
+    pack_weights(gradients, dp);
+    issue_sums(gradients, q, dk);
+    open = at.slot;
+  }
+
+  __device__ __forceinline__ void begin_item() {
+    wait_tile(c.k_full, kv_parity);
+    wait_tile(c.v_full, kv_parity);
+    kv_parity ^= 1;
+#pragma unroll
+    for (int i = 0; i < HEAD_DIM / 2; i++) dk[i] = dv[i] = 0;
+  }
+
+  /* The tiles of queries that this warpgroup's keys are seen from, and those that see all of them. */
+  __device__ __forceinline__ void run_use(const key_use &w) {
+    if (w.first) begin_item();
+    const tile_range mine = tiles_seeing(p, w, 64 * group);
+    const int heads = p.heads / p.kv_heads;
+#pragma unroll 1
+    for (int head = 0; head < heads; head++)
+#pragma unroll 1
+      for (int tile = w.begin; tile < w.end; tile++) {
+        wait_full(c.full[at.slot], at.parity);
+        if (tile >= mine.begin && tile < mine.end) {
+          step(w, tile, tile < mine.full_begin || tile >= mine.full_end);
+        } else {
+          finish<0>();
+          release_by_warp(c.empty[at.slot]);
+        }
+        at.advance();
+      }
+    if (!w.last) return;
+    finish<0>();
+    release(c.kv_empty);
+    store_keys(p, p.dk, n.head_dim, w, p.softmax_scale, dk);
+    store_keys(p, p.dv, n.head_dim_v, w, 1.0f, dv);
+  }
+
+  __device__ __forceinline__ void run() {
+    ring_place<USE_SLOTS> use;
+    for (;;) {
+      wait_full(c.use_full[use.slot], use.parity);
+      const key_use &w = c.use[use.slot];
+      if (w.b < 0) break;
+      run_use(w);
+      release_by_warp(c.use_empty[use.slot]);
+      use.advance();
+    }
+    clear_unused(p, plan, n);
+  }
+};
+
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
+    backward_dkdv_sm90(const pah_attn_params p, const sm90_sizes n, const backward_plan plan,
+                       const __grid_constant__ ptx::tensor_map q, const __grid_constant__ ptx::tensor_map d_out,
+                       const __grid_constant__ ptx::tensor_map k, const __grid_constant__ ptx::tensor_map v) {
+  __shared__ __align__(16) dkdv_channels c;
+  if (refused(p.verdict, p.ticket)) return;
+  const int group = __shfl_sync(0xffffffffu, (int)threadIdx.x / 128, 0);
+  if (threadIdx.x == 0) {
+    open_channels(c, kv_source::ARRIVALS);
+    ptx::prefetch_tensor_map(q);
+    ptx::prefetch_tensor_map(d_out);
+    ptx::prefetch_tensor_map(k);
+    ptx::prefetch_tensor_map(v);
+  }
+  __syncthreads();
+  if (group == CONSUMERS) {
+    ptx::setmaxnreg_dec<PRODUCER_REGISTERS>();
+    dkdv_producer job = {
+        p, plan, q, d_out, c, pool, {k, p.k, n.head_dim}, {v, p.v, n.head_dim_v}, {p, n, c.tail}, {p, plan}};
+    job.run();
+  } else {
+    ptx::setmaxnreg_inc<CONSUMER_REGISTERS>();
+    dkdv_consumer job = {p, n, plan, c, group};
+    job.run();
+  }
+}

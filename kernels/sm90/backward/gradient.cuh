@@ -1,0 +1,93 @@
+/* sm90/backward/gradient.cuh - from a tile of scores to weights and gradients of scores, in the registers where wgmma
+ * leaves them; keys by queries, as dkdv.cu has them: element i of a thread is key row_of(i / 2 % 2), query
+ * 8 * (i / 4) + 2t + i % 2, so that numbers of queries come in pairs from shared memory. Read next: dkdv.cu. */
+#pragma once
+#include "../../tile_softmax.cuh"
+#include "uses.cuh"
+
+/* exp(score - lse); scores are unscaled, or tanh of them with a softcap. */
+__device__ __forceinline__ float weight_factor(const pah_attn_params &p) {
+  return (SOFTCAP ? p.softcap : p.softmax_scale) * LOG2E;
+}
+
+/* Two neighbouring queries of the eight of column c. */
+__device__ __forceinline__ float2 pair_at(const float *numbers, int c) {
+  return *(const float2 *)(numbers + 8 * c + 2 * (int)(threadIdx.x % 4));
+}
+
+__device__ __forceinline__ void weigh_queries(const pah_attn_params &p, const float *lse, float (&s)[QUERIES / 2]) {
+  const float factor = weight_factor(p);
+#pragma unroll
+  for (int c = 0; c < QUERIES / 8; c++) {
+    const float2 less = pair_at(lse, c);
+#pragma unroll
+    for (int i = 4 * c; i < 4 * c + 4; i += 2) {
+      s[i] = ptx::ex2(s[i] * factor - less.x);
+      s[i + 1] = ptx::ex2(s[i + 1] * factor - less.y);
+    }
+  }
+}
+
+/* With a softcap (dP - delta) tanh' is made before weights take the place of the scores, tanh itself. */
+__device__ __forceinline__ void uncap_gradients(const float *delta, const float (&s)[QUERIES / 2],
+                                                float (&dp)[QUERIES / 2]) {
+#pragma unroll
+  for (int c = 0; c < QUERIES / 8; c++) {
+    const float2 less = pair_at(delta, c);
+#pragma unroll
+    for (int i = 4 * c; i < 4 * c + 4; i += 2) {
+      dp[i] = (dp[i] - less.x) * (1 - s[i] * s[i]);
+      dp[i + 1] = (dp[i + 1] - less.y) * (1 - s[i + 1] * s[i + 1]);
+    }
+  }
+}
+
+__device__ __forceinline__ void multiply_gradients(const float *delta, const float (&s)[QUERIES / 2],
+                                                   float (&dp)[QUERIES / 2]) {
+#pragma unroll
+  for (int c = 0; c < QUERIES / 8; c++) {
+    const float2 less = SOFTCAP ? make_float2(0, 0) : pair_at(delta, c);
+#pragma unroll
+    for (int i = 4 * c; i < 4 * c + 4; i += 2) {
+      dp[i] = s[i] * (dp[i] - less.x);
+      dp[i + 1] = s[i + 1] * (dp[i + 1] - less.y);
+    }
+  }
+}
+
+/* Scores of queries that do not see a key become -inf. */
+__device__ __forceinline__ void mask_queries(const pah_attn_params &p, const key_use &w, int tile,
+                                             float (&s)[QUERIES / 2]) {
+#pragma unroll
+  for (int r = 0; r < 2; r++) {
+    const int before = tile * QUERIES + 2 * (int)(threadIdx.x % 4);
+    const seeing_queries by = seeing(p, w.s, w.token + row_of(r));
+    const int first = by.first - before, last = by.last - before;
+#pragma unroll
+    for (int i = 0; i < QUERIES / 2; i += 4) {
+#pragma unroll
+      for (int e = 0; e < 2; e++)
+        if (2 * i + e < first || 2 * i + e > last) s[i + 2 * r + e] = negative_infinity();
+    }
+  }
+}
+
+/* Tiles of queries that see one of the 64 keys of an item from `from` on, and those of which all see all of them, but
+ * for keys past the item's end, which nobody stores. */
+struct tile_range {
+  int begin, end, full_begin, full_end;
+};
+
+__device__ inline tile_range tiles_seeing(const pah_attn_params &p, const key_use &w, int from) {
+  tile_range t = {0, 0, 0, 0};
+  const int first_key = w.token + from, stored = at_most(w.token + w.rows - first_key, 64);
+  const int count = at_most(w.s.len_k - first_key, stored);
+  if (count <= 0) return t;
+  const seeing_queries first = seeing(p, w.s, first_key), last = seeing(p, w.s, first_key + count - 1);
+  if (first.first > last.last) return t;
+  t.begin = first.first / QUERIES, t.end = last.last / QUERIES + 1;
+  if (count < stored) return t;
+  t.full_begin = (last.first + QUERIES - 1) / QUERIES;
+  t.full_end = first.last == w.s.len_q - 1 ? t.end : (first.last + 1) / QUERIES; /* of queries past the end all is 0 */
+  return t;
+}
