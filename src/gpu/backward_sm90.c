@@ -13,10 +13,10 @@ enum { CONSUMERS = 2, TILE_M = 64 * CONSUMERS, THREADS = 128 * (CONSUMERS + 1), 
 enum { PREPARE_THREADS = 128, PLAN_THREADS = 512, KEYS = 128, LARGEST_DIM = 128 };
 
 /* By head_dim: queries of a tile of dkdv.cu and how many of them are on their way; keys of a tile of dq.cu, with bulk
- * copies or gathered, and how many. */
+ * copies or gathered, without or with a softcap, and how many. What registers hold without spilling. */
 static const struct tiles {
-  int dim, queries, query_stages, keys[2], stages;
-} tiles[] = {{64, 64, 3, {128, 128}, 3}, {128, 64, 3, {128, 128}, 2}};
+  int dim, queries, query_stages, keys[2][2], stages;
+} tiles[] = {{64, 64, 3, {{128, 96}, {128, 96}}, 3}, {128, 64, 3, {{128, 96}, {112, 80}}, 2}};
 
 /* What is handed over beside pah_attn_params: struct sm90_sizes of config.cuh, */
 struct sizes {
@@ -175,7 +175,8 @@ static int launch_large(const struct backward *w, struct pah_gpu_call *call, int
 
 static int launch_dq(const struct backward *w) {
   struct pah_gpu_call call = {.file = "sm90/backward/dq.cu", .kernel = "backward_dq_sm90"};
-  int keys = w->t->keys[gcd(w->s->block_size, w->t->keys[0]) % ROW_UNIT != 0];
+  const int cap = w->a->softcap > 0, gather = gcd(w->s->block_size, w->t->keys[0][cap]) % ROW_UNIT != 0;
+  const int keys = w->t->keys[gather][cap];
   int64_t items = pah_forward_items(w->a, w->s, TILE_M, 1);
   return launch_large(w, &call, keys, TILE_M, w->t->stages, items, 4LL * w->t->dim * TILE_M);
 }
@@ -183,6 +184,8 @@ static int launch_dq(const struct backward *w) {
 static int launch_dkdv(const struct backward *w) {
   struct pah_gpu_call call = {.file = "sm90/backward/dkdv.cu", .kernel = "backward_dkdv_sm90"};
   pah_gpu_define(&call, "QUERY_STAGES", w->t->query_stages);
+  pah_gpu_define(&call, "CONSUMER_REGISTERS", 224); /* however K and V are copied */
+  pah_gpu_define(&call, "PRODUCER_REGISTERS", 56);
   int64_t slot = 4LL * w->t->dim * w->t->queries + 8 * w->t->queries;
   return launch_large(w, &call, KEYS, w->t->queries, 1, w->items * w->s->Hkv, w->t->query_stages * slot);
 }

@@ -39,14 +39,9 @@ struct dkdv_consumer {
                                    rows_descriptor(queries));
     ptx::wgmma_commit_group();
   }
-  __device__ __forceinline__ void issue_sums(const unsigned (&a)[QUERIES / 16][4], unsigned queries,
-                                             float (&to)[HEAD_DIM / 2]) {
-    ptx::wgmma_fence();
-    add_columns<HEAD_DIM>(to, a, columns_descriptor<QUERIES>(queries));
-    ptx::wgmma_commit_group();
-  }
 
-  /* One tile of queries. */
+  /* One tile of queries. The sums of a tile and the scores of the next are in the tensor cores' queue together; while
+   * this warpgroup makes weights of scores, the other one's products go on. */
   __device__ __forceinline__ void step(const key_use &w, int tile, bool masked) {
     const unsigned q = ptx::shared(pool) + QUERIES_START + at.slot * TILE_Q_BYTES;
     const unsigned d_out = ptx::shared(pool) + D_OUT_START + at.slot * TILE_Q_BYTES;
@@ -55,24 +50,16 @@ struct dkdv_consumer {
     issue_scores(KEYS_START, q, s);
     finish<1>(); /* the sums of the tile before */
     issue_scores(VALUES_START, d_out, dp);
-    ptx::wgmma_wait_group<SOFTCAP ? 0 : 1>();
+    ptx::wgmma_wait_group<0>();
     ptx::wgmma_results(s);
-    if (SOFTCAP) {
-      ptx::wgmma_results(dp);
-      cap_scores(p, s);
-      uncap_gradients(stats + QUERIES, s, dp);
-    }
+    ptx::wgmma_results(dp);
+    take_delta(p, stats + QUERIES, s, dp);
     if (masked) mask_queries(p, w, tile, s);
-    weigh_queries(p, stats, s);
-    pack_weights(weights, s);
-    issue_sums(weights, d_out, dv);
-    if (!SOFTCAP) {
-      ptx::wgmma_wait_group<1>();
-      ptx::wgmma_results(dp);
-    }
-    multiply_gradients(stats + QUERIES, s, dp);
-    pack_weights(gradients, dp);
-    issue_sums(gradients, q, dk);
+    weigh_queries(p, stats, s, dp, weights, gradients);
+    ptx::wgmma_fence();
+    add_columns<HEAD_DIM>(dv, weights, columns_descriptor<QUERIES>(d_out));
+    add_columns<HEAD_DIM>(dk, gradients, columns_descriptor<QUERIES>(q));
+    ptx::wgmma_commit_group();
     open = at.slot;
   }
 
@@ -84,9 +71,8 @@ struct dkdv_consumer {
     for (int i = 0; i < HEAD_DIM / 2; i++) dk[i] = dv[i] = 0;
   }
 
-  /* The tiles of queries that this warpgroup's keys are seen from, and those that see all of them. */
+  /* All queries of all heads of the group that see the item's keys in this use. */
   __device__ __forceinline__ void run_use(const key_use &w) {
-    if (w.first) begin_item();
     const tile_range mine = tiles_seeing(p, w, 64 * group);
     const int heads = p.heads / p.kv_heads;
 #pragma unroll 1
@@ -102,20 +88,29 @@ struct dkdv_consumer {
         }
         at.advance();
       }
-    if (!w.last) return;
     finish<0>();
-    release(c.kv_empty);
-    store_keys(p, p.dk, n.head_dim, w, p.softmax_scale, dk);
-    store_keys(p, p.dv, n.head_dim_v, w, 1.0f, dv);
   }
 
+  /* From the sums' beginning to their end in one loop: else ptxas moves them between registers, and for that waits for
+   * every single product. */
   __device__ __forceinline__ void run() {
     ring_place<USE_SLOTS> use;
     for (;;) {
       wait_full(c.use_full[use.slot], use.parity);
+      if (c.use[use.slot].b < 0) break;
+      begin_item();
+      for (;;) {
+        const key_use &w = c.use[use.slot];
+        run_use(w);
+        if (w.last) break;
+        release_by_warp(c.use_empty[use.slot]);
+        use.advance();
+        wait_full(c.use_full[use.slot], use.parity);
+      }
       const key_use &w = c.use[use.slot];
-      if (w.b < 0) break;
-      run_use(w);
+      release(c.kv_empty);
+      store_keys(p, p.dk, n.head_dim, w, p.softmax_scale, dk);
+      store_keys(p, p.dv, n.head_dim_v, w, 1.0f, dv);
       release_by_warp(c.use_empty[use.slot]);
       use.advance();
     }

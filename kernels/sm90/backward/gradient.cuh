@@ -15,42 +15,35 @@ __device__ __forceinline__ float2 pair_at(const float *numbers, int c) {
   return *(const float2 *)(numbers + 8 * c + 2 * (int)(threadIdx.x % 4));
 }
 
-__device__ __forceinline__ void weigh_queries(const pah_attn_params &p, const float *lse, float (&s)[QUERIES / 2]) {
-  const float factor = weight_factor(p);
-#pragma unroll
-  for (int c = 0; c < QUERIES / 8; c++) {
-    const float2 less = pair_at(lse, c);
-#pragma unroll
-    for (int i = 4 * c; i < 4 * c + 4; i += 2) {
-      s[i] = ptx::ex2(s[i] * factor - less.x);
-      s[i + 1] = ptx::ex2(s[i + 1] * factor - less.y);
-    }
-  }
-}
-
-/* With a softcap (dP - delta) tanh' is made before weights take the place of the scores, tanh itself. */
-__device__ __forceinline__ void uncap_gradients(const float *delta, const float (&s)[QUERIES / 2],
-                                                float (&dp)[QUERIES / 2]) {
+/* dP - delta; with a softcap times tanh', while the scores are still there: tanh itself. */
+__device__ __forceinline__ void take_delta(const pah_attn_params &p, const float *delta, float (&s)[QUERIES / 2],
+                                           float (&dp)[QUERIES / 2]) {
+  cap_scores(p, s);
 #pragma unroll
   for (int c = 0; c < QUERIES / 8; c++) {
     const float2 less = pair_at(delta, c);
 #pragma unroll
     for (int i = 4 * c; i < 4 * c + 4; i += 2) {
-      dp[i] = (dp[i] - less.x) * (1 - s[i] * s[i]);
-      dp[i + 1] = (dp[i + 1] - less.y) * (1 - s[i + 1] * s[i + 1]);
+      dp[i] = (dp[i] - less.x) * (SOFTCAP ? 1 - s[i] * s[i] : 1);
+      dp[i + 1] = (dp[i + 1] - less.y) * (SOFTCAP ? 1 - s[i + 1] * s[i + 1] : 1);
     }
   }
 }
 
-__device__ __forceinline__ void multiply_gradients(const float *delta, const float (&s)[QUERIES / 2],
-                                                   float (&dp)[QUERIES / 2]) {
+/* Weights exp(s - lse) and gradients of scores as A operands, neighbours in pairs: the layout of sums is that of A. */
+__device__ __forceinline__ void weigh_queries(const pah_attn_params &p, const float *lse, const float (&s)[QUERIES / 2],
+                                              const float (&dp)[QUERIES / 2], unsigned (&weights)[QUERIES / 16][4],
+                                              unsigned (&gradients)[QUERIES / 16][4]) {
+  const float factor = weight_factor(p);
 #pragma unroll
   for (int c = 0; c < QUERIES / 8; c++) {
-    const float2 less = SOFTCAP ? make_float2(0, 0) : pair_at(delta, c);
+    const float2 less = pair_at(lse, c);
 #pragma unroll
-    for (int i = 4 * c; i < 4 * c + 4; i += 2) {
-      dp[i] = s[i] * (dp[i] - less.x);
-      dp[i + 1] = s[i + 1] * (dp[i + 1] - less.y);
+    for (int r = 0; r < 2; r++) {
+      const int i = 4 * c + 2 * r;
+      const float x = ptx::ex2(s[i] * factor - less.x), y = ptx::ex2(s[i + 1] * factor - less.y);
+      weights[c / 2][c % 2 * 2 + r] = pair_of(x, y);
+      gradients[c / 2][c % 2 * 2 + r] = pair_of(x * dp[i], y * dp[i + 1]);
     }
   }
 }

@@ -19,7 +19,6 @@ struct walk {
   key_item item;
   int round, kv_head;
   int b, token;      /* of the next use */
-  int block, offset; /* the item's first block, and the first token in it */
   bool more;         /* the item has another use */
 
   __device__ inline void begin() {
@@ -33,14 +32,17 @@ struct walk {
     item = plan.items[index / p.kv_heads];
     kv_head = index % p.kv_heads;
     b = item.b, token = item.token;
-    const int place = token / p.block_size;
-    block = block_at(p, b, place), offset = token - place * p.block_size;
     return true;
+  }
+
+  /* The item's first block. */
+  __device__ inline int first_block() const {
+    return block_at(p, item.b, item.token / p.block_size);
   }
 
   /* Sequences from `from` on that have the block at the same place; returns whether there is one. */
   __device__ inline bool find_alike(int from) {
-    const int place = token / p.block_size, lane = threadIdx.x % 32;
+    const int place = token / p.block_size, block = first_block(), lane = threadIdx.x % 32;
     for (int b0 = from; b0 < p.batch; b0 += 32) {
       const bool there = b0 + lane < p.batch && place < blocks_of(p, safe_sequence(p, b0 + lane)) &&
                          block_at(p, b0 + lane, place) == block;
@@ -54,7 +56,7 @@ struct walk {
 
   /* Entries behind the last use. */
   __device__ inline bool find_anyhow() {
-    const int lane = threadIdx.x % 32;
+    const int block = first_block(), offset = item.token % p.block_size, lane = threadIdx.x % 32;
     int place = token / p.block_size + 1;
     for (int at = b; at < p.batch; at++, place = 0) {
       const int blocks = blocks_of(p, safe_sequence(p, at));
