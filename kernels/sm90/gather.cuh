@@ -8,9 +8,9 @@
 #include "places.cuh"
 #include "ring.cuh"
 
-static_assert(TILE_N <= 128, "a lane of four warps looks up one token: TILE_N is at most 128");
+template <int rows> struct gather { /* of a tile */
+  static_assert(rows <= 128, "a lane of four warps looks up one token: a tile has 128 at most");
 
-struct gather {
   const pah_attn_params &p;
   const sm90_sizes &n;
   unsigned long long &tail; /* not used */
@@ -39,13 +39,13 @@ struct gather {
     for (int j = 0; j < columns / COLUMNS; j++) inside[j] = j * COLUMNS + in_row * 8 < of.head_dim;
     const unsigned to = tile + ptx::swizzled<128>(row * ROW_BYTES + in_row * 16); /* 16 rows on swizzle alike */
 #pragma unroll
-    for (int i = 0; i < TILE_N / 16; i++) {
+    for (int i = 0; i < rows / 16; i++) {
       const unsigned found = __shfl_sync(0xffffffffu, place, 4 * i + lane / 8);
       const bool there = found != NOWHERE;
       const char *source = from + (unsigned long long)(there ? found : 0) * units.bytes;
 #pragma unroll
       for (int j = 0; j < columns / COLUMNS; j++)
-        ptx::cp_async_cg(to + i * (16 * ROW_BYTES) + j * (TILE_N * ROW_BYTES), source + j * ROW_BYTES,
+        ptx::cp_async_cg(to + i * (16 * ROW_BYTES) + j * (rows * ROW_BYTES), source + j * ROW_BYTES,
                          there && inside[j] ? 16 : 0);
     }
     ptx::cp_async_mbarrier_arrive_noinc(ptx::shared(&full));

@@ -7,13 +7,13 @@
 #pragma once
 #include "ring.cuh"
 
-struct pages {
+template <int rows> struct pages { /* of a tile */
   const pah_attn_params &p;
   const sm90_sizes &n;
   unsigned long long &tail; /* an mbarrier for copy_clean */
   unsigned tail_parity = 0;
   int token,
-      tokens_of_warp; /* the first token in a tile of this lane's box (TILE_N or more: none), and all of the warp */
+      tokens_of_warp; /* the first token in a tile of this lane's box (rows or more: none), and all of the warp */
 
   static constexpr int ARRIVALS = 4; /* at a "full" barrier: a thread of each warp */
 
@@ -22,7 +22,7 @@ struct pages {
   }
   __device__ __forceinline__ void begin() { /* once: divisions by a number that is not known take long */
     token = (warp() + 4 * (int)(threadIdx.x % 32)) * n.box;
-    tokens_of_warp = (TILE_N / n.box - warp() + 3) / 4 * n.box;
+    tokens_of_warp = (rows / n.box - warp() + 3) / 4 * n.box;
   }
   __device__ __forceinline__ int my_token() const {
     return token;
@@ -34,10 +34,10 @@ struct pages {
     const unsigned barrier = ptx::shared(&full), tile = ptx::shared(to_tile);
     if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive_expect_tx(barrier, tokens_of_warp * (head_dim * 2));
     __syncwarp();
-    if (token >= TILE_N) return;
+    if (token >= rows) return;
 #pragma unroll
     for (int i = 0; i < head_dim / COLUMNS; i++)
-      ptx::tensor_load(tile + i * (TILE_N * ROW_BYTES) + token * ROW_BYTES, from.map, i * COLUMNS, kv_head, place.slot,
+      ptx::tensor_load(tile + i * (rows * ROW_BYTES) + token * ROW_BYTES, from.map, i * COLUMNS, kv_head, place.slot,
                        place.block, barrier);
   }
 
@@ -47,13 +47,13 @@ struct pages {
   template <int head_dim>
   __device__ __forceinline__ void copy_clean(const kv_operand &from, unsigned char *tile, kv_place place, int kv_head,
                                              unsigned long long &full, int used) {
-    const bool cut = used < TILE_N && used % n.box != 0;
+    const bool cut = used < rows && used % n.box != 0;
     copy<head_dim>(from, tile, place, kv_head, cut ? tail : full);
     if (!cut) return;
     ptx::mbarrier_wait(ptx::shared(&tail), tail_parity);
     __syncwarp(); /* a lane that still waits must not see the phase after, which warps without a box do not hold up */
     tail_parity ^= 1;
-    if (warp() == 0) clear_rows<head_dim, TILE_N>(tile, used, (used + n.box - 1) / n.box * n.box);
+    if (warp() == 0) clear_rows<head_dim, rows>(tile, used, (used + n.box - 1) / n.box * n.box);
     if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive(ptx::shared(&full));
   }
 };

@@ -6,10 +6,10 @@
 
 #if GATHER
 #include "gather.cuh"
-typedef gather kv_source;
+typedef gather<TILE_N> kv_source;
 #else
 #include "pages.cuh"
-typedef pages kv_source;
+typedef pages<TILE_N> kv_source;
 #endif
 
 struct producer {
@@ -110,9 +110,9 @@ struct producer {
   }
 
   /* The first warp finds the item. */
-  __device__ __forceinline__ void publish(ring_place<WORK_SLOTS> place, int round) {
+  __device__ __forceinline__ void publish(ring_place<WORK_SLOTS> place, int index) {
     work_item w;
-    if (!find_work(p, work_index(round), w)) w.b = -1;
+    if (!find_work(p, index, w)) w.b = -1;
     wait_empty(c.work_empty[place.slot], place.parity);
     if (threadIdx.x % 32 == 0) {
       c.work[place.slot] = w;
@@ -121,14 +121,15 @@ struct producer {
     __syncwarp();
   }
 
-  /* Item after item; load_item(w) brings what it needs, in the order in which the consumers ask for it. */
-  template <class F> __device__ __forceinline__ void run(F load_item) {
+  /* Item after item: the first warp asks next_index(round) for its number; load_item(w) brings what it needs, in the
+   * order in which the consumers ask for it. */
+  template <class I, class F> __device__ __forceinline__ void run(I next_index, F load_item) {
     source.begin();
     tile_blocks = TILE_N / p.block_size;
     tile_slots = TILE_N % p.block_size;
     ring_place<WORK_SLOTS> item;
     for (int round = 0;; round++) {
-      if (threadIdx.x % 128 < 32) publish(item, round);
+      if (threadIdx.x % 128 < 32) publish(item, next_index(round));
       wait_full(c.work_full[item.slot], item.parity);
       const work_item &w = c.work[item.slot];
       if (w.b < 0) return;
@@ -139,6 +140,6 @@ struct producer {
   }
 
   __device__ __forceinline__ void run() {
-    run([&](const work_item &w) { load(w); });
+    run(work_index, [&](const work_item &w) { load(w); });
   }
 };

@@ -287,11 +287,11 @@ describe("the backward for sm_90a", function()
     device:set{dry = false}
     local seen = 0
     for _, instance in ipairs(require("pah.module").instances(device)) do
-      if instance.kernel:match "^backward_d.*_sm90$" then
+      if instance.kernel:match "^backward_sm90$" then
         seen = seen + 1
         assert.equal(0, instance.spill_store_bytes + instance.local_bytes, instance.source)
       end
     end
-    assert.is_true(seen >= 16)
+    assert.is_true(seen >= 8)
   end)
 end)

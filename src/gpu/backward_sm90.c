@@ -1,6 +1,6 @@
 /* backward_sm90.c - what kernels/sm90/backward/ is launched with: numbers of queries and the plan (prepare.cu,
- * plan.cu), then dQ (dq.cu), then dK and dV (dkdv.cu); and their working memory. What they cannot do is said by
- * takes(), before anything is written. Read next: kernels/sm90/backward/plan.cuh, doc/design/gpu-backward.md. */
+ * plan.cu), then the gradients (backward.cu); and their working memory. What they cannot do is said by takes(), before
+ * anything is written. Read next: kernels/sm90/backward/plan.cuh, doc/design/gpu-backward.md. */
 #include "backward_sm90.h"
 
 #include <limits.h>
@@ -12,11 +12,12 @@
 enum { CONSUMERS = 2, TILE_M = 64 * CONSUMERS, THREADS = 128 * (CONSUMERS + 1), COLUMNS = 64, ROW_UNIT = 8 };
 enum { PREPARE_THREADS = 128, PLAN_THREADS = 512, KEYS = 128, LARGEST_DIM = 128 };
 
-/* By head_dim: queries of a tile of dkdv.cu and how many of them are on their way; keys of a tile of dq.cu, with bulk
- * copies or gathered, without or with a softcap, and how many. What registers hold without spilling. */
+/* By head_dim: queries of a tile of dkdv.cuh and how many of them are on their way; keys of a tile of dq.cuh, with bulk
+ * copies or gathered, without or with a softcap, and how many; registers of a thread that computes, and of one that
+ * copies. What registers and shared memory hold without spilling. */
 static const struct tiles {
-  int dim, queries, query_stages, keys[2][2], stages;
-} tiles[] = {{64, 64, 3, {{128, 96}, {128, 96}}, 3}, {128, 64, 3, {{128, 96}, {112, 80}}, 2}};
+  int dim, queries, query_stages, keys[2][2], stages, registers[2];
+} tiles[] = {{64, 64, 3, {{128, 96}, {128, 96}}, 3, {208, 88}}, {128, 64, 3, {{128, 80}, {112, 80}}, 2, {224, 56}}};
 
 /* What is handed over beside pah_attn_params: struct sm90_sizes of config.cuh, */
 struct sizes {
@@ -26,7 +27,7 @@ struct sizes {
 /* and struct backward_plan of plan.cuh. */
 struct plan {
   float *stats;
-  int *first, *last, *lowest, *highest, *used, *items, *item_count;
+  int *first, *last, *lowest, *highest, *used, *items, *item_count, *dkdv_taken, *dq_taken;
 };
 
 struct backward {
@@ -95,7 +96,7 @@ static int allocate(struct backward *w) {
   int64_t stats = padded(w->row_tiles * s->H * 2 * w->t->queries * 4), blocks = padded(s->num_blocks * 4);
   int64_t items = padded(w->items * 16), delta = w->p->dsinks ? padded(s->H * s->total_q * 4) : 0;
   void *data;
-  int status = pah_gpu_scratch(w->dev, stats + 5 * blocks + items + 256 + delta, &data);
+  int status = pah_gpu_scratch(w->dev, stats + 5 * blocks + items + 512 + delta, &data);
   if (status) return status;
   char *at = data;
   w->plan.stats = (float *)at;
@@ -105,7 +106,9 @@ static int allocate(struct backward *w) {
   w->plan.items = (int *)at;
   at += items;
   w->plan.item_count = (int *)at;
-  at += 256;
+  w->plan.dkdv_taken = w->plan.item_count + 32; /* in lines of their own */
+  w->plan.dq_taken = w->plan.item_count + 64;
+  at += 512;
   int64_t rows = s->ragged ? s->total_q : w->a->q.shape[2]; /* [B, H, Sq], or [H, total_q] */
   if (delta) w->p->delta = (struct pah_rows){at, s->ragged ? 0 : s->H * rows, rows, 1};
   return PAH_OK;
@@ -127,11 +130,11 @@ static int launch_small(const struct backward *w, const char *file, const char *
   return pah_gpu_call(w->dev, &call);
 }
 
-/* t as [B, H, Sq, D], ragged with B 1; boxes of rows. */
-static int map_rows(const struct backward *w, const struct pah_tensor *t, int rows, struct pah_tensor_map *map) {
+/* t as [B, H, Sq, D], ragged with B 1; boxes of a tile's rows. */
+static int map_rows(const struct backward *w, const struct pah_tensor *t, struct pah_tensor_map *map) {
   struct pah_row_strides stride = pah_q_strides(w->s, t);
   struct pah_tensor all = *t;
-  const int64_t box[4] = {1, 1, rows, COLUMNS};
+  const int64_t box[4] = {1, 1, w->t->queries, COLUMNS};
   const int64_t shape[4] = {w->s->ragged ? 1 : w->s->B, w->s->H, w->s->ragged ? w->s->total_q : w->a->q.shape[2],
                             t->shape[t->ndim - 1]};
   const int64_t strides[4] = {w->s->ragged ? stride.row : stride.batch, stride.head, stride.row, 1};
@@ -141,53 +144,50 @@ static int map_rows(const struct backward *w, const struct pah_tensor *t, int ro
   return pah_tensor_map(&all, box, PAH_SWIZZLE_128, map);
 }
 
-/* One of the two large kernels: `keys` and `rows` of a tile, `stages` of K and V, and the bytes beside K and V. */
-static int launch_large(const struct backward *w, struct pah_gpu_call *call, int keys, int rows, int stages,
-                        int64_t items, int64_t bytes) {
+static int64_t larger(int64_t a, int64_t b) {
+  return a > b ? a : b;
+}
+
+/* Either half's tiles lie in the same shared memory: query_ring.cuh, and config.cuh with dout behind. */
+static int64_t shared_bytes(const struct tiles *t, int keys) {
+  int64_t dkdv = 4LL * t->dim * KEYS + t->query_stages * (4LL * t->dim * t->queries + 8 * t->queries);
+  int64_t dq = 4LL * t->dim * TILE_M + 4LL * t->dim * t->stages * keys;
+  return larger(dkdv, dq);
+}
+
+static int launch_gradients(const struct backward *w) {
   const struct pah_attn *a = w->a;
-  struct sizes sizes = {.box = ROW_UNIT, .head_dim = (int)w->s->D, .head_dim_v = (int)w->s->Dv};
-  int64_t box = gcd(w->s->block_size, keys);
-  if (box % ROW_UNIT == 0) sizes.box = (int)box;
+  const struct tiles *t = w->t;
+  struct pah_gpu_call call = {
+      .file = "sm90/backward/backward.cu", .kernel = "backward_sm90", .threads = THREADS, .problem = a};
+  const int cap = a->softcap > 0;
+  int64_t box = gcd(w->s->block_size, gcd(KEYS, t->keys[0][cap]));
+  const int gather = box % ROW_UNIT != 0, keys = t->keys[gather][cap];
+  struct sizes sizes = {.box = gather ? ROW_UNIT : (int)box, .head_dim = (int)w->s->D, .head_dim_v = (int)w->s->Dv};
   const int64_t kv_box[4] = {1, sizes.box, 1, COLUMNS};
   struct pah_tensor_map q, d_out, k, v;
-  int status = map_rows(w, &a->q, rows, &q);
-  if (!status) status = map_rows(w, &a->dout, rows, &d_out);
+  int status = map_rows(w, &a->q, &q);
+  if (!status) status = map_rows(w, &a->dout, &d_out);
   if (!status) status = pah_tensor_map(&a->k_blocks, kv_box, PAH_SWIZZLE_128, &k);
   if (!status) status = pah_tensor_map(&a->v_blocks, kv_box, PAH_SWIZZLE_128, &v);
   if (status) return status;
-  pah_gpu_define(call, "HEAD_DIM", w->t->dim);
-  pah_gpu_define(call, "TILE_N", keys);
-  pah_gpu_define(call, "STAGES", stages);
-  pah_gpu_define(call, "QUERIES", w->t->queries);
-  if (box % ROW_UNIT) pah_gpu_define(call, "GATHER", 1);
-  if (a->softcap > 0) pah_gpu_define(call, "SOFTCAP", 1);
-  pah_gpu_define_type(call, "IO_T", a->q.dtype);
-  int64_t sms = w->dev->info.sms;
-  call->grid[0] = items < sms ? items : sms;
-  call->grid[1] = call->grid[2] = 1;
-  call->threads = THREADS;
-  call->shared = 4 * w->t->dim * stages * keys + bytes;
-  call->problem = a;
+  pah_gpu_define(&call, "HEAD_DIM", t->dim);
+  pah_gpu_define(&call, "TILE_N", keys);
+  pah_gpu_define(&call, "STAGES", t->stages);
+  pah_gpu_define(&call, "QUERIES", t->queries);
+  pah_gpu_define(&call, "QUERY_STAGES", t->query_stages);
+  pah_gpu_define(&call, "CONSUMER_REGISTERS", t->registers[0]);
+  pah_gpu_define(&call, "PRODUCER_REGISTERS", t->registers[1]);
+  if (gather) pah_gpu_define(&call, "GATHER", 1);
+  if (cap) pah_gpu_define(&call, "SOFTCAP", 1);
+  pah_gpu_define_type(&call, "IO_T", a->q.dtype);
+  int64_t items = larger(w->items * w->s->Hkv, pah_forward_items(a, w->s, TILE_M, 1)), sms = w->dev->info.sms;
+  call.grid[0] = items < sms ? items : sms;
+  call.grid[1] = call.grid[2] = 1;
+  call.shared = shared_bytes(t, keys);
   const void *args[] = {w->p, &sizes, &w->plan, &q, &d_out, &k, &v};
-  memcpy(call->args, args, sizeof args);
-  return pah_gpu_call(w->dev, call);
-}
-
-static int launch_dq(const struct backward *w) {
-  struct pah_gpu_call call = {.file = "sm90/backward/dq.cu", .kernel = "backward_dq_sm90"};
-  const int cap = w->a->softcap > 0, gather = gcd(w->s->block_size, w->t->keys[0][cap]) % ROW_UNIT != 0;
-  const int keys = w->t->keys[gather][cap];
-  int64_t items = pah_forward_items(w->a, w->s, TILE_M, 1);
-  return launch_large(w, &call, keys, TILE_M, w->t->stages, items, 4LL * w->t->dim * TILE_M);
-}
-
-static int launch_dkdv(const struct backward *w) {
-  struct pah_gpu_call call = {.file = "sm90/backward/dkdv.cu", .kernel = "backward_dkdv_sm90"};
-  pah_gpu_define(&call, "QUERY_STAGES", w->t->query_stages);
-  pah_gpu_define(&call, "CONSUMER_REGISTERS", 224); /* however K and V are copied */
-  pah_gpu_define(&call, "PRODUCER_REGISTERS", 56);
-  int64_t slot = 4LL * w->t->dim * w->t->queries + 8 * w->t->queries;
-  return launch_large(w, &call, KEYS, w->t->queries, 1, w->items * w->s->Hkv, w->t->query_stages * slot);
+  memcpy(call.args, args, sizeof args);
+  return pah_gpu_call(w->dev, &call);
 }
 
 int pah_backward_sm90(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
@@ -200,6 +200,5 @@ int pah_backward_sm90(struct pah_device *dev, const struct pah_attn *a, const st
   if (!status)
     status = launch_small(&w, "sm90/backward/prepare.cu", "backward_prepare", w.row_tiles * s->H, PREPARE_THREADS);
   if (!status) status = launch_small(&w, "sm90/backward/plan.cu", "backward_items", 1, PLAN_THREADS);
-  if (!status) status = launch_dq(&w);
-  return status ? status : launch_dkdv(&w);
+  return status ? status : launch_gradients(&w);
 }

@@ -1,4 +1,4 @@
-/* sm90/backward/dkdv_producer.cuh - what the producer warpgroup of dkdv.cu does: use after use, it says what is to be
+/* sm90/backward/dkdv_producer.cuh - what the producer warpgroup of dkdv.cuh does: use after use, it says what is to be
  * done; all four warps bring K and V of an item, once, through the table as the forward does; the first warp brings Q,
  * dout and their numbers, tile by tile, for every head of the group. Read next: uses.cuh, ../pages.cuh. */
 #pragma once
@@ -6,10 +6,10 @@
 
 #if GATHER
 #include "../gather.cuh"
-typedef gather kv_source;
+typedef gather<KEYS> key_source;
 #else
 #include "../pages.cuh"
-typedef pages kv_source;
+typedef pages<KEYS> key_source;
 #endif
 
 struct dkdv_producer {
@@ -19,7 +19,7 @@ struct dkdv_producer {
   dkdv_channels &c;
   unsigned char *pool;
   kv_operand k, v;
-  kv_source source;
+  key_source source;
   walk uses;
   ring_place<QUERY_STAGES> at;
   unsigned kv_parity = 0, tail_parity = 0;

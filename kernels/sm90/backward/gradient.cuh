@@ -1,6 +1,6 @@
 /* sm90/backward/gradient.cuh - from a tile of scores to weights and gradients of scores, in the registers where wgmma
- * leaves them; keys by queries, as dkdv.cu has them: element i of a thread is key row_of(i / 2 % 2), query
- * 8 * (i / 4) + 2t + i % 2, so that numbers of queries come in pairs from shared memory. Read next: dkdv.cu. */
+ * leaves them; keys by queries, as dkdv.cuh has them: element i of a thread is key row_of(i / 2 % 2), query
+ * 8 * (i / 4) + 2t + i % 2, so that numbers of queries come in pairs from shared memory. Read next: dkdv.cuh. */
 #pragma once
 #include "../../tile_softmax.cuh"
 #include "uses.cuh"

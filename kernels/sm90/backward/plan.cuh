@@ -1,12 +1,12 @@
 /* sm90/backward/plan.cuh - what the kernels of the backward hand to each other in device memory: numbers of every
- * query, and the items of work of dkdv.cu. An item is at most TILE_N tokens of a run of physical blocks that the same
+ * query, and the items of work of dkdv.cuh. An item is at most TILE_N tokens of a run of physical blocks that the same
  * sequences use, so that one thread block adds up all that is owed to these slots in registers, in the order of the
  * table. Without sharing that is a tile of a sequence. Read next: plan.cu, uses.cuh. */
 #pragma once
 #include "mask.cuh"
 
 #ifndef QUERIES
-#define QUERIES 64 /* of a tile in dkdv.cu */
+#define QUERIES 64 /* of a tile in dkdv.cuh */
 #endif
 #ifndef KEYS
 #define KEYS 128 /* of a tile there */
@@ -29,7 +29,7 @@ struct backward_plan {
   int *lowest, *highest; /* the lowest and highest place, */
   int *used;             /* and how many of its slots somebody uses: 0 of a block that nobody names */
   key_item *items;
-  int *item_count;
+  int *item_count, *dkdv_taken, *dq_taken; /* of items; those that thread blocks have taken */
 };
 
 /* Queries past the end of a sequence, and those that see nothing, have an lse of +inf: their weights are 0. */

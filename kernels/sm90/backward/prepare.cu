@@ -1,6 +1,6 @@
 /* sm90/backward/prepare.cu - the first kernel of the backward: for every query delta = sum(dout * out) and its lse in
- * powers of two, in tiles as dkdv.cu reads them; and what plan.cu counts in is made empty. A thread block per tile of
- * QUERIES rows of a head; 16 lanes share a row. Defines: QUERIES, HEAD_DIM_V, IO_T. Read next: plan.cu, dq.cu. */
+ * powers of two, in tiles as dkdv.cuh reads them; and what plan.cu counts in is made empty. A thread block per tile of
+ * QUERIES rows of a head; 16 lanes share a row. Defines: QUERIES, HEAD_DIM_V, IO_T. Read next: plan.cu, dq.cuh. */
 #include "plan.cuh"
 #include "softmax.cuh"
 
@@ -37,6 +37,7 @@ __device__ float product_of(const uint4 &a, const uint4 &b) {
 extern "C" __global__ void __launch_bounds__(THREADS)
     backward_prepare(const pah_attn_params p, const backward_plan plan, const int head_dim_v) {
   if (refused(p.verdict, p.ticket)) return;
+  if (blockIdx.x == 0 && threadIdx.x == 0) *plan.dkdv_taken = *plan.dq_taken = 0;
   for (long long i = (long long)blockIdx.x * THREADS + threadIdx.x; i < p.num_blocks;
        i += (long long)gridDim.x * THREADS) {
     plan.first[i] = plan.lowest[i] = 0x7fffffff;

@@ -1,4 +1,4 @@
-/* sm90/backward/query_ring.cuh - what is where in shared memory in dkdv.cu, and its rings: K and V of an item, one
+/* sm90/backward/query_ring.cuh - what is where in shared memory in dkdv.cuh, and its rings: K and V of an item, one
  * slot; tiles of Q, dout and the numbers of their queries, QUERY_STAGES slots; uses. Read next: ring.cuh,
  * dkdv_producer.cuh. */
 #pragma once
@@ -11,13 +11,14 @@
 #endif
 
 constexpr int USE_SLOTS = 2;
-constexpr unsigned TILE_Q_BYTES = QUERIES * HEAD_DIM * 2, STATS_BYTES = 2 * QUERIES * 4;
+constexpr unsigned TILE_Q_BYTES = QUERIES * HEAD_DIM * 2, STATS_BYTES = 2 * QUERIES * 4,
+                   KEY_BYTES = KEYS * HEAD_DIM * 2;
 constexpr unsigned QUERIES_START = 0, D_OUT_START = QUERY_STAGES * TILE_Q_BYTES;
-constexpr unsigned KEYS_START = 2 * D_OUT_START, VALUES_START = KEYS_START + K_BYTES;
-constexpr unsigned STATS_START = VALUES_START + V_BYTES;
+constexpr unsigned KEYS_START = 2 * D_OUT_START, VALUES_START = KEYS_START + KEY_BYTES;
+constexpr unsigned STATS_START = VALUES_START + KEY_BYTES;
 
 static_assert(HEAD_DIM == HEAD_DIM_V, "the backward has one size for both");
-static_assert(TILE_N == KEYS && TILE_N == TILE_M, "a warpgroup has 64 keys");
+static_assert(KEYS == 64 * CONSUMERS, "a warpgroup has 64 keys");
 
 struct dkdv_channels {
   unsigned long long k_full, v_full, kv_empty, tail, queries_tail;

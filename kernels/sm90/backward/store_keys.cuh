@@ -1,6 +1,6 @@
 /* sm90/backward/store_keys.cuh - the end of an item: dK and dV of its slots, rounded once, 16 bytes at a time; and,
  * when a thread block has no item left, zeros in slots that nobody uses, every thread block some of the pool. Read
- * next: dkdv.cu. */
+ * next: dkdv.cuh. */
 #pragma once
 #include "../../store.cuh"
 #include "uses.cuh"

@@ -1,22 +1,21 @@
-/* sm90/backward/dkdv.cu - dK and dV of a paged cache for Hopper (sm_90a): bf16 or f16, head_dim up to 128. Keys outer:
- * a thread block owns 128 tokens of one K/V head and looks at all queries of all heads of the group that see them, so
- * that sums stay in registers and nothing is shared between thread blocks: the result does not depend on their order.
- * Scores are computed as S^T = K Q^T, keys by queries, because then P^T and dS^T lie in registers as the A operand of
- *   dV += P^T dout   and   dK += dS^T Q,   dS = P (dout V^T - delta).
+/* sm90/backward/dkdv.cuh - dK and dV: keys outer. A thread block owns 128 tokens of one K/V head and looks at all
+ * queries of all heads of the group that see them, so that sums stay in registers and nothing is shared between thread
+ * blocks: the result does not depend on their order. Scores are computed as S^T = K Q^T, keys by queries, because then
+ * P^T and dS^T lie in registers as the A operand of dV += P^T dout   and   dK += dS^T Q,   dS = P (dout V^T - delta).
  * A warpgroup has 64 keys; the products of one go on while the other has the exponentials. Defines: ../config.cuh,
- * QUERIES, QUERY_STAGES. Read next: uses.cuh, dkdv_producer.cuh, gradient.cuh; dq.cu for the other half. */
+ * QUERIES, QUERY_STAGES. Read next: uses.cuh, dkdv_producer.cuh, gradient.cuh; dq.cuh for the other half. */
+#pragma once
 #include "dkdv_producer.cuh"
 #include "../products.cuh"
 #include "gradient.cuh"
 #include "store_keys.cuh"
-
-extern __shared__ __align__(1024) unsigned char pool[];
 
 struct dkdv_consumer {
   const pah_attn_params &p;
   const sm90_sizes &n;
   const backward_plan &plan;
   dkdv_channels &c;
+  unsigned char *pool;
   int group;
   ring_place<QUERY_STAGES> at;
   int open = -1; /* the slot whose tiles the products on their way still read */
@@ -35,8 +34,8 @@ struct dkdv_consumer {
 
   /* Both of the tile's own operands: 64 keys of this warpgroup, and a tile of queries. */
   __device__ __forceinline__ void issue_scores(unsigned start, unsigned queries, float (&to)[QUERIES / 2]) {
-    multiply_rows<TILE_N, QUERIES>(to, rows_descriptor(ptx::shared(pool) + start + group * (64 * ROW_BYTES)),
-                                   rows_descriptor(queries));
+    multiply_rows<KEYS, QUERIES>(to, rows_descriptor(ptx::shared(pool) + start + group * (64 * ROW_BYTES)),
+                                 rows_descriptor(queries));
     ptx::wgmma_commit_group();
   }
 
@@ -114,33 +113,5 @@ struct dkdv_consumer {
       release_by_warp(c.use_empty[use.slot]);
       use.advance();
     }
-    clear_unused(p, plan, n);
   }
 };
-
-extern "C" __global__ void __launch_bounds__(THREADS, 1)
-    backward_dkdv_sm90(const pah_attn_params p, const sm90_sizes n, const backward_plan plan,
-                       const __grid_constant__ ptx::tensor_map q, const __grid_constant__ ptx::tensor_map d_out,
-                       const __grid_constant__ ptx::tensor_map k, const __grid_constant__ ptx::tensor_map v) {
-  __shared__ __align__(16) dkdv_channels c;
-  if (refused(p.verdict, p.ticket)) return;
-  const int group = __shfl_sync(0xffffffffu, (int)threadIdx.x / 128, 0);
-  if (threadIdx.x == 0) {
-    open_channels(c, kv_source::ARRIVALS);
-    ptx::prefetch_tensor_map(q);
-    ptx::prefetch_tensor_map(d_out);
-    ptx::prefetch_tensor_map(k);
-    ptx::prefetch_tensor_map(v);
-  }
-  __syncthreads();
-  if (group == CONSUMERS) {
-    ptx::setmaxnreg_dec<PRODUCER_REGISTERS>();
-    dkdv_producer job = {
-        p, plan, q, d_out, c, pool, {k, p.k, n.head_dim}, {v, p.v, n.head_dim_v}, {p, n, c.tail}, {p, plan}};
-    job.run();
-  } else {
-    ptx::setmaxnreg_inc<CONSUMER_REGISTERS>();
-    dkdv_consumer job = {p, n, plan, c, group};
-    job.run();
-  }
-}

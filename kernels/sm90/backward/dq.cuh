@@ -1,17 +1,25 @@
-/* sm90/backward/dq.cu - dQ for Hopper (sm_90a): bf16 or f16, head_dim up to 128. Queries outer, as in the forward, and
- * with its producer: a thread block has 128 rows of a head, a warpgroup 64 of them. S = Q K^T and dP = dout V^T of a
- * tile of keys, dS = P (dP - delta) in registers, dQ += dS K with K as it lies in the cache. It computes S a second
- * time, beside dkdv.cu; that is the price of sums that nobody else adds to. Defines: ../config.cuh, QUERIES.
- * Read next: ../producer.cuh, dkdv.cu. */
+/* sm90/backward/dq.cuh - dQ: queries outer, as in the forward, and with its producer. A thread block has 128 rows of a
+ * head, a warpgroup 64 of them. S = Q K^T and dP = dout V^T of a tile of keys, dS = P (dP - delta) in registers, dQ +=
+ * dS K with K as it lies in the cache. It computes S a second time, beside dkdv.cuh; that is the price of sums that
+ * nobody else adds to. Defines: ../config.cuh, QUERIES. Read next: ../producer.cuh, dkdv.cuh. */
+#pragma once
 #include "../producer.cuh"
 #include "../products.cuh"
 #include "../../store.cuh"
 #include "plan.cuh"
 
-constexpr unsigned D_OUT_START = SHARED_BYTES, D_OUT_BYTES = TILE_M * HEAD_DIM_V * 2;
-static_assert(HEAD_DIM == HEAD_DIM_V && PACK == 1, "the backward has one size for both");
+constexpr unsigned D_OUT_ROWS_START = SHARED_BYTES, D_OUT_BYTES = TILE_M * HEAD_DIM_V * 2;
+static_assert(PACK == 1 && TILE_M % QUERIES == 0, "a tile of rows is some boxes of QUERIES rows of a head");
 
-extern __shared__ __align__(1024) unsigned char pool[];
+/* A tile of rows, in boxes of QUERIES rows as dkdv_producer.cuh has them; by one thread. */
+__device__ __forceinline__ void copy_boxes(const producer &by, const ptx::tensor_map &map, unsigned at,
+                                           const work_item &w) {
+  const int row = (int)w.s.first_row + w.first_q, b = by.p.cu_seqlens_q ? 0 : w.b;
+  for (int i = 0; i < HEAD_DIM / COLUMNS; i++)
+    for (int m = 0; m < TILE_M; m += QUERIES)
+      ptx::tensor_load(at + i * (TILE_M * ROW_BYTES) + m * ROW_BYTES, map, i * COLUMNS, row + m, w.head, b,
+                       ptx::shared(&by.c.q_full));
+}
 
 /* Q and dout of an item, then K and V of a tile, both without what lies past the end: both are multiplied by dS. */
 __device__ __forceinline__ void load_item(producer &by, const ptx::tensor_map &d_out, const work_item &w) {
@@ -23,8 +31,8 @@ __device__ __forceinline__ void load_item(producer &by, const ptx::tensor_map &d
     by.q_parity ^= 1;
     if (threadIdx.x % 32 == 0) {
       ptx::mbarrier_arrive_expect_tx(ptx::shared(&by.c.q_full), Q_BYTES + D_OUT_BYTES);
-      by.copy_rows<HEAD_DIM>(by.q, ptx::shared(pool), w, by.c.q_full);
-      by.copy_rows<HEAD_DIM_V>(d_out, ptx::shared(pool) + D_OUT_START, w, by.c.q_full);
+      copy_boxes(by, by.q, ptx::shared(by.pool), w);
+      copy_boxes(by, d_out, ptx::shared(by.pool) + D_OUT_ROWS_START, w);
     }
     __syncwarp();
   }
@@ -41,6 +49,7 @@ struct dq_consumer {
   const sm90_sizes &n;
   const backward_plan &plan;
   channels &c;
+  unsigned char *pool;
   int group;
   ring_place<STAGES> k_at, v_at;
   unsigned q_parity = 0;
@@ -81,7 +90,7 @@ struct dq_consumer {
     issue_scores(0, K_START + k_at.slot * K_BYTES, s);
     finish<1>(); /* the product of the tile before */
     wait_tile(c.v_full[v_at.slot], v_at.parity);
-    issue_scores(D_OUT_START, V_START + v_at.slot * V_BYTES, dp);
+    issue_scores(D_OUT_ROWS_START, V_START + v_at.slot * V_BYTES, dp);
     ptx::wgmma_wait_group<SOFTCAP ? 0 : 1>();
     ptx::wgmma_results(s);
     if (SOFTCAP) {
@@ -165,29 +174,3 @@ struct dq_consumer {
     }
   }
 };
-
-extern "C" __global__ void __launch_bounds__(THREADS, 1)
-    backward_dq_sm90(const pah_attn_params p, const sm90_sizes n, const backward_plan plan,
-                     const __grid_constant__ ptx::tensor_map q, const __grid_constant__ ptx::tensor_map d_out,
-                     const __grid_constant__ ptx::tensor_map k, const __grid_constant__ ptx::tensor_map v) {
-  __shared__ __align__(16) channels c;
-  if (refused(p.verdict, p.ticket)) return;
-  const int group = __shfl_sync(0xffffffffu, (int)threadIdx.x / 128, 0);
-  if (threadIdx.x == 0) {
-    open_channels(c, kv_source::ARRIVALS);
-    ptx::prefetch_tensor_map(q);
-    ptx::prefetch_tensor_map(d_out);
-    ptx::prefetch_tensor_map(k);
-    ptx::prefetch_tensor_map(v);
-  }
-  __syncthreads();
-  if (group == CONSUMERS) {
-    ptx::setmaxnreg_dec<PRODUCER_REGISTERS>();
-    producer job = {p, q, c, pool, {k, p.k, n.head_dim}, {v, p.v, n.head_dim_v}, {p, n, c.tail}};
-    job.run([&](const work_item &w) { load_item(job, d_out, w); });
-  } else {
-    ptx::setmaxnreg_inc<CONSUMER_REGISTERS>();
-    dq_consumer job = {p, n, plan, c, group};
-    job.run();
-  }
-}
