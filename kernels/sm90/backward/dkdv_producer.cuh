@@ -22,11 +22,11 @@ struct dkdv_producer {
   key_source source;
   walk uses;
   ring_place<QUERY_STAGES> at;
-  unsigned kv_parity = 0, tail_parity = 0;
+  unsigned parities = 0; /* bit 0: of K and V, bit 1: of cut tiles; registers are short here */
 
   __device__ __forceinline__ void load_keys(const key_use &w) {
-    wait_empty(c.kv_empty, kv_parity);
-    kv_parity ^= 1;
+    wait_empty(c.kv_empty, parities & 1);
+    parities ^= 1;
     const int in_tile = source.my_token();
     kv_place place = {-1, 0};
     if (in_tile < w.rows) {
@@ -60,9 +60,9 @@ struct dkdv_producer {
     }
     __syncwarp();
     if (!cut) return;
-    ptx::mbarrier_wait(landed, tail_parity);
+    ptx::mbarrier_wait(landed, parities >> 1);
     __syncwarp();
-    tail_parity ^= 1;
+    parities ^= 2;
     clear_rows<HEAD_DIM, QUERIES>(q_tile, used, QUERIES);
     clear_rows<HEAD_DIM, QUERIES>(d_out_tile, used, QUERIES);
     if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive(full);
