@@ -87,6 +87,7 @@ struct dkdv_consumer {
         }
         at.advance();
       }
+    if (w.last) release(c.kv_empty); /* the products on their way need queries alone: the next K and V may come */
     finish<0>();
   }
 
@@ -107,7 +108,6 @@ struct dkdv_consumer {
         wait_full(c.use_full[use.slot], use.parity);
       }
       const key_use &w = c.use[use.slot];
-      release(c.kv_empty);
       store_keys(p, p.dk, n.head_dim, w, p.softmax_scale, dk);
       store_keys(p, p.dv, n.head_dim_v, w, 1.0f, dv);
       release_by_warp(c.use_empty[use.slot]);

@@ -21,29 +21,31 @@ __device__ __forceinline__ void copy_boxes(const producer &by, const ptx::tensor
                        ptx::shared(&by.c.q_full));
 }
 
-/* Q and dout of an item, then K and V of a tile, both without what lies past the end: both are multiplied by dS. */
+__device__ __forceinline__ void load_rows(producer &by, const ptx::tensor_map &d_out, const work_item &w) {
+  if (threadIdx.x % 128 >= 32) return;
+  wait_empty(by.c.q_empty, by.q_parity);
+  by.q_parity ^= 1;
+  if (threadIdx.x % 32 == 0) {
+    ptx::mbarrier_arrive_expect_tx(ptx::shared(&by.c.q_full), Q_BYTES + D_OUT_BYTES);
+    copy_boxes(by, by.q, ptx::shared(by.pool), w);
+    copy_boxes(by, d_out, ptx::shared(by.pool) + D_OUT_ROWS_START, w);
+  }
+  __syncwarp();
+}
+
+/* K and V of a tile, both without what lies past the end: both are multiplied by dS. Q and dout of the item. */
 __device__ __forceinline__ void load_item(producer &by, const ptx::tensor_map &d_out, const work_item &w) {
   const int kv_head = w.head / (by.p.heads / by.p.kv_heads);
   by.go_to(w.end - 1);
   kv_place place = by.find(w, w.end - 1);
-  if (threadIdx.x % 128 < 32) {
-    wait_empty(by.c.q_empty, by.q_parity);
-    by.q_parity ^= 1;
-    if (threadIdx.x % 32 == 0) {
-      ptx::mbarrier_arrive_expect_tx(ptx::shared(&by.c.q_full), Q_BYTES + D_OUT_BYTES);
-      copy_boxes(by, by.q, ptx::shared(by.pool), w);
-      copy_boxes(by, d_out, ptx::shared(by.pool) + D_OUT_ROWS_START, w);
-    }
-    __syncwarp();
-  }
   for (int tile = w.end - 1; tile >= w.begin; tile--) {
     const kv_place next = by.find(w, tile - 1); /* on its way while this tile waits for room */
     by.load_k<true>(place, kv_head, w.s.len_k - tile * TILE_N);
     by.load_v(place, kv_head, w.s.len_k - tile * TILE_N);
+    if (tile == w.end - 1) load_rows(by, d_out, w); /* the item before still needs its own for a while */
     place = next;
   }
 }
-
 struct dq_consumer {
   const pah_attn_params &p;
   const sm90_sizes &n;
@@ -156,8 +158,8 @@ struct dq_consumer {
       q_parity ^= 1;
 #pragma unroll 1
       for (int tile = w.end - 1; tile >= w.begin; tile--) step(w, tile, tile >= w.full_end || tile < w.full_begin);
+      release(c.q_empty); /* the product on its way needs K alone */
       finish<0>();
-      release(c.q_empty);
     }
     store(w);
   }

@@ -4,7 +4,7 @@
 #include "plan.cuh"
 #include "softmax.cuh"
 
-constexpr int THREADS = 128, LANES = 16, ROWS_AT_ONCE = THREADS / LANES;
+constexpr int THREADS = 128, LANES = 16, ROWS_AT_ONCE = THREADS / LANES, ROWS_OF_THREAD = QUERIES / ROWS_AT_ONCE;
 static_assert(QUERIES % ROWS_AT_ONCE == 0 && HEAD_DIM_V <= 8 * LANES, "QUERIES: a multiple of 8");
 
 /* The sequence of a tile: the last that does not begin behind it. */
@@ -34,6 +34,14 @@ __device__ float product_of(const uint4 &a, const uint4 &b) {
   return sum;
 }
 
+/* Of query m of the tile; row -1: there is none. */
+__device__ void store(const pah_attn_params &p, float *stats, int m, int b, int head, long long row, float delta) {
+  const float lse = row >= 0 ? *row_at<float>(p.lse, b, head, row) : negative_infinity();
+  stats[m] = lse == negative_infinity() ? positive_infinity() : lse * LOG2E;
+  stats[QUERIES + m] = delta;
+  if (row >= 0 && p.delta.data) *row_at<float>(p.delta, b, head, row) = delta;
+}
+
 extern "C" __global__ void __launch_bounds__(THREADS)
     backward_prepare(const pah_attn_params p, const backward_plan plan, const int head_dim_v) {
   if (refused(p.verdict, p.ticket)) return;
@@ -49,19 +57,22 @@ extern "C" __global__ void __launch_bounds__(THREADS)
   const int first = (tile - first_tile_of(p, s, b)) * QUERIES, column = 8 * (int)(threadIdx.x % LANES);
   if (first >= s.len_q) return; /* the whole thread block: a tile that its sequence does not need */
   float *stats = stats_of(p, plan, tile, head);
+  uint4 d_out[ROWS_OF_THREAD], out[ROWS_OF_THREAD]; /* all on their way together */
 #pragma unroll
-  for (int m = threadIdx.x / LANES; m < QUERIES; m += ROWS_AT_ONCE) {
-    const bool there = first + m < s.len_q;
+  for (int i = 0; i < ROWS_OF_THREAD; i++) {
+    const int m = threadIdx.x / LANES + i * ROWS_AT_ONCE;
     const long long row = s.first_row + first + m;
-    float delta = 0;
-    if (there && column < head_dim_v)
-      delta = product_of(*(const uint4 *)(row_at<IO_T>(p.dout, b, head, row) + column),
-                         *(const uint4 *)(row_at<IO_T>(p.out, b, head, row) + column));
+    d_out[i] = out[i] = make_uint4(0, 0, 0, 0);
+    if (first + m >= s.len_q || column >= head_dim_v) continue;
+    d_out[i] = *(const uint4 *)(row_at<IO_T>(p.dout, b, head, row) + column);
+    out[i] = *(const uint4 *)(row_at<IO_T>(p.out, b, head, row) + column);
+  }
+#pragma unroll
+  for (int i = 0; i < ROWS_OF_THREAD; i++) {
+    const int m = threadIdx.x / LANES + i * ROWS_AT_ONCE;
+    float delta = product_of(d_out[i], out[i]);
     for (int step = LANES / 2; step; step /= 2) delta += __shfl_xor_sync(0xffffffffu, delta, step);
-    if (threadIdx.x % LANES != 0) continue;
-    const float lse = there ? *row_at<float>(p.lse, b, head, row) : negative_infinity();
-    stats[m] = lse == negative_infinity() ? positive_infinity() : lse * LOG2E;
-    stats[QUERIES + m] = delta;
-    if (there && p.delta.data) *row_at<float>(p.delta, b, head, row) = delta;
+    if (threadIdx.x % LANES == 0)
+      store(p, stats, m, b, head, first + m < s.len_q ? s.first_row + first + m : -1, delta);
   }
 }

@@ -54,11 +54,12 @@ local function problem(row, heads, kv_heads, limit)
   local function empty(shape, dtype) return pah.empty(shape, {dtype = dtype or "bf16", device = device}) end
   local q_shape, kv_shape = {count, H, sq, D}, {total, size, Hkv, D}
   local a = {
-    q = random(q_shape, 1), dout = random(q_shape, 4), k_blocks = random(kv_shape, 2), v_blocks = random(kv_shape, 3),
+    q = random(q_shape, 1), k_blocks = random(kv_shape, 2), v_blocks = random(kv_shape, 3),
     block_table = block_table:to(device), seqused_k = used:to(device), causal = row.causal ~= false,
     window = row.window, softcap = row.softcap,
   }
   a.out, a.lse = pah.fwd(a)
+  a.dout = random(q_shape, 4)
   a.dq, a.dk_blocks, a.dv_blocks = empty(q_shape), empty(kv_shape), empty(kv_shape)
   a.kernel = opt.kernel ~= "" and opt.kernel or nil
   return a, 2.5 * 4 * D * H * count * pairs_of(row, sq, sk)
