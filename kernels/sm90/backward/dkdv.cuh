@@ -52,7 +52,7 @@ struct dkdv_consumer {
     ptx::wgmma_wait_group<0>();
     ptx::wgmma_results(s);
     ptx::wgmma_results(dp);
-    take_delta(p, stats + QUERIES, s, dp);
+    uncap_gradients(p, stats, s, dp);
     if (masked) mask_queries(p, w, tile, s);
     weigh_queries(p, stats, s, dp, weights, gradients);
     ptx::wgmma_fence();

@@ -124,8 +124,8 @@ struct dq_consumer {
       const int query = w.first_q + row_of(r), tile = query / QUERIES;
       const bool there = query < w.s.len_q;
       const float *stats = stats_of(p, plan, first_tile_of(p, w.s, w.b) + (there ? tile : 0), w.head);
-      lse[r] = there ? stats[query % QUERIES] : positive_infinity();
-      delta[r] = there ? stats[QUERIES + query % QUERIES] : 0;
+      const float2 of = there ? ((const float2 *)stats)[query % QUERIES] : make_float2(positive_infinity(), 0);
+      lse[r] = of.x, delta[r] = of.y;
     }
   }
 

@@ -5,45 +5,43 @@
 #include "../../tile_softmax.cuh"
 #include "uses.cuh"
 
-/* exp(score - lse); scores are unscaled, or tanh of them with a softcap. */
-__device__ __forceinline__ float weight_factor(const pah_attn_params &p) {
-  return (SOFTCAP ? p.softcap : p.softmax_scale) * LOG2E;
+/* lse and delta of two neighbouring queries, the first and second of the eight of column c that are this thread's:
+ * 16 bytes at once, for shared memory is what dkdv.cuh is short of. */
+__device__ __forceinline__ float4 numbers_at(const float *stats, int c) {
+  return *(const float4 *)(stats + 2 * (8 * c + 2 * (int)(threadIdx.x % 4)));
 }
 
-/* Two neighbouring queries of the eight of column c. */
-__device__ __forceinline__ float2 pair_at(const float *numbers, int c) {
-  return *(const float2 *)(numbers + 8 * c + 2 * (int)(threadIdx.x % 4));
-}
-
-/* dP - delta; with a softcap times tanh', while the scores are still there: tanh itself. */
-__device__ __forceinline__ void take_delta(const pah_attn_params &p, const float *delta, float (&s)[QUERIES / 2],
-                                           float (&dp)[QUERIES / 2]) {
+/* With a softcap: (dP - delta) tanh', while the scores are still there, tanh itself. */
+__device__ __forceinline__ void uncap_gradients(const pah_attn_params &p, const float *stats, float (&s)[QUERIES / 2],
+                                                float (&dp)[QUERIES / 2]) {
+  if (!SOFTCAP) return;
   cap_scores(p, s);
 #pragma unroll
   for (int c = 0; c < QUERIES / 8; c++) {
-    const float2 less = pair_at(delta, c);
+    /* volatile: what is loaded with them would be kept for later, and there are no registers to keep it in */
+    const volatile float *of = stats + 2 * (8 * c + 2 * (int)(threadIdx.x % 4));
+    const float delta[2] = {of[1], of[3]};
 #pragma unroll
-    for (int i = 4 * c; i < 4 * c + 4; i += 2) {
-      dp[i] = (dp[i] - less.x) * (SOFTCAP ? 1 - s[i] * s[i] : 1);
-      dp[i + 1] = (dp[i + 1] - less.y) * (SOFTCAP ? 1 - s[i + 1] * s[i + 1] : 1);
-    }
+    for (int i = 4 * c; i < 4 * c + 4; i++) dp[i] = (dp[i] - delta[i % 2]) * (1 - s[i] * s[i]);
   }
 }
 
 /* Weights exp(s - lse) and gradients of scores as A operands, neighbours in pairs: the layout of sums is that of A. */
-__device__ __forceinline__ void weigh_queries(const pah_attn_params &p, const float *lse, const float (&s)[QUERIES / 2],
-                                              const float (&dp)[QUERIES / 2], unsigned (&weights)[QUERIES / 16][4],
+__device__ __forceinline__ void weigh_queries(const pah_attn_params &p, const float *stats,
+                                              const float (&s)[QUERIES / 2], const float (&dp)[QUERIES / 2],
+                                              unsigned (&weights)[QUERIES / 16][4],
                                               unsigned (&gradients)[QUERIES / 16][4]) {
-  const float factor = weight_factor(p);
+  const float factor = (SOFTCAP ? p.softcap : p.softmax_scale) * LOG2E;
 #pragma unroll
   for (int c = 0; c < QUERIES / 8; c++) {
-    const float2 less = pair_at(lse, c);
+    const float4 of = numbers_at(stats, c);
 #pragma unroll
     for (int r = 0; r < 2; r++) {
       const int i = 4 * c + 2 * r;
-      const float x = ptx::ex2(s[i] * factor - less.x), y = ptx::ex2(s[i + 1] * factor - less.y);
+      const float x = ptx::ex2(s[i] * factor - of.x), y = ptx::ex2(s[i + 1] * factor - of.z);
       weights[c / 2][c % 2 * 2 + r] = pair_of(x, y);
-      gradients[c / 2][c % 2 * 2 + r] = pair_of(x * dp[i], y * dp[i + 1]);
+      gradients[c / 2][c % 2 * 2 + r] =
+          SOFTCAP ? pair_of(x * dp[i], y * dp[i + 1]) : pair_of(x * (dp[i] - of.y), y * (dp[i + 1] - of.w));
     }
   }
 }

@@ -24,7 +24,7 @@ struct key_item {
 
 /* Entries of the table are numbered row by row: sequence * max_blocks + place. */
 struct backward_plan {
-  float *stats;          /* [tiles of queries][H][2][QUERIES]: lse * log2(e), and delta */
+  float *stats;          /* [tiles of queries][H][QUERIES][2]: lse * log2(e), and delta */
   int *first, *last;     /* of a physical block: the first and last entry that names it, */
   int *lowest, *highest; /* the lowest and highest place, */
   int *used;             /* and how many of its slots somebody uses: 0 of a block that nobody names */

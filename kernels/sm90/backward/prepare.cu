@@ -37,8 +37,7 @@ __device__ float product_of(const uint4 &a, const uint4 &b) {
 /* Of query m of the tile; row -1: there is none. */
 __device__ void store(const pah_attn_params &p, float *stats, int m, int b, int head, long long row, float delta) {
   const float lse = row >= 0 ? *row_at<float>(p.lse, b, head, row) : negative_infinity();
-  stats[m] = lse == negative_infinity() ? positive_infinity() : lse * LOG2E;
-  stats[QUERIES + m] = delta;
+  ((float2 *)stats)[m] = make_float2(lse == negative_infinity() ? positive_infinity() : lse * LOG2E, delta);
   if (row >= 0 && p.delta.data) *row_at<float>(p.delta, b, head, row) = delta;
 }
 
