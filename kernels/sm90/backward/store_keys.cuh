@@ -5,11 +5,23 @@
 #include "../../store.cuh"
 #include "uses.cuh"
 
+/* row_of(), from the special register once more: kept from the start of the kernel it would cost the register that the
+ * products lack, and ptxas would spill it. */
+__device__ __forceinline__ int row_again(int r) {
+#ifdef PAH_SIM
+  return row_of(r);
+#else
+  int id;
+  asm volatile("mov.u32 %0, %%tid.x;" : "=r"(id));
+  return id / 32 * 16 + id % 32 / 4 + 8 * r;
+#endif
+}
+
 __device__ __forceinline__ void store_keys(const pah_attn_params &p, const pah_blocks &to, int head_dim,
                                            const key_use &w, float factor, float (&sums)[HEAD_DIM / 2]) {
 #pragma unroll
   for (int r = 0; r < 2; r++) {
-    const int row = row_of(r), token = w.token + row, place = token / p.block_size;
+    const int row = row_again(r), token = w.token + row, place = token / p.block_size;
     const bool there = row < w.rows;
     const long long block = there ? block_at(p, w.b, place) : 0;
     IO_T *at = (IO_T *)to.data + block * to.block + (token - place * p.block_size) * to.slot + w.kv_head * to.head;
