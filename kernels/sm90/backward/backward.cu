@@ -32,11 +32,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
   const kv_operand from_k = {k, p.k, n.head_dim}, from_v = {v, p.v, n.head_dim_v};
   if (group == CONSUMERS) {
     ptx::setmaxnreg_dec<PRODUCER_REGISTERS>();
-    dkdv_producer first = {p, plan, q, d_out, keys, pool, from_k, from_v, {p, n, keys.tail}, {p, plan}};
+    dkdv_producer first = {
+        p, plan, q, d_out, keys, pool, from_k, from_v, {p, n, keys.tail}, {p, plan, {plan.dkdv_taken}}};
     first.run();
     ptx::bar_sync(HALF_TIME, THREADS);
     producer second = {p, q, rows, pool, from_k, from_v, {p, n, rows.tail}};
-    second.run([&](int) { return take_next(plan.dq_taken); }, [&](const work_item &w) { load_item(second, d_out, w); });
+    tickets ticket = {plan.dq_taken};
+    ticket.begin();
+    second.run([&](int) { return ticket.next(); }, [&](const work_item &w) { load_item(second, d_out, w); });
   } else {
     ptx::setmaxnreg_inc<CONSUMER_REGISTERS>();
     dkdv_consumer first = {p, n, plan, keys, pool, group};

@@ -5,6 +5,18 @@
 #include "../../tile_softmax.cuh"
 #include "uses.cuh"
 
+/* row_of(), from the special register once more: kept from the start of the kernel it would cost the register that the
+ * products lack, and ptxas would spill it. */
+__device__ __forceinline__ int row_again(int r) {
+#ifdef PAH_SIM
+  return row_of(r);
+#else
+  int id;
+  asm volatile("mov.u32 %0, %%tid.x;" : "=r"(id));
+  return id / 32 * 16 + id % 32 / 4 + 8 * r;
+#endif
+}
+
 /* lse and delta of two neighbouring queries, the first and second of the eight of column c that are this thread's:
  * 16 bytes at once, for shared memory is what dkdv.cuh is short of. */
 __device__ __forceinline__ float4 numbers_at(const float *stats, int c) {
@@ -52,7 +64,7 @@ __device__ __forceinline__ void mask_queries(const pah_attn_params &p, const key
 #pragma unroll
   for (int r = 0; r < 2; r++) {
     const int before = tile * QUERIES + 2 * (int)(threadIdx.x % 4);
-    const seeing_queries by = seeing(p, w.s, w.token + row_of(r));
+    const seeing_queries by = seeing(p, w.s, w.token + row_again(r));
     const int first = by.first - before, last = by.last - before;
 #pragma unroll
     for (int i = 0; i < QUERIES / 2; i += 4) {

@@ -4,7 +4,7 @@
 #include "plan.cuh"
 #include "softmax.cuh"
 
-constexpr int THREADS = 128, LANES = 16, ROWS_AT_ONCE = THREADS / LANES, ROWS_OF_THREAD = QUERIES / ROWS_AT_ONCE;
+constexpr int THREADS = 128, LANES = 16, ROWS_AT_ONCE = THREADS / LANES;
 static_assert(QUERIES % ROWS_AT_ONCE == 0 && HEAD_DIM_V <= 8 * LANES, "QUERIES: a multiple of 8");
 
 /* The sequence of a tile: the last that does not begin behind it. */
@@ -56,22 +56,15 @@ extern "C" __global__ void __launch_bounds__(THREADS)
   const int first = (tile - first_tile_of(p, s, b)) * QUERIES, column = 8 * (int)(threadIdx.x % LANES);
   if (first >= s.len_q) return; /* the whole thread block: a tile that its sequence does not need */
   float *stats = stats_of(p, plan, tile, head);
-  uint4 d_out[ROWS_OF_THREAD], out[ROWS_OF_THREAD]; /* all on their way together */
 #pragma unroll
-  for (int i = 0; i < ROWS_OF_THREAD; i++) {
-    const int m = threadIdx.x / LANES + i * ROWS_AT_ONCE;
+  for (int m = threadIdx.x / LANES; m < QUERIES; m += ROWS_AT_ONCE) {
+    const bool there = first + m < s.len_q;
     const long long row = s.first_row + first + m;
-    d_out[i] = out[i] = make_uint4(0, 0, 0, 0);
-    if (first + m >= s.len_q || column >= head_dim_v) continue;
-    d_out[i] = *(const uint4 *)(row_at<IO_T>(p.dout, b, head, row) + column);
-    out[i] = *(const uint4 *)(row_at<IO_T>(p.out, b, head, row) + column);
-  }
-#pragma unroll
-  for (int i = 0; i < ROWS_OF_THREAD; i++) {
-    const int m = threadIdx.x / LANES + i * ROWS_AT_ONCE;
-    float delta = product_of(d_out[i], out[i]);
+    float delta = 0;
+    if (there && column < head_dim_v)
+      delta = product_of(*(const uint4 *)(row_at<IO_T>(p.dout, b, head, row) + column),
+                         *(const uint4 *)(row_at<IO_T>(p.out, b, head, row) + column));
     for (int step = LANES / 2; step; step /= 2) delta += __shfl_xor_sync(0xffffffffu, delta, step);
-    if (threadIdx.x % LANES == 0)
-      store(p, stats, m, b, head, first + m < s.len_q ? s.first_row + first + m : -1, delta);
+    if (threadIdx.x % LANES == 0) store(p, stats, m, b, head, there ? row : -1, delta);
   }
 }

@@ -22,6 +22,7 @@ static_assert(KEYS == 64 * CONSUMERS, "a warpgroup has 64 keys");
 
 struct dkdv_channels {
   unsigned long long k_full, v_full, kv_empty, tail, queries_tail;
+  unsigned long long turn[CONSUMERS]; /* of a warpgroup at the tensor cores */
   unsigned long long full[QUERY_STAGES], empty[QUERY_STAGES];
   unsigned long long use_full[USE_SLOTS], use_empty[USE_SLOTS];
   key_use use[USE_SLOTS];
@@ -33,6 +34,7 @@ __device__ inline void open_channels(dkdv_channels &c, int producers) {
   ptx::mbarrier_init(ptx::shared(&c.kv_empty), CONSUMERS);
   ptx::mbarrier_init(ptx::shared(&c.tail), producers);
   ptx::mbarrier_init(ptx::shared(&c.queries_tail), 1);
+  for (int i = 0; i < CONSUMERS; i++) ptx::mbarrier_init(ptx::shared(&c.turn[i]), 1);
   for (int i = 0; i < QUERY_STAGES; i++) {
     ptx::mbarrier_init(ptx::shared(&c.full[i]), 1);
     ptx::mbarrier_init(ptx::shared(&c.empty[i]), CONSUMER_THREADS / 32); /* threads read numbers, too */

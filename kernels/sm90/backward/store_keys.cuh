@@ -3,19 +3,7 @@
  * next: dkdv.cuh. */
 #pragma once
 #include "../../store.cuh"
-#include "uses.cuh"
-
-/* row_of(), from the special register once more: kept from the start of the kernel it would cost the register that the
- * products lack, and ptxas would spill it. */
-__device__ __forceinline__ int row_again(int r) {
-#ifdef PAH_SIM
-  return row_of(r);
-#else
-  int id;
-  asm volatile("mov.u32 %0, %%tid.x;" : "=r"(id));
-  return id / 32 * 16 + id % 32 / 4 + 8 * r;
-#endif
-}
+#include "gradient.cuh"
 
 __device__ __forceinline__ void store_keys(const pah_attn_params &p, const pah_blocks &to, int head_dim,
                                            const key_use &w, float factor, float (&sums)[HEAD_DIM / 2]) {
@@ -38,29 +26,29 @@ __device__ __forceinline__ void store_keys(const pah_attn_params &p, const pah_b
   }
 }
 
-/* Slots from `used` on of a block, by a warp. */
+/* Slots from `used` on of a block, by all consumers. */
 __device__ inline void clear_slots(const pah_attn_params &p, const pah_blocks &to, int head_dim, long long block,
                                    int used) {
   const int chunks = head_dim / 8, all = (p.block_size - used) * p.kv_heads * chunks;
-  for (int i = threadIdx.x % 32; i < all; i += 32) {
+  for (int i = threadIdx.x; i < all; i += CONSUMER_THREADS) {
     const int row = i / chunks, slot = used + row / p.kv_heads, head = row % p.kv_heads;
     IO_T *at = (IO_T *)to.data + block * to.block + slot * to.slot + head * to.head + i % chunks * 8;
     *(uint4 *)at = make_uint4(0, 0, 0, 0);
   }
 }
 
-/* Consumers only. A warp looks at 32 blocks at a time. */
+/* Every thread block takes every gridDim.x-th block of the pool; its warps look at 32 of them at a time. */
 __device__ inline void clear_unused(const pah_attn_params &p, const backward_plan &plan, const sm90_sizes &n) {
-  const int lane = threadIdx.x % 32, warps = CONSUMER_THREADS / 32, all = (int)gridDim.x * warps;
-  for (long long first = 32LL * ((int)blockIdx.x * warps + (int)threadIdx.x / 32); first < p.num_blocks;
-       first += 32LL * all) {
-    const int used = first + lane < p.num_blocks ? plan.used[first + lane] : p.block_size;
+  const long long step = gridDim.x;
+  for (long long first = blockIdx.x; first < p.num_blocks; first += 32 * step) {
+    const long long mine = first + threadIdx.x % 32 * step;
+    const int used = mine < p.num_blocks ? plan.used[mine] : p.block_size;
     unsigned open = __ballot_sync(0xffffffffu, used < p.block_size);
     while (open) {
       const int i = __ffs((int)open) - 1, from = __shfl_sync(0xffffffffu, used, i);
       open &= open - 1;
-      clear_slots(p, p.dk, n.head_dim, first + i, from);
-      clear_slots(p, p.dv, n.head_dim_v, first + i, from);
+      clear_slots(p, p.dk, n.head_dim, first + i * step, from);
+      clear_slots(p, p.dv, n.head_dim_v, first + i * step, from);
     }
   }
 }

@@ -13,20 +13,34 @@ struct key_use {
   int begin, end;   /* tiles of queries of which one sees a key */
 };
 
-/* The number of the next item, for all lanes of a warp: who is done first takes more. */
-__device__ inline int take_next(int *taken) {
-  int index = 0;
-  if (threadIdx.x % 32 == 0) index = atomicAdd(taken, 1);
-  return __shfl_sync(0xffffffffu, index, 0);
-}
+/* Numbers of items for the first warp of a warpgroup: who is done first takes more. The next one is asked for ahead, so
+ * that nobody waits for the answer, where there is a register for it. */
+struct tickets {
+  int *const &taken;
+  int ahead; /* of the first thread */
+
+  __device__ __forceinline__ int ask() const {
+    return threadIdx.x % 32 == 0 ? atomicAdd(taken, 1) : 0;
+  }
+  __device__ __forceinline__ void begin() {
+    if (!GATHER && threadIdx.x % 128 < 32) ahead = ask();
+  }
+  __device__ __forceinline__ int next() {
+    const int index = __shfl_sync(0xffffffffu, GATHER ? ask() : ahead, 0);
+    if (!GATHER) ahead = ask();
+    return index;
+  }
+};
 
 struct walk {
   const pah_attn_params &p;
   const backward_plan &plan;
+  tickets ticket;
   int index, b, token; /* item and head; the next use of it, if there is one */
   bool more;
 
   __device__ inline void begin() {
+    ticket.begin();
     more = false;
   }
 
@@ -64,7 +78,7 @@ struct walk {
   /* False when nothing is left for this thread block. */
   __device__ inline bool next(key_use &use) {
     use.first = !more;
-    if (!more) index = take_next(plan.dkdv_taken);
+    if (!more) index = ticket.next();
     if (index / p.kv_heads >= *plan.item_count) return false;
     const key_item item = plan.items[index / p.kv_heads];
     if (!more) b = item.b, token = item.token;
