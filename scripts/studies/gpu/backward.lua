@@ -34,11 +34,21 @@ local function pairs_of(row, sq, sk)
   return sum
 end
 
--- The table of every sequence, with the blocks of the first at the places of the prefix.
-local function share(block_table, places)
-  for b = 2, block_table:size(1) do
-    for place = 1, places do block_table:set(block_table:get(1, place), b, place) end
+-- The table and lengths of `count` sequences of sk keys, the first `prefix` of them (whole blocks) the same for all,
+-- and the blocks in the pool: exactly those in use.
+local function tables(count, sk, size, prefix)
+  local places, lens, used = math.floor(prefix / size), {sk}, {sk}
+  for b = 2, count do lens[b], used[b] = sk - places * size, sk end
+  local total = math.ceil(sk / size) + (count - 1) * math.ceil((sk - places * size) / size)
+  local own = pah.block_table{seqlens = lens, block_size = size, num_blocks = total, seed = 1}
+  local table_ = pah.zeros({count, math.ceil(sk / size)}, {dtype = "i32", device = "cpu"})
+  for b = 1, count do
+    for place = 1, table_:size(2) do
+      local shared = b > 1 and place <= places
+      table_:set(own:get(shared and 1 or b, b > 1 and not shared and place - places or place), b, place)
+    end
   end
+  return table_, pah.tensor(used, {dtype = "i32", device = "cpu"}), total
 end
 
 -- Arguments of pah.bwd and the flops. limit: lengths at most this, of two sequences at most.
@@ -46,11 +56,7 @@ local function problem(row, heads, kv_heads, limit)
   local D, size, H, Hkv = row.D or 128, row.block_size or 16, heads or 32, kv_heads or 8
   local sq, sk, count = row[2], row[3], row[4]
   if limit then sq, sk, count = math.min(sq, row.prefix and 50 or limit), math.min(sk, limit), math.min(count, 2) end
-  local lens = {}
-  for b = 1, count do lens[b] = sk end
-  local total = count * math.ceil(sk / size)
-  local block_table, used = pah.block_table{seqlens = lens, block_size = size, num_blocks = total, seed = 1}
-  if row.prefix then share(block_table, math.floor(math.min(row.prefix, sk - sq) / size)) end
+  local block_table, used, total = tables(count, sk, size, math.min(row.prefix or 0, sk - sq))
   local function random(shape, seed) return pah.randn(shape, {dtype = "bf16", device = device, seed = seed}) end
   local function empty(shape, dtype) return pah.empty(shape, {dtype = dtype or "bf16", device = device}) end
   local q_shape, kv_shape = {count, H, sq, D}, {total, size, Hkv, D}
