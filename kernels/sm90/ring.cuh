@@ -14,7 +14,7 @@ struct kv_operand {
   const ptx::tensor_map &map;
   const pah_blocks &blocks;
   const place_units &units; /* of GATHER */
-  int head_dim; /* of the tensor */
+  int head_dim;             /* of the tensor */
 };
 
 /* The place of use number `count` in a ring of `slots`. */

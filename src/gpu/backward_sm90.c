@@ -22,6 +22,7 @@ static const struct tiles {
 /* What is handed over beside pah_attn_params: struct sm90_sizes of config.cuh, */
 struct sizes {
   int box, head_dim, head_dim_v;
+  struct pah_place_units k, v;
 };
 
 /* and struct backward_plan of plan.cuh. */
@@ -45,13 +46,20 @@ static int64_t up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
-static int64_t gcd(int64_t a, int64_t b) {
-  while (b) {
-    int64_t rest = a % b;
-    a = b;
-    b = rest;
-  }
-  return a;
+/* Tokens that one bulk copy may bring, for tiles of both halves; no multiple of ROW_UNIT: K and V are gathered. */
+static int64_t box_of(const struct pah_attn *a, const struct pah_attn_sizes *s, const struct tiles *t) {
+  return pah_gcd(s->block_size, pah_gcd(KEYS, t->keys[0][a->softcap > 0]));
+}
+
+static const struct tiles *tiles_for(const struct pah_attn_sizes *s) {
+  const struct tiles *t = tiles;
+  while (t->dim < s->D || t->dim < s->Dv) t++;
+  return t;
+}
+
+static int find_units(const struct pah_attn *a, struct sizes *sizes) {
+  int status = pah_forward_units("k_blocks", &a->k_blocks, "sm90", &sizes->k);
+  return status ? status : pah_forward_units("v_blocks", &a->v_blocks, "sm90", &sizes->v);
 }
 
 /* ---- What they take ---- */
@@ -81,7 +89,8 @@ int pah_backward_sm90_takes(const struct pah_device *dev, const struct pah_attn 
   const struct pah_tensor *tensors[] = {&a->dout, &a->dq, &a->dk_blocks, &a->dv_blocks};
   static const char *const names[] = {"dout", "dq", "dk_blocks", "dv_blocks"};
   for (int i = 0; i < 4 && !status; i++) status = pah_forward_check_aligned(names[i], tensors[i], "sm90");
-  return status;
+  struct sizes sizes;
+  return status || box_of(a, s, tiles_for(s)) % ROW_UNIT == 0 ? status : find_units(a, &sizes);
 }
 
 /* ---- Working memory ---- */
@@ -161,7 +170,7 @@ static int launch_gradients(const struct backward *w) {
   struct pah_gpu_call call = {
       .file = "sm90/backward/backward.cu", .kernel = "backward_sm90", .threads = THREADS, .problem = a};
   const int cap = a->softcap > 0;
-  int64_t box = gcd(w->s->block_size, gcd(KEYS, t->keys[0][cap]));
+  int64_t box = box_of(a, w->s, t);
   const int gather = box % ROW_UNIT != 0, keys = t->keys[gather][cap];
   struct sizes sizes = {.box = gather ? ROW_UNIT : (int)box, .head_dim = (int)w->s->D, .head_dim_v = (int)w->s->Dv};
   const int64_t kv_box[4] = {1, sizes.box, 1, COLUMNS};
@@ -170,6 +179,7 @@ static int launch_gradients(const struct backward *w) {
   if (!status) status = map_rows(w, &a->dout, &d_out);
   if (!status) status = pah_tensor_map(&a->k_blocks, kv_box, PAH_SWIZZLE_128, &k);
   if (!status) status = pah_tensor_map(&a->v_blocks, kv_box, PAH_SWIZZLE_128, &v);
+  if (!status && gather) status = find_units(a, &sizes);
   if (status) return status;
   pah_gpu_define(&call, "HEAD_DIM", t->dim);
   pah_gpu_define(&call, "TILE_N", keys);
@@ -192,8 +202,7 @@ static int launch_gradients(const struct backward *w) {
 
 int pah_backward_sm90(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
                       struct pah_attn_params *p) {
-  struct backward w = {.dev = dev, .a = a, .s = s, .p = p, .t = tiles};
-  while (w.t->dim < s->D || w.t->dim < s->Dv) w.t++;
+  struct backward w = {.dev = dev, .a = a, .s = s, .p = p, .t = tiles_for(s)};
   w.row_tiles = s->ragged ? s->total_q / w.t->queries + s->B : s->B * up(a->q.shape[2], w.t->queries);
   w.items = most_items(s);
   int status = allocate(&w);

@@ -29,7 +29,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
     ptx::prefetch_tensor_map(v);
   }
   __syncthreads();
-  const kv_operand from_k = {k, p.k, n.head_dim}, from_v = {v, p.v, n.head_dim_v};
+  const kv_operand from_k = {k, p.k, n.k, n.head_dim}, from_v = {v, p.v, n.v, n.head_dim_v};
   if (group == CONSUMERS) {
     ptx::setmaxnreg_dec<PRODUCER_REGISTERS>();
     dkdv_producer first = {
