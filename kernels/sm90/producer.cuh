@@ -26,6 +26,8 @@ struct producer {
    */
   kv_place at;
   int tile_blocks, tile_slots; /* TILE_N / block_size, and the rest */
+  const int *table;            /* of the item's sequence, */
+  int begin, len_k;            /* and more of the item: here it need not be read again for every tile */
 
   __device__ __forceinline__ void go_to(int tile) {
     const int token = tile * TILE_N + source.my_token();
@@ -40,15 +42,24 @@ struct producer {
   }
 
   /* Where it lies. The table is read only for tokens in use. */
-  __device__ __forceinline__ kv_place find(const work_item &w, int tile) {
+  __device__ __forceinline__ kv_place find(int tile) {
     const int in_tile = source.my_token();
     kv_place place = {-1, 0};
-    if (in_tile < TILE_N && tile >= w.begin && tile * TILE_N + in_tile < w.s.len_k) {
+    if (in_tile < TILE_N && tile >= begin && tile * TILE_N + in_tile < len_k) {
       place.slot = at.slot;
-      place.block = p.block_table[w.b * p.table_batch + at.block * p.table_block];
+      place.block = table[at.block * p.table_block];
     }
     go_back();
     return place;
+  }
+
+  /* The places of the item's last tile; find() goes down from there. */
+  __device__ __forceinline__ kv_place start(const work_item &w) {
+    table = p.block_table + w.b * p.table_batch;
+    begin = w.begin;
+    len_k = w.s.len_k;
+    go_to(w.end - 1);
+    return find(w.end - 1);
   }
 
   /* A tile of rows of q, or of what has its shape: by one thread. */
@@ -96,17 +107,16 @@ struct producer {
   /* K of a tile comes before V of the tile before it. */
   __device__ __forceinline__ void load(const work_item &w) {
     const int kv_head = w.head / (p.heads / p.kv_heads);
-    go_to(w.end - 1);
-    kv_place place = find(w, w.end - 1), before = place;
+    kv_place place = start(w), before = place;
     load_q(w);
-    for (int tile = w.end - 1; tile >= w.begin; tile--) {
-      const kv_place next = find(w, tile - 1); /* on its way while this tile waits for room */
+    for (int tile = w.end - 1; tile >= begin; tile--) {
+      const kv_place next = find(tile - 1); /* on its way while this tile waits for room */
       load_k<false>(place, kv_head, 0);
-      if (tile < w.end - 1) load_v(before, kv_head, w.s.len_k - (tile + 1) * TILE_N);
+      if (tile < w.end - 1) load_v(before, kv_head, len_k - (tile + 1) * TILE_N);
       before = place;
       place = next;
     }
-    load_v(before, kv_head, w.s.len_k - w.begin * TILE_N);
+    load_v(before, kv_head, len_k - begin * TILE_N);
   }
 
   /* The first warp finds the item. */

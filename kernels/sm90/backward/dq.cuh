@@ -36,10 +36,9 @@ __device__ __forceinline__ void load_rows(producer &by, const ptx::tensor_map &d
 /* K and V of a tile, both without what lies past the end: both are multiplied by dS. Q and dout of the item. */
 __device__ __forceinline__ void load_item(producer &by, const ptx::tensor_map &d_out, const work_item &w) {
   const int kv_head = w.head / (by.p.heads / by.p.kv_heads);
-  by.go_to(w.end - 1);
-  kv_place place = by.find(w, w.end - 1);
+  kv_place place = by.start(w);
   for (int tile = w.end - 1; tile >= w.begin; tile--) {
-    const kv_place next = by.find(w, tile - 1); /* on its way while this tile waits for room */
+    const kv_place next = by.find(tile - 1); /* on its way while this tile waits for room */
     by.load_k<true>(place, kv_head, w.s.len_k - tile * TILE_N);
     by.load_v(place, kv_head, w.s.len_k - tile * TILE_N);
     if (tile == w.end - 1) load_rows(by, d_out, w); /* the item before still needs its own for a while */
