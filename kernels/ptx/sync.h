@@ -75,6 +75,25 @@ PAH_PTX u32 mapa(u32 address, u32 rank) {
 #endif
 }
 
+// From an address that mapa gave.
+PAH_PTX void load_cluster(float4 &x, u32 address) {
+#ifdef PAH_SIM
+  x = *static_cast<const float4 *>(pah_sim_shared_pointer(address));
+#else
+  asm volatile("ld.shared::cluster.v4.f32 {%0, %1, %2, %3}, [%4];"
+               : "=f"(x.x), "=f"(x.y), "=f"(x.z), "=f"(x.w)
+               : "r"(address)
+               : "memory");
+#endif
+}
+PAH_PTX void load_cluster(float2 &x, u32 address) {
+#ifdef PAH_SIM
+  x = *static_cast<const float2 *>(pah_sim_shared_pointer(address));
+#else
+  asm volatile("ld.shared::cluster.v2.f32 {%0, %1}, [%2];" : "=f"(x.x), "=f"(x.y) : "r"(address) : "memory");
+#endif
+}
+
 // All threads of the cluster: first arrive, then wait.
 PAH_PTX void cluster_arrive() {
 #ifndef PAH_SIM

@@ -56,6 +56,7 @@ __device__ __forceinline__ void add_parts(row_part &a, const float4 (&x)[N], con
 /* The sink takes part in the softmax and has no value. */
 __device__ inline void write_result(const pah_attn_params &p, const plan &l, const segment &g, int row, int d,
                                     row_part a) {
+  if (l.refused) return;
   row_place at = row_of(l, g, row);
   long long query = (long long)g.first_row + at.query;
   const float natural = sink_of(p, at.head), sink = natural * LOG2E;
@@ -76,6 +77,18 @@ __device__ inline void write_result(const pah_attn_params &p, const plan &l, con
 #pragma unroll
   for (int i = 0; i < 4; i++) from_float(out[i], factor == 0 || no_key ? 0.0f : a.x[i] * scale);
   if (d == 0) *row_at<float>(p.lse, g.b, at.head, query) = no_key ? natural : (a.max + ptx::lg2(a.sum)) * LN2;
+}
+
+/* A row group of this thread block that other thread blocks of its cluster have parts of, too. */
+struct cut {
+  segment g;
+  int count, rank, first; /* parts; which of them is this one; who in the cluster has the first */
+};
+__shared__ cut cuts[2]; /* of the run: what goes on from the run before, and what the next one goes on with */
+
+/* Where their parts lie. */
+__device__ __forceinline__ float *part_kept(int which) {
+  return (float *)(pool + TEAMS * STAGES * SLOT) + which * PART;
 }
 
 /* True in all threads of the thread block that comes last with its part of a row group. */
@@ -148,6 +161,8 @@ __device__ inline void end_segment(const pah_attn_params &p, const plan &l, cons
   if (lane == 0 && member_of() == 0) slots[team_of()] = slot;
   __syncthreads();
   const parts s = of_group; /* thread 0 has written it */
+  const int which = g.from == g.start;
+  const bool near = CLUSTER > 1 && s.near;
   bool final = s.count == 1;
 #pragma unroll 1
   for (bool joining = false;; joining = true) {
@@ -158,12 +173,13 @@ __device__ inline void end_segment(const pah_attn_params &p, const plan &l, cons
       if (final) {
         write_result(p, l, g, row, d, a);
       } else {
-        float *part = p.partial_out + (long long)s.mine * PART;
+        float *part = near ? part_kept(which) : p.partial_out + (long long)s.mine * PART;
         *(float4 *)(part + row * DV + d) = make_float4(a.x[0], a.x[1], a.x[2], a.x[3]);
         if (d == 0) *((float2 *)(part + ROWS * DV) + row) = make_float2(a.max, a.sum);
       }
     }
-    if (final) break;
+    if (near && !final && threadIdx.x == 0) cuts[which] = {g, s.count, l.run - s.run, s.run % CLUSTER};
+    if (final || near) break;
     final = comes_last(p, g, s.count);
     if (!final) break;
   }

@@ -6,6 +6,7 @@
 #pragma once
 #include "../ptx.cuh"
 #include "../types.cuh"
+#include "options.cuh"
 
 #ifndef HEAD_DIM_V
 #define HEAD_DIM_V HEAD_DIM

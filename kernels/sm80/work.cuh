@@ -31,22 +31,31 @@ constexpr int LIST = 128;
 /* What stays the same through a thread block. */
 struct plan {
   int group_heads, row_groups; /* query heads of a KV head; row groups of the longest sequence */
-  float inverse;               /* 1 / group_heads */
+  float inverse;               /* 1 / group_heads, nearly */
   int head, run, runs;         /* of this thread block; runs of a KV head */
+  bool refused;                /* nothing may be written */
   unsigned all, each, at, end; /* pieces of a KV head, of a run; this run */
   float inverse_each;
 };
 
 __device__ inline plan begin_plan(const pah_attn_params &p) {
   plan l;
-  l.group_heads = (int)((float)p.heads * ptx::rcp((float)p.kv_heads) + 0.5f); /* no rest */
-  l.inverse = ptx::rcp((float)l.group_heads);
+  l.group_heads = GROUP ? GROUP : (int)((float)p.heads * ptx::rcp((float)p.kv_heads) + 0.5f); /* no rest */
+  l.inverse = GROUP ? 1.0f / GROUP : ptx::rcp((float)l.group_heads);
   int most = at_most(p.seqlen_q, p.most_queries); /* seqlen_q of ragged q: all rows */
   l.row_groups = (most * l.group_heads + ROWS - 1) / ROWS;
   l.runs = gridDim.y;
   l.run = blockIdx.y;
   l.head = blockIdx.x;
   return l;
+}
+
+/* The table is wanted soon, whatever the lengths turn out to be: into the L2 cache, a line of 128 bytes a thread of the
+ * grid. */
+__device__ inline void ask_for_table(const pah_attn_params &p) {
+  int line = threadIdx.x * (gridDim.x * gridDim.y) + blockIdx.y * gridDim.x + blockIdx.x;
+  long long entries = (p.batch - 1) * p.table_batch + p.max_blocks;
+  if (p.table_block == 1 && line * 32ll < entries) ptx::prefetch_l2(p.block_table + line * 32);
 }
 
 __device__ inline int at_least(int x, int low) {
@@ -59,7 +68,7 @@ __device__ inline long long clamped(long long x, long long low, long long high) 
 
 __device__ inline span span_of(const pah_attn_params &p, const plan &l, sequence s) {
   span w;
-  int reach = (int)clamped(p.max_blocks * p.block_size, 0, p.num_blocks ? 0x7fffffff : 0), most = p.seqlen_q;
+  int reach = p.num_blocks ? (int)p.max_blocks * p.block_size : 0, most = p.seqlen_q; /* the host: it fits */
   if (p.cu_seqlens_q) {
     s.first_row = clamped(s.first_row, 0, p.total_q);
     most = at_most((int)(p.total_q - s.first_row), p.most_queries);
@@ -109,10 +118,14 @@ __device__ inline segment segment_of(const pah_attn_params &p, const plan &l, co
  * later ones follow the second. */
 struct parts {
   int count, mine, first, next;
+  int run;   /* that has the first */
+  bool near; /* they are all of runs of one cluster */
 };
 
 __device__ inline parts parts_of(const pah_attn_params &p, const plan &l, const segment &g) {
   parts s;
+  s.near = false;
+  s.run = 0;
   if (p.num_splits > 0) {
     s.count = g.pieces;
     s.first = g.row_group * p.num_splits;
@@ -125,39 +138,65 @@ __device__ inline parts parts_of(const pah_attn_params &p, const plan &l, const 
     s.first = base + l.runs + (int)one;
     s.mine = base + l.run + (g.from == g.start ? l.runs : 0);
     s.next = base + (int)one + 1;
+    s.run = (int)one;
+    s.near = one / CLUSTER == (one + s.count - 1) / CLUSTER;
   }
   return s;
 }
 
-/* Sequences that a thread looks after. */
-__device__ inline int share_of(const pah_attn_params &p) {
-  return p.batch <= THREADS ? 1 : (p.batch + THREADS - 1) / THREADS;
+/* Who counts the work: the lanes of every warp, each warp for itself, or for more sequences all threads together. */
+struct counting {
+  int me, share; /* this thread, and how many sequences it looks after */
+  bool alone;    /* each warp for itself */
+};
+
+__device__ inline counting begin_counting(const pah_attn_params &p) {
+  counting c;
+  c.alone = p.batch <= 32;
+  c.me = c.alone ? threadIdx.x % 32 : threadIdx.x;
+  c.share = p.batch <= THREADS ? 1 : (p.batch + THREADS - 1) / THREADS;
+  return c;
 }
 
-/* Sums of x and y over the threads before this one, and over all: all threads together. */
+/* Every sequence has one row group. */
+constexpr bool ONE_GROUP = QUERIES == 1 && GROUP > 0 && GROUP <= ROWS;
+
+/* Sums of x and y over those who count before this thread, and over all. */
 struct sums {
   unsigned x, y, all_x, all_y;
 };
 
-__device__ inline sums sums_before(const pah_attn_params &p, unsigned x, unsigned y) {
+__device__ inline sums sums_before(const pah_attn_params &p, const counting &who, unsigned x, unsigned y) {
   __shared__ unsigned of_warp[2][WARPS];
   int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   sums s = {x, y, 0, 0};
 #pragma unroll
   for (int step = 1; step < 32; step *= 2) {
-    unsigned other_x = __shfl_up_sync(0xffffffffu, s.x, step), other_y = __shfl_up_sync(0xffffffffu, s.y, step);
+    unsigned other_x = __shfl_up_sync(0xffffffffu, s.x, step);
+    unsigned other_y = ONE_GROUP ? 0 : __shfl_up_sync(0xffffffffu, s.y, step);
     if (lane >= step) s.x += other_x, s.y += other_y;
+  }
+  if (who.alone) {
+    s.all_x = __shfl_sync(0xffffffffu, s.x, 31);
+    s.all_y = ONE_GROUP ? p.batch : __shfl_sync(0xffffffffu, s.y, 31);
+    s.x -= x;
+    s.y = ONE_GROUP ? who.me : s.y - y;
+    return s;
   }
   if (lane == 31) of_warp[0][warp] = s.x, of_warp[1][warp] = s.y;
   __syncthreads();
   s.x -= x;
   s.y -= y;
-  int used = (p.batch + 32 * share_of(p) - 1) / (32 * share_of(p)); /* warps that have sequences */
+  int used = (p.batch + 32 * who.share - 1) / (32 * who.share); /* warps that have sequences */
 #pragma unroll 1
   for (int i = 0; i < used; i++) {
     if (i < warp) s.x += of_warp[0][i], s.y += of_warp[1][i];
     s.all_x += of_warp[0][i];
     s.all_y += of_warp[1][i];
+  }
+  if (ONE_GROUP) {
+    s.y = who.me * who.share;
+    s.all_y = p.batch;
   }
   return s;
 }
@@ -165,9 +204,9 @@ __device__ inline sums sums_before(const pah_attn_params &p, unsigned x, unsigne
 /* Calls do(b, span, group, start, number) for the row groups of a thread's sequences: `start` counts pieces and
  * `number` row groups, from those of its first sequence on. */
 template <class Do>
-__device__ __forceinline__ void each_group(const pah_attn_params &p, const plan &l, const span &w_first, unsigned start,
-                                           unsigned number, Do &&act) {
-  int share = share_of(p), first = threadIdx.x * share, last = at_most(first + share, p.batch);
+__device__ __forceinline__ void each_group(const pah_attn_params &p, const plan &l, const counting &who,
+                                           const span &w_first, unsigned start, unsigned number, Do &&act) {
+  int first = who.me * who.share, last = at_most(first + who.share, p.batch);
   span w = w_first;
 #pragma unroll 1
   for (int b = first; b < last;) {
@@ -185,15 +224,16 @@ struct entries {
 /* Lists the segments of this thread block's run, but for the first `skip`, as far as there is room: entry n is at
  * list[n % LIST]. A thread looks after its share of the sequences; `s` is the first. Entries are numbered as row groups
  * are in the list of all, or with num_splits as pieces. */
-__device__ inline entries list_segments(const pah_attn_params &p, plan &l, sequence s, segment *list, int skip) {
+__device__ inline entries list_segments(const pah_attn_params &p, plan &l, const counting &who, sequence s,
+                                        segment *list, int skip) {
   __shared__ int ends[2];
   unsigned pieces = 0, groups = 0;
   span mine = span_of(p, l, s);
-  each_group(p, l, mine, 0, 0, [&](int, const span &w, int, unsigned start, unsigned number) {
+  each_group(p, l, who, mine, 0, 0, [&](int, const span &w, int, unsigned start, unsigned number) {
     pieces = start + w.pieces;
     groups = number + 1;
   });
-  sums before = sums_before(p, pieces, groups);
+  sums before = sums_before(p, who, pieces, groups);
   l.all = before.all_x;
   l.each = ratio(l.all + l.runs - 1, l.runs, ptx::rcp((float)l.runs));
   if (p.num_splits <= 0 && l.each < MIN_RUN) l.each = MIN_RUN; /* or joining would take longer than computing */
@@ -202,10 +242,10 @@ __device__ inline entries list_segments(const pah_attn_params &p, plan &l, seque
   entries e = {0, 0};
   if (l.at >= l.all) return e;
   l.end = l.all - l.at < l.each ? l.all : l.at + l.each;
-  bool here = before.x < l.end && before.x + pieces > l.at;
+  bool here = before.x < l.end && before.x + pieces > l.at && (!who.alone || threadIdx.x < 32);
   if (before.all_y > LIST && p.num_splits <= 0) { /* there may be more than fit: where does the run begin? */
     if (here)
-      each_group(p, l, mine, before.x, before.y, [&](int, const span &w, int, unsigned start, unsigned number) {
+      each_group(p, l, who, mine, before.x, before.y, [&](int, const span &w, int, unsigned start, unsigned number) {
         if (l.at - start < (unsigned)w.pieces) ends[0] = (int)number;
       });
     __syncthreads();
@@ -215,18 +255,19 @@ __device__ inline entries list_segments(const pah_attn_params &p, plan &l, seque
     skip += (int)l.at;
   }
   if (here)
-    each_group(p, l, mine, before.x, before.y, [&](int b, const span &w, int group, unsigned start, unsigned number) {
-      unsigned from = start > l.at ? start : l.at, to = start + w.pieces < l.end ? start + w.pieces : l.end;
-      if (from >= to) return;
-      if (from == l.at) ends[0] = (int)(p.num_splits > 0 ? from : number);
-      if (to == l.end) ends[1] = (int)(p.num_splits > 0 ? to - 1 : number);
-      int entry = (int)(p.num_splits > 0 ? from : number);
-      unsigned step = p.num_splits > 0 ? from + 1 : to;
+    each_group(p, l, who, mine, before.x, before.y,
+               [&](int b, const span &w, int group, unsigned start, unsigned number) {
+                 unsigned from = start > l.at ? start : l.at, to = start + w.pieces < l.end ? start + w.pieces : l.end;
+                 if (from >= to) return;
+                 if (from == l.at) ends[0] = (int)(p.num_splits > 0 ? from : number);
+                 if (to == l.end) ends[1] = (int)(p.num_splits > 0 ? to - 1 : number);
+                 int entry = (int)(p.num_splits > 0 ? from : number);
+                 unsigned step = p.num_splits > 0 ? from + 1 : to;
 #pragma unroll 1
-      for (; from < to; from = step++, entry++)
-        if (before.all_y <= LIST && p.num_splits <= 0 ? true : entry >= skip && entry - skip < LIST)
-          list[entry % LIST] = segment_of(p, l, w, b, group, start, from, step);
-    });
+                 for (; from < to; from = step++, entry++)
+                   if (before.all_y <= LIST && p.num_splits <= 0 ? true : entry >= skip && entry - skip < LIST)
+                     list[entry % LIST] = segment_of(p, l, w, b, group, start, from, step);
+               });
   __syncthreads();
   e.first = ends[0];
   e.count = ends[1] - ends[0] + 1;

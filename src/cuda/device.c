@@ -86,6 +86,7 @@ static int fill_info(struct pah_device *dev) {
   int number = 10 * major + minor;
   snprintf(s->arch, sizeof s->arch, "sm_%d%s", number, number >= 90 ? "a" : "");
   snprintf(info->arch, sizeof info->arch, "%s", s->arch);
+  s->has_clusters = number >= 90 && cu.cuOccupancyMaxActiveClusters;
   info->sms = sms;
   info->cache_bytes = cache;
   info->bytes = (int64_t)bytes;
@@ -182,11 +183,13 @@ static CUdeviceptr address(const void *data) {
 
 static int cuda_alloc(struct pah_device *dev, int64_t bytes, void **data) {
   CUdeviceptr at = 0;
-  int status = cuda_enter(dev);
-  if (status) return status;
   struct cuda_state *s = dev->state;
-  CUresult r = cu.cuMemAllocAsync(&at, (size_t)bytes, s->stream);
   char what[64];
+  snprintf(what, sizeof what, "an allocation of %lld bytes", (long long)bytes);
+  int status = cuda_enter(dev);
+  if (!status) status = cuda_not_recorded(dev, what);
+  if (status) return status;
+  CUresult r = cu.cuMemAllocAsync(&at, (size_t)bytes, s->stream);
   snprintf(what, sizeof what, "of %lld bytes", (long long)bytes);
   if (r) return cuda_fail(dev, r, "cuMemAllocAsync", what);
   *data = (void *)(uintptr_t)at;
@@ -196,7 +199,8 @@ static int cuda_alloc(struct pah_device *dev, int64_t bytes, void **data) {
 static void cuda_free(struct pah_device *dev, void *data, int64_t bytes) {
   struct cuda_state *s = dev->state;
   (void)bytes;
-  if (*s->lost) return;           /* goes with the context */
+  if (*s->lost) return; /* goes with the context */
+  if (s->recording && !cuda_free_later(s, address(data))) return;
   cu.cuCtxSetCurrent(s->context); /* most likely it is current anyway */
   cu.cuMemFreeAsync(address(data), s->stream);
 }
@@ -206,6 +210,7 @@ static void cuda_free(struct pah_device *dev, void *data, int64_t bytes) {
 static int cuda_copy_in(struct pah_device *dev, void *dst, const void *src, int64_t bytes) {
   struct cuda_state *s = dev->state;
   int status = cuda_enter(dev), large = bytes > SMALL_COPY;
+  if (!status) status = cuda_not_recorded(dev, "a copy from the host");
   if (!status && large) status = cuda_wait(dev);
   if (status) return status;
   CUresult r = cu.cuMemcpyHtoDAsync_v2(address(dst), src, (size_t)bytes, s->stream);
@@ -217,6 +222,7 @@ static int cuda_copy_in(struct pah_device *dev, void *dst, const void *src, int6
 static int cuda_copy_out(struct pah_device *dev, void *dst, const void *src, int64_t bytes) {
   struct cuda_state *s = dev->state;
   int status = cuda_enter(dev);
+  if (!status) status = cuda_not_recorded(dev, "a copy to the host");
   if (!status) status = cuda_wait(dev);
   if (!status) status = pah_gpu_look(dev);
   if (status) return status;
@@ -245,6 +251,10 @@ const struct pah_device_ops pah_cuda_ops = {
     .event_record = cuda_event_record,
     .event_elapsed = cuda_event_elapsed,
     .event_free = cuda_event_free,
+    .graph_begin = cuda_graph_begin,
+    .graph_end = cuda_graph_end,
+    .graph_launch = cuda_graph_launch,
+    .graph_free = cuda_graph_free,
     .set = cuda_set,
     .tensor_copy = pah_gpu_tensor_copy,
     .tensor_fill = pah_gpu_tensor_fill,
@@ -257,5 +267,6 @@ const struct pah_device_ops pah_cuda_ops = {
     .unload = cuda_module_unload,
     .launch = cuda_module_launch,
     .resources = cuda_module_resources,
+    .clusters = cuda_module_clusters,
     .tensor_map = cuda_tensor_map,
 };

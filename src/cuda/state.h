@@ -25,6 +25,7 @@ struct cuda_state {
   char arch[16];     /* "sm_90a" */
   int most_shared;   /* bytes of a thread block, with opt-in */
   int has_pools;     /* of memory */
+  int has_clusters;  /* of thread blocks, and a driver that counts them */
   double limit;      /* seconds of a launch; 0: none */
   char lost[400];    /* why the context is of no more use; empty: it is fine */
   int stuck;         /* it is lost because a kernel does not end */
@@ -32,6 +33,10 @@ struct cuda_state {
   struct cuda_mark marks[CUDA_MARKS], open;
   int first, pending, open_launches;
   double open_since;
+  /* graph.c */
+  int recording;      /* launches go into a graph */
+  CUdeviceptr *freed; /* meanwhile */
+  int64_t freed_count, freed_room;
 };
 
 /* context.c. Before any other call: makes the context current, or says why the device is lost. */
@@ -51,6 +56,15 @@ int cuda_event_record(struct pah_device *dev, void **event);
 int cuda_event_elapsed(struct pah_device *dev, void *from, void *to, double *seconds);
 void cuda_event_free(struct pah_device *dev, void *event);
 
+/* graph.c. not_recorded: the error of a call that a graph cannot repeat, while one is recorded. free_later: behind the
+ * recording; not 0: there is no memory to remember it. */
+int cuda_not_recorded(struct pah_device *dev, const char *what);
+int cuda_free_later(struct cuda_state *s, CUdeviceptr data);
+int cuda_graph_begin(struct pah_device *dev);
+int cuda_graph_end(struct pah_device *dev, void **graph, int64_t *launches);
+int cuda_graph_launch(struct pah_device *dev, void *graph);
+void cuda_graph_free(struct pah_device *dev, void *graph);
+
 /* module.c: slots of the device. */
 int cuda_module_compile(struct pah_device *dev, struct pah_module *m);
 void cuda_module_unload(struct pah_device *dev, void *image);
@@ -58,6 +72,8 @@ int cuda_module_launch(struct pah_device *dev, struct pah_module *m, struct pah_
                        const struct pah_launch *launch, struct pah_report *report);
 int cuda_module_resources(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *k,
                           struct pah_resources *r);
+int cuda_module_clusters(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *k,
+                         const struct pah_launch *launch, int32_t *count);
 int cuda_tensor_map(struct pah_device *dev, const struct pah_tensor *t, const int64_t *box, int32_t swizzle,
                     struct pah_tensor_map *map);
 

@@ -12,7 +12,7 @@
 #include "error.h"
 #include "occupancy.h"
 
-enum { STATIC_SHARED = 12 * 1024, SIM_RUNS = 6, MAX_SOFTCAP = 1000 };
+enum { STATIC_SHARED = 12 * 1024, SIM_RUNS = 6, MAX_SOFTCAP = 1000, MAX_CLUSTER = 16 };
 
 /* The sizes that tile.cuh is given. */
 struct shape {
@@ -121,17 +121,62 @@ static int keep_zero(struct pah_device *dev, struct pah_gpu_area *area, int64_t 
 
 /* ---- The launch ---- */
 
-static void define_all(struct pah_gpu_call *call, const struct pah_attn *a, const struct pah_attn_sizes *s,
-                       const struct shape *h) {
+/* Whether the call asks for nothing that kernels/sm80/options.cuh leaves out with PLAIN. */
+static int is_plain(const struct pah_attn *a, const struct pah_attn_sizes *s) {
+  int scaled = a->k_descale.dtype != PAH_NONE || a->v_descale.dtype != PAH_NONE;
+  return !s->ragged && a->tree_mask.dtype == PAH_NONE && a->sinks.dtype == PAH_NONE && a->softcap == 0 &&
+         a->window_left < 0 && a->window_right < 0 && a->causal <= 1 && a->num_splits <= 0 &&
+         (!scaled || pah_dtype_size(a->k_blocks.dtype) == 1);
+}
+
+/* Sizes that are constants of the kernel where they are the usual ones. A simulated device is not in a hurry, and its
+ * compiler is slow. */
+static int64_t known(const struct pah_device *dev, int plain, int64_t value, int64_t most) {
+  int power = value > 0 && !(value & (value - 1));
+  return plain && power && value <= most && !dev->ops->host_readable ? value : 0;
+}
+
+static void define_all(struct pah_gpu_call *call, const struct pah_device *dev, const struct pah_attn *a,
+                       const struct pah_attn_sizes *s, const struct shape *h, int64_t queries) {
+  int plain = is_plain(a, s);
   const struct {
     const char *name;
     int64_t value;
-  } numbers[] = {{"HEAD_DIM", s->D},      {"HEAD_DIM_V", s->Dv}, {"ROW_OCTETS", h->octets},
-                 {"TEAM_WARPS", h->team}, {"WARPS", h->warps},   {"STAGES", h->stages}};
+  } numbers[] = {{"HEAD_DIM", s->D},
+                 {"HEAD_DIM_V", s->Dv},
+                 {"ROW_OCTETS", h->octets},
+                 {"TEAM_WARPS", h->team},
+                 {"WARPS", h->warps},
+                 {"STAGES", h->stages},
+                 {"CLUSTER", 1}, /* cluster_of changes it */
+                 {"PLAIN", plain},
+                 {"GROUP", known(dev, plain, s->group, 16)},
+                 {"BLOCK_SIZE", known(dev, plain, s->block_size, 256)},
+                 {"QUERIES", known(dev, plain, queries, 1)}};
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) pah_gpu_define(call, numbers[i].name, numbers[i].value);
   pah_gpu_define_type(call, "Q_T", a->q.dtype);
   pah_gpu_define_type(call, "KV_T", a->k_blocks.dtype);
   pah_gpu_define_type(call, "OUT_T", a->out.dtype);
+}
+
+/* Makes clusters of as many runs as join their parts in shared memory, if all of them fit at once. */
+static int make_clusters(struct pah_device *dev, struct pah_gpu_call *call, const struct shape *h, int64_t Dv) {
+  int64_t heads = call->grid[0], runs = call->grid[1], bytes = call->shared + 8 * h->rows * (Dv + 2);
+  if (!dev->ops->clusters || bytes > pah_arch_limits(dev->info.arch)->shared_block - STATIC_SHARED) return PAH_OK;
+  for (int64_t size = MAX_CLUSTER; size > 1; size /= 2) {
+    struct pah_gpu_call with = *call;
+    int32_t count;
+    if (size > runs) continue;
+    with.grid[1] = runs / size * size;
+    with.shared = bytes;
+    pah_gpu_redefine(&with, "CLUSTER", size);
+    int status = pah_gpu_clusters(dev, &with, &count);
+    if (status) return status;
+    if (count * size < with.grid[1] * heads) continue;
+    *call = with;
+    break;
+  }
+  return PAH_OK;
 }
 
 int pah_gpu_sm80_decode(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
@@ -144,18 +189,20 @@ int pah_gpu_sm80_decode(struct pah_device *dev, const struct pah_attn *a, const 
                               .problem = a,
                               .threads = 32 * h.warps,
                               .shared = h.warps * h.stages * h.slot};
-  define_all(&call, a, s, &h);
   /* One multiprocessor is a simulated one: it gets the runs of several, so that joining is simulated too. */
   int64_t runs = (dev->info.sms > 1 ? dev->info.sms : SIM_RUNS * s->Hkv) / s->Hkv;
   call.grid[0] = s->Hkv;
   call.grid[1] = runs < 1 ? 1 : runs;
   call.grid[2] = 1;
-  p->num_splits = a->num_splits > 0 ? a->num_splits : 0;
   int64_t queries = s->ragged ? s->total_q : p->seqlen_q;
+  define_all(&call, dev, a, s, &h, queries);
+  int status = a->num_splits > 0 ? PAH_OK : make_clusters(dev, &call, &h, s->Dv);
+  if (status) return status;
+  p->num_splits = a->num_splits > 0 ? a->num_splits : 0;
   int64_t groups =
       up((queries < PAH_MAX_DECODE_QUERIES ? queries : PAH_MAX_DECODE_QUERIES) * s->group, h.rows) * s->Hkv * s->B;
   int64_t parts = p->num_splits ? groups * p->num_splits : 2 * s->Hkv * call.grid[1];
-  int status = keep_zero(dev, &state->arrivals, 4 * groups);
+  status = keep_zero(dev, &state->arrivals, 4 * groups);
   if (!status) status = keep(dev, &state->parts, 4 * parts * h.rows * (s->Dv + 2));
   if (status) return status;
   p->arrivals = state->arrivals.data;
