@@ -64,9 +64,6 @@ struct pah_device_ops {
                 const struct pah_launch *launch, struct pah_report *report);
   int (*resources)(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *kernel,
                    struct pah_resources *resources);
-  /* How many clusters of a kernel that has them (__cluster_dims__) run at once with this launch; optional: 0. */
-  int (*clusters)(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *kernel,
-                  const struct pah_launch *launch, int32_t *count);
   /* The sums of counters of this device's launches (module/tally.h); optional: it counts nothing. */
   struct pah_tally *(*tally)(struct pah_device *dev);
   /* Tensor maps; optional: refused. The arguments fit the rules of the hardware (tensor/tensor_map.c). */

@@ -3,8 +3,10 @@
  * tiles of K and V by cp.async ahead of time, so that memory never waits: scores = K Q^T, softmax, totals += V^T P^T,
  * all in registers; then join.cuh. Grid: KV heads x runs. Defines: those of tile.cuh, Q_T, KV_T, OUT_T, BLOCKS_PER_SM.
  * Read in this order: tile.cuh, work.cuh, pages.cuh, fetch.cuh, rows.cuh, operands.cuh, softmax.cuh, join.cuh. */
-#include "cluster.cuh"
+#include "tile.cuh" /* the sizes: first */
+
 #include "fetch.cuh"
+#include "join.cuh"
 
 #ifndef BLOCKS_PER_SM
 #define BLOCKS_PER_SM 1
@@ -18,19 +20,17 @@ __device__ __forceinline__ void meet_team() {
     ptx::bar_sync(1 + team_of(), 32 * TEAM);
 }
 
-extern "C" __global__ CLUSTER_SHAPE
-__launch_bounds__(THREADS, BLOCKS_PER_SM) void decode(const __grid_constant__ pah_attn_params given) {
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
+    decode(const __grid_constant__ pah_attn_params given) {
   __shared__ segment list[LIST];
   __shared__ parts of_group;
   const pah_attn_params p = with_options(given);
   int done = 0;
   const counting who = begin_counting(p);
-  int b = who.me * who.share;
-  sequence mine = sequence_of(p, b < p.batch ? b : 0); /* on its way while the rest is prepared */
+  const sequence mine = first_of(p, who); /* on its way while the rest is prepared */
   ask_for_table(p);
   plan l = begin_plan(p);
   l.refused = refused(p.verdict, p.ticket);
-  if (CLUSTER > 1 && threadIdx.x < 2) cuts[threadIdx.x].count = 0;
   fetcher f = begin_fetcher(p, l);
   entries e;
   const u32 ring = ptx::shared(pool) + team_of() * STAGES * SLOT;
@@ -51,7 +51,7 @@ __launch_bounds__(THREADS, BLOCKS_PER_SM) void decode(const __grid_constant__ pa
       begin_softmax(state);
       int end = g.end;
 #pragma unroll 1
-      for (int tile = g.tile + team_of(); tile < end;) {
+      for (int tile = first_tile(g); tile < end;) {
         if (fresh && ahead == 0) { /* while memory is on its way */
           load_queries(p, l, g, rows.q);
           place_rows(p, l, g, rows);
@@ -81,5 +81,4 @@ __launch_bounds__(THREADS, BLOCKS_PER_SM) void decode(const __grid_constant__ pa
     done += LIST;
   } while (done < e.count);
   ptx::cp_async_wait_all();
-  join_cluster(p, l);
 }

@@ -2,8 +2,7 @@
  * tree, a window, top-left causality, softcap, sinks, num_splits, and of descales only with an fp8 cache: the compiler
  * then leaves out all that they need. A short sequence is bound by the instructions that stand one behind the other, so
  * sizes are constants too, where they are given: GROUP query heads of a KV head, BLOCK_SIZE, QUERIES of a sequence (0:
- * any). CLUSTER: how many neighbouring runs of a KV head are a cluster of thread blocks (sm_90), which join their parts
- * through shared memory; 1: none. Read next: tile.cuh. */
+ * any). Read next: tile.cuh. */
 #pragma once
 #include "../params.h"
 #include "../types.cuh"
@@ -20,15 +19,6 @@
 #ifndef QUERIES
 #define QUERIES 0
 #endif
-#ifndef CLUSTER
-#define CLUSTER 1
-#endif
-#if CLUSTER > 1
-#define CLUSTER_SHAPE __cluster_dims__(1, CLUSTER, 1)
-#else
-#define CLUSTER_SHAPE
-#endif
-
 /* The parameters, with what is known of them. */
 __device__ __forceinline__ pah_attn_params with_options(const pah_attn_params &given) {
   pah_attn_params p = given;

@@ -4,6 +4,7 @@
  * Rows past the last key become zero and are not read; an id outside the pool reads block 0. Read next: rows.cuh,
  * fetch.cuh. */
 #pragma once
+#include "tile.cuh"
 #include "work.cuh"
 
 struct units { /* strides of a pool, in 16 bytes */

@@ -3,12 +3,13 @@
  * equal runs, found on the device from the true lengths, so that a mixed batch has no tail; a thread block takes one
  * run for one KV head. Those of the other heads run beside it and read the same tokens at about the same time: memory
  * likes that (doc/design/gpu-decode.md). The part of a run that belongs to one row group is a segment; a thread block
- * lists its segments in shared memory, LIST at a time. Row groups that are cut into several segments are joined in
- * join.cuh. Lengths are brought within their tensors here, whatever the memory holds; the host sees to it that 32 bits
- * count all pieces. Read next: pages.cuh. */
+ * lists its segments in shared memory, LIST at a time. The sizes (KEYS, ROWS, THREADS, WARPS, LIST, MIN_RUN, D, DV) are
+ * those of the kernel that includes this: tile.cuh, ../sm90/mla/tile.cuh. Row groups that are cut into several segments
+ * are joined in join.cuh. Lengths are brought within their tensors here, whatever the memory holds; the host sees to it
+ * that 32 bits count all pieces. Read next: pages.cuh. */
 #pragma once
 #include "../mask.cuh"
-#include "tile.cuh"
+#include "options.cuh"
 
 /* What one sequence has to do. */
 struct span {
@@ -24,9 +25,10 @@ struct alignas(16) segment {
   int first, keys, group, row_group; /* row_group: a number of its own */
   int len_q, len_k, first_row, pieces;
   unsigned start, from; /* in the list of pieces: the row group, the segment */
+  int turn;             /* which team has the first tile: they take turns across segments */
 };
 
-constexpr int LIST = 128;
+/* LIST of them are kept at a time. */
 
 /* What stays the same through a thread block. */
 struct plan {
@@ -109,23 +111,56 @@ __device__ inline segment segment_of(const pah_attn_params &p, const plan &l, co
     end = end * tiles + at_most(end, more);
   }
   int number = (l.head * p.batch + b) * l.row_groups + group;
-  segment g = {b,        l.head, first, end, w.first, w.keys, group, number, w.s.len_q, w.s.len_k, (int)w.s.first_row,
-               w.pieces, start,  from};
+  segment g = {b,
+               l.head,
+               first,
+               end,
+               w.first,
+               w.keys,
+               group,
+               number,
+               w.s.len_q,
+               w.s.len_k,
+               (int)w.s.first_row,
+               w.pieces,
+               start,
+               from,
+               p.num_splits > 0 ? 0 : (int)((from - l.at) % TURNS)};
   return g;
+}
+
+struct row_place {
+  int query, head; /* query -1: there is no such row */
+};
+
+__device__ inline row_place row_of(const plan &l, const segment &g, int row) {
+  row_place r = {-1, 0};
+  int n = g.group * ROWS + row;
+  if (n < g.len_q * l.group_heads) {
+    r.query = (int)(((float)n + 0.5f) * l.inverse); /* exact: n is small */
+    r.head = g.head * l.group_heads + n - r.query * l.group_heads;
+  }
+  return r;
+}
+
+/* Rows of the segment's row group that exist. */
+__device__ inline int live_rows(const plan &l, const segment &g) {
+  return at_most(g.len_q * l.group_heads - g.group * ROWS, ROWS);
+}
+
+/* The segment is all of its row group. */
+__device__ inline bool is_whole(const pah_attn_params &p, const segment &g) {
+  return p.num_splits > 0 ? g.pieces == 1 : g.end - g.tile == g.pieces;
 }
 
 /* The segments of a row group: how many, which place in global memory this one has, and those of the first and second;
  * later ones follow the second. */
 struct parts {
   int count, mine, first, next;
-  int run;   /* that has the first */
-  bool near; /* they are all of runs of one cluster */
 };
 
 __device__ inline parts parts_of(const pah_attn_params &p, const plan &l, const segment &g) {
   parts s;
-  s.near = false;
-  s.run = 0;
   if (p.num_splits > 0) {
     s.count = g.pieces;
     s.first = g.row_group * p.num_splits;
@@ -138,8 +173,6 @@ __device__ inline parts parts_of(const pah_attn_params &p, const plan &l, const 
     s.first = base + l.runs + (int)one;
     s.mine = base + l.run + (g.from == g.start ? l.runs : 0);
     s.next = base + (int)one + 1;
-    s.run = (int)one;
-    s.near = one / CLUSTER == (one + s.count - 1) / CLUSTER;
   }
   return s;
 }
@@ -156,6 +189,12 @@ __device__ inline counting begin_counting(const pah_attn_params &p) {
   c.me = c.alone ? threadIdx.x % 32 : threadIdx.x;
   c.share = p.batch <= THREADS ? 1 : (p.batch + THREADS - 1) / THREADS;
   return c;
+}
+
+/* The first of the sequences that a thread looks after. */
+__device__ inline sequence first_of(const pah_attn_params &p, const counting &who) {
+  int b = who.me * who.share;
+  return sequence_of(p, b < p.batch ? b : 0);
 }
 
 /* Every sequence has one row group. */

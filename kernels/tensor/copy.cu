@@ -45,12 +45,18 @@ __device__ inline uint4 cut_out(uint4 low, uint4 high, int by) {
 /* w.count words of 16 bytes, `by` bytes behind w.b, which lies at a multiple of 16 as w.a does: each is cut out of two
  * words of the source, since no wider word than an element fits both. */
 extern "C" __global__ void copy_shifted(pah_walk w, int by) {
-  uint4 low[PAH_WALK_ITEMS], high[PAH_WALK_ITEMS];
+  uint4 low[PAH_WALK_ITEMS] = {}, high[PAH_WALK_ITEMS] = {};
 #pragma unroll
   for (int u = 0; u < PAH_WALK_ITEMS; u++) {
     if (item_of(u) >= w.count) break;
     low[u] = ((const uint4 *)w.b)[item_of(u)];
-    high[u] = ((const uint4 *)w.b)[item_of(u) + 1];
+    if (threadIdx.x % 32 == 31 || item_of(u) + 1 == w.count) high[u] = ((const uint4 *)w.b)[item_of(u) + 1];
+  }
+#pragma unroll
+  for (int u = 0; u < PAH_WALK_ITEMS; u++) { /* the word behind is the one that the next lane has read */
+    uint4 next = make_uint4(__shfl_down_sync(0xffffffffu, low[u].x, 1), __shfl_down_sync(0xffffffffu, low[u].y, 1),
+                            __shfl_down_sync(0xffffffffu, low[u].z, 1), __shfl_down_sync(0xffffffffu, low[u].w, 1));
+    if (threadIdx.x % 32 != 31 && item_of(u) + 1 != w.count) high[u] = next;
   }
 #pragma unroll
   for (int u = 0; u < PAH_WALK_ITEMS; u++)

@@ -68,7 +68,7 @@ function M.decode(a, runs, shape, options)
   local defines = {HEAD_DIM = D, ROW_OCTETS = octets, TEAM_WARPS = team, WARPS = warps, STAGES = 2, Q_T = a.q.dtype,
     KV_T = cache, OUT_T = a.out.dtype}
   local key = {D, octets, team, warps, a.q.dtype, cache}
-  for _, name in ipairs {"PLAIN", "GROUP", "BLOCK_SIZE", "QUERIES", "CLUSTER"} do
+  for _, name in ipairs {"PLAIN", "GROUP", "BLOCK_SIZE", "QUERIES"} do
     defines[name] = shape.known and shape.known[name]
     key[#key + 1] = defines[name] or "-"
   end

@@ -19,13 +19,6 @@ typedef struct CUgraph_st *CUgraph;
 typedef struct CUgraphExec_st *CUgraphExec;
 typedef struct _nvrtcProgram *nvrtcProgram;
 
-struct CUlaunchConfig_st {
-  unsigned grid[3], block[3], shared;
-  CUstream stream;
-  void *attributes;
-  unsigned attribute_count;
-};
-
 /* The names that libcuda.so.1 exports; a suffix _v2 is what cuda.h maps the plain name to. Optional: newer than 11.2.
  */
 #define PAH_CUDA_FUNCTIONS(X)                                                                                          \
@@ -73,8 +66,6 @@ struct CUlaunchConfig_st {
   X(CUresult, cuGraphLaunch, (CUgraphExec exec, CUstream stream), 0)                                                   \
   X(CUresult, cuGraphDestroy, (CUgraph graph), 0)                                                                      \
   X(CUresult, cuGraphExecDestroy, (CUgraphExec exec), 0)                                                               \
-  X(CUresult, cuOccupancyMaxActiveClusters,                                                                            \
-    (int *clusters, CUfunction function, const struct CUlaunchConfig_st *config), 0)                                   \
   X(CUresult, cuTensorMapEncodeTiled,                                                                                  \
     (void *map, int type, uint32_t rank, void *data, const uint64_t *sizes, const uint64_t *strides,                   \
      const uint32_t *box, const uint32_t *steps, int interleave, int swizzle, int l2, int fill),                       \
@@ -138,8 +129,7 @@ enum { /* CUfunction_attribute */
        CU_FUNC_CONST_SIZE_BYTES = 2,
        CU_FUNC_LOCAL_SIZE_BYTES = 3,
        CU_FUNC_NUM_REGS = 4,
-       CU_FUNC_MAX_DYNAMIC_SHARED_SIZE_BYTES = 8,
-       CU_FUNC_NON_PORTABLE_CLUSTER_SIZE_ALLOWED = 14
+       CU_FUNC_MAX_DYNAMIC_SHARED_SIZE_BYTES = 8
 };
 enum {
   CU_STREAM_NON_BLOCKING = 1,

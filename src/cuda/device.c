@@ -86,7 +86,6 @@ static int fill_info(struct pah_device *dev) {
   int number = 10 * major + minor;
   snprintf(s->arch, sizeof s->arch, "sm_%d%s", number, number >= 90 ? "a" : "");
   snprintf(info->arch, sizeof info->arch, "%s", s->arch);
-  s->has_clusters = number >= 90 && cu.cuOccupancyMaxActiveClusters;
   info->sms = sms;
   info->cache_bytes = cache;
   info->bytes = (int64_t)bytes;
@@ -181,17 +180,21 @@ static CUdeviceptr address(const void *data) {
   return (CUdeviceptr)(uintptr_t)data;
 }
 
+/* "an allocation of 9 bytes", and what cuda_fail wants: words that only a failure pays for. */
+static int alloc_fails(struct pah_device *dev, CUresult r, int64_t bytes) {
+  char what[64];
+  snprintf(what, sizeof what, "%sof %lld bytes", r ? "" : "an allocation ", (long long)bytes);
+  return r ? cuda_fail(dev, r, "cuMemAllocAsync", what) : cuda_not_recorded(dev, what);
+}
+
 static int cuda_alloc(struct pah_device *dev, int64_t bytes, void **data) {
   CUdeviceptr at = 0;
   struct cuda_state *s = dev->state;
-  char what[64];
-  snprintf(what, sizeof what, "an allocation of %lld bytes", (long long)bytes);
   int status = cuda_enter(dev);
-  if (!status) status = cuda_not_recorded(dev, what);
   if (status) return status;
+  if (s->recording) return alloc_fails(dev, CUDA_SUCCESS, bytes);
   CUresult r = cu.cuMemAllocAsync(&at, (size_t)bytes, s->stream);
-  snprintf(what, sizeof what, "of %lld bytes", (long long)bytes);
-  if (r) return cuda_fail(dev, r, "cuMemAllocAsync", what);
+  if (r) return alloc_fails(dev, r, bytes);
   *data = (void *)(uintptr_t)at;
   return PAH_OK;
 }
@@ -267,6 +270,5 @@ const struct pah_device_ops pah_cuda_ops = {
     .unload = cuda_module_unload,
     .launch = cuda_module_launch,
     .resources = cuda_module_resources,
-    .clusters = cuda_module_clusters,
     .tensor_map = cuda_tensor_map,
 };

@@ -58,9 +58,6 @@ static int find_kernel(struct pah_device *dev, CUmodule module, const struct cud
   r = cu.cuFuncGetAttribute(&limits->fixed_shared, CU_FUNC_SHARED_SIZE_BYTES, function);
   if (!r) r = cu.cuFuncGetAttribute(&limits->threads, CU_FUNC_MAX_THREADS_PER_BLOCK, function);
   if (r) return cuda_fail(dev, r, "cuFuncGetAttribute", k->name);
-  /* Clusters of more than 8 thread blocks: what a kernel asks for by __cluster_dims__ it shall have. */
-  if (s->has_clusters) r = cu.cuFuncSetAttribute(function, CU_FUNC_NON_PORTABLE_CLUSTER_SIZE_ALLOWED, 1);
-  if (r) return cuda_fail(dev, r, "cuFuncSetAttribute", k->name);
   k->handle = function;
   cuda_read_signature(values, &k->signature);
   return PAH_OK;
@@ -167,26 +164,6 @@ int cuda_module_launch(struct pah_device *dev, struct pah_module *m, struct pah_
                                  (unsigned)l->shared, s->stream, (void **)(uintptr_t)l->args, NULL);
   if (r) return cuda_fail(dev, r, "cuLaunchKernel", k->name);
   return cuda_launched(dev, k->name, l->limit > 0 ? l->limit : s->limit);
-}
-
-int cuda_module_clusters(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *k,
-                         const struct pah_launch *l, int32_t *count) {
-  struct cuda_state *s = dev->state;
-  const struct image *image = m->image;
-  *count = 0;
-  if (!s->has_clusters) return PAH_OK;
-  int status = cuda_enter(dev), clusters = 0;
-  if (!status) status = check_limits(dev, k, &image->limits[k - m->kernels], l);
-  if (status) return status;
-  struct CUlaunchConfig_st config = {.shared = (unsigned)l->shared, .stream = s->stream};
-  for (int i = 0; i < 3; i++) {
-    config.grid[i] = (unsigned)l->grid[i];
-    config.block[i] = (unsigned)l->block[i];
-  }
-  CUresult r = cu.cuOccupancyMaxActiveClusters(&clusters, k->handle, &config);
-  if (r) return cuda_fail(dev, r, "cuOccupancyMaxActiveClusters", k->name);
-  *count = clusters;
-  return PAH_OK;
 }
 
 /* ---- Tensor maps ---- */

@@ -25,7 +25,6 @@ struct cuda_state {
   char arch[16];     /* "sm_90a" */
   int most_shared;   /* bytes of a thread block, with opt-in */
   int has_pools;     /* of memory */
-  int has_clusters;  /* of thread blocks, and a driver that counts them */
   double limit;      /* seconds of a launch; 0: none */
   char lost[400];    /* why the context is of no more use; empty: it is fine */
   int stuck;         /* it is lost because a kernel does not end */
@@ -72,8 +71,6 @@ int cuda_module_launch(struct pah_device *dev, struct pah_module *m, struct pah_
                        const struct pah_launch *launch, struct pah_report *report);
 int cuda_module_resources(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *k,
                           struct pah_resources *r);
-int cuda_module_clusters(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *k,
-                         const struct pah_launch *launch, int32_t *count);
 int cuda_tensor_map(struct pah_device *dev, const struct pah_tensor *t, const int64_t *box, int32_t swizzle,
                     struct pah_tensor_map *map);
 

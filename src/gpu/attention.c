@@ -8,6 +8,7 @@
 #include "error.h"
 #include "forward_sm90.h"
 #include "gpu.h"
+#include "mla.h"
 #include "occupancy.h"
 #include "params.h"
 #include "sm80.h"
@@ -203,6 +204,7 @@ struct fast_kernel {
 };
 static const struct fast_kernel fast_kernels[] = {
     {"sm90", PAH_FWD, pah_forward_sm90_takes, pah_forward_sm90},
+    {"mla", PAH_DECODE, pah_gpu_mla_takes, pah_gpu_mla_decode},
     {"sm80", PAH_DECODE, pah_gpu_sm80_takes, pah_gpu_sm80_decode},
 };
 

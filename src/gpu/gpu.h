@@ -67,10 +67,7 @@ struct pah_gpu_call {
   const struct pah_attn *problem; /* for the words of findings; may be NULL */
 };
 int pah_gpu_call(struct pah_device *dev, const struct pah_gpu_call *call);
-/* How many clusters of such a call run at once; 0: the device has none. */
-int pah_gpu_clusters(struct pah_device *dev, const struct pah_gpu_call *call, int32_t *count);
 void pah_gpu_define(struct pah_gpu_call *call, const char *name, int64_t value);
-void pah_gpu_redefine(struct pah_gpu_call *call, const char *name, int64_t value); /* another value */
 void pah_gpu_define_type(struct pah_gpu_call *call, const char *name, int dtype);
 
 /* Working memory of a call, to be given back behind its last launch. It is kept for the next call, but not on sim,

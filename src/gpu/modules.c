@@ -21,7 +21,6 @@ struct pah_gpu_module {
   struct pah_module *module;
   const char *kernel;      /* of the last call, */
   int64_t threads, shared; /* like these */
-  int32_t clusters;        /* that run at once; -1: not asked yet */
   struct pah_gpu_module *next;
 };
 
@@ -36,11 +35,6 @@ void pah_gpu_define(struct pah_gpu_call *call, const char *name, int64_t value) 
 
 void pah_gpu_define_type(struct pah_gpu_call *call, const char *name, int dtype) {
   call->defines[call->define_count++] = (struct pah_gpu_define){name, dtype, 1};
-}
-
-void pah_gpu_redefine(struct pah_gpu_call *call, const char *name, int64_t value) {
-  for (int i = 0; i < call->define_count; i++)
-    if (!strcmp(call->defines[i].name, name)) call->defines[i].value = value;
 }
 
 /* Numbers tell most of them apart, so they come first. */
@@ -88,7 +82,6 @@ static int compile(struct pah_device *dev, const struct pah_gpu_call *call, stru
   m->file = call->file;
   memcpy(m->defines, call->defines, sizeof m->defines);
   m->define_count = call->define_count;
-  m->clusters = -1;
   m->key = copy;
   m->next = state_of(dev)->modules;
   state_of(dev)->modules = m;
@@ -96,27 +89,10 @@ static int compile(struct pah_device *dev, const struct pah_gpu_call *call, stru
   return PAH_OK;
 }
 
-/* The module of a call. */
-static int find(struct pah_device *dev, const struct pah_gpu_call *call, struct pah_gpu_module **m) {
-  *m = state_of(dev)->modules;
-  while (*m && !is_of(*m, call)) *m = (*m)->next;
-  return *m ? PAH_OK : compile(dev, call, m);
-}
-
-int pah_gpu_clusters(struct pah_device *dev, const struct pah_gpu_call *call, int32_t *count) {
-  struct pah_gpu_module *m;
-  int status = find(dev, call, &m);
-  if (status) return status;
-  struct pah_launch launch = {
-      .grid = {call->grid[0], call->grid[1], call->grid[2]}, .block = {call->threads, 1, 1}, .shared = call->shared};
-  if (m->clusters < 0) status = pah_module_clusters(m->module, call->kernel, &launch, &m->clusters);
-  *count = m->clusters;
-  return status;
-}
-
 int pah_gpu_call(struct pah_device *dev, const struct pah_gpu_call *call) {
-  struct pah_gpu_module *m;
-  int status = find(dev, call, &m);
+  struct pah_gpu_module *m = state_of(dev)->modules;
+  while (m && !is_of(m, call)) m = m->next;
+  int status = m ? PAH_OK : compile(dev, call, &m);
   if (status) return status;
   m->kernel = call->kernel;
   m->threads = call->threads;

@@ -12,7 +12,7 @@
 #include "error.h"
 #include "occupancy.h"
 
-enum { STATIC_SHARED = 12 * 1024, SIM_RUNS = 6, MAX_SOFTCAP = 1000, MAX_CLUSTER = 16 };
+enum { STATIC_SHARED = 12 * 1024, SIM_RUNS = 6, MAX_SOFTCAP = 1000 };
 
 /* The sizes that tile.cuh is given. */
 struct shape {
@@ -119,6 +119,21 @@ static int keep_zero(struct pah_device *dev, struct pah_gpu_area *area, int64_t 
   return status;
 }
 
+int pah_gpu_decode_areas(struct pah_device *dev, int64_t counters, int64_t floats, struct pah_attn_params *p) {
+  struct pah_gpu_state *state = dev->state;
+  int status = keep_zero(dev, &state->arrivals, 4 * counters);
+  if (!status) status = keep(dev, &state->parts, 4 * floats);
+  p->arrivals = state->arrivals.data;
+  p->partial_out = state->parts.data;
+  return status;
+}
+
+int pah_gpu_decode_call(struct pah_device *dev, const struct pah_gpu_call *call) {
+  int status = pah_gpu_call(dev, call);
+  if (status) ((struct pah_gpu_state *)dev->state)->arrivals.zero = 0; /* a launch that failed may have left some */
+  return status;
+}
+
 /* ---- The launch ---- */
 
 /* Whether the call asks for nothing that kernels/sm80/options.cuh leaves out with PLAIN. */
@@ -148,7 +163,6 @@ static void define_all(struct pah_gpu_call *call, const struct pah_device *dev, 
                  {"TEAM_WARPS", h->team},
                  {"WARPS", h->warps},
                  {"STAGES", h->stages},
-                 {"CLUSTER", 1}, /* cluster_of changes it */
                  {"PLAIN", plain},
                  {"GROUP", known(dev, plain, s->group, 16)},
                  {"BLOCK_SIZE", known(dev, plain, s->block_size, 256)},
@@ -159,30 +173,9 @@ static void define_all(struct pah_gpu_call *call, const struct pah_device *dev, 
   pah_gpu_define_type(call, "OUT_T", a->out.dtype);
 }
 
-/* Makes clusters of as many runs as join their parts in shared memory, if all of them fit at once. */
-static int make_clusters(struct pah_device *dev, struct pah_gpu_call *call, const struct shape *h, int64_t Dv) {
-  int64_t heads = call->grid[0], runs = call->grid[1], bytes = call->shared + 8 * h->rows * (Dv + 2);
-  if (!dev->ops->clusters || bytes > pah_arch_limits(dev->info.arch)->shared_block - STATIC_SHARED) return PAH_OK;
-  for (int64_t size = MAX_CLUSTER; size > 1; size /= 2) {
-    struct pah_gpu_call with = *call;
-    int32_t count;
-    if (size > runs) continue;
-    with.grid[1] = runs / size * size;
-    with.shared = bytes;
-    pah_gpu_redefine(&with, "CLUSTER", size);
-    int status = pah_gpu_clusters(dev, &with, &count);
-    if (status) return status;
-    if (count * size < with.grid[1] * heads) continue;
-    *call = with;
-    break;
-  }
-  return PAH_OK;
-}
-
 int pah_gpu_sm80_decode(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
                         struct pah_attn_params *p) {
   struct shape h = shape_of(dev, a, s);
-  struct pah_gpu_state *state = dev->state;
   struct pah_gpu_call call = {.file = "sm80/decode.cu",
                               .kernel = "decode",
                               .args = {p},
@@ -196,18 +189,10 @@ int pah_gpu_sm80_decode(struct pah_device *dev, const struct pah_attn *a, const 
   call.grid[2] = 1;
   int64_t queries = s->ragged ? s->total_q : p->seqlen_q;
   define_all(&call, dev, a, s, &h, queries);
-  int status = a->num_splits > 0 ? PAH_OK : make_clusters(dev, &call, &h, s->Dv);
-  if (status) return status;
   p->num_splits = a->num_splits > 0 ? a->num_splits : 0;
   int64_t groups =
       up((queries < PAH_MAX_DECODE_QUERIES ? queries : PAH_MAX_DECODE_QUERIES) * s->group, h.rows) * s->Hkv * s->B;
   int64_t parts = p->num_splits ? groups * p->num_splits : 2 * s->Hkv * call.grid[1];
-  status = keep_zero(dev, &state->arrivals, 4 * groups);
-  if (!status) status = keep(dev, &state->parts, 4 * parts * h.rows * (s->Dv + 2));
-  if (status) return status;
-  p->arrivals = state->arrivals.data;
-  p->partial_out = state->parts.data;
-  status = pah_gpu_call(dev, &call);
-  if (status) state->arrivals.zero = 0; /* a launch that failed may have left counters behind */
-  return status;
+  int status = pah_gpu_decode_areas(dev, groups, parts * h.rows * (s->Dv + 2), p);
+  return status ? status : pah_gpu_decode_call(dev, &call);
 }

@@ -246,14 +246,6 @@ int pah_module_resources(struct pah_module *m, const char *name, struct pah_reso
   return status ? status : m->device->ops->resources(m->device, m, k, resources);
 }
 
-int pah_module_clusters(struct pah_module *m, const char *name, const struct pah_launch *launch, int32_t *count) {
-  struct pah_module_kernel *k;
-  *count = 0;
-  if (!m->device->ops->clusters) return PAH_OK;
-  int status = kernel(m, name, &k);
-  return status ? status : m->device->ops->clusters(m->device, m, k, launch, count);
-}
-
 static int check_launch(const struct pah_launch *l) {
   static const int64_t grid_limit[3] = {INT32_MAX, 65535, 65535}, block_limit[3] = {1024, 1024, 64};
   int64_t threads = 1;

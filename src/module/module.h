@@ -25,9 +25,6 @@ struct pah_module {
   void *image;        /* the device's own: what its `compile` made */
 };
 
-/* How many clusters of the kernel run at once; 0: unknown to the device. */
-int pah_module_clusters(struct pah_module *m, const char *name, const struct pah_launch *launch, int32_t *count);
-
 /* The key of what compiling m as it stands begins with: text, path, defines, folders, names and `salt` (compiler,
  * target, flags); and the current folder, if one of the paths starts there. What else goes in: reads.h. */
 void pah_module_key(const struct pah_module *m, const char *salt, char key[PAH_KEY_SIZE]);
