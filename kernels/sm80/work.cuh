@@ -3,10 +3,10 @@
  * equal runs, found on the device from the true lengths, so that a mixed batch has no tail; a thread block takes one
  * run for one KV head. Those of the other heads run beside it and read the same tokens at about the same time: memory
  * likes that (doc/design/gpu-decode.md). The part of a run that belongs to one row group is a segment; a thread block
- * lists its segments in shared memory, LIST at a time. The sizes (KEYS, ROWS, THREADS, WARPS, LIST, MIN_RUN, D, DV) are
- * those of the kernel that includes this: tile.cuh, ../sm90/mla/tile.cuh. Row groups that are cut into several segments
- * are joined in join.cuh. Lengths are brought within their tensors here, whatever the memory holds; the host sees to it
- * that 32 bits count all pieces. Read next: pages.cuh. */
+ * lists its segments in shared memory, LIST at a time. The sizes (KEYS, ROWS, THREADS, WARPS, LIST, MIN_RUN, TURNS,
+ * FIRST_UNIT, D, DV) are those of the kernel that includes this: tile.cuh, ../sm90/mla/tile.cuh. Row groups that are
+ * cut into several segments are joined in join.cuh. Lengths are brought within their tensors here, whatever the memory
+ * holds; the host sees to it that 32 bits count all pieces. Read next: pages.cuh. */
 #pragma once
 #include "../mask.cuh"
 #include "options.cuh"
@@ -15,7 +15,7 @@
 struct span {
   sequence s;
   int groups;        /* of ROWS query rows */
-  int first, keys;   /* the first key that some query sees; keys from there on */
+  int first, keys;   /* the first key that some query sees, or a multiple of FIRST_UNIT before; keys from there on */
   int tiles, pieces; /* of a row group */
 };
 
@@ -82,7 +82,7 @@ __device__ inline span span_of(const pah_attn_params &p, const plan &l, sequence
   w.first = 0;
   w.keys = s.len_k;
   if (p.window_left >= 0 || p.window_right >= 0 || p.causal == 2) { /* else the last query sees all keys */
-    w.first = visible_to(p, s, 0).first;
+    w.first = visible_to(p, s, 0).first / FIRST_UNIT * FIRST_UNIT;
     w.keys = at_least(visible_to(p, s, s.len_q - 1).last + 1 - w.first, 0);
   }
   w.tiles = at_least((w.keys + KEYS - 1) / KEYS, 1); /* a row that sees nothing must be written too */

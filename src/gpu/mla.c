@@ -8,7 +8,7 @@
 #include "error.h"
 #include "sm80.h"
 
-enum { D = 576, DV = 512, ROWS = 64, KEYS = 64, STAGES = 2, THREADS = 384, SIM_RUNS = 3 };
+enum { D = 576, DV = 512, ROWS = 64, KEYS = 64, STAGES = 2, COLUMNS = 64, THREADS = 384, SIM_RUNS = 3 };
 enum { SHARED = 2 * (ROWS * D + STAGES * KEYS * D + ROWS * KEYS) };
 
 static int64_t up(int64_t a, int64_t b) {
@@ -57,17 +57,27 @@ int pah_gpu_mla_decode(struct pah_device *dev, const struct pah_attn *a, const s
   int64_t runs = dev->info.sms > 1 ? dev->info.sms / s->Hkv : SIM_RUNS;
   struct pah_gpu_call call = {.file = "sm90/mla/decode.cu",
                               .kernel = "decode",
-                              .args = {p},
                               .problem = a,
                               .grid = {s->Hkv, runs < 1 ? 1 : runs, 1},
                               .threads = THREADS,
                               .shared = SHARED};
   pah_gpu_define(&call, "HEAD_DIM", D);
   pah_gpu_define(&call, "HEAD_DIM_V", DV);
+  /* Bulk copies bring boxes of tokens of a page; for other block sizes tokens go one by one. */
+  int box = (int)(s->block_size % 64 == 0 ? 64 : s->block_size & -s->block_size);
+  struct pah_tensor_map map = {0};
+  int status = PAH_OK;
+  if (box < 8)
+    pah_gpu_define(&call, "GATHER", 1);
+  else
+    status = pah_tensor_map(&a->k_blocks, (const int64_t[]){1, box, 1, COLUMNS}, PAH_SWIZZLE_128, &map);
+  if (status) return status;
+  const void *args[] = {p, &box, &map};
+  memcpy(call.args, args, sizeof args);
   pah_gpu_define_type(&call, "Q_T", a->q.dtype);
   pah_gpu_define_type(&call, "OUT_T", a->out.dtype);
   p->num_splits = a->num_splits > 0 ? a->num_splits : 0;
   int64_t groups = row_groups(a, s), parts = p->num_splits ? groups * p->num_splits : 2 * s->Hkv * call.grid[1];
-  int status = pah_gpu_decode_areas(dev, groups, parts * ROWS * (DV + 2), p);
+  status = pah_gpu_decode_areas(dev, groups, parts * ROWS * (DV + 2), p);
   return status ? status : pah_gpu_decode_call(dev, &call);
 }

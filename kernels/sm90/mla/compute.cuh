@@ -36,8 +36,9 @@ struct computer {
   }
 
   __device__ __forceinline__ void issue_scores() {
-    const unsigned k = ptx::shared(pool) + K_START + same_in_warp(k_at.slot) * K_BYTES + half * (HALF_KEYS * ROW_BYTES);
-    const unsigned long long a = ptx::wgmma_descriptor(ptx::shared(pool), ptx::SWIZZLE_128, 16, 8 * ROW_BYTES),
+    const unsigned start = same_in_warp(ptx::shared(pool));
+    const unsigned k = start + K_START + same_in_warp(k_at.slot) * K_BYTES + half * (HALF_KEYS * ROW_BYTES);
+    const unsigned long long a = ptx::wgmma_descriptor(start, ptx::SWIZZLE_128, 16, 8 * ROW_BYTES),
                              b = ptx::wgmma_descriptor(k, ptx::SWIZZLE_128, 16, 8 * ROW_BYTES);
 #pragma unroll
     for (int i = 0; i < D / 16; i++) {
@@ -48,11 +49,10 @@ struct computer {
   }
 
   __device__ __forceinline__ void issue_values(int slot) {
-    const unsigned v =
-        ptx::shared(pool) + K_START + same_in_warp(slot) * K_BYTES + half * (HALF_DV / COLUMNS * BLOCK_BYTES);
-    const unsigned long long a =
-        ptx::wgmma_descriptor(ptx::shared(pool) + WEIGHT_START, ptx::SWIZZLE_128, 16, 8 * ROW_BYTES);
-    const unsigned long long b = ptx::wgmma_descriptor(v, ptx::SWIZZLE_128, BLOCK_BYTES, 8 * ROW_BYTES);
+    const unsigned start = same_in_warp(ptx::shared(pool));
+    const unsigned v = start + K_START + same_in_warp(slot) * K_BYTES + half * (HALF_DV / COLUMNS * BLOCK_BYTES);
+    const unsigned long long a = ptx::wgmma_descriptor(start + WEIGHT_START, ptx::SWIZZLE_128, 16, 8 * ROW_BYTES),
+                             b = ptx::wgmma_descriptor(v, ptx::SWIZZLE_128, BLOCK_BYTES, 8 * ROW_BYTES);
 #pragma unroll
     for (int i = 0; i < KEYS / 16; i++)
       ptx::wgmma_ss<KIND, HALF_DV, 0, 1>(o, moved(a, i * 32), moved(b, i * 16 * ROW_BYTES), 1);
@@ -61,7 +61,7 @@ struct computer {
 
   __device__ __forceinline__ void wait_tile() {
     ptx::mbarrier_wait(at(c.k_full[k_at.slot]), k_at.parity);
-    ptx::fence_proxy_async_shared();
+    if (GATHER) ptx::fence_proxy_async_shared();
   }
 
   __device__ __forceinline__ bool is_there() {
@@ -73,14 +73,14 @@ struct computer {
     const int key = tile * KEYS + half * HALF_KEYS + threadIdx.x % 4 * 2;
 #pragma unroll
     for (int i = 0; i < HALF_KEYS / 2; i++) s[i] *= scale;
-    const bool inside = tile * KEYS + KEYS <= g.keys;
-    if (inside && g.len_q == 1) return; /* the only query sees all that are listed */
+    const bool alike = g.len_q == 1 && p.window_left < 0; /* the only query sees all that are listed */
+    if (alike && tile * KEYS + KEYS <= g.keys) return;
     sequence q = {g.len_q, g.len_k, g.first_row};
 #pragma unroll
     for (int r = 0; r < 2; r++) {
       const row_place place = row_of(l, g, row_of_thread(r));
       visible_keys v = {0, g.keys - 1};
-      if (g.len_q > 1 && place.query >= 0) {
+      if (!alike && place.query >= 0) {
         v = visible_to(p, q, place.query);
         v.first -= g.first;
         v.last -= g.first;
@@ -143,6 +143,7 @@ struct computer {
     for (int i = 0; i < HALF_DV / 2; i++) o[i] = 0;
     ptx::mbarrier_wait(at(c.q_full), q_parity);
     q_parity ^= 1;
+    ptx::fence_proxy_async_shared();
     wait_tile();
     ptx::wgmma_fence();
     issue_scores();

@@ -22,7 +22,8 @@ __device__ __forceinline__ void each_segment(const pah_attn_params &p, plan &l, 
   }
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, 1) decode(const __grid_constant__ pah_attn_params given) {
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
+    decode(const __grid_constant__ pah_attn_params given, const int box, const __grid_constant__ ptx::tensor_map k) {
   __shared__ segment list[LIST];
   __shared__ __align__(8) channels c;
   __shared__ float told[HALVES][ROWS];
@@ -34,7 +35,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) decode(const __grid_con
   const int group = __shfl_sync(0xffffffffu, (int)threadIdx.x / 128, 0);
   if (group == HALVES) {
     ptx::setmaxnreg_dec<PRODUCER_REGISTERS>();
-    loader job = {p, l, c};
+    loader job = {p, l, c, k, box};
     each_segment(p, l, mine, list, job);
   } else {
     ptx::setmaxnreg_inc<CONSUMER_REGISTERS>();

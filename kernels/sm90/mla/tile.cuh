@@ -4,6 +4,9 @@
  * Two warpgroups compute: each the scores of half of the keys, then half of the columns of V; a third one loads.
  * Defines: HEAD_DIM, HEAD_DIM_V, Q_T (K alike), OUT_T. Read next: decode.cu. */
 #pragma once
+#ifndef GATHER
+#define GATHER 0 /* 1: K token by token, for block sizes that are no multiple of 8 */
+#endif
 #ifndef MIN_TILES
 #define MIN_TILES 8 /* of a run: with fewer, joining would take longer than computing */
 #endif
@@ -16,6 +19,7 @@
 constexpr int D = HEAD_DIM, DV = HEAD_DIM_V;
 constexpr int ROWS = 64, KEYS = 64, STAGES = 2, LIST = 16, MIN_RUN = MIN_TILES;
 constexpr unsigned TURNS = 1;
+constexpr int FIRST_UNIT = KEYS; /* boxes begin where pages do */
 constexpr int HALVES = 2, CONSUMERS = 128 * HALVES, THREADS = CONSUMERS + 128, WARPS = THREADS / 32;
 constexpr int HALF_KEYS = KEYS / HALVES, HALF_DV = DV / HALVES;
 constexpr int COLUMNS = 64, ROW_BYTES = 128, BLOCK_BYTES = KEYS * ROW_BYTES; /* of 64 columns of a tile */
@@ -33,7 +37,7 @@ extern __shared__ __align__(1024) unsigned char pool[];
 
 /* What the loading warpgroup and the computing ones tell each other. */
 struct channels {
-  unsigned long long q_full, q_empty, k_full[STAGES], k_empty[STAGES];
+  unsigned long long q_full, q_empty, tail, k_full[STAGES], k_empty[STAGES];
 };
 
 /* A slot of the ring and the parity of its use. */
@@ -52,8 +56,9 @@ __device__ __forceinline__ unsigned at(const unsigned long long &barrier) {
 __device__ inline void open_channels(channels &c) {
   ptx::mbarrier_init(at(c.q_full), 128);
   ptx::mbarrier_init(at(c.q_empty), HALVES);
+  ptx::mbarrier_init(at(c.tail), 4);
   for (int i = 0; i < STAGES; i++) {
-    ptx::mbarrier_init(at(c.k_full[i]), 128);
+    ptx::mbarrier_init(at(c.k_full[i]), GATHER ? 128 : 4);
     ptx::mbarrier_init(at(c.k_empty[i]), HALVES);
   }
   ptx::fence_mbarrier_init();
