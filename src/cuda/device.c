@@ -120,6 +120,7 @@ static void cuda_close(struct pah_device *dev) {
   if (!s->stuck && s->context) { /* one that waits for an endless kernel cannot be ended */
     cu.cuCtxSetCurrent(s->context);
     if (s->stream) cu.cuStreamSynchronize(s->stream);
+    if (s->stream && !*s->lost) cuda_stock_drop(s);
     cuda_marks_close(dev);
     if (s->stream) cu.cuStreamDestroy_v2(s->stream);
     cu.cuDevicePrimaryCtxRelease_v2(s->device);
@@ -188,12 +189,17 @@ static int alloc_fails(struct pah_device *dev, CUresult r, int64_t bytes) {
 }
 
 static int cuda_alloc(struct pah_device *dev, int64_t bytes, void **data) {
-  CUdeviceptr at = 0;
   struct cuda_state *s = dev->state;
+  int64_t piece = cuda_piece(bytes);
   int status = cuda_enter(dev);
   if (status) return status;
   if (s->recording) return alloc_fails(dev, CUDA_SUCCESS, bytes);
-  CUresult r = cu.cuMemAllocAsync(&at, (size_t)bytes, s->stream);
+  CUdeviceptr at = cuda_stock_take(s, piece);
+  CUresult r = at ? CUDA_SUCCESS : cu.cuMemAllocAsync(&at, (size_t)piece, s->stream);
+  if (r == CUDA_ERROR_OUT_OF_MEMORY && s->stock_count) {
+    cuda_stock_drop(s);
+    r = cu.cuMemAllocAsync(&at, (size_t)piece, s->stream);
+  }
   if (r) return alloc_fails(dev, r, bytes);
   *data = (void *)(uintptr_t)at;
   return PAH_OK;
@@ -201,8 +207,8 @@ static int cuda_alloc(struct pah_device *dev, int64_t bytes, void **data) {
 
 static void cuda_free(struct pah_device *dev, void *data, int64_t bytes) {
   struct cuda_state *s = dev->state;
-  (void)bytes;
   if (*s->lost) return; /* goes with the context */
+  if (cuda_stock_give(s, address(data), cuda_piece(bytes))) return;
   if (s->recording && !cuda_free_later(s, address(data))) return;
   cu.cuCtxSetCurrent(s->context); /* most likely it is current anyway */
   cu.cuMemFreeAsync(address(data), s->stream);
