@@ -74,6 +74,7 @@ struct pah_device_info {
   char model[128];     /* processor or GPU, as it calls itself */
   char arch[32];       /* "x86_64", "sm_90" */
   char isa[32];        /* instruction set chosen: "generic", "avx2", "avx512"; empty where it means nothing */
+  char pci[16];        /* cuda: where the GPU sits, "0000:17:00.0", which tells equal ones apart; else empty */
   int32_t threads;     /* host threads a kernel uses */
   int32_t sms;         /* multiprocessors; 0 on the cpu */
   int64_t bytes;       /* memory of the device */
@@ -168,6 +169,39 @@ struct pah_diff {
 };
 int pah_tensor_diff(const struct pah_tensor *a, const struct pah_tensor *b, double rtol, double atol,
                     struct pah_diff *diff);
+
+/* ---- Arithmetic (src/tensor/elementwise.c, reduce.c, matmul.c) ---------------------------------------------------
+ * On tensors in memory of the host. Computed in float64 and rounded once to the dtype of out (i64 with i64 exactly);
+ * out shares no memory with the operands, which have its shape (a stride of 0 broadcasts). */
+enum pah_binary {
+  PAH_ADD,
+  PAH_SUB,
+  PAH_MUL,
+  PAH_DIV,
+  PAH_POW,
+  PAH_MAXIMUM,
+  PAH_MINIMUM, /* NaN if either is */
+  PAH_EQ,
+  PAH_NE,
+  PAH_LT,
+  PAH_LE,
+  PAH_GT,
+  PAH_GE, /* 0 or 1 */
+  PAH_BINARY_COUNT
+};
+enum pah_unary { PAH_NEG, PAH_ABS, PAH_EXP, PAH_LOG, PAH_SQRT, PAH_TANH, PAH_UNARY_COUNT };
+enum pah_reduction { PAH_SUM, PAH_MEAN, PAH_MAX, PAH_MIN, PAH_ARGMAX, PAH_ANY, PAH_ALL, PAH_REDUCTION_COUNT };
+
+int pah_tensor_binary(int op, const struct pah_tensor *out, const struct pah_tensor *a, const struct pah_tensor *b);
+int pah_tensor_unary(int op, const struct pah_tensor *out, const struct pah_tensor *a);
+/* a where condition is not 0, else b; both of out's dtype. */
+int pah_tensor_where(const struct pah_tensor *out, const struct pah_tensor *condition, const struct pah_tensor *a,
+                     const struct pah_tensor *b);
+/* Of dimension dim (0-based), which out has not. ARGMAX: the 0-based place, i64. NaN is the largest and the smallest.
+ */
+int pah_tensor_reduce(int op, const struct pah_tensor *out, const struct pah_tensor *a, int dim);
+/* out[..., m, n] = a[..., m, k] b[..., k, n]; floats, sums in float64. */
+int pah_tensor_matmul(const struct pah_tensor *out, const struct pah_tensor *a, const struct pah_tensor *b);
 
 /* ---- Attention (src/attention/attn.c) -----------------------------------------------------------------------------
  * Legend: B sequences, H query heads, Hkv key/value heads (H a multiple of Hkv), D head_dim, Sq queries of a

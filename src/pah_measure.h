@@ -11,6 +11,9 @@ double pah_cpu_clock(void);    /* seconds of the processors, all threads of this
 int64_t pah_page_faults(void); /* pages that this process touched for the first time */
 int pah_pin_threads(int on);   /* each thread on a processor of its own; 0: where the system puts them, as before */
 
+/* ---- Notices (src/notice.c) --------------------------------------------------------------------------------- */
+void pah_notice(const char *text); /* on the terminal until the next one; NULL: what was taking its time is done */
+
 /* ---- Events (src/event.c) ----------------------------------------------------------------------------------
  * A moment in the order of the device's work, for timing it: taken by the GPU itself on cuda; elsewhere calls are done
  * when they return, and it is the clock of the host. elapsed waits for both; seconds from the first to the second. */

@@ -44,21 +44,24 @@ enum pah_schedule { PAH_IN_ORDER = 0, PAH_REVERSE, PAH_RANDOM }; /* of runnable 
 
 struct pah_launch {
   int64_t grid[3], block[3];
-  int64_t shared;                 /* bytes of dynamic shared memory */
-  const void *const *args;        /* one pointer per parameter, at its value */
-  double limit;                   /* seconds until the launch is stopped; 0: the device's default */
-  int32_t schedule;               /* sim: enum pah_schedule; -1: the device's */
-  int32_t counters;               /* sim: 1 counts sectors, wavefronts, ... by line; -1: the device's */
-  uint64_t seed;                  /* sim: of PAH_RANDOM */
-  const struct pah_attn *problem; /* sim: findings describe addresses by its tensors; NULL: none */
+  int64_t shared;                          /* bytes of dynamic shared memory */
+  const void *const *args;                 /* one pointer per parameter, at its value */
+  double limit;                            /* seconds until the launch is stopped; 0: the device's default */
+  int32_t schedule;                        /* sim: enum pah_schedule; -1: the device's */
+  int32_t counters;                        /* sim: 1 counts sectors, wavefronts, ... by line; -1: the device's */
+  uint64_t seed;                           /* sim: of PAH_RANDOM */
+  const struct pah_attn *problem;          /* sim: findings describe addresses by its tensors; NULL: none */
+  const struct pah_tensor *const *tensors; /* sim: of each parameter, NULL where it is none; findings name them */
+  const char *allow;                       /* sim: codes of findings that are not made, with commas; NULL: none */
 };
 
-enum { PAH_CODE_SIZE = 32, PAH_FILE_SIZE = 256, PAH_MESSAGE_SIZE = 512 };
+enum { PAH_CODE_SIZE = 32, PAH_FILE_SIZE = 256, PAH_MESSAGE_SIZE = 512, PAH_SOURCE_SIZE = 160 };
 
 struct pah_finding {        /* one thing that is wrong, where it was seen first */
   char code[PAH_CODE_SIZE]; /* stable: doc/sim.md lists them */
   char message[PAH_MESSAGE_SIZE];
-  char file[PAH_FILE_SIZE]; /* of the source line; empty: not known */
+  char file[PAH_FILE_SIZE];     /* of the source line; empty: not known */
+  char source[PAH_SOURCE_SIZE]; /* the line itself, what fits of it; empty: cannot be read */
   int32_t line, thread[3], block[3];
   int64_t count; /* times that it was seen at this line */
 };

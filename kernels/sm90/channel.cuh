@@ -35,7 +35,7 @@ __device__ inline void wait_full(const unsigned long long &barrier, unsigned par
 /* A tile of K or V: what single threads copied must be fenced before wgmma reads it. */
 __device__ inline void wait_tile(const unsigned long long &barrier, unsigned parity) {
   wait_full(barrier, parity);
-  if (GATHER) ptx::fence_proxy_async_shared();
+  if (GATHER && GATHER_FENCE) ptx::fence_proxy_async_shared();
 }
 
 /* The first use finds the slot empty: waiting for the parity before the first phase returns at once. */

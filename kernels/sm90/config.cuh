@@ -5,6 +5,7 @@
  * K/V head share a tile and row r is query r / g of head r % g. Read next: forward.cu. */
 #pragma once
 #include "mask.cuh"
+#include "places.cuh"
 #include "ptx.cuh"
 #include "types.cuh"
 
@@ -34,6 +35,9 @@
 #ifndef LAZY_LOG2
 #define LAZY_LOG2 8 /* a maximum is raised only if it would rise by a factor of more than 2^8; 0: always */
 #endif
+#ifndef GATHER_FENCE
+#define GATHER_FENCE 1 /* 0: wgmma reads what cp.async wrote with no fence between, which PTX does not allow */
+#endif
 #ifndef PRODUCER_REGISTERS
 #define PRODUCER_REGISTERS (CONSUMERS == 3 ? 32 : GATHER ? 72 : 56)
 #endif
@@ -58,6 +62,7 @@ static_assert(TILE_M % PACK == 0, "PACK: divides TILE_M");
 struct sm90_sizes {
   int box;                  /* tokens that one bulk copy brings: a multiple of 8 that divides block_size and TILE_N */
   int head_dim, head_dim_v; /* of the tensors: multiples of 8 */
+  place_units k, v;         /* where GATHER finds tokens */
 };
 
 template <class T> struct wgmma_kind;

@@ -1,11 +1,12 @@
 /* sm90/gather.cuh - K and V token by token, for any block size: 128 threads copy 16 bytes each with cp.async, eight
  * lanes a row of 128 bytes, and swizzle as a bulk copy would. A lane looks up one token of the tile ahead of time and
- * hands its offset to those that copy it. Tokens past the end, and of blocks that are none, become zeros. Each thread's
+ * hands its place to those that copy it. Tokens past the end, and of blocks that are none, become zeros. Each thread's
  * copies arrive at the "full" barrier by themselves when they land. What cp.async writes is ordinary memory to the
  * tensor cores, so there the consumers fence after they have waited (channel.cuh): a fence here would wait for the
  * copies on their way. Read next: producer.cuh. */
 #pragma once
 #include "channel.cuh"
+#include "places.cuh"
 
 static_assert(TILE_N <= 128, "a lane of four warps looks up one token: TILE_N is at most 128");
 
@@ -27,35 +28,36 @@ struct gather {
   }
 
   template <int columns>
-  __device__ __forceinline__ void copy(const pah_blocks &blocks, int head_dim, unsigned tile, kv_place place,
-                                       int kv_head, unsigned barrier) {
+  __device__ __forceinline__ void copy(const void *data, const place_units &units, int head_dim, unsigned tile,
+                                       kv_place at, int kv_head, unsigned barrier) {
     const int lane = threadIdx.x % 32, in_row = lane % 8;
     const int row = (int)threadIdx.x / 32 % 4 * 4 + lane / 8; /* and every 16th after it */
-    long long offset = -1;                                    /* of the token that this lane looked up */
-    if (place.block >= 0 && place.block < p.num_blocks)
-      offset = place.block * blocks.block + place.slot * blocks.slot + kv_head * blocks.head;
-    const unsigned to = tile + ptx::swizzled<128>(row * ROW_BYTES + in_row * 16); /* 16 rows on swizzle alike */
-#pragma unroll 4
-    for (int i = 0; i < TILE_N / 16; i++) {
-      const long long from = __shfl_sync(0xffffffffu, offset, 4 * i + lane / 8);
-      const IO_T *source = (const IO_T *)blocks.data + (from < 0 ? 0 : from + in_row * 8);
+    const unsigned place = place_of(units, (int)p.num_blocks, at.block, at.slot, kv_head);
+    const char *from = (const char *)data + in_row * 16;
+    bool inside[columns / COLUMNS]; /* of the row's columns */
 #pragma unroll
-      for (int j = 0; j < columns / COLUMNS; j++) {
-        const bool copied = from >= 0 && j * COLUMNS + in_row * 8 < head_dim;
-        ptx::cp_async_cg(to + i * (16 * ROW_BYTES) + j * (TILE_N * ROW_BYTES),
-                         copied ? source + j * COLUMNS : (const IO_T *)blocks.data, copied ? 16 : 0);
-      }
+    for (int j = 0; j < columns / COLUMNS; j++) inside[j] = j * COLUMNS + in_row * 8 < head_dim;
+    const unsigned to = tile + ptx::swizzled<128>(row * ROW_BYTES + in_row * 16); /* 16 rows on swizzle alike */
+#pragma unroll
+    for (int i = 0; i < TILE_N / 16; i++) {
+      const unsigned found = __shfl_sync(0xffffffffu, place, 4 * i + lane / 8);
+      const bool there = found != NOWHERE;
+      const char *source = from + (unsigned long long)(there ? found : 0) * units.bytes;
+#pragma unroll
+      for (int j = 0; j < columns / COLUMNS; j++)
+        ptx::cp_async_cg(to + i * (16 * ROW_BYTES) + j * (TILE_N * ROW_BYTES), source + j * ROW_BYTES,
+                         there && inside[j] ? 16 : 0);
     }
     ptx::cp_async_mbarrier_arrive_noinc(barrier);
   }
 
   __device__ __forceinline__ void copy_k(const work_item &, kv_place place, int kv_head, int slot) {
-    copy<HEAD_DIM>(p.k, n.head_dim, ptx::shared(pool) + K_START + slot * K_BYTES, place, kv_head,
+    copy<HEAD_DIM>(p.k.data, n.k, n.head_dim, ptx::shared(pool) + K_START + slot * K_BYTES, place, kv_head,
                    ptx::shared(&c.k_full[slot]));
   }
 
   __device__ __forceinline__ void copy_v(const work_item &, kv_place place, int kv_head, int slot, int) {
-    copy<HEAD_DIM_V>(p.v, n.head_dim_v, ptx::shared(pool) + V_START + slot * V_BYTES, place, kv_head,
+    copy<HEAD_DIM_V>(p.v.data, n.v, n.head_dim_v, ptx::shared(pool) + V_START + slot * V_BYTES, place, kv_head,
                      ptx::shared(&c.v_full[slot]));
   }
 };

@@ -1,8 +1,8 @@
 -- backward: gradients through a paged cache, with a block that two sequences share, checked against the oracle
-local opt = pah.options{
+local opt = pah.options({
   seqlen = {"tokens of each sequence", 96},
   dtype = {"element type", "f32", choices = {"f32", "f16", "bf16"}},
-}
+}, {words = 0})
 local B, H, Hkv, D, block_size, n = 2, 4, 2, 64, 16, opt.seqlen
 local block_table, seqused_k = pah.block_table{seqlens = {n, n}, block_size = block_size, seed = 1}
 block_table:set(block_table:get(1, 1), 2, 1) -- both begin with the same block: its gradients add up

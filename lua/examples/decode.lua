@@ -1,5 +1,5 @@
 -- decode: one token per sequence over a shuffled cache; the number of splits changes nothing but the time
-local opt = pah.options{
+local opt = pah.options({
   batch = {"sequences", 4},
   seqlen = {"tokens in the cache of each", 1024},
   heads = {"query heads", 32},
@@ -7,7 +7,7 @@ local opt = pah.options{
   head_dim = {"elements of a head", 128},
   block_size = {"tokens of a block", 16},
   dtype = {"element type", "bf16", choices = {"f32", "f16", "bf16"}},
-}
+}, {words = 0})
 local lengths = {}
 for b = 1, opt.batch do lengths[b] = opt.seqlen end
 local needed = opt.batch * math.ceil(opt.seqlen / opt.block_size)

@@ -1,9 +1,9 @@
 -- fp8_error: what storing the cache in a narrower type costs: a table of decode errors by dtype
-local opt = pah.options{
+local opt = pah.options({
   batch = {"sequences", 4},
   seqlen = {"tokens of each", 512},
   head_dim = {"elements of a head", 128},
-}
+}, {words = 0})
 local B, H, Hkv, D, block_size = opt.batch, 8, 2, opt.head_dim, 16
 local lengths = {}
 for b = 1, B do lengths[b] = opt.seqlen end

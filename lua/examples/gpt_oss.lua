@@ -1,11 +1,11 @@
 -- gpt_oss: the attention of gpt-oss, 64 query heads on 8, D 64, sinks, a window of 128 tokens in every other layer
-local opt = pah.options{
+local opt = pah.options({
   batch = {"sequences", 2},
   seqlen = {"tokens of each", 400},
   layers = {"layers", 2},
   new = {"tokens to be decoded", 3},
   seed = {"seed of all values", 1},
-}
+}, {words = 0})
 local H, Hkv, D, block_size = 64, 8, 64, 16
 local seed = opt.seed
 local function random(shape, options)

@@ -1,4 +1,6 @@
 -- hello: one decode step of two sequences over a paged cache, printed and checked
+pah.options({}, {words = 0})
+
 local B, H, Hkv, D, block_size = 2, 4, 2, 32, 4
 
 -- Sequence 1 has 10 tokens, sequence 2 has 5; their blocks lie scattered in a pool of 12.

@@ -1,5 +1,5 @@
 -- llama_decode: a Llama-3.1-8B decode batch, captured (FlashInfer-Trace) or generated: checked and timed
-local opt = pah.options{
+local opt = pah.options({
   definition = {"FlashInfer-Trace definition (.json); without it a batch is generated"},
   workloads = {"workloads (.jsonl) of that definition"},
   root = {"folder that the workloads' paths start from"},
@@ -7,7 +7,7 @@ local opt = pah.options{
   batch = {"generated: sequences", 64},
   seed = {"seed of lengths, tables and values", 1},
   repeats = {"timed calls", 15},
-}
+}, {words = 0})
 local p
 if opt.definition then
   assert(opt.workloads and opt.root, "--definition needs --workloads and --root too")

@@ -1,5 +1,5 @@
 -- missing_sync: the kernel of own_kernel with a __syncthreads() left out; the simulator finds the race that it makes
-local opt = pah.options{seed = {"seed of a random schedule; 0: threads in order", 0}}
+local opt = pah.options({seed = {"seed of a random schedule; 0: threads in order", 0}}, {words = 0})
 local sim, head_dim, block_size = pah.device("sim"), 64, 16
 local block_table, seqused_k = pah.block_table{seqlens = {70}, block_size = block_size, num_blocks = 8, device = sim}
 local q = pah.randn({1, 2, head_dim}, {seed = 1, device = sim})

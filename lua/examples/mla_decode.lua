@@ -1,5 +1,5 @@
 -- mla_decode: DeepSeek's latent attention decoded from one cache, V a view of K; checked, timed, against a copied V
-local opt = pah.options{
+local opt = pah.options({
   definition = {"FlashInfer-Trace definition of mla_paged decode (.json); without it a batch is generated"},
   workloads = {"workloads (.jsonl) of that definition"},
   root = {"folder that the workloads' paths start from"},
@@ -9,7 +9,7 @@ local opt = pah.options{
   heads = {"generated: query heads", 16},
   queries = {"new tokens of a sequence: more than one for speculative decoding", 1},
   repeats = {"timed calls", 9},
-}
+}, {words = 0})
 local p
 if opt.definition then
   assert(opt.workloads and opt.root, "--definition needs --workloads and --root too")

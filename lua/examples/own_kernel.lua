@@ -1,10 +1,10 @@
 -- own_kernel: a custom decode kernel (own_kernel.cu) on the simulated GPU, against the float64 oracle
-local opt = pah.options{
+local opt = pah.options({
   device = {"where it runs: sim, sim:sm_90a or cuda", "sim"},
   heads = {"query heads", 4},
   kv_heads = {"key/value heads", 2},
   block_size = {"tokens of a block", 16},
-}
+}, {words = 0})
 local head_dim, lengths, num_blocks = 64, {70, 0, 33}, 16
 local dev = pah.device(opt.device)
 local pool = {num_blocks, opt.block_size, opt.kv_heads, head_dim}

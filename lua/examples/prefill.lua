@@ -1,5 +1,5 @@
 -- prefill: causal prefill of a batch with different lengths, checked against the oracle and timed
-local opt = pah.options{
+local opt = pah.options({
   seqlen = {"new tokens of each sequence", 256},
   past = {"tokens already in the cache", 128},
   batch = {"sequences", 2},
@@ -8,7 +8,7 @@ local opt = pah.options{
   head_dim = {"elements of a head", 64},
   block_size = {"tokens of a block", 16},
   dtype = {"element type", "bf16", choices = {"f32", "f16", "bf16"}},
-}
+}, {words = 0})
 local lengths = {}
 for b = 1, opt.batch do lengths[b] = opt.past + opt.seqlen end
 local block_table, seqused_k = pah.block_table{seqlens = lengths, block_size = opt.block_size, seed = 1}

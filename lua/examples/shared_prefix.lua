@@ -1,4 +1,6 @@
 -- shared_prefix: fork a prompt into several answers; the blocks are shared until they differ
+pah.options({}, {words = 0})
+
 local Hkv, D, block_size, answers = 2, 64, 16, 4
 local cache = pah.cache{num_blocks = 32, block_size = block_size, num_kv_heads = Hkv, head_dim = D, dtype = "f32"}
 

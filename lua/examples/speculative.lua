@@ -1,12 +1,12 @@
 -- speculative: a tree of draft tokens verified in one decode; each path from its root to a leaf as plain decode has it
-local opt = pah.options{
+local opt = pah.options({
   batch = {"sequences", 2},
   past = {"committed tokens of each", 200},
   heads = {"query heads", 8},
   kv_heads = {"key/value heads", 2},
   head_dim = {"elements of a head", 64},
   dtype = {"element type", "f32", choices = {"f32", "f16", "bf16"}},
-}
+}, {words = 0})
 -- The parent of each draft token; 0 is the last committed one. Two first guesses, each guessed on:
 --   1 - 3 - 6    2 - 5 - 8
 --     \ 4 - 7

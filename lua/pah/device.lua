@@ -2,12 +2,13 @@
 -- Promises: the same object for the same name; a device that is not usable is an error that gives the reason and the
 -- cure.
 local ffi = require "ffi"
+local classes = require "pah.util.classes"
 local errors = require "pah.errors"
 local binding = require "pah.ffi"
 local C, check = binding.C, binding.check
 
 local M = {}
-local Device = {}
+local Device = classes.name("Device", {})
 Device.__index = Device
 M.class = Device -- module/init.lua adds compile
 local open = {} -- name -> object; devices stay open until the program ends
@@ -18,13 +19,13 @@ local function numbers(struct, fields)
   return t
 end
 
---- What the device is: name, model, arch, isa (strings), threads, sms, bytes, cache_bytes, clock_hz (numbers),
+--- What the device is: name, model, arch, isa, pci (strings), threads, sms, bytes, cache_bytes, clock_hz (numbers),
 --- host_memory (boolean).
 function Device:info()
   local info = ffi.new("struct pah_device_info")
   check(C.pah_device_get_info(self.handle, info))
   local t = numbers(info, {"threads", "sms", "bytes", "cache_bytes", "clock_hz"})
-  for _, name in ipairs {"name", "model", "arch", "isa"} do t[name] = ffi.string(info[name]) end
+  for _, name in ipairs {"name", "model", "arch", "isa", "pci"} do t[name] = ffi.string(info[name]) end
   t.host_memory = info.host_memory == 1
   return t
 end
@@ -40,7 +41,7 @@ end
 --- Waits until everything called so far is done.
 function Device:synchronize() check(C.pah_device_synchronize(self.handle)) end
 
-local Event = {}
+local Event = classes.name("Event", {})
 Event.__index = Event
 
 --- An event in the order of the device's work; later:since(earlier) is the seconds between two of them.
@@ -57,7 +58,7 @@ function Event:since(earlier)
   return seconds[0]
 end
 
-local Graph = {}
+local Graph = classes.name("Graph", {})
 Graph.__index = Graph
 
 --- Launches that fn makes, recorded to be repeated by :launch(). fn is called twice: once as it is, so that kernels are

@@ -56,6 +56,7 @@ end
 --- `, did you mean "NAME"?` with the nearest name, or nothing; mark is what stands for the comma.
 function M.hint(name, known, mark)
   local nearest = M.nearest(name, known)
+  if nearest and tostring(nearest) == tostring(name) then return "" end -- the number 1 for the text "1", or --x for --x
   return nearest and ('%s did you mean "%s"?'):format(mark or ",", nearest) or ""
 end
 

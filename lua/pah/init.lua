@@ -9,11 +9,13 @@ M.version = require("pah.host").version
 -- Each module returns a table whose field `exports` holds what it adds to `pah`. From below to above, in the order of
 -- the layers (spec/tree/requires_spec.lua).
 for _, name in ipairs {
-  "util.json", "ffi", "options", "device", "tensor", "tensor.random", "tensor.closeness", "tensor.safetensors",
-  "tensor.file", "attention", "attention.reference", "attention.block_table", "attention.kv_cache",
-  "attention.mask", "attention.trace", "attention.batch", "attention.work", "module", "module.tensor_map", "measure",
-  "measure.attention", "results.sqlite", "results", "experiment.axes", "experiment.sweep", "experiment", "plot",
-  "report", "compare",
+  "util.inspect", "util.json", "ffi", "options", "device", "tensor", "tensor.random", "tensor.closeness",
+  "tensor.safetensors", "tensor.file", "attention", "attention.reference", "attention.block_table",
+  "attention.kv_cache", "attention.mask", "attention.trace", "attention.trace_write", "attention.batch",
+  "attention.work", "serving.replay", "module", "module.tensor_map", "measure", "measure.attention", "judge.cases",
+  "judge.problem", "judge.budget",
+  "results.sqlite", "results", "results.merge", "experiment.axes", "experiment.sweep", "experiment", "plot", "report",
+  "compare", "manual.help",
 } do
   for key, value in pairs(require("pah." .. name).exports or {}) do
     assert(M[key] == nil, key)

@@ -1,6 +1,7 @@
 -- options.lua - pah.options: a script declares its options and gets command-line flags and --help from them.
 -- Promises: a value has the type of its default; a mistake gives one line on stderr and exit code 2.
 -- The commands of cli/init.lua read theirs in the same way.
+local columns = require "pah.util.columns"
 local errors = require "pah.errors"
 
 local M = {}
@@ -92,18 +93,23 @@ local function right_column(option)
   return text
 end
 
---- Lines of help for the options of `spec`, sorted by name, --help among them.
-function M.help(spec)
+--- The options of `spec`, sorted by name, --help among them: a list of {how it is written, what it is}.
+function M.rows(spec)
   local options = {}
   for name, entry in pairs(spec) do options[#options + 1] = declared(name, entry) end
   local rows = {{"--help", "print this text", "help"}}
   for _, option in ipairs(options) do rows[#rows + 1] = {left_column(option), right_column(option), option.name} end
   table.sort(rows, function(a, b) return a[3] < b[3] end)
-  local width = 0
+  return rows
+end
+
+--- Lines of help for the options of `spec`.
+function M.help(spec)
+  local rows, width = M.rows(spec), 0
   for _, row in ipairs(rows) do width = math.max(width, #row[1]) end
   local lines = {}
   for i, row in ipairs(rows) do
-    lines[i] = ("  %-" .. width .. "s  %s"):format(row[1], row[2]):gsub("%s+$", "")
+    lines[i] = columns.wrapped(("  %-" .. width .. "s  "):format(row[1]), row[2], 80):gsub("%s+$", "")
   end
   return table.concat(lines, "\n") .. "\n"
 end
@@ -212,14 +218,30 @@ function M.about(path)
   return text ~= "" and ((text .. " "):match "^(.-)[.:;]%s" or text) or nil
 end
 
+--- What a Lua file says of itself at its head, as lines: its first comment; nil if it has none.
+function M.head(text)
+  local lines = {}
+  for line in (text .. "\n"):gmatch "(.-)\r?\n" do
+    local words = line:match "^%-%-+%s?(.-)%s*$"
+    if words then lines[#lines + 1] = words elseif #lines > 0 or not line:match "^#!" then break end
+  end
+  return #lines > 0 and table.concat(lines, "\n") or nil
+end
+
 --- Declares the script's options: {name = {"help", default, choices = {...}, type = "number", short = "n"}}. The
 --- command line takes --name VALUE, --name=VALUE, -n VALUE, --flag and --no-flag; underscores are written as dashes.
 --- The type is that of the default (a whole number, a number, a boolean, a string, a list of one of these between
 --- commas) or the one named by `type`. Returns the values by name, and the other words at [1], [2], ...; --help prints
---- the list and ends the program.
-function M.options(spec)
+--- the list and ends the program. limits.words: how many other words there may be.
+function M.options(spec, limits)
   if type(spec) ~= "table" then errors.raisef("options: is a %s, must be a table", type(spec)) end
-  return M.of_script(spec, M.about)
+  errors.check_keys("options", limits, {words = true})
+  local opt, most = M.of_script(spec, M.about), limits and limits.words
+  if most ~= nil and (type(most) ~= "number" or most % 1 ~= 0 or most < 0) then
+    errors.raisef("options: words is %s, must be a whole number >= 0", tostring(most))
+  end
+  if most and opt[most + 1] then M.refuse(('"%s" is one word too many'):format(opt[most + 1])) end
+  return opt
 end
 
 -- The words of the script's command line; none in a test run, where they are busted's.

@@ -132,7 +132,7 @@ local cases = {
   {"decode", "65 ragged queries", function(a)
     a.q, a.cu_seqlens_q = tensor{66, 4, 16}, i32{0, 1, 66}
     a.out, a.lse = poisoned{66, 4, 16}, poisoned{4, 66}
-  end, "cu_seqlens_q[2]: sequence 1 has 65 queries, must have at most 64 in decode"},
+  end, "cu_seqlens_q[3]: sequence 2 has 65 queries, must have at most 64 in decode"},
   {"fwd", "tree of too few words", set("tree_mask", function() return i32{{{1}, {3}}, {{1}, {3}}} end),
     "tree_mask: shape is [2, 2, 1], must be [B, Sq, ceil(Sq/32)] = [2, 3, 1]"},
   {"fwd", "tree with causal", function(a)
@@ -143,7 +143,7 @@ local cases = {
   end, "tree_mask: is given with window, must be the only mask"},
   {"fwd", "fewer keys than a tree", function(a)
     a.seqused_k, a.tree_mask = i32{9, 2}, i32{{{1}, {3}, {7}}, {{1}, {3}, {7}}}
-  end, "seqused_k[1]: is 2, must be at least 3, the queries of a tree"},
+  end, "seqused_k[2]: is 2, must be at least 3, the queries of a tree"},
   {"fwd", "sinks of other heads", set("sinks", function() return tensor{3} end),
     "sinks: shape is [3], must be [H] = [4]"},
   {"fwd", "sinks of bf16", set("sinks", function() return tensor{4}:to "bf16" end),
@@ -199,7 +199,7 @@ local cases = {
   {"fwd", "q transposed", set("q", function() return tensor{2, 4, 16, 3}:transpose(3, 4) end),
     "q: stride of the last dimension is 3, must be 1"},
   {"fwd", "out expanded", set("out", function() return poisoned{1, 4, 3, 16}:expand(2, 4, 3, 16) end),
-    "out: elements share memory (stride 0 of dimension 0), must be apart in a result"},
+    "out: elements share memory (stride 0 of dimension 1), must be apart in a result"},
   {"fwd", "out is q", set("out", function(a) return a.q end), "out: shares memory with q, must have its own"},
   {"bwd", "dk is dv", set("dv_blocks", function(a) return a.dk_blocks end),
     "dv_blocks: shares memory with dk_blocks, must have its own"},
@@ -227,25 +227,25 @@ local cases = {
   {"fwd", "seqlen_k below -1", set("seqlen_k", -2), "seqlen_k: is -2, must be -1"},
   -- contents
   {"decode", "a block too far", set("block_table", function() return i32{{0, 1, 2}, {3, 6, 5}} end),
-    "block_table[1][1]: block id 6 is outside [0, 6)"},
+    "block_table[2][2]: block id 6 is outside [0, 6)"},
   {"bwd", "block -1", set("block_table", function() return i32{{0, -1, 2}, {3, 4, 5}} end),
-    "block_table[0][1]: block id -1 is outside [0, 6)"},
+    "block_table[1][2]: block id -1 is outside [0, 6)"},
   {"fwd", "a length past the reach", set("seqused_k", function() return i32{24, 25} end),
-    "seqused_k[1]: 25 is more than the table's reach of 24 tokens"},
+    "seqused_k[2]: 25 is more than the table's reach of 24 tokens"},
   {"fwd", "a negative length", set("seqused_k", function() return i32{-1, 0} end),
-    "seqused_k[0]: is -1, must be 0 or more"},
+    "seqused_k[1]: is -1, must be 0 or more"},
   {"fwd", "prefix sums from 1", function(a) ragged(a) a.cu_seqlens_q = i32{1, 2, 5} end,
-    "cu_seqlens_q[0]: is 1, must be 0"},
+    "cu_seqlens_q[1]: is 1, must be 0"},
   {"fwd", "prefix sums that fall", function(a) ragged(a) a.cu_seqlens_q = i32{0, 6, 5} end,
-    "cu_seqlens_q[2]: is 5 after 6, must not decrease"},
+    "cu_seqlens_q[3]: is 5 after 6, must not decrease"},
   {"fwd", "prefix sums that end early", function(a) ragged(a) a.cu_seqlens_q = i32{0, 2, 4} end,
-    "cu_seqlens_q[2]: is 4, must be 5, the rows of q"},
+    "cu_seqlens_q[3]: is 4, must be 5, the rows of q"},
   {"kv_append", "a slot too far", set("slot_mapping", function() return i32{0, 48, 1} end),
-    "slot_mapping[1]: slot 48 is outside [0, 48)"},
+    "slot_mapping[2]: slot 48 is outside [0, 48)"},
   {"kv_append", "a slot of -2", set("slot_mapping", function() return i32{0, -2, 1} end),
-    "slot_mapping[1]: slot -2 is outside [0, 48)"},
+    "slot_mapping[2]: slot -2 is outside [0, 48)"},
   {"kv_append", "a slot twice", set("slot_mapping", function() return i32{7, -1, 7} end),
-    "slot_mapping[2]: slot 7 is that of slot_mapping[0] too, must differ"},
+    "slot_mapping[3]: slot 7 is that of slot_mapping[1] too, must differ"},
 }
 
 describe("a bad call of", function()

@@ -1,16 +1,18 @@
--- cases_spec.lua - every case of spec/support/cases.lua on every usable device with every kernel, against the oracle;
+-- cases_spec.lua - every case of lua/pah/judge/cases.lua on every usable device with every kernel, against the oracle;
 -- on the cpu the kernels of every instruction set that runs here, all judged by one evaluation of it. What a kernel
 -- refuses as unsupported is pending and counted, so that nothing can hide; the cpu and the naive kernels may refuse
 -- nothing. On sim a finding is a failure; each case runs in one of the three schedules, in turn, and some of them in
 -- all. There, four of five are tagged slow: the sanitizer build leaves them to the plain one.
-local cases = require "spec.support.cases"
+local cases = require "pah.judge.cases"
 local isas = require "spec.support.isas"
-local judge = require "spec.support.judge"
-local problems = require "spec.support.problem"
+local judge = require "pah.judge.budget"
+local problems = require "pah.judge.problem"
 
 local all = cases.all()
 -- A sample of the cases: each PAH_CASES_EVERY-th, from the PAH_CASES_FROM-th on.
 local every, from = tonumber(os.getenv "PAH_CASES_EVERY" or 1), tonumber(os.getenv "PAH_CASES_FROM" or 0)
+-- And of those, on sim, each so manieth for each of the fast forwards, of which there are several.
+local forwards_every = tonumber(os.getenv "PAH_CASES_FORWARDS_EVERY" or 1)
 -- cuda over the test driver is as slow as sim.
 local simulated = {sim = true, cuda = os.getenv "PAH_LIBCUDA" ~= nil}
 local schedules = {"order", "reverse", "random"}
@@ -106,8 +108,22 @@ for _, entry in ipairs(pah.devices()) do
       end
     end
 
+    local function is_due(i, case, kernel)
+      if (i + from) % every ~= 0 then return false end
+      return kind ~= "sim" or case.op ~= "fwd" or kernel == "naive" or
+        (math.floor(i / every) + from) % forwards_every == 0
+    end
+
+    local function due(i, case)
+      local list = {}
+      for _, kernel in ipairs(by_op[case.op] or {}) do
+        if is_due(i, case, kernel) then list[#list + 1] = kernel end
+      end
+      return list
+    end
+
     for i, case in ipairs(all) do
-      for _, kernel in ipairs((i + from) % every == 0 and by_op[case.op] or {}) do
+      for _, kernel in ipairs(due(i, case)) do
         local slow = kind == "sim" and i % 5 ~= 0 and " #slow" or ""
         it(case.name .. " " .. kernel .. slow, function()
           set(i % 3 + 1, i, kernel)

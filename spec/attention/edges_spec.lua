@@ -1,9 +1,9 @@
 -- edges_spec.lua - the edges of the contract one by one, mostly with results known exactly: no keys, no queries, one
 -- token, more splits than keys, huge scores, strided views, and offsets past 2^31 elements and 4 GiB.
 -- What mixes these with everything else is in cases_spec.lua.
-local cases = require "spec.support.cases"
-local judge = require "spec.support.judge"
-local problems = require "spec.support.problem"
+local cases = require "pah.judge.cases"
+local judge = require "pah.judge.budget"
+local problems = require "pah.judge.problem"
 
 local INF = math.huge
 

@@ -1,8 +1,8 @@
 -- judge_spec.lua - the judge itself: results that are right up to rounding pass, and results of a deliberately wrong
 -- mask, scale, length, table or head map do not, for every operation and dtype.
-local cases = require "spec.support.cases"
-local judge = require "spec.support.judge"
-local problems = require "spec.support.problem"
+local cases = require "pah.judge.cases"
+local judge = require "pah.judge.budget"
+local problems = require "pah.judge.problem"
 
 local cpu = pah.device "cpu"
 

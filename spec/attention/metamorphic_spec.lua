@@ -1,9 +1,9 @@
 -- metamorphic_spec.lua - changes that must change nothing: where blocks lie, how large they are, how keys and queries
 -- are cut into calls, who shares what. Each is exact to the last bit where the arithmetic is the same, else within the
--- error of one rounding. Read next: spec/support/problem.lua.
-local cases = require "spec.support.cases"
-local judge = require "spec.support.judge"
-local problems = require "spec.support.problem"
+-- error of one rounding. Read next: lua/pah/judge/problem.lua.
+local cases = require "pah.judge.cases"
+local judge = require "pah.judge.budget"
+local problems = require "pah.judge.problem"
 
 local OPS = {"fwd", "decode", "bwd"}
 

@@ -1,6 +1,6 @@
 -- reference_spec.lua - the oracle against closed forms, cases worked by hand and finite differences: nothing that
 -- judges the kernels goes unjudged. Everything else in spec/ leans on what is shown here.
-local judge = require "spec.support.judge"
+local judge = require "pah.judge.budget"
 
 local cpu = pah.device "cpu"
 local LOG2, exp, log = math.log(2), math.exp, math.log

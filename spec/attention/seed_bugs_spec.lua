@@ -1,9 +1,9 @@
 -- seed_bugs_spec.lua - the twenty mistakes of the kernels that pah was written after, each as a small regression that
 -- would have caught it. Numbers 17 and 18 are about registers and shared memory of GPU kernels and have no meaning on
 -- a cpu. The same ground is covered more widely by cases_spec.lua; here every mistake has its name.
-local cases = require "spec.support.cases"
-local judge = require "spec.support.judge"
-local problems = require "spec.support.problem"
+local cases = require "pah.judge.cases"
+local judge = require "pah.judge.budget"
+local problems = require "pah.judge.problem"
 
 local cpu = pah.device "cpu"
 local NAN = 0 / 0

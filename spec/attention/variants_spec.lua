@@ -1,10 +1,10 @@
 -- variants_spec.lua - sinks, several queries, trees and V in K on every device and instruction set: what is said in two
 -- ways is the same, to the last bit where the contract says so. What mixes these with everything else: cases_spec.lua.
--- Read next: spec/support/problem.lua, spec/attention/metamorphic_spec.lua.
-local cases = require "spec.support.cases"
+-- Read next: lua/pah/judge/problem.lua, spec/attention/metamorphic_spec.lua.
+local cases = require "pah.judge.cases"
 local isas = require "spec.support.isas"
-local judge = require "spec.support.judge"
-local problems = require "spec.support.problem"
+local judge = require "pah.judge.budget"
+local problems = require "pah.judge.problem"
 
 -- Largest difference of two lists of results by name, whose infinities must agree.
 local function difference(a, b)

@@ -135,7 +135,7 @@ for i = 1, count < 2 and 1 or 2 do %s end
     } do
       local out, err, code = compare("--interleave marks.lua marks.lua " .. words .. quick)
       has(err, message)
-      assert.same({"", 2}, {out, code})
+      assert.same({"", 3}, {out, code})
       assert.is_nil(io.open(folder .. "/mark"), words)
     end
     compare("--interleave marks.lua marks.lua" .. quick)
@@ -159,7 +159,7 @@ if count == 4 then error "no third pair" end
 %s]]):format(folder, brief))
     local _, err, code = compare("--interleave pair.lua pair.lua -o pairs.jsonl" .. quick)
     has(err, "no third pair")
-    assert.equal(2, code)
+    assert.equal(3, code)
     for _, run in ipairs(pah.results.read(folder .. "/pairs.jsonl").runs) do assert.equal(2, #run.rows) end
   end)
 
@@ -180,7 +180,7 @@ if count == 4 then error "no third pair" end
       local out, err, code = compare("--interleave " .. words .. quick)
       has(err, message)
       assert.equal("", out)
-      assert.equal(2, code)
+      assert.equal(3, code)
     end
   end)
 

@@ -1,6 +1,6 @@
 -- cpu_decode_spec.lua - decode on the cpu where its tricks could show: codes of fp8 that go through tables, rows whose
 -- elements lie in another order inside the kernel, a maximum that stays behind, and odd numbers of heads and pieces.
-local judge = require "spec.support.judge"
+local judge = require "pah.judge.budget"
 
 describe("decode on the cpu", function()
   local cpu = {device = "cpu"}

@@ -1,7 +1,7 @@
 -- cpu_forward_spec.lua - forward on the cpu where its panels could show: K and V of a kv_stream packed once for all
 -- tiles of rows, in waves of kv_streams, or by each tile where one is too large. The values of a row do not depend on
 -- the rows beside it, so a call with one tile of rows, which packs for itself, is the reference for the others.
-local judge = require "spec.support.judge"
+local judge = require "pah.judge.budget"
 
 describe("forward on the cpu", function()
   local threads = pah.threads()

@@ -3,7 +3,7 @@
 -- low-precision evaluation.
 local ffi = require "ffi"
 local isas = require "spec.support.isas"
-local judge = require "spec.support.judge"
+local judge = require "pah.judge.budget"
 
 local ways = require("spec.cpu.model.decode_half").ways()
 
@@ -264,7 +264,9 @@ local function specs(half)
 end
 
 describe("decode by f16", function()
-  if #ways == 0 then return pending "this processor has no AVX512-FP16, and the model of it needs gcc 12 and GFNI" end
+  if #ways == 0 then
+    return pending "this processor has no AVX512-FP16, and the model of it needs the sources, gcc 12 and GFNI"
+  end
   for _, way in ipairs(ways) do
     local slow = way.name == "the model" and " #slow" or ""
     describe("of " .. way.name .. slow, function() specs(way.decode) end)

@@ -2,12 +2,12 @@
 -- ways: by the number of rows that share a KV head, at 256 elements of a row, where vectors end. Random problems on
 -- every instruction set against the oracle, then what is said in two ways. The same for every device:
 -- spec/attention/variants_spec.lua. Read next: src/cpu/decode/rows.h, src/cpu/mask.h.
-local cases = require "spec.support.cases"
+local cases = require "pah.judge.cases"
 local child = require "spec.support.child"
 local ffi = require "ffi"
 local isas = require("spec.support.isas").usable
-local judge = require "spec.support.judge"
-local problems = require "spec.support.problem"
+local judge = require "pah.judge.budget"
+local problems = require "pah.judge.problem"
 
 local NAN = 0 / 0
 

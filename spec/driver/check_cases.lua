@@ -63,7 +63,7 @@ describe("checks of the cuda device", function()
     pah.decode(bad)
     pah.decode(worse)
     local after = pah.decode(problem(cuda))
-    refused("block_table[0][0]: block id 99 is outside [0, 8)", after.to, after, "cpu")
+    refused("block_table[1][1]: block id 99 is outside [0, 8)", after.to, after, "cpu")
     for _, out in ipairs {good, after} do
       assert.is_true(pah.allclose(out:to("cpu"):to "f32", want, {rtol = 1e-2, atol = 1e-2}))
     end
@@ -71,7 +71,7 @@ describe("checks of the cuda device", function()
     p.dout, p.out, p.lse = p.q, p.q, pah.zeros({2, 4, 1}, {device = cuda})
     p.num_splits, p.dq = nil, pah.full({2, 4, 1, 64}, 3, {dtype = "bf16", device = cuda})
     local _, dk = pah.bwd(p)
-    refused("seqused_k[0]: 1000 is more than the table's reach of", cuda.synchronize, cuda)
+    refused("seqused_k[1]: 1000 is more than the table's reach of", cuda.synchronize, cuda)
     assert.equal(3, p.dq:get(2, 4, 1, 64))
     assert.equal("bf16", dk.dtype)
   end)
@@ -125,7 +125,7 @@ describe("checks of the cuda device", function()
     for _, dtype in ipairs {"i32", "i64"} do
       local slots = pah.arange(6000, {dtype = dtype})
       slots:set(17, 5900)
-      refused("slot_mapping[5899]: slot 17 is that of slot_mapping[17] too", pah.kv_append,
+      refused("slot_mapping[5900]: slot 17 is that of slot_mapping[18] too", pah.kv_append,
         {k = k, v = k, k_blocks = k_blocks, v_blocks = v_blocks, slot_mapping = slots:to(cuda)})
       assert.equal(0, k_blocks:get(2, 8, 1, 1))
       slots:set(-1, 18)

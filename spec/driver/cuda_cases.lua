@@ -56,8 +56,9 @@ describe("the cuda device", function()
 
   it("knows what it is", function()
     local info = cuda:info()
-    assert.same({"cuda", "Test driver 0", "sm_80", 4, false},
-      {info.name, info.model, info.arch, info.sms, info.host_memory})
+    assert.same({"cuda", "Test driver 0", "sm_80", "0000:17:01.0", 4, false},
+      {info.name, info.model, info.arch, info.pci, info.sms, info.host_memory})
+    assert.equal("0000:17:01.0", require("pah.results.header").complete{}.gpu.pci)
     for _, d in ipairs(pah.devices()) do
       if d.name == "cuda" then assert.is_true(d.usable) end
     end

@@ -160,6 +160,8 @@ CUresult cuDeviceGetAttribute(int *value, int attribute, CUdevice device) {
                            {CU_COMPUTE_CAPABILITY_MAJOR, major},
                            {CU_COMPUTE_CAPABILITY_MINOR, minor},
                            {CU_L2_CACHE_SIZE, 1 << 25},
+                           {CU_PCI_BUS_ID, 0x17},
+                           {CU_PCI_DEVICE_ID, 1},
                            {CU_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, 163 * 1024},
                            {CU_MEMORY_POOLS_SUPPORTED, 1}};
   if (attribute_code && attribute == bad_attribute) return attribute_code;

@@ -1,10 +1,10 @@
 -- naive_spec.lua - the kernels of kernels/ beside attention, on sim with every check on: merge, kv_append (the same
 -- bits as the cpu's), and the kernels that look over tables, which only cuda needs. Attention itself:
 -- spec/attention/cases_spec.lua.
-local cases = require "spec.support.cases"
+local cases = require "pah.judge.cases"
 local ffi = require "ffi"
-local judge = require "spec.support.judge"
-local problems = require "spec.support.problem"
+local judge = require "pah.judge.budget"
+local problems = require "pah.judge.problem"
 
 local DTYPES = {"f32", "f16", "bf16", "fp8_e4m3", "fp8_e5m2"}
 local declare_params = require("spec.gpu.sm80").declare_params

@@ -53,6 +53,12 @@ describe("the command line", function()
     write("field.lua", "local function f()\n  pah.zeros({2}, {dtyp = 'f32'})\nend\nf()\n")
     write("syntax.lua", "local = 1\n")
     write("quits.lua", "os.exit(7)\n")
+    os.execute("mkdir " .. quoted(folder .. "/beside"))
+    write("beside/own.lua", "print(require('neighbour').name, require('part').name, require('pah') == pah)\n")
+    write("beside/neighbour.lua", "return {name = 'a neighbour'}\n")
+    write("beside/pah.lua", "error 'pah itself comes first'\n")
+    os.execute("mkdir " .. quoted(folder .. "/beside/part"))
+    write("beside/part/init.lua", "return {name = 'a part'}\n")
     write("my_module.lua", "loaded = 'my_module is loaded'\nreturn {}\n")
     write("init.lua", "from_init = 'the file'\n")
   end)
@@ -60,7 +66,7 @@ describe("the command line", function()
   it("helps", function()
     local commands = {"--help", "help", "run --help", "help nonsense"}
     for _, name in ipairs {"run", "repl", "test", "info", "kernels", "examples", "compare", "results", "plot",
-      "report", "cache", "bench", "help"} do
+      "report", "submit", "status", "cache", "bench", "help"} do
       commands[#commands + 1] = "help " .. name
     end
     golden("help", commands)
@@ -193,5 +199,75 @@ describe("the man page", function()
   it("is clean to mandoc", function()
     if os.execute "command -v mandoc >/dev/null" ~= 0 then pending "mandoc is not installed" return end
     assert.equal("", (child.shell "mandoc -Tlint -Wwarning doc/pah.1"))
+  end)
+
+end)
+
+describe("a script, from outside,", function()
+  it("has its head printed for --help where it has no options", function()
+    write("plain.lua", "#!/usr/bin/env pah\n-- plain.lua - does little\n--   indented\nprint 'run'\n")
+    assert.equal("usage: pah plain.lua\nplain.lua - does little\n  indented\n", (pah_says "plain.lua --help"))
+    assert.equal("run\n", (pah_says "plain.lua --other"))
+    write("own.lua", "-- own\nprint(arg[1])\n")
+    assert.equal("--help\n", (pah_says "own.lua --help"))
+    write("varargs.lua", "-- own\nprint(...)\n")
+    assert.equal("--help\n", (pah_says "run varargs.lua --help"))
+  end)
+
+  it("that ships refuses what it does not take", function()
+    local _, err, code = pah_says "run hello --batch 3"
+    assert.same({2, true}, {code, err:find('unknown option "--batch"', 1, true) ~= nil})
+    _, err, code = pah_says "run prefill five"
+    assert.same({2, true}, {code, err:find('"five" is one word too many', 1, true) ~= nil})
+  end)
+
+  it("and every command have help that fits into 80 columns", function()
+    local pages = {"--help"}
+    for _, name in ipairs {"run", "repl", "test", "info", "kernels", "examples", "compare", "results", "plot", "report",
+      "cache", "bench", "help"} do
+      pages[#pages + 1] = "help " .. name
+    end
+    for _, words in ipairs(pages) do
+      for line in (pah_says(words)):gmatch "[^\n]+" do assert.is_true(#line <= 80, line) end
+    end
+  end)
+
+  it("finds modules beside the script", function()
+    for _, words in ipairs {"beside/own.lua", "run beside/own.lua"} do
+      assert.equal("a neighbour\ta part\ttrue\n", (pah_says(words)))
+    end
+  end)
+
+  it("says nothing of its own when busted ends a failing run", function()
+    write("bad_spec.lua", "describe('x', function() it('fails', function() assert.equal(1, 2) end) end)\n")
+    write("end_of_busted.lua", "require 'busted.runner'{standalone = false}\n")
+    local out, err, code = pah_says "end_of_busted.lua bad_spec.lua"
+    assert.truthy(out:find "1 failure")
+    assert.same({"", 1}, {err, code})
+  end)
+
+  it("tells commit and compiler", function()
+    local out = pah_says "info"
+    assert.truthy(out:find "^pah +%d[%d.]*[^\n]*\ncompiler +%w+ ")
+    local facts = pah.json.decode((pah_says "info --json"))
+    assert.equal(host.compiler, facts.compiler)
+    assert.equal(host.commit, facts.commit)
+  end)
+end)
+
+describe("assert.allclose", function()
+  it("compares tensors, and tells how far and where", function()
+    assert.allclose(pah.ones({2}), pah.ones({2}, {dtype = "bf16"}))
+    assert.allclose(pah.full({2}, 1.01), pah.ones({2}), {rtol = 0.1})
+    assert.is_not.allclose(pah.zeros({2}), pah.ones({2}))
+    local ok, why = pcall(assert.allclose, pah.zeros({2, 2}), pah.tensor({{0, 0}, {0, 3}}))
+    assert.is_false(ok)
+    why = type(why) == "table" and why.message or why
+    assert.equal("Expected the tensors to be close.\n1 of 4 mismatched, first at [2, 2]; max abs 3, max rel 1, "
+      .. "rms 1.5, largest at [2, 2]\nThere it is 0, expected 3.", tostring(why))
+    ok, why = pcall(assert.allclose, pah.zeros({2}), pah.zeros({3}))
+    assert.is_false(ok)
+    why = tostring(type(why) == "table" and why.message or why)
+    assert.truthy(why:find "allclose: a has shape %[2%], b has %[3%]")
   end)
 end)

@@ -54,6 +54,7 @@ end
 
 local function functions_of(prefix, where, list)
   for name, value in pairs(where) do
+    if value == pah.help then value = require("pah.manual.help").text end -- which prints nothing
     if type(value) == "function" then
       list[#list + 1] = {prefix .. name, value}
     elseif type(value) == "table" and value ~= pah.json.null then

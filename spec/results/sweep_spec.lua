@@ -195,6 +195,31 @@ describe("pah.sweep", function()
     end
   end)
 
+  it("tells errors alike once, and gives up where the first five are", function()
+    local function fails(p) error(("no luck with %d"):format(p.n)) end
+    local grid = {n = pah.range(1, 12)}
+    local calls = 0
+    refused("sweep: the first 5 points fail alike, 7 are not measured", pah.sweep, {axes = grid, quiet = true,
+      run = function(p)
+        calls = calls + 1
+        fails(p)
+      end})
+    assert.equal(5, calls)
+    assert.equal(12, pah.sweep({axes = grid, quiet = true, run = fails, on_error = "row"}).failed)
+    -- five points are all there are; one of the first is measured; two kinds of errors
+    assert.equal(5, pah.sweep({axes = {n = pah.range(1, 5)}, quiet = true, run = fails}).failed)
+    local count = 0
+    assert.equal(11, pah.sweep({axes = grid, quiet = true, run = function(p)
+      count = count + 1
+      if count ~= 3 then fails(p) end
+    end}).failed)
+    assert.equal(12, pah.sweep({axes = grid, quiet = true, run = function(p)
+      count = count + 1
+      if count % 2 == 0 then error "another one" end
+      fails(p)
+    end}).failed)
+  end)
+
   it("names what is wrong with its arguments", function()
     refused("axes is missing, must be a table", pah.sweep, {})
     refused("run is missing", pah.sweep, {axes = {a = {1}}})
@@ -209,7 +234,7 @@ describe("pah.sweep", function()
     refused("where leaves none of 6 points", sweep, {where = function() return false end})
     refused("rounds is 0, must be a whole number from 1", sweep, {rounds = 0})
     refused('on_error is "x", must be "row" or "stop"', sweep, {on_error = "x"})
-    local rows = sweep {run = function(p) return p.aa end}
+    local rows = sweep {run = function(p) return p.aa end, on_error = "row"}
     assert.is_truthy(rows[1].error:find 'no axis is named aa, did you mean "a"?')
   end)
 end)

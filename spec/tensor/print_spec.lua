@@ -5,6 +5,10 @@ local inf, nan = 1 / 0, 0 / 0
 local function prints(want, t) assert.equal(want, tostring(t)) end
 
 describe("a tensor prints", function()
+  local before
+  setup(function() before = pah.set_printoptions{precision = 8} end) -- NumPy's
+  teardown(function() pah.set_printoptions(before) end)
+
   it("floats with the fewest digits that tell them apart", function()
     prints("[1.  2.  3.5]\n[f32 cpu 3, 12 B]", pah.tensor {1, 2, 3.5})
     prints("[[  1.     0.25]\n [ -3.   100.  ]]\n[f32 cpu 2x2, 16 B]", pah.tensor {{1, 0.25}, {-3, 100}})
@@ -75,5 +79,33 @@ describe("a tensor prints", function()
     prints("[" .. row:sub(2) .. row:rep(2) .. " ...\n" .. row:rep(2) .. row:sub(1, -2)
       .. "]\n[f32 cpu 40x50, 7.813 KiB]", pah.zeros {40, 50})
     prints("[[0. 2.]\n [1. 3.]]\n[f32 cpu 2x2, 16 B]", pah.arange(4):view(2, 2):transpose(1, 2))
+  end)
+end)
+
+describe("the options of printing", function()
+  local function prints_with(options, want, t)
+    local before = pah.set_printoptions(options)
+    local text = tostring(t):match "^(.*)\n%["
+    pah.set_printoptions(before)
+    assert.equal(want, text)
+  end
+
+  it("are four digits by default, as in PyTorch", function()
+    prints_with({}, "[0.1    0.3333 2.    ]", pah.tensor {0.1, 1 / 3, 2})
+    prints_with({}, "[-1.2346e+08  1.0000e+00]", pah.tensor {-123456789, 1})
+    prints_with({precision = 8}, "[0.1        0.33333334]", pah.tensor {0.1, 1 / 3})
+    prints_with({precision = 0}, "[0. 1.]", pah.tensor {0.1, 0.7})
+  end)
+
+  it("are those of PyTorch", function()
+    prints_with({threshold = 4, edgeitems = 1}, "[0. ... 4.]", pah.arange(5))
+    prints_with({linewidth = 10}, "[0. 1. 2.\n 3. 4.]", pah.arange(5))
+    prints_with({sci_mode = true}, "[1.e+00 2.e+00]", pah.tensor {1, 2})
+    prints_with({sci_mode = false}, "[100000000.         1.]", pah.tensor {1e8, 1})
+    prints_with({profile = "short"}, "[0.33]", pah.tensor {1 / 3})
+    assert.equal(1000, select(2, tostring(pah.zeros {1000}):gsub("0%.", "")))
+    prints_with({profile = "full"}, tostring(pah.zeros {1}):match "^[^\n]*", pah.zeros {1})
+    assert.same({profile = "default", precision = 4, threshold = 1000, edgeitems = 3, linewidth = 75},
+      pah.set_printoptions())
   end)
 end)

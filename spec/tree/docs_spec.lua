@@ -111,7 +111,7 @@ describe("every page", function()
       installed[#installed + 1] = path
     end
     table.sort(installed)
-    assert.same(list "{ ls *.md LICENSE; find doc -type f ! -name pah.1; } | LC_ALL=C sort", installed)
+    assert.same(list "{ ls *.md LICENSE; find doc -type f ! -name '*.1'; } | LC_ALL=C sort", installed)
   end)
 
   it("is there when the source names it", function()

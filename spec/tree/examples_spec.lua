@@ -20,6 +20,7 @@ local cases = {
   dtype_error = {"--batch=2 --seqlen=32 --heads=1 --time=0.05", "max_error", "\nfp8_e5m2 .*%d"},
   gpt_oss = {"--batch 1 --seqlen 150 --new 1", "layer 1 decode window .*: ok\n", "layer 2 decode full .*: ok\n"},
   mla_decode = {"--batch 2 --seqlen 70 --repeats 3", "K 576 wide and V 512 of it: max error .*: ok\n", "V copied"},
+  serving = {"--limit 12 --every 20 --time=0.02", "blocks of the cache in use", "12 requests in %d+ steps"},
   speculative = {"--past 20", "path 1 %- 3 %- 6: checked", "path 2 %- 5 %- 8: checked", "\nok\n"},
   llama_decode = {"--batch=3 --repeats=3", "3 sequences", ": ok\n", "GB/s"},
 }

@@ -4,15 +4,16 @@ local child = require "spec.support.child"
 
 -- From below to above; a layer is a folder or a single file of lua/pah. A file requires its own layer and those before.
 local layers = {
-  "errors", "traceback", "util", "ffi", "options", "device", "tensor", "attention", "module", "measure", "results",
-  "experiment", "plot", "report", "compare", "init", "cli",
+  "errors", "traceback", "util", "ffi", "options", "device", "tensor", "attention", "serving", "module",
+  "measure", "judge", "results", "experiment", "plot", "report", "compare", "cluster", "manual", "assertions", "init",
+  "prompt", "cli",
 }
 
 local rank = {}
 for i, layer in ipairs(layers) do rank[layer] = i end
 
 -- Files that put names together from a list: both load what is below them or beside them, and nothing requires them.
-local loaders = {["init"] = true, ["cli.init"] = true}
+local loaders = {["init"] = true, ["cli.init"] = true, ["manual.init"] = true}
 
 -- The modules that a text of Lua requires, as paths below lua/pah: "tensor.npy", "init"; "cli.*" is put together.
 local function required(text)

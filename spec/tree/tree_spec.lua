@@ -92,11 +92,11 @@ describe("the tree #quick", function()
     assert.same(list "find kernels src/sim/include src/sim/abi*.h -type f | LC_ALL=C sort", listed)
   end)
 
-  it("keeps files under 400 lines", function()
+  it("keeps files under 400 lines", function() -- lua/meta is made by scripts/manual
     local long = {}
     for _, path in ipairs(sources) do
       local n = #lines_of(path)
-      if n > 400 then long[#long + 1] = path .. ": " .. n end
+      if n > 400 and not path:find "^lua/meta/" then long[#long + 1] = path .. ": " .. n end
     end
     assert.same({}, long)
   end)
@@ -164,7 +164,7 @@ describe("the tree #quick", function()
     local silent = {}
     for _, path in ipairs(sources) do
       local lines = lines_of(path)
-      local first = (lines[1] or ""):match("^#!") and lines[2] or lines[1] or ""
+      local first = (lines[1] or ""):match("^#[!c]") and lines[2] or lines[1] or "" -- #!/bin/sh, #compdef pah
       local name = path:match("[^/]+$")
       if not first:find(name, 1, true) and not path:match("^lua/examples/") then silent[#silent + 1] = path end
     end

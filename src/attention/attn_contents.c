@@ -1,12 +1,13 @@
 /* attn_contents.c - what the integer tensors of an attention call hold: prefix sums, lengths, block ids.
- * Promises: entries of block_table past ceil(len_k / block_size) are not even looked at. Indices count from 0. */
+ * Promises: entries of block_table past ceil(len_k / block_size) are not even looked at. Indices in errors count
+ * from 1, as in Lua: block_table[2][1] is what t[2][1] gives; values (block ids, slots) from 0. */
 #include "attn_check.h"
 #include "error.h"
 
 int pah_contents_fail(const struct pah_broken_rule *r) {
-  long long b = r->sequence, i = r->index, value = r->value, limit = r->limit;
+  long long b = r->sequence + 1, i = r->index + 1, value = r->value, limit = r->limit;
   switch (r->rule) {
-  case PAH_RULE_CU_FIRST: return pah_fail(PAH_EINVAL, "cu_seqlens_q[0]: is %lld, must be 0", value);
+  case PAH_RULE_CU_FIRST: return pah_fail(PAH_EINVAL, "cu_seqlens_q[1]: is %lld, must be 0", value);
   case PAH_RULE_CU_ORDER:
     return pah_fail(PAH_EINVAL, "cu_seqlens_q[%lld]: is %lld after %lld, must not decrease", b, value, limit);
   case PAH_RULE_CU_TOTAL:
@@ -15,11 +16,11 @@ int pah_contents_fail(const struct pah_broken_rule *r) {
     if (value < 0) return pah_fail(PAH_EINVAL, "seqused_k[%lld]: is %lld, must be 0 or more", b, value);
     return pah_fail(PAH_EINVAL, "seqused_k[%lld]: %lld is more than the table's reach of %lld tokens", b, value, limit);
   case PAH_RULE_QUERIES:
-    if (i == 0)
+    if (r->index == 0)
       return pah_fail(PAH_EINVAL,
                       "cu_seqlens_q[%lld]: sequence %lld has %lld queries, must have at most %lld in decode", b + 1, b,
                       value, limit);
-    if (i == 1)
+    if (r->index == 1)
       return pah_fail(PAH_EINVAL, "tree_mask: has %lld bits a query, must have %lld, the queries of sequence %lld",
                       limit, value, b);
     return pah_fail(PAH_EINVAL, "seqused_k[%lld]: is %lld, must be at least %lld, the queries of a tree", b, limit,
@@ -31,7 +32,7 @@ int pah_contents_fail(const struct pah_broken_rule *r) {
                     value, limit);
   default:
     return pah_fail(PAH_EINVAL, "slot_mapping[%lld]: slot %lld is that of slot_mapping[%lld] too, must differ", i,
-                    value, limit);
+                    value, limit + 1);
   }
 }
 

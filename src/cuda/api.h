@@ -117,7 +117,10 @@ enum { /* nvrtcResult */
 enum { /* CUdevice_attribute */
        CU_CLOCK_RATE = 13,
        CU_MULTIPROCESSOR_COUNT = 16,
+       CU_PCI_BUS_ID = 33,
+       CU_PCI_DEVICE_ID = 34,
        CU_L2_CACHE_SIZE = 38,
+       CU_PCI_DOMAIN_ID = 50,
        CU_COMPUTE_CAPABILITY_MAJOR = 75,
        CU_COMPUTE_CAPABILITY_MINOR = 76,
        CU_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN = 97,

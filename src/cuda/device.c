@@ -47,20 +47,27 @@ static int cuda_usable(const char *arg) {
 
 enum { INVALID_VALUE = 1 }; /* the answer of a driver that does not know an attribute */
 
+struct attributes {
+  int major, minor, sms, cache, clock, pci_domain, pci_bus, pci_device;
+};
+
 /* What a driver does not know is 0, unless we cannot do without; every other failure is an error. */
-static int read_attributes(struct pah_device *dev, int *major, int *minor, int *sms, int *cache, int *clock) {
+static int read_attributes(struct pah_device *dev, struct attributes *a) {
   struct cuda_state *s = dev->state;
   const struct {
     const char *name;
     int which, needed, *value;
   } wanted[] = {
-      {"of COMPUTE_CAPABILITY_MAJOR", CU_COMPUTE_CAPABILITY_MAJOR, 1, major},
-      {"of COMPUTE_CAPABILITY_MINOR", CU_COMPUTE_CAPABILITY_MINOR, 1, minor},
-      {"of MULTIPROCESSOR_COUNT", CU_MULTIPROCESSOR_COUNT, 1, sms},
+      {"of COMPUTE_CAPABILITY_MAJOR", CU_COMPUTE_CAPABILITY_MAJOR, 1, &a->major},
+      {"of COMPUTE_CAPABILITY_MINOR", CU_COMPUTE_CAPABILITY_MINOR, 1, &a->minor},
+      {"of MULTIPROCESSOR_COUNT", CU_MULTIPROCESSOR_COUNT, 1, &a->sms},
       {"of MAX_SHARED_MEMORY_PER_BLOCK_OPTIN", CU_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, 1, &s->most_shared},
-      {"of L2_CACHE_SIZE", CU_L2_CACHE_SIZE, 0, cache},
-      {"of CLOCK_RATE", CU_CLOCK_RATE, 0, clock},
+      {"of L2_CACHE_SIZE", CU_L2_CACHE_SIZE, 0, &a->cache},
+      {"of CLOCK_RATE", CU_CLOCK_RATE, 0, &a->clock},
       {"of MEMORY_POOLS_SUPPORTED", CU_MEMORY_POOLS_SUPPORTED, 0, &s->has_pools},
+      {"of PCI_DOMAIN_ID", CU_PCI_DOMAIN_ID, 0, &a->pci_domain},
+      {"of PCI_BUS_ID", CU_PCI_BUS_ID, 0, &a->pci_bus},
+      {"of PCI_DEVICE_ID", CU_PCI_DEVICE_ID, 0, &a->pci_device},
   };
   for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
     CUresult r = cu.cuDeviceGetAttribute(wanted[i].value, wanted[i].which, s->device);
@@ -75,7 +82,8 @@ static int read_attributes(struct pah_device *dev, int *major, int *minor, int *
 static int fill_info(struct pah_device *dev) {
   struct cuda_state *s = dev->state;
   struct pah_device_info *info = &dev->info;
-  int major, minor, sms, cache, clock, status = read_attributes(dev, &major, &minor, &sms, &cache, &clock);
+  struct attributes a;
+  int status = read_attributes(dev, &a);
   size_t bytes = 0;
   if (status) return status;
   CUresult r = cu.cuDeviceGetName(info->model, sizeof info->model - 1, s->device);
@@ -83,13 +91,16 @@ static int fill_info(struct pah_device *dev) {
   r = cu.cuDeviceTotalMem_v2(&bytes, s->device);
   if (r) return cuda_fail(dev, r, "cuDeviceTotalMem", NULL);
   /* From Hopper on, the letter gives the instructions that are this architecture's alone: wgmma, setmaxnreg. */
-  int number = 10 * major + minor;
+  int number = 10 * a.major + a.minor;
   snprintf(s->arch, sizeof s->arch, "sm_%d%s", number, number >= 90 ? "a" : "");
   snprintf(info->arch, sizeof info->arch, "%s", s->arch);
-  info->sms = sms;
-  info->cache_bytes = cache;
+  if (a.pci_domain || a.pci_bus || a.pci_device)
+    snprintf(info->pci, sizeof info->pci, "%04x:%02x:%02x.0", (unsigned)a.pci_domain & 0xffff,
+             (unsigned)a.pci_bus & 0xff, (unsigned)a.pci_device & 0xff);
+  info->sms = a.sms;
+  info->cache_bytes = a.cache;
   info->bytes = (int64_t)bytes;
-  info->clock_hz = (int64_t)clock * 1000;
+  info->clock_hz = (int64_t)a.clock * 1000;
   return PAH_OK;
 }
 

@@ -13,6 +13,7 @@
 #include "error.h"
 #include "api.h"
 #include "headers.h"
+#include "pah_measure.h"
 
 /* What each kernel takes, as the compiler sees it: the number of parameters, then kind << 24 | bytes of each, which is
  * struct pah_signature again. Mirrors sim/include/pah_sim_entry.h. */
@@ -301,7 +302,11 @@ static int compile_and_store(const struct pah_module *m, const struct options *o
   struct pah_reads reads;
   pah_reads_begin(&reads);
   pah_reads_scan(&reads, m->text, m->path, m->include, 0);
+  char text[256];
+  snprintf(text, sizeof text, "compiling %.200s for cuda", m->path);
+  pah_notice(text);
   int status = compile(m, o, is_ptx, code, log);
+  pah_notice(NULL);
   if (!status) pah_reads_end(&reads);
   if (!status && !reads.unsure) store(key, code, *log, &reads);
   pah_reads_free(&reads);

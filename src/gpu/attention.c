@@ -6,7 +6,9 @@
 
 #include "attention/attn_check.h"
 #include "error.h"
+#include "forward_sm80.h"
 #include "forward_sm90.h"
+#include "forward_split.h"
 #include "gpu.h"
 #include "mla.h"
 #include "occupancy.h"
@@ -201,11 +203,16 @@ struct fast_kernel {
   int (*takes)(const struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s); /* or why not */
   int (*run)(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
              struct pah_attn_params *p);
+  /* Whether it is worth while, not asked of what is named; may be NULL: always. */
+  int (*pays)(const struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s);
 };
 static const struct fast_kernel fast_kernels[] = {
-    {"sm90", PAH_FWD, pah_forward_sm90_takes, pah_forward_sm90},
-    {"mla", PAH_DECODE, pah_gpu_mla_takes, pah_gpu_mla_decode},
-    {"sm80", PAH_DECODE, pah_gpu_sm80_takes, pah_gpu_sm80_decode},
+    {"split-kv", PAH_FWD, pah_forward_split_takes, pah_forward_split, pah_forward_split_pays},
+    {"sm90", PAH_FWD, pah_forward_sm90_takes, pah_forward_sm90, NULL},
+    {"sm80", PAH_FWD, pah_forward_sm80_takes, pah_forward_sm80, NULL},
+    {"simt", PAH_FWD, pah_forward_simt_takes, pah_forward_simt, NULL},
+    {"mla", PAH_DECODE, pah_gpu_mla_takes, pah_gpu_mla_decode, NULL},
+    {"sm80", PAH_DECODE, pah_gpu_sm80_takes, pah_gpu_sm80_decode, NULL},
 };
 
 /* The first that takes the call, or the one that it names; *chosen stays NULL for naive. */
@@ -214,6 +221,7 @@ static int choose(const struct job *j, int op, const struct fast_kernel **chosen
   for (size_t i = 0; i < sizeof fast_kernels / sizeof *fast_kernels; i++) {
     const struct fast_kernel *f = &fast_kernels[i];
     if (f->op != op || (name && strcmp(name, f->name) != 0)) continue;
+    if (!name && f->pays && !f->pays(j->dev, j->a, &j->s)) continue;
     int status = f->takes(j->dev, j->a, &j->s);
     if (!status) *chosen = f;
     if (!status || name) return status;

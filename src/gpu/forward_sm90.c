@@ -3,14 +3,14 @@
  * is written. Read next: kernels/sm90/config.cuh, doc/design/gpu-forward.md. */
 #include "forward_sm90.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "error.h"
+#include "forward_common.h"
 
 enum { WARPGROUP_ROWS = 64, CONSUMERS = 2, TILE_M = WARPGROUP_ROWS * CONSUMERS, THREADS = 128 * (CONSUMERS + 1) };
-enum { COLUMNS = 64, LARGEST_DIM = 256, ROW_UNIT = 8, LARGEST_PACK = 16 };
+enum { COLUMNS = 64, LARGEST_DIM = 256, ROW_UNIT = 8 };
 
 /* By head_dim, of q and K and of V: keys of a tile, with bulk copies or gathered, without or with a softcap; tiles of K
  * and of V in shared memory. What registers and shared memory hold without spilling, and of that the fastest; see the
@@ -26,34 +26,13 @@ static const struct {
 /* What is handed over beside pah_attn_params: struct sm90_sizes of config.cuh. */
 struct sizes {
   int box, head_dim, head_dim_v;
+  struct pah_place_units k, v;
 };
 
 struct plan {
   int dim, dim_v, tile_n, stages, gather, pack;
   struct sizes sizes;
 };
-
-static int64_t up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
-
-static int64_t gcd(int64_t a, int64_t b) {
-  while (b) {
-    int64_t rest = a % b;
-    a = b;
-    b = rest;
-  }
-  return a;
-}
-
-/* Heads of a K/V head share a tile where rows of one head would leave much of it empty. */
-static int choose_pack(const struct pah_attn_sizes *s) {
-  if (s->group == 1 || s->group > LARGEST_PACK || TILE_M % s->group) return 1;
-  int64_t rows = up(s->total_q, s->B); /* of a sequence, on average */
-  double alone = (double)rows / (double)(up(rows, TILE_M) * TILE_M);
-  double packed = (double)(rows * s->group) / (double)(up(rows * s->group, TILE_M) * TILE_M);
-  return alone < 0.9 * packed ? (int)s->group : 1;
-}
 
 static struct plan plan_of(const struct pah_attn *a, const struct pah_attn_sizes *s) {
   struct plan plan = {.sizes = {.box = ROW_UNIT, .head_dim = (int)s->D, .head_dim_v = (int)s->Dv}};
@@ -62,36 +41,21 @@ static struct plan plan_of(const struct pah_attn *a, const struct pah_attn_sizes
   plan.dim = tiles[i].dim;
   plan.dim_v = tiles[i].dim_v;
   plan.stages = tiles[i].stages;
-  int64_t box = gcd(s->block_size, tiles[i].keys[0][a->softcap > 0]);
+  int64_t box = pah_gcd(s->block_size, tiles[i].keys[0][a->softcap > 0]);
   plan.gather = box % ROW_UNIT != 0;
   plan.tile_n = tiles[i].keys[plan.gather][a->softcap > 0];
   if (!plan.gather) plan.sizes.box = (int)box;
-  plan.pack = choose_pack(s);
+  plan.pack = pah_forward_pack(s, TILE_M);
   return plan;
 }
 
+/* Of pools that are gathered. */
+static int find_units(const struct pah_attn *a, struct sizes *sizes) {
+  int status = pah_forward_units("k_blocks", &a->k_blocks, "sm90", &sizes->k);
+  return status ? status : pah_forward_units("v_blocks", &a->v_blocks, "sm90", &sizes->v);
+}
+
 /* ---- What it takes ---- */
-
-/* 16 bytes at a time: the data and every row must lie at a multiple of that. */
-static int check_aligned(const char *name, const struct pah_tensor *t) {
-  int64_t size = pah_dtype_size(t->dtype);
-  int ok = (uintptr_t)t->data % 16 == 0;
-  for (int i = 0; i < t->ndim - 1; i++) {
-    if (!t->shape[i]) return PAH_OK; /* nothing is touched */
-    int64_t bytes = t->stride[i] * size;
-    ok = ok && bytes % 16 == 0 && bytes < 1LL << 40 && (bytes > 0 || t->shape[i] == 1);
-  }
-  if (ok) return PAH_OK;
-  return pah_fail(PAH_EUNSUPPORTED, "%s: the sm90 kernel takes data and strides that are multiples of 16 bytes", name);
-}
-
-static int check_types(const struct pah_attn *a) {
-  int dtype = a->q.dtype;
-  if ((dtype == PAH_BF16 || dtype == PAH_F16) && a->k_blocks.dtype == dtype && a->v_blocks.dtype == dtype &&
-      a->out.dtype == dtype)
-    return PAH_OK;
-  return pah_fail(PAH_EUNSUPPORTED, "q: the sm90 kernel takes bf16 or f16, q, k_blocks, v_blocks and out alike");
-}
 
 int pah_forward_sm90_takes(const struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s) {
   if (strcmp(dev->info.arch, "sm_90a") != 0)
@@ -99,23 +63,15 @@ int pah_forward_sm90_takes(const struct pah_device *dev, const struct pah_attn *
                     dev->info.arch);
   if (a->block_m || a->block_n)
     return pah_fail(PAH_EUNSUPPORTED, "block_m: the sm90 kernel has tiles of its own, must be 0");
-  int status = check_types(a);
+  int status = pah_forward_check_types(a, "sm90");
   if (status) return status;
   if (s->D > LARGEST_DIM || s->Dv > LARGEST_DIM)
     return pah_fail(PAH_EUNSUPPORTED, "head_dim: the sm90 kernel takes multiples of %d up to %d, this is %lld and %lld",
                     ROW_UNIT, LARGEST_DIM, (long long)s->D, (long long)s->Dv);
-  float scale = pah_softmax_scale(a, s);
-  if (!(scale > 0 && scale < INFINITY))
-    return pah_fail(PAH_EUNSUPPORTED, "softmax_scale: the sm90 kernel takes finite numbers above 0, this is %g",
-                    (double)scale);
-  int open = a->seqused_k.dtype == PAH_NONE && a->seqlen_k < 0; /* every sequence has all keys of the table */
-  if (s->num_blocks < 1 || s->num_blocks > INT_MAX || s->block_size > INT_MAX || s->total_q > INT_MAX ||
-      (open && s->max_blocks * s->block_size > INT_MAX) || (s->total_q / ROW_UNIT + s->B) * s->H > INT_MAX)
-    return pah_fail(PAH_EUNSUPPORTED, "k_blocks: the sm90 kernel takes 1 to 2^31-1 blocks, tokens and items of work");
-  status = check_aligned("q", &a->q);
-  if (!status) status = check_aligned("k_blocks", &a->k_blocks);
-  if (!status) status = check_aligned("v_blocks", &a->v_blocks);
-  return status ? status : check_aligned("out", &a->out);
+  status = pah_forward_check_sizes(a, s, "sm90");
+  if (status) return status;
+  struct plan plan = plan_of(a, s);
+  return plan.gather ? find_units(a, &plan.sizes) : PAH_OK;
 }
 
 /* ---- The launch ---- */
@@ -140,20 +96,15 @@ static int map_q(const struct pah_attn *a, const struct pah_attn_sizes *s, int p
   return pah_tensor_map(&q, box, PAH_SWIZZLE_128, map);
 }
 
-static int64_t items_of(const struct pah_attn_sizes *s, const struct pah_attn *a, int pack) {
-  int64_t rows = TILE_M / pack;
-  int64_t tiles = s->ragged ? s->total_q / rows + s->B : up(a->q.shape[2], rows) * s->B;
-  return tiles * (s->H / pack);
-}
-
 int pah_forward_sm90(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
                      struct pah_attn_params *p) {
-  const struct plan plan = plan_of(a, s);
+  struct plan plan = plan_of(a, s);
   const int64_t box[4] = {1, plan.sizes.box, 1, COLUMNS};
   struct pah_tensor_map q, k, v;
   int status = map_q(a, s, plan.pack, &q);
   if (!status) status = pah_tensor_map(&a->k_blocks, box, PAH_SWIZZLE_128, &k);
   if (!status) status = pah_tensor_map(&a->v_blocks, box, PAH_SWIZZLE_128, &v);
+  if (!status && plan.gather) status = find_units(a, &plan.sizes);
   if (status) return status;
 
   struct pah_gpu_call call = {.file = "sm90/forward.cu", .kernel = "forward_sm90", .threads = THREADS, .problem = a};
@@ -166,7 +117,7 @@ int pah_forward_sm90(struct pah_device *dev, const struct pah_attn *a, const str
   if (a->softcap > 0) pah_gpu_define(&call, "SOFTCAP", 1);
   if (p->tree_mask) pah_gpu_define(&call, "TREE", 1);
   pah_gpu_define_type(&call, "IO_T", a->q.dtype);
-  int64_t items = items_of(s, a, plan.pack), sms = dev->info.sms;
+  int64_t items = pah_forward_items(a, s, TILE_M, plan.pack), sms = dev->info.sms;
   call.grid[0] = items < sms ? items : sms;
   call.grid[1] = call.grid[2] = 1;
   call.shared = 2 * (plan.dim * TILE_M + (plan.dim + plan.dim_v) * plan.stages * plan.tile_n);

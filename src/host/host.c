@@ -27,6 +27,11 @@ static const char cdef[] = {
 #include "cdef.inc"
     0};
 
+/* The commit that it was built from, "-dirty" behind it where files differed; empty where there was no repository. */
+static const char commit[] =
+#include "commit.inc"
+    ;
+
 #ifdef __clang__
 #define COMPILER __VERSION__ /* which begins with the compiler's name */
 #else
@@ -79,6 +84,7 @@ static void push_module(lua_State *L, int argc, char **argv) {
   set_string(L, "exe", exe);
   set_string(L, "version", PACKAGE_VERSION);
   set_string(L, "compiler", COMPILER);
+  if (*commit) set_string(L, "commit", commit);
   set_function(L, "isatty", is_terminal);
   set_function(L, "list", list_folder);
   host_add_interrupts(L);

@@ -1,6 +1,6 @@
 /* lineedit.c - a line from the terminal for the REPL: libedit with history and completion, or plain input without it.
- * Promises: what completes a word is decided in Lua (lua/pah/cli/complete.lua); Ctrl-C gives up the line. Read next:
- * host.c. */
+ * Promises: what completes a word is decided in Lua (lua/pah/prompt/complete.lua); Ctrl-C gives up the line; a paste is
+ * text, newlines included, until Enter. Read next: host.c. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <lauxlib.h>
@@ -88,6 +88,42 @@ static unsigned char complete(EditLine *edit, int key) {
   return result;
 }
 
+/* The terminal has announced a paste: what it sends up to ESC [ 201 ~ becomes part of the line, newlines too, but not
+ * those at its end. Nothing in it is a command. */
+static unsigned char paste(EditLine *edit, int key) {
+  (void)key;
+  static const char end[] = "\033[201~";
+  size_t room = 4096, n = 0, last = sizeof end - 1;
+  char *text = malloc(room);
+  while (text && (n < last || memcmp(text + n - last, end, last) != 0)) {
+    char byte;
+    ssize_t got = read(STDIN_FILENO, &byte, 1);
+    if (got < 0 && errno == EINTR && !host_interrupts()) continue;
+    if (got <= 0) break;
+    if (n + 2 > room) {
+      char *more = realloc(text, room *= 2);
+      if (!more) free(text);
+      text = more;
+      if (!text) break;
+    }
+    text[n++] = byte == '\r' ? '\n' : byte;
+  }
+  if (!text) return CC_ERROR;
+  int whole = n >= last && !memcmp(text + n - last, end, last);
+  if (whole) n -= last;
+  while (n && text[n - 1] == '\n') n--;
+  text[n] = 0;
+  int inserted = whole && n && !el_insertstr(edit, text);
+  free(text);
+  return inserted ? CC_REFRESH : CC_ERROR;
+}
+
+/* Tells the terminal whether pastes are to be announced. */
+static void announce_pastes(int on) {
+  fputs(on ? "\033[?2004h" : "\033[?2004l", stdout);
+  fflush(stdout);
+}
+
 static void open_editor(void) {
   setlocale(LC_CTYPE, ""); /* widths of what is typed; how numbers are written stays C's */
   editor.edit = el_init("pah", stdin, stdout, stderr);
@@ -101,7 +137,9 @@ static void open_editor(void) {
   el_set(editor.edit, EL_HIST, history, editor.history);
   el_set(editor.edit, EL_GETCFN, read_char);
   el_set(editor.edit, EL_ADDFN, "pah-complete", "complete the word before the cursor", complete);
+  el_set(editor.edit, EL_ADDFN, "pah-paste", "insert what is pasted", paste);
   el_set(editor.edit, EL_BIND, "^I", "pah-complete", NULL);
+  el_set(editor.edit, EL_BIND, "\\e[200~", "pah-paste", NULL);
   el_set(editor.edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
   el_source(editor.edit, NULL); /* the user's own bindings in ~/.editrc */
 }
@@ -117,19 +155,26 @@ static int read_line(lua_State *L) {
   editor.prompt = text;
   el_resize(editor.edit);
   int count = 0;
+  announce_pastes(1);
   const char *line = el_gets(editor.edit, &count);
+  announce_pastes(0);
   if (!line || count <= 0) {
     el_reset(editor.edit);
     putchar('\n');
     fflush(stdout);
     return push_line(L, NULL, 0);
   }
-  HistEvent event;
-  if (strspn(line, " \t\r\n") < (size_t)count) {
-    history(editor.history, &event, H_ENTER, line);
-    if (editor.file) history(editor.history, &event, H_SAVE, editor.file);
-  }
   return push_line(L, line, (size_t)count);
+}
+
+/* remember(text): an entry of the history, which may have several lines; saved to its file. */
+static int remember(lua_State *L) {
+  const char *text = luaL_checkstring(L, 1);
+  HistEvent event;
+  if (!editor.history) return 0;
+  history(editor.history, &event, H_ENTER, text);
+  if (editor.file) history(editor.history, &event, H_SAVE, editor.file);
+  return 0;
 }
 
 /* history(path): lines typed so far are read from the file and new ones saved to it; its folder is made. */
@@ -183,6 +228,11 @@ static int history_file(lua_State *L) {
   return 0;
 }
 
+static int remember(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
 static int close_line_input(lua_State *L) {
   (void)L;
   return 0;
@@ -191,7 +241,10 @@ static int close_line_input(lua_State *L) {
 #endif
 
 void host_add_line_input(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"read_line", read_line}, {"history", history_file}, {"close_line_input", close_line_input}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"read_line", read_line},
+                                       {"history", history_file},
+                                       {"remember", remember},
+                                       {"close_line_input", close_line_input},
+                                       {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
 }

@@ -6,6 +6,8 @@
 #ifndef PAH_SIM_ABI_H
 #define PAH_SIM_ABI_H
 
+#include <stdint.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -58,11 +60,11 @@ unsigned pah_sim_activemask(void); /* the lanes of the warp that come here befor
 
 /* ---- Memory ---- */
 /* To be called before code that the hooks do not see (no_sanitize("thread")) touches memory. */
-enum { PAH_SIM_READ = 1, PAH_SIM_WRITE = 2, PAH_SIM_ATOMIC = 4, PAH_SIM_VOLATILE = 8 };
+enum { PAH_SIM_READ = 1, PAH_SIM_WRITE = 2, PAH_SIM_ATOMIC = 4, PAH_SIM_VOLATILE = 8, PAH_SIM_CAS = 256 };
 void pah_sim_access(const volatile void *p, unsigned long bytes, int flags);
 /* An atomic read-modify-write, load or store that the header then does itself. Orders like those of PTX. */
 enum { PAH_SIM_RELAXED = 0, PAH_SIM_ACQUIRE = 1, PAH_SIM_RELEASE = 2 };
-/* flags: READ, WRITE or both; pc: a place in the kernel */
+/* flags: READ, WRITE or both, and CAS for a compare-and-swap; pc: a place in the kernel */
 void pah_sim_atomic(volatile void *p, unsigned long bytes, int flags, int order, const void *pc);
 void *pah_sim_memcpy(void *dst, const void *src, unsigned long bytes); /* checked, as is memset */
 void *pah_sim_memset(void *dst, int value, unsigned long bytes);
@@ -81,6 +83,10 @@ unsigned long long pah_sim_clock(void); /* grows with every call; no measure of 
 int pah_sim_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* What the header knows cannot be simulated: a finding "unsupported" with these words; the launch ends. */
 void pah_sim_unsupported(const char *what) __attribute__((noreturn));
+
+/* By the compiler (-fsanitize=bounds): an index outside its array, a finding. The access itself comes after it. `what`:
+ * the compiler's struct that tells the types; index: by value, if it has at most 64 bits. */
+void pah_sim_index(const void *what, uintptr_t index);
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,8 @@
 /* arena.c - device memory of sim. Addresses are not used again until the range is used up, so that a kernel that holds
  * on to a freed tensor is told so; the memory behind them goes back to the system at once.
- * Promises: allocations are 256-byte aligned and stand at least 256 bytes apart. Read next: sim/block/shadow.c. */
+ * Promises: allocations are 256-byte aligned and stand as far apart as they are long, at least 64 KiB, so that what is
+ * written past one does not land in the next; new memory holds 0xff, NaN in every type, until it is written.
+ * Read next: sim/block/shadow.c. */
 #define _GNU_SOURCE
 #include "arena.h"
 
@@ -10,7 +12,7 @@
 
 #include "error.h"
 
-enum { ALIGN = 256, REDZONE = 256, PAGE = 4096 };
+enum { ALIGN = 256, GAP = 64 * 1024, PAGE = 4096 };
 #define RANGE ((uint64_t)1 << 40)
 
 /* Shared with children, reserved but not backed until touched. Smaller where the system allows less. */
@@ -39,9 +41,10 @@ void sim_arena_close(struct sim_arena *a) {
   free(a->allocations);
 }
 
-/* Bytes of the range that an allocation takes. */
-static uint64_t extent(uint64_t bytes) {
-  return (bytes + REDZONE + ALIGN - 1) / ALIGN * ALIGN;
+/* Bytes of the range that an allocation takes, with what stays free behind it. */
+static uint64_t extent(const struct sim_arena *a, uint64_t bytes) {
+  const uint64_t gap = a->gap ? a->gap : bytes > GAP ? bytes : GAP;
+  return (bytes + gap + ALIGN - 1) / ALIGN * ALIGN;
 }
 
 static void insert(struct sim_arena *a, int64_t at, uint64_t start, uint64_t bytes) {
@@ -56,8 +59,8 @@ static int64_t reuse(struct sim_arena *a, uint64_t bytes) {
     uint64_t end = a->allocations[i].start;
     int64_t j = i;
     while (j < a->count && !a->allocations[j].alive)
-      end = a->allocations[j].start + extent(a->allocations[j].bytes), j++;
-    if (j == i || end - a->allocations[i].start < extent(bytes)) continue;
+      end = a->allocations[j].start + extent(a, a->allocations[j].bytes), j++;
+    if (j == i || end - a->allocations[i].start < extent(a, bytes)) continue;
     uint64_t start = a->allocations[i].start;
     memmove(a->allocations + i, a->allocations + j, (size_t)(a->count - j) * sizeof *a->allocations);
     a->count -= j - i;
@@ -80,15 +83,16 @@ int sim_arena_alloc(struct sim_arena *a, int64_t bytes, void **data) {
     a->room = room;
   }
   int64_t at = a->count;
-  if (a->size - a->next >= extent(want)) {
+  if (a->size - a->next >= extent(a, want)) {
     insert(a, at, a->next, want);
-    a->next += extent(want);
+    a->next += extent(a, want);
   } else if ((at = reuse(a, want)) < 0) {
     return pah_fail(PAH_ENOMEM, "sim: no %lld bytes in a row are free", (long long)bytes);
   }
   uint64_t start = a->allocations[at].start;
   memset(a->state + start / 4, SIM_ADDRESSABLE, want / 4);
   if (want % 4) a->state[(start + want) / 4] = (uint8_t)(((1u << want % 4) - 1) << 4);
+  memset(a->base + start, 0xff, want);
   a->bytes += want;
   *data = a->base + start;
   return PAH_OK;

@@ -20,6 +20,7 @@ struct sim_arena {
   uint8_t *state;                     /* size / 4 */
   uint64_t next;                      /* first address never given out */
   uint64_t bytes, limit;              /* in use; the memory that the device claims to have */
+  uint64_t gap;                       /* between allocations, in bytes; 0: as long as they are, 64 KiB or more */
   struct sim_allocation *allocations; /* by start, ascending; freed ones stay until their addresses are used again */
   int64_t count, room, made;
 };

@@ -41,7 +41,7 @@ int pah_check_tensor(struct pah_arg arg, struct pah_arg like) {
   for (int d = 0; d < t->ndim; d++)
     if (t->shape[d] > INT32_MAX)
       return pah_fail(PAH_EINVAL, "%s: size %lld of dimension %d is too large, must be below 2^31", arg.name,
-                      (long long)t->shape[d], d);
+                      (long long)t->shape[d], d + 1);
   if (t->device != like.t->device)
     return pah_fail(PAH_EINVAL, "%s: is on %s, must be on %s as %s is", arg.name, t->device->info.name,
                     like.t->device->info.name, like.name);
@@ -105,7 +105,7 @@ int pah_check_result(struct pah_arg arg) {
       if (left >> d & 1 && (next < 0 || t->stride[d] < t->stride[next])) next = d;
     if (t->stride[next] <= reach)
       return pah_fail(PAH_EINVAL, "%s: elements share memory (stride %lld of dimension %d), must be apart in a result",
-                      arg.name, (long long)t->stride[next], next);
+                      arg.name, (long long)t->stride[next], next + 1);
     reach += (t->shape[next] - 1) * t->stride[next];
     left &= ~(1u << next);
   }

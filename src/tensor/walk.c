@@ -43,7 +43,7 @@ int pah_tensor_check(const char *name, const struct pah_tensor *t) {
   for (int d = 0; d < t->ndim; d++) {
     if (t->shape[d] < 0 || t->stride[d] < 0)
       return pah_fail(PAH_EINVAL, "%s: size %lld or stride %lld of dimension %d is negative", name,
-                      (long long)t->shape[d], (long long)t->stride[d], d);
+                      (long long)t->shape[d], (long long)t->stride[d], d + 1);
     int64_t reach;
     if (t->shape[d] == 0) {
       empty = 1;

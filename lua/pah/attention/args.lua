@@ -53,7 +53,7 @@ for dtype = C.PAH_NONE + 1, C.PAH_DTYPE_COUNT - 1 do dtypes[ffi.string(C.pah_dty
 function M.dtype(name, value)
   local dtype = dtypes[value]
   if not dtype then
-    raisef('%s: is %s, must be the name of a dtype%s', name, describe(value), errors.hint(value, dtypes))
+    raisef('%s: is %s, must be the name of a dtype%s', name, describe(value), tensor.dtype_hint(value))
   end
   return dtype
 end

@@ -3,6 +3,7 @@
 -- an error names the place in the text; the text of a batch gives the same batch again.
 -- Read next: block_table.lua, measure/problem.lua.
 local C = require("pah.ffi").C
+local classes = require "pah.util.classes"
 local devices = require "pah.device"
 local errors = require "pah.errors"
 local tensor = require "pah.tensor"
@@ -113,7 +114,7 @@ local function kind_of(requests)
   return kind
 end
 
-local Batch = {}
+local Batch = classes.name("Batch", {})
 Batch.__index = Batch
 function Batch:__tostring() return self.text end
 

@@ -2,6 +2,7 @@
 -- Promises: fork shares blocks and copies the last partial one only when a side appends (copy-on-write); when blocks
 -- run out, append returns nil and a reason and changes nothing.
 -- Read next: block_table.lua, init.lua (kv_append).
+local classes = require "pah.util.classes"
 local errors = require "pah.errors"
 local tensor = require "pah.tensor"
 local devices = require "pah.device"
@@ -11,7 +12,7 @@ local raisef = errors.raisef
 
 local M = {}
 
-local Cache = {}
+local Cache = classes.name("Cache", {})
 Cache.__index = Cache
 local sequences = setmetatable({}, {__mode = "k"}) -- proxy -> state {cache, blocks (0-based ids), length}
 
@@ -94,7 +95,7 @@ end
 
 -- A sequence is a userdata, because a table has no __len in this Lua.
 local prototype = newproxy(true)
-local mt = getmetatable(prototype)
+local mt = classes.name("Sequence", getmetatable(prototype))
 mt.__index = methods
 function mt.__len(seq) return state_of("#", seq).length end
 function mt.__tostring(seq)

@@ -27,6 +27,15 @@ local dtypes = {float32 = "f32", float16 = "f16", bfloat16 = "bf16", float8_e4m3
 --- The dtype of pah for one of FlashInfer-Trace; raises for those that pah does not have.
 function M.dtype(name) return dtypes[name] or raisef("trace: dtype %s is not one that pah has", tostring(name)) end
 
+--- Adds const = {axis = value} to a definition, and returns it.
+function M.with_constants(d)
+  d.const = {}
+  for axis, about in json.pairs(d.axes) do
+    if json.is_object(about) and about.type == "const" then d.const[axis] = about.value end
+  end
+  return d
+end
+
 --- A definition: the decoded object (keys in order by pah.json.keys), checked, with `const` = {axis = value} added.
 function M.definition(path)
   local d = json.decode(read(path), path)
@@ -34,14 +43,10 @@ function M.definition(path)
   for _, name in ipairs {"name", "op_type", "axes", "inputs", "outputs"} do
     if d[name] == nil then raisef("%s: not a definition: %s is missing", path, name) end
   end
-  d.const = {}
   for _, name in ipairs {"axes", "inputs", "outputs"} do
     if not json.is_object(d[name]) then raisef("%s: not a definition: %s is not an object", path, name) end
   end
-  for axis, about in json.pairs(d.axes) do
-    if json.is_object(about) and about.type == "const" then d.const[axis] = about.value end
-  end
-  return d
+  return M.with_constants(d)
 end
 
 --- The workloads of a JSON-lines file, in order: {definition =, uuid =, axes =, inputs =} each.

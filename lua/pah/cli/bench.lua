@@ -9,6 +9,7 @@ local columns = require "pah.util.columns"
 local devices = require "pah.device"
 local json = require "pah.util.json"
 local line_of = require("pah.util.safe_text").line
+local notice = require "pah.measure.notice"
 local peaks = require "pah.measure.peaks"
 local schema = require "pah.results.schema"
 local sweep = require "pah.experiment.sweep"
@@ -207,6 +208,7 @@ end
 
 local function run(opt)
   if opt.full and opt.quick then return complain "--full and --quick are both given" end
+  if opt.quiet then notice.hold(true) end
   local known, device = pcall(devices.get, opt.device)
   if not known then return complain(device) end
   local length = opt.full and "full" or opt.quick and "quick" or "standard"
@@ -236,7 +238,7 @@ local function run(opt)
 end
 
 return {
-  usage = "[--full] [--batch 8q1s1k,2q2k_32q1s1k] [-o RESULTS.db] [options]",
+  usage = "[--batch 8q1s1k,2q2k_32q1s1k] [-o RESULTS.db] [options]",
   about = "measure attention: a standard table beside the limits of the device, or batches of your own",
   text = [=[
 Without --batch a standard table for the device: decode, prefill, new tokens after others, a mixed batch, backward;

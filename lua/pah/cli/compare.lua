@@ -9,9 +9,11 @@ local stats = require "pah.measure.stats"
 local store_of = require "pah.compare.store"
 local versus = require "pah.compare.statistics"
 
+local WRONG_USAGE = 3 -- 0, 1 and 2 are verdicts
+
 local function complain(message)
   io.stderr:write("pah: ", tostring(message), "\n", "hint: `pah help compare` shows the usage\n")
-  return 2
+  return WRONG_USAGE
 end
 
 -- "2%" or "0.02" as a fraction; nil if it is neither.
@@ -123,14 +125,14 @@ local function run(opt)
 end
 
 return {
-  usage = "A B [options]   or   compare --interleave a.lua b.lua [options]",
+  usage = "A B | --interleave a.lua b.lua [options]",
   about = "is B faster or slower than A: two stored runs, or two interleaved scripts",
   text = [[
 A and B are results files (their last run), FILE#RUN (an id, or its beginning or end) or FILE#all (all runs).
 With --interleave they are scripts, which call pah.bench or return a function; 'NAME=value a.lua --option 1' in quotes
 gives one its environment and arguments. Both run interleaved, a few milliseconds each, in new processes for each pair.
-Exit code: 0 faster or same, 1 slower, 2 undecided; also 2, with a message on standard error, for wrong usage and for
-files that cannot be compared. What the figures mean: doc/comparing.md.]],
+Exit code: 0 faster or same, 1 slower, 2 undecided; 3, with a message on standard error, for wrong usage and for files
+that cannot be compared. What the figures mean: doc/comparing.md.]],
   options = {
     metric = {"what is compared: median, mean, min, q1, q3, cpu, wall, back_to_back, or a counter of sim", "median"},
     threshold = {"relative difference that counts as none", "2%", type = "string"},
@@ -142,5 +144,5 @@ files that cannot be compared. What the figures mean: doc/comparing.md.]],
     seed = {"for the choice of who begins; 0: a new one each time", 0},
     out = {"results file that gets the samples of both", "", short = "o"},
   },
-  words = 1 / 0, run = run,
+  words = 1 / 0, run = run, wrong_usage = WRONG_USAGE,
 }

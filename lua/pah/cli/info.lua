@@ -33,7 +33,8 @@ end
 function M.collect(with_peaks)
   local cpu = devices.get("cpu"):info()
   return {
-    version = host.version, luajit = jit.version, os = jit.os, arch = jit.arch, program = host.exe, data = host.datadir,
+    version = host.version, commit = host.commit, compiler = host.compiler, luajit = jit.version, os = jit.os,
+    arch = jit.arch, program = host.exe, data = host.datadir,
     cpu = {
       model = cpu.model, threads = cpu.threads, cache_bytes = cpu.cache_bytes, memory_bytes = cpu.bytes,
       available_bytes = available_bytes(), instruction_sets = instruction_sets(cpu.isa),
@@ -52,7 +53,8 @@ end
 --- Prints the table of M.collect for people.
 function M.print(facts)
   local cpu = facts.cpu
-  line("pah", "%s", facts.version)
+  line("pah", "%s%s", facts.version, facts.commit and ", commit " .. facts.commit or "")
+  line("compiler", "%s", facts.compiler)
   line("LuaJIT", "%s, %s %s, compiler %s", facts.luajit:gsub("^LuaJIT ", ""), facts.os, facts.arch,
     jit.status() and "on" or "off")
   line("program", "%s", facts.program)

@@ -10,50 +10,31 @@ local library = require "pah"
 local info = require "pah.cli.info"
 local interpreter = require "pah.cli.interpreter"
 local json = require "pah.util.json"
+local man = require "pah.cli.man"
+local manual = require "pah.manual.help"
 local kernel_table = require "pah.module.kernel_table"
 local options = require "pah.options"
-local repl = require "pah.cli.repl"
+local repl = require "pah.prompt.repl"
+local scripts = require "pah.cli.scripts"
 local readable = require("pah.util.whole_file").readable
+local words = require "pah.cli.words"
 
 rawset(_G, "pah", library) -- the global that every script finds
+rawset(_G, "print", require("pah.util.inspect").print)
 
 local commands, order = {}, {}
 
--- A command: usage (after "pah NAME"), about (one line), options (as for pah.options; nil: words are not parsed),
--- words (how many may be given besides options), text (more help) and run(opt or list of words) -> exit code.
+-- A command: usage (after "pah NAME"), about (one line), options (as for pah.options; nil: words are not parsed), words
+-- (how many may be given besides options), raw (it parses its words itself), wrong_usage (an exit code, 2), text (more
+-- help) and run(opt or list of words) -> exit code.
 local function command(name, definition)
   order[#order + 1] = name
   commands[name] = definition
 end
 
-local function complain(message, hint)
+local function complain(message, hint, code)
   io.stderr:write("pah: ", message, "\nhint: ", hint, "\n")
-  return 2
-end
-
-local function list_examples()
-  local list = {}
-  local folder = host.datadir .. "/lua/examples"
-  for _, file in ipairs(host.list(folder) or {}) do
-    local name = file:match "^(.+)%.lua$"
-    if name then
-      local path = folder .. "/" .. file
-      list[#list + 1] = {name = name, path = path, about = options.about(path) or ""}
-    end
-  end
-  table.sort(list, function(a, b) return a.name < b.name end)
-  return list
-end
-
--- The path that NAME of `pah run NAME` means: a file, else an installed example; nil and the nearest example's name.
-local function find_script(name)
-  if name == "-" or readable(name) then return name end
-  local known = {}
-  for _, example in ipairs(list_examples()) do
-    if example.name == name then return example.path end
-    known[example.name] = true
-  end
-  return nil, not name:find "/" and errors.nearest(name, known) or nil
+  return code or 2
 end
 
 local function print_json(value)
@@ -61,7 +42,10 @@ local function print_json(value)
   return 0
 end
 
-local function print_columns(rows) io.write(columns.plain(rows)) end
+-- On a terminal tables fit into it, or into 80 columns.
+local function print_columns(rows)
+  io.write(columns.plain(rows, nil, host.isatty(1) and (tonumber(os.getenv "COLUMNS" or "") or 80) or nil))
+end
 
 -- ---- Commands -------------------------------------------------------------------------------------------------
 
@@ -69,13 +53,13 @@ command("run", {
   usage = "SCRIPT [options] [-- arguments]",
   about = "run an experiment: a file, - for standard input, or the name of an example that ships",
   text = "Words after SCRIPT go to the script; most scripts list their options with `pah run SCRIPT --help`.",
-  run = function(words)
-    local name = words[1]
+  run = function(given)
+    local name = given[1]
     if not name then return complain("run: no script is named", "`pah examples` lists those that ship") end
     if name:match "^%-." then
       return complain(('run: "%s" stands before the script'):format(name), "`pah help run` shows the usage")
     end
-    local path, nearest = find_script(name)
+    local path, nearest = scripts.find(name)
     if not path then
       return complain(('run: no file and no example is named "%s"'):format(name),
         nearest and ('did you mean "%s"? `pah examples` lists what ships'):format(nearest)
@@ -93,9 +77,11 @@ command("repl", {
   about = "the interactive prompt, as `pah` alone on a terminal",
   options = {}, words = 0,
   text = [[
-Expressions print their results, `_` is the last one, Tab completes names, fields, tensor methods and file names.
-Ctrl-C stops a running call, Ctrl-D leaves. History: $PAH_HISTORY, else $XDG_STATE_HOME/pah/history, else
-~/.local/state/pah/history.]],
+Expressions print their results, `_` is the last one. Tab completes names, fields, methods, the keys of named
+arguments, dtypes, devices and file names. `?pah.decode`, `t:view?` and help(x) tell of a function or an object.
+Locals of the top level outlive their line, and a paste is one chunk. Ctrl-C stops a running call, Ctrl-D leaves.
+History: $PAH_HISTORY, else $XDG_STATE_HOME/pah/history, else ~/.local/state/pah/history. First of all the prompt
+runs $PAH_INIT, else $XDG_CONFIG_HOME/pah/init.lua, else ~/.config/pah/init.lua.]],
   run = function()
     arg = {[0] = "pah"}
     local code = interpreter.init()
@@ -107,14 +93,15 @@ command("test", {
   usage = "[busted arguments]",
   about = "run busted specs inside the program",
   text = "Takes what busted takes: spec files or folders (default: spec), --filter, --tags, -o TAP and so on.",
-  run = function(words)
-    arg = {[0] = "pah test", unpack(words)}
+  run = function(given)
+    arg = {[0] = "pah test", unpack(given)}
     local ok, why = pcall(require, "busted.runner")
     if not ok then
       if not why:find("module 'busted.runner' not found", 1, true) then io.stderr:write("pah: ", why, "\n") end
       return complain("test: busted is not installed",
         "on Debian `apt install lua-busted`, else `luarocks install busted`")
     end
+    require "pah.assertions"
     -- With a chunk that is not a file busted ends the program itself instead of raising nil.
     return interpreter.call_plainly(loadstring("require 'busted.runner' {standalone = false}", "=pah test"))
   end,
@@ -162,7 +149,7 @@ command("examples", {
   about = "the experiments that ship, one line each",
   options = {json = {"print JSON", false}}, words = 0,
   run = function(opt)
-    local list = list_examples()
+    local list = scripts.examples()
     if opt.json then return print_json(list) end
     local rows = {}
     for i, example in ipairs(list) do rows[i] = {example.name, example.about} end
@@ -172,12 +159,16 @@ command("examples", {
 })
 
 command("help", {
-  usage = "[COMMAND]",
-  about = "this text, or the help of a command",
+  usage = "[COMMAND | NAME]",
+  about = "this text, or the help of a command, or of a name of the Lua library",
+  text = "NAME is pah.decode, Tensor:view, Tensor and so on; `pah help pah` lists all names.",
   options = {}, words = 1,
   run = function(opt)
     if opt[1] and not commands[opt[1]] then
-      return complain(('help: "%s" is no command'):format(opt[1]), "`pah help` lists them")
+      local text = opt[1] == "pah" and manual.text() or manual.text_of_name(opt[1])
+      if text then return print(text) or 0 end
+      return complain(('help: "%s" is neither a command nor a name of the library'):format(opt[1]),
+        "`pah help` lists the commands, `pah help pah` the names")
     end
     io.stdout:write(help(commands, order, opt[1]))
     return 0
@@ -185,19 +176,19 @@ command("help", {
 })
 
 -- Commands with a file of their own, which returns the definition.
-for _, name in ipairs {"bench", "results", "compare", "plot", "report", "cache"} do
+for _, name in ipairs {"bench", "results", "compare", "plot", "report", "submit", "status", "cache"} do
   command(name, require("pah.cli." .. name))
 end
 
 -- ---- The start ------------------------------------------------------------------------------------------------
 
-local function run_command(name, words)
+local function run_command(name, given)
   local this = commands[name]
   local hint = ("`pah help %s` shows the usage"):format(name)
-  if words[1] == "--help" or words[1] == "-h" then return commands.help.run{name} end
-  if not this.options then return this.run(words) end
-  local opt, why = options.parse(this.options, words)
-  if not opt then return complain(name .. ": " .. why, hint) end
+  if given[1] == "--help" or given[1] == "-h" then return commands.help.run{name} end
+  if not this.options or this.raw then return this.run(given) end
+  local opt, why = options.parse(this.options, given)
+  if not opt then return complain(name .. ": " .. why, hint, this.wrong_usage) end
   if opt.help then return commands.help.run{name} end
   if opt[this.words + 1] then
     return complain(('%s: "%s" is one word too many'):format(name, opt[this.words + 1]), hint)
@@ -208,12 +199,22 @@ end
 local function main(argv)
   local first = argv[1]
   if first == "--help" or first == "-h" then return commands.help.run{} end
+  if first == "__words" then
+    local names = {}
+    for i, example in ipairs(scripts.examples()) do names[i] = example.name end
+    for _, word in ipairs(words.after({unpack(argv, 2)}, commands, order, names)) do print(word) end
+    return 0
+  end
+  if first == "__man" then -- for scripts/manual
+    if not argv[2] then print(table.concat(order, "\n")) else io.write(man(argv[2], commands[argv[2]])) end
+    return 0
+  end
   if first == "--version" then return interpreter.print_version() or 0 end
   if commands[first] then return run_command(first, {unpack(argv, 2)}) end
   if first and not first:match "^%-" and not readable(first) then
     local nearest = errors.nearest(first, commands)
     local hint = (nearest and ('did you mean "%s"? '):format(nearest) or "") .. "`pah --help` lists the commands"
-    if find_script(first) then
+    if scripts.find(first) then
       hint = ("it is an example: `pah run %s`"):format(first)
     elseif first:find "[./]" then
       hint = "give the path of a file; `pah --help` lists the commands"

@@ -1,18 +1,33 @@
 -- interpreter.lua - pah as a Lua interpreter: chunks run with a traceback, and the options that luajit has.
 -- Promises: the exit codes of init.lua; the global `arg` and `...` as in lua and luajit, LUA_INIT honoured.
 local host = require "pah.host"
+local notice = require "pah.measure.notice"
+local options = require "pah.options"
+local read_file = require("pah.util.whole_file").read
 local traceback = require "pah.traceback"
+local uncompiled = require "pah.prompt.uncompiled"
 
 local M = {}
 
 -- ---- Calls ----------------------------------------------------------------------------------------------------
 
+-- busted, run as a script, ends a failing run by raising nil, of which lua and luajit say nothing.
+local SILENT = {}
+local function handler(e)
+  local raiser = e == nil and debug.getinfo(3, "S")
+  if raiser and raiser.source:find "/busted/compatibility%.lua$" then return SILENT end
+  local text = traceback(e, 3) -- no tail call, which would take this level away
+  return text
+end
+
 --- Calls f(...); an error is reported on stderr with its traceback. Returns the exit code, 0 or 1.
 function M.call_plainly(f, ...)
-  local ok, message = xpcall(f, traceback, ...)
+  local ok, message = xpcall(f, handler, ...)
   if ok then return 0 end
+  if message == SILENT then return 1 end
   -- At some alignments of frames LuaJIT has no slots left after a stack overflow to call a handler with.
   if message == "stack overflow" then message = message .. "\nstack traceback:\n\t(no stack was left to take it)" end
+  notice.finish()
   io.stderr:write("pah: ", message, "\n")
   return 1
 end
@@ -53,8 +68,30 @@ function M.init()
   return run_chunk(loadstring(init, "=LUA_INIT"))
 end
 
+-- Modules beside the script are found, behind those of pah: require "mymod" wherever it is started from.
+local function look_beside(script)
+  local folder, own = script:match "^(.*)/[^/]*$", host.datadir .. "/lua/?.lua;" .. host.datadir .. "/lua/?/init.lua;"
+  if not folder then return end
+  local rest = package.path
+  if rest:sub(1, #own) == own then rest = rest:sub(#own + 1) else own = "" end
+  package.path = ("%s%s/?.lua;%s/?/init.lua;%s"):format(own, folder, folder, rest)
+end
+
+-- What `SCRIPT --help` prints for a script that looks at no words of its own: the comment at its head.
+local function head_of(path)
+  local text = (arg[1] == "--help" or arg[1] == "-h") and path ~= "-" and read_file(path)
+  if not text then return nil end
+  for _, word in ipairs {"options", "experiment", "%f[%w_]arg%f[^%w_]", "%.%.%."} do
+    if text:gsub("%-%-[^\n]*", ""):find(word) then return nil end
+  end
+  return ("usage: pah %s\n%s\n"):format(path, options.head(text) or "It says nothing of itself.")
+end
+
 --- Runs a file, or standard input for "-", with the words of the global `arg`; returns the exit code.
 function M.file(path)
+  local head = head_of(path)
+  if head then return io.write(head) and 0 end
+  look_beside(path)
   local chunk, why = loadfile(path ~= "-" and path or nil)
   return run_chunk(chunk, why, unpack(arg))
 end
@@ -122,6 +159,7 @@ function M.main(argv, repl)
   if not steps then return nil, flags end
   if flags.b then return M.call(function() require("jit.bcsave").start(unpack(argv, script)) end) end
   M.set_arg(argv, script)
+  if flags.i then uncompiled.install() end
   if flags.v or flags.i and not argv[script] then M.print_version() end
   local code = flags.E and 0 or M.init()
   for _, step in ipairs(steps) do
@@ -131,10 +169,10 @@ function M.main(argv, repl)
   if argv[script] then
     code = M.file(argv[script])
   elseif not (flags.e or flags.i or flags.v) then
-    if host.isatty(0) then return repl() end
+    if host.isatty(0) then return repl(flags.E) end
     code = M.file "-"
   end
-  if code == 0 and flags.i then return repl() end
+  if code == 0 and flags.i then return repl(flags.E) end
   return code
 end
 

@@ -19,7 +19,7 @@ local function conditions(words)
 end
 
 return {
-  usage = "RUN.db [MORE ...] [--kind KIND] [--x AXIS] [--by AXIS,...] [--metric METRIC] [-o FILE.svg]",
+  usage = "RUN.db [MORE ...] [-o FILE.svg] [options]",
   about = "a picture of measured results, in the terminal or as SVG, PNG or PDF",
   text = [[
 Options that are not given are chosen from the results. Kinds: curve (a metric over an axis), heat (a metric over two

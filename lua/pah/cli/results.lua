@@ -1,6 +1,9 @@
 -- results.lua - `pah results FILE`: what a results file holds, as tables for people, Markdown, CSV or JSON, or
--- copied to a file of the other format. Read next: results/init.lua, results/table.lua.
+-- copied to a file of the other format; `pah results merge`: runs of one experiment as one. Read next:
+-- results/init.lua, results/table.lua, results/merge.lua.
 local columns = require "pah.util.columns"
+local merge = require("pah.results.merge").merge
+local parts_of = require "pah.results.parts"
 local results = require "pah.results"
 local results_table = require "pah.results.table"
 local schema = require "pah.results.schema"
@@ -28,12 +31,14 @@ local function csv(runs)
   add_head {"error"}
   local rows = {head}
   for _, run in ipairs(runs) do
+    local machines = parts_of.machines(run)
     for _, row in ipairs(run.rows) do
       local line = {}
       local function add(list, from)
         for _, name in ipairs(list) do line[#line + 1] = text(from[name]) end
       end
-      local about = {run = run.id, name = run.header.name, device = run.header.device}
+      local machine = machines[row.machine or 1]
+      local about = {run = run.id, name = run.header.name, device = machine.device, machine = machine.name}
       add(schema.row_columns, setmetatable(about, {__index = row}))
       add(axes, row.axes)
       add(schema.result_columns, row.result or {})
@@ -45,18 +50,29 @@ local function csv(runs)
   return columns.csv(rows)
 end
 
+-- Where a run was measured: its device, processor and threads, or its machines.
+local function where_of(run)
+  local h = run.header
+  local host = h.host or {}
+  local shard = h.shard and ("shard %d/%d, "):format(h.shard.index, h.shard.count) or ""
+  local several = parts_of.sentence(run)
+  if several then return shard .. several end
+  return ("%s%d rows on %s, %s, %s threads"):format(shard, #run.rows, h.device,
+    host.cpu or "a processor that is not known", host.threads or "?")
+end
+
 -- A heading and a table for each run.
 local function tables(runs, markdown)
   local parts = {}
   for i, run in ipairs(runs) do
     local h = run.header
-    local host, pah_ = h.host or {}, h.pah or {}
-    local line = ("%s, run %s: %d rows on %s, %s, %s threads; pah %s%s"):format(h.name, run.id, #run.rows, h.device,
-      host.cpu or "a processor that is not known", host.threads or "?", pah_.version or "?",
+    local pah_ = h.pah or {}
+    local line = ("%s, run %s: %s; pah %s%s"):format(h.name, run.id, where_of(run), pah_.version or "?",
       pah_.git and (" at " .. pah_.git:sub(1, 12) .. (pah_.dirty and ", changed" or "")) or "")
     parts[#parts + 1] = (i > 1 and "\n" or "") .. (markdown and "**" .. line .. "**\n\n" or line .. "\n")
     if #run.rows > 0 then
-      parts[#parts + 1] = (markdown and columns.markdown or columns.plain)(results_table.cells(run.rows, h.axes))
+      parts[#parts + 1] = (markdown and columns.markdown or columns.plain)(results_table.cells(run.rows, h.axes,
+        parts_of.machines(run)))
     end
   end
   return table.concat(parts)
@@ -66,15 +82,21 @@ local writers = {
   text = function(runs) return tables(runs, false) end,
   md = function(runs) return tables(runs, true) end,
   csv = csv,
-  json = function(runs) return schema.encode(runs) .. "\n" end,
+  json = function(runs)
+    local list = {}
+    for i, run in ipairs(runs) do list[i] = {id = run.id, header = run.header, rows = run.rows} end
+    return schema.encode(list) .. "\n"
+  end,
 }
 
--- Copies runs to a results file; returns how many there are.
+-- Copies runs, as they are stored, to a results file.
 local function copy(runs, path)
   for _, run in ipairs(runs) do
-    local store = results.open(path, run.header)
-    for _, row in ipairs(run.rows) do store:add(row) end
-    store:close()
+    for _, part in ipairs(run.parts or {run}) do
+      local store = results.open(path, part.header)
+      store:add_all(part.rows)
+      store:close()
+    end
   end
 end
 
@@ -83,11 +105,31 @@ local function complain(message)
   return 1
 end
 
-local function run(opt)
-  if not opt[1] then
-    io.stderr:write("pah: results: no file is named\nhint: `pah help results` shows the usage\n")
-    return 2
+local function misused(message)
+  io.stderr:write("pah: results: ", message, "\nhint: `pah help results` shows the usage\n")
+  return 2
+end
+
+-- `pah results merge A B ... -o ALL`
+local function run_merge(opt)
+  local paths = {unpack(opt, 2)}
+  if #paths == 0 then return misused "merge: no file is named" end
+  if not opt.out then return misused "merge: -o names the new file" end
+  local ok, merged = pcall(merge, paths, opt.out, {replace = opt.replace})
+  if not ok then return complain(merged) end
+  for _, note in ipairs(merged.notes) do io.stderr:write("pah: ", note, "\n") end
+  for _, run in ipairs(merged.runs) do
+    io.stderr:write(("pah: %s: run %s of %s, %d rows of %d runs; %s\n"):format(opt.out, run.id, run.header.name,
+      #run.rows, #run.parts, parts_of.sentence(run) or "one machine, " .. parts_of.machines(run)[1].name))
   end
+  return 0
+end
+
+local function run(opt)
+  if not opt[1] then return misused "no file is named" end
+  if opt[1] == "merge" then return run_merge(opt) end
+  if opt[2] then return misused(('"%s" is one word too many'):format(opt[2])) end
+  if opt.replace then return misused "--replace goes with merge" end
   local ok, file = pcall(results.read, opt[1])
   if not ok then return complain(file) end
   for _, note in ipairs(file.notes) do io.stderr:write("pah: ", opt[1], ": ", note, "\n") end
@@ -107,14 +149,17 @@ local function run(opt)
 end
 
 return {
-  usage = "FILE [--run ID] [--format FORMAT] [-o FILE]",
-  about = "what a results file holds: runs, their points, times and errors; or copy it to the other format",
+  usage = "FILE [options]   or   results merge FILE ... -o FILE",
+  about = "what a results file holds: runs, their points, times and errors; or copy it, or merge several",
   options = {
     format = {"how it is printed", "text", choices = {"text", "md", "csv", "json"}},
     out = {"copy the runs to this file, .db or .jsonl, instead of printing", nil, type = "string", short = "o"},
     run = {"only runs with this name, or with this in their id", nil, type = "string"},
+    replace = {"merge: the file of -o may be there already, and is replaced", false},
   },
-  words = 1,
-  text = "FILE is one that an experiment has written with -o.",
+  words = 1 / 0,
+  text = [[
+FILE is one that an experiment has written with -o. merge unites runs of one experiment, such as shards measured on
+several machines, as one run of a new file: the same program, script, options and seed, every row once.]],
   run = run,
 }

@@ -1,8 +1,11 @@
 -- init.lua - pah.compare: two runs, point by point: what is paired, what is not, and how the times stand.
 -- Promises: everything that is left out is reported: points of one side only, errors, machines and inputs that differ.
+-- Rounds of several machines never pass as those of one: they count as different runs, and it is said.
 -- Statistics: statistics.lua; text: text.lua. Definitions: doc/comparing.md.
+local classes = require "pah.util.classes"
 local errors = require "pah.errors"
 local field = require("pah.results.header").field
+local machines_of = require "pah.compare.machines"
 local results = require "pah.results"
 local schema = require "pah.results.schema"
 local stats = require "pah.measure.stats"
@@ -102,35 +105,51 @@ end
 
 -- ---- Points ---------------------------------------------------------------------------------------------------------
 
--- Rows of runs by key: {order = list of keys, [key] = {runs = lists of rounds, errors = messages, result = the last}}.
+-- A row's value and samples into the rounds of its point: those of one run and machine are together.
+local function take(point, row, place, metric)
+  local r = row.result
+  point.result = r
+  local value = of_samples[metric] and r.samples and #r.samples > 0 and of_samples[metric](r.samples) or r[metric]
+  if type(value) ~= "number" or value <= 0 then return end
+  if not point.at[place] then
+    point.runs[#point.runs + 1] = {}
+    point.at[place] = point.runs[#point.runs]
+  end
+  table.insert(point.at[place], {value = value, samples = r.samples, cpu = metric ~= "cpu" and r.cpu or nil,
+    blocks = r.samples and versus.blocks(r.samples, of_samples[metric] or stats.median)})
+  point.count = point.count + 1
+end
+
+-- Rows as the grid has them, not as they were measured; those without an index keep their places behind the others.
+local function in_grid_order(rows)
+  local list, place = {}, {}
+  for i, row in ipairs(rows) do list[i], place[row] = row, i end
+  table.sort(list, function(a, b)
+    local x, y = a.index or 1 / 0, b.index or 1 / 0
+    if x ~= y then return x < y end
+    return place[a] < place[b]
+  end)
+  return list
+end
+
+-- Rows of runs by key: {order = list of keys, [key] = {runs = lists of rounds, errors = messages, result = the last,
+-- machines = names}}.
 local function points_of(runs, metric)
   local points = {order = {}}
   for i, run in ipairs(runs) do
-    for _, row in ipairs(run.rows) do
+    for _, row in ipairs(in_grid_order(run.rows)) do
       local point = points[row.key]
       if not point then
-        point = {key = row.key, runs = {}, errors = {}, count = 0}
+        point = {key = row.key, runs = {}, at = {}, errors = {}, count = 0, machines = {}}
         points[row.key], points.order[#points.order + 1] = point, row.key
       end
-      local r = row.result
       if row.status == "error" then
         point.errors[#point.errors + 1] = tostring(row.error or "no message"):match "^[^\n]*"
-      elseif r then
-        point.result = r
-        local value = of_samples[metric] and r.samples and #r.samples > 0 and of_samples[metric](r.samples) or r[metric]
-        if type(value) == "number" and value > 0 then
-          point.runs[i] = point.runs[i] or {}
-          table.insert(point.runs[i], {value = value, samples = r.samples, cpu = metric ~= "cpu" and r.cpu or nil,
-            blocks = r.samples and versus.blocks(r.samples, of_samples[metric] or stats.median)})
-          point.count = point.count + 1
-        end
+      elseif row.result then
+        take(point, row, ("%d %d"):format(i, row.machine or 1), metric)
+        machines_of.add(point.machines, run, row)
       end
     end
-  end
-  for _, key in ipairs(points.order) do
-    local present = {}
-    for i = 1, #runs do present[#present + 1] = points[key].runs[i] end
-    points[key].runs = present
   end
   return points
 end
@@ -170,11 +189,13 @@ local function differences_of_headers(a, b)
     list[#list + 1] = {what = name, conditions = conditions or false,
       a = x ~= nil and tostring(x) or "unknown", b = y ~= nil and tostring(y) or "unknown"}
   end
-  for _, entry in ipairs(told) do add(entry[1], field(a, entry[1]), field(b, entry[1]), entry[2]) end
+  for _, entry in ipairs(told) do
+    add(entry[1], machines_of.field(a, entry[1]), machines_of.field(b, entry[1]), entry[2])
+  end
   for _, name in ipairs {"env", "options", "files"} do
     local x, y, names = {}, {}, {}
-    flat(name .. ".", a[name], x)
-    flat(name .. ".", b[name], y)
+    flat(name .. ".", machines_of.common(a, name), x)
+    flat(name .. ".", machines_of.common(b, name), y)
     for _, values in ipairs {x, y} do
       for key in pairs(values) do names[key] = true end
     end
@@ -195,7 +216,7 @@ end
 
 -- ---- The comparison -------------------------------------------------------------------------------------------------
 
-local Comparison = {}
+local Comparison = classes.name("Comparison", {})
 Comparison.__index = Comparison
 Comparison.__tostring = function(self) return text.table(self) end
 
@@ -286,8 +307,8 @@ end
 --- Compares b with a: names of results files (see M.load), rows of pah.sweep, or results of pah.bench (several of one
 --- name are rounds). Options: metric ("median"), threshold (0.02: what counts as the same), each (95 % for each point
 --- alone), any (code() is 1 if any point is slower). Returns a table that prints for people: points (key, a, b, ratio,
---- low, high, rough, detectable, verdict, notes), all (the same of their geometric mean), only_a, only_b, errors_a,
---- errors_b, differs, notes; code(), markdown().
+--- low, high, rough, detectable, verdict, notes), all (the same of their geometric mean), machines (of runs measured on
+--- several: the same for each), only_a, only_b, errors_a, errors_b, differs, notes; code(), markdown().
 function M.compare(a, b, opts)
   local o = M.options(opts)
   local runs_a, runs_b = runs_of("a", a), runs_of("b", b)
@@ -315,6 +336,7 @@ function M.compare(a, b, opts)
     r.notes = M.differences_of_results(point.x.result, point.y.result)
     r.processors_a = x.processors and math.exp(x.processors)
     r.processors_b = y.processors and math.exp(y.processors)
+    r.machines_a, r.machines_b = point.x.machines, point.y.machines
     c.points[i] = r
   end
   if counted then
@@ -323,7 +345,11 @@ function M.compare(a, b, opts)
     c.all = exact(1, math.exp(sum), o)
   else
     c.all = versus.together(sides, {threshold = o.threshold})
+    c.machines = machines_of.groups(c.points, sides, function(list)
+      return versus.together(list, {threshold = o.threshold})
+    end)
   end
+  machines_of.remarks(c, {A = runs_a, B = runs_b})
   return c
 end
 

@@ -33,6 +33,10 @@ local function rows_of(c)
       seconds(point.b, point.counted), number(point.ratio), interval(point), percent(point.detectable), point.verdict}
   end
   local all = c.all
+  for _, group in ipairs(c.machines or {}) do
+    rows[#rows + 1] = {("%d on %s"):format(group.count, group.name), "", "", number(group.all.ratio),
+      interval(group.all), percent(group.all.detectable), group.all.verdict}
+  end
   rows[#rows + 1] = {#c.points > 1 and ("all %d (geometric mean)"):format(#c.points) or "all", "", "",
     number(all.ratio), interval(all), percent(all.detectable), all.verdict}
   return rows
@@ -89,6 +93,15 @@ end
 
 local function short(text) return #text == 64 and text:match "^%x+$" and text:sub(1, 12) or text end
 
+-- One line for all that differs in the state of the machine, and one for the rest.
+local function add_differences(lines, what, differs, conditions)
+  local parts = {}
+  for _, d in ipairs(differs) do
+    if d.conditions == conditions then parts[#parts + 1] = ("%s: A %s, B %s"):format(d.what, short(d.a), short(d.b)) end
+  end
+  if #parts > 0 then lines[#lines + 1] = ("%s: %s"):format(what, table.concat(parts, "; ")) end
+end
+
 --- Lines about points that are not compared, and about differences other than the times.
 function M.remarks(c)
   local lines = {}
@@ -101,10 +114,8 @@ function M.remarks(c)
     end
   end
   add_keys(lines, "without " .. c.metric, c.unmeasured)
-  for _, d in ipairs(c.differs) do
-    lines[#lines + 1] = ("%s: %s: A %s, B %s"):format(d.conditions and "other conditions" or "differs", d.what,
-      short(d.a), short(d.b))
-  end
+  add_differences(lines, "other conditions", c.differs, true)
+  add_differences(lines, "differs", c.differs, false)
   for _, point in ipairs(c.points) do
     for _, note in ipairs(point.notes) do
       lines[#lines + 1] = ("not the same work: %s: %s"):format(point.key ~= "" and point.key or "(the point)", note)

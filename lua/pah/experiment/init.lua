@@ -7,13 +7,14 @@ local errors = require "pah.errors"
 local options = require "pah.options"
 local peaks = require "pah.measure.peaks"
 local results_table = require "pah.results.table"
+local shards = require "pah.experiment.shards"
 local sweep = require "pah.experiment.sweep"
 
 local M = {}
 
 local known = {
   name = "string", about = "string", options = "table", axes = "table", where = "function", setup = "function",
-  run = "function", check = "function", report = "function", files = "table", on_error = "string",
+  run = "function", check = "function", report = "function", files = "table", on_error = "string", together = "table",
 }
 
 -- Flags that every experiment has.
@@ -25,6 +26,8 @@ local standard = {
   seed = {"of the order of the points", 1},
   quiet = {"no progress, no table", false},
   list = {"print the points and measure none", false},
+  shard = {"measure only part I of N of the points, as I/N; `pah results merge` puts the parts together", nil,
+    type = "string"},
   limits = {"measure the device's limits when a run begins and keep them with it; takes seconds", false},
 }
 
@@ -77,16 +80,21 @@ local function seen_options(spec, opt)
   return own, next(stored) and stored or nil
 end
 
-local function print_points(points)
+local function print_points(points, axes, opt, together)
+  if opt.shard then
+    local index, count = shards.parse(opt.shard)
+    points = sweep.shard_points(points, axes, {index = index, count = count, together = together}, opt.seed)
+  end
   for _, point in ipairs(points) do print(("%d\t%s"):format(point.index, point.key)) end
 end
 
 --- Runs an experiment and returns its rows (see pah.sweep): {name=, about=, options={...as pah.options}, axes={{name=,
 --- values=, about=, choices=}, ...}, where=function(p), setup=function(opt) -> context, run=function(p, context, opt),
 --- check=function(p, context, opt) -> values (errors against the oracle; before the first round's run of a point),
---- report=function(rows, opt) (instead of the table), files={paths that the numbers depend on}, on_error=}.
--- Flags: one for every option and axis, and -o, --fresh, --rounds, --seed, --quiet, --list, --limits. If every row is
--- an error, so is the experiment.
+--- report=function(rows, opt) (instead of the table), files={paths that the numbers depend on}, on_error=,
+--- together={axes whose points stay in one shard: a baseline and what is compared with it}}.
+-- Flags: one for every option and axis, and -o, --fresh, --rounds, --seed, --quiet, --list, --limits, --shard. If every
+-- row is an error, so is the experiment.
 function M.experiment(spec)
   sweep.check_options("experiment", spec, known, {"name", "axes", "run"})
   local declared = axes_of.list("experiment", spec.axes)
@@ -95,8 +103,13 @@ function M.experiment(spec)
   if opt[1] then options.refuse(('"%s" is one word too many'):format(opt[1])) end
   local axes = chosen(declared, opt)
   if opt.rounds < 1 then options.refuse "--rounds: must be at least 1" end
+  shards.check("experiment", spec.together, axes)
+  if opt.shard then
+    local index, why = shards.parse(opt.shard)
+    if not index then options.refuse("--shard: " .. why) end
+  end
   if opt.list then
-    print_points(axes_of.points("experiment", axes, spec.where))
+    print_points(axes_of.points("experiment", axes, spec.where), axes, opt, spec.together)
     return {failed = 0}
   end
   local own, stored = seen_options(spec, opt)
@@ -104,7 +117,7 @@ function M.experiment(spec)
   local rows = sweep.sweep{
     name = spec.name, axes = axes, where = spec.where, store = opt.out, fresh = opt.fresh,
     rounds = opt.rounds, seed = opt.seed, quiet = opt.quiet, options = stored, files = spec.files,
-    on_error = spec.on_error, limits = opt.limits and peaks.collect or nil,
+    on_error = spec.on_error, shard = opt.shard, together = spec.together, limits = opt.limits and peaks.collect or nil,
     setup = function() context = spec.setup and spec.setup(own) end,
     run = function(p, at)
       local values = at.round == 1 and spec.check and spec.check(p, context, own) or nil

@@ -2,6 +2,7 @@
 -- written where stderr is no terminal or the run is quiet; the last line is left clean; NO_COLOR is honoured.
 local C = require("pah.ffi").C
 local host = require "pah.host"
+local notice = require "pah.measure.notice"
 
 local M = {}
 local Progress = {}
@@ -18,10 +19,13 @@ end
 function M.new(total, done, options)
   local columns = tonumber(os.getenv "COLUMNS") or 80
   local no_color = os.getenv "NO_COLOR"
+  local on = not options.quiet and host.isatty(2) and os.getenv "TERM" ~= "dumb"
+  local holds = on or options.quiet -- no notices meanwhile: the bar says it, or nothing is to be said
+  if holds then notice.hold(true) end
   return setmetatable({
     total = total, done = done, measured = 0, failed = 0, start = C.pah_clock(), width = math.max(40, columns) - 1,
     shown = 0, color = no_color == nil or no_color == "",
-    on = not options.quiet and host.isatty(2) and os.getenv "TERM" ~= "dumb",
+    on = on, holds = holds,
   }, Progress)
 end
 
@@ -67,6 +71,8 @@ end
 
 --- Removes the bar.
 function Progress:finish()
+  if self.holds then notice.hold(false) end
+  self.holds = nil
   erase(self)
   io.stderr:flush()
 end

@@ -10,6 +10,7 @@ local random = require("pah.tensor.random").exports
 local results = require "pah.results"
 local run_header = require "pah.results.header"
 local schema = require "pah.results.schema"
+local shards = require "pah.experiment.shards"
 local traceback = require "pah.traceback"
 
 local M = {}
@@ -18,7 +19,7 @@ local M = {}
 local known = {
   name = "string", axes = "table", where = "function", run = "function", store = "string", seed = "number",
   rounds = "number", resume = "boolean", fresh = "boolean", on_error = "string", quiet = "boolean", options = "table",
-  files = "table", limits = "any", device = "any", setup = "function",
+  files = "table", limits = "any", device = "any", setup = "function", shard = "string", together = "table",
 }
 local needed = {"axes", "run"}
 local MOST_ROUNDS = 2 ^ 16
@@ -40,6 +41,7 @@ local function read_options(opts)
   M.check_options("sweep", opts, known, needed)
   local o = {rounds = 1, seed = 1, resume = true, on_error = "row"}
   for name, value in pairs(opts) do o[name] = value end
+  o.gives_up = opts.on_error == nil
   if o.rounds % 1 ~= 0 or o.rounds < 1 or o.rounds > MOST_ROUNDS then
     errors.raisef("sweep: rounds is %s, must be a whole number from 1 to %d", o.rounds, MOST_ROUNDS)
   end
@@ -53,6 +55,12 @@ local function read_options(opts)
     errors.raisef("sweep: limits is a %s, must be a table, or a function that returns one", type(o.limits))
   end
   o.axes = axes_of.list("sweep", o.axes)
+  shards.check("sweep", o.together, o.axes)
+  if o.shard then
+    local index, count = shards.parse(o.shard)
+    if not index then errors.raisef("sweep: shard: %s", count) end
+    o.shard = {index = index, count = count, together = o.together}
+  end
   return o
 end
 
@@ -142,6 +150,13 @@ local function by_identity(rows, points)
   return done
 end
 
+--- The points of a shard {index=, count=, together=}, in the order of the grid.
+function M.shard_points(points, axes, shard, seed)
+  local mine = shards.deal(shuffled(points, seed, 1), axes, shard.together, shard.index, shard.count)
+  table.sort(mine, function(a, b) return a.index < b.index end)
+  return mine
+end
+
 -- The {point, round} that have no row yet, in the order of measuring.
 local function missing(o, points, done)
   local list = {}
@@ -157,7 +172,7 @@ local function header_of(o)
   local axes = {}
   for i, axis in ipairs(o.axes) do axes[i] = {name = axis.name, values = axis.values} end
   local header = {name = o.name, axes = axes, seed = o.seed, rounds = o.rounds, options = o.options, device = o.device,
-    limits = type(o.limits) == "table" and o.limits or nil}
+    limits = type(o.limits) == "table" and o.limits or nil, shard = o.shard}
   for _, path in ipairs(o.files or {}) do
     local hash = type(path) == "string" and run_header.sha256(path)
     if not hash then errors.raisef("sweep: files: %s cannot be read", tostring(path)) end
@@ -169,21 +184,64 @@ end
 
 -- ---- pah.sweep ----------------------------------------------------------------------------------------------------
 
--- Measures what is in `todo`; each row goes to keep(row) at once.
-local function measure_all(o, todo, bar, keep)
-  if todo[1] and o.setup then o.setup() end
-  for _, item in ipairs(todo) do
-    local point, round = item[1], item[2]
-    bar:draw(point.key)
-    local row = keep(measure(o, point, round))
-    bar:step(row.error)
-    if row.error and not o.quiet then
-      bar:line(("pah: %s: %s"):format(point.key ~= "" and point.key or "the point", row.error:match "^[^\n]*"))
+local FIRST = 5 -- points that fail alike at the start of a run: the mistake is not the point's
+
+-- What is alike in errors of several points: the first line but for its numbers.
+local function kind_of(message) return (message:match "^[^\n]*":gsub("%d+%.?%d*", "#")) end
+
+-- Counts errors by kind: the first of a kind is told at once, how many more at the end.
+local function new_tally(o, bar)
+  local tally = {kinds = {}, order = {}}
+  function tally.add(row)
+    local kind = kind_of(row.error)
+    if not tally.kinds[kind] then
+      tally.kinds[kind], tally.order[#tally.order + 1] = 0, kind
+      local text = ("pah: %s: %s"):format(row.key ~= "" and row.key or "the point", row.error:match "^[^\n]*")
+      if not o.quiet then bar:line(text) end
     end
-    if row.error and o.on_error == "stop" then
-      errors.raisef("sweep: %s failed: %s", point.key, row.error:match "^[^\n]*")
+    tally.kinds[kind] = tally.kinds[kind] + 1
+  end
+  function tally.finish()
+    for _, kind in ipairs(o.quiet and {} or tally.order) do
+      local more = tally.kinds[kind] - 1
+      if more > 0 then bar:line(("pah: and %d alike%s"):format(more, #tally.order > 1 and ": " .. kind or "")) end
     end
   end
+  return tally
+end
+
+-- Raises if all of the rows, the first ones of the run, are errors of one kind, and more points would follow.
+local function give_up(o, rows, left)
+  if not o.gives_up or #rows < FIRST or left == 0 then return end
+  local kind = rows[1].error and kind_of(rows[1].error)
+  for _, row in ipairs(rows) do
+    if not row.error or kind_of(row.error) ~= kind then return end
+  end
+  errors.raisef('sweep: the first %d points fail alike, %d are not measured (on_error = "row" measures all): %s', #rows,
+    left, rows[#rows].error:match "^[^\n]*")
+end
+
+-- Measures what is in `todo`; each row goes to keep(row) at once, which puts it behind `rows`.
+local function measure_all(o, todo, rows, bar, keep)
+  if todo[1] and o.setup then o.setup() end
+  local tally = new_tally(o, bar)
+  local ok, why = pcall(function()
+    for i, item in ipairs(todo) do
+      local point, round = item[1], item[2]
+      bar:draw(point.key)
+      local row = keep(measure(o, point, round))
+      bar:step(row.error)
+      if row.error then
+        tally.add(row)
+        if o.on_error == "stop" then
+          errors.raisef("sweep: %s failed: %s", point.key, row.error:match "^[^\n]*")
+        end
+        give_up(o, rows, #todo - i)
+      end
+    end
+  end)
+  tally.finish()
+  if not ok then error(why, 0) end
 end
 
 local function tell_interrupted(o, count, total)
@@ -199,10 +257,16 @@ end
 --- (of the order, 1); resume (true: rows that the last run of this name has are not measured again); fresh (a new run);
 --- on_error ("row", or "stop"); quiet; options, files (what else the numbers depend on: a change is refused); limits
 --- (of peaks.collect, for the header, or a function that returns them, called when a run begins); device; setup (called
---- before the first point, unless all rows are there).
+--- before the first point, unless all rows are there); shard ("I/N": only that part of the points), together (axes:
+--- points that differ in these alone are in one shard).
 function M.sweep(opts)
   local o = read_options(opts)
   local points = axes_of.points("sweep", o.axes, o.where)
+  if o.shard then
+    o.shard.of = #points
+    points = M.shard_points(points, o.axes, o.shard, o.seed)
+    o.shard.points = #points
+  end
   local header = header_of(o)
   local store, rows
   o.name = header.name
@@ -219,7 +283,7 @@ function M.sweep(opts)
   local ok, why = pcall(function()
     local todo = missing(o, points, by_identity(rows, points))
     bar = progress.new(#todo + #rows, #rows, o)
-    measure_all(o, todo, bar, function(row)
+    measure_all(o, todo, rows, bar, function(row)
       row = store and store:add(row) or schema.row(row, header)
       rows[#rows + 1] = row
       return row

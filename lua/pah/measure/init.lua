@@ -2,12 +2,14 @@
 -- Promises: warm before the first sample, samples until the interval of the median is narrow enough, all of them kept,
 -- doubts about them noted, and never a time from sim. Definitions: doc/measuring.md. Read next: timer.lua.
 local binding = require "pah.ffi"
+local classes = require "pah.util.classes"
 local devices = require "pah.device"
 local errors = require "pah.errors"
 local ffi = require "ffi"
 local gpu_clock = require "pah.measure.gpu_clock"
 local neighbours = require "pah.measure.neighbours"
 local peaks = require "pah.measure.peaks"
+local notice = require "pah.measure.notice"
 local read_file = require("pah.util.whole_file").read
 local stats = require "pah.measure.stats"
 local timer = require "pah.measure.timer"
@@ -212,7 +214,7 @@ local function rate(r, o)
   end
 end
 
-local Result = {}
+local Result = classes.name("BenchResult", {})
 Result.__index = Result
 
 -- Those that can be summed over launches.
@@ -291,6 +293,7 @@ end
 
 local function measure(fn, o)
   if o.graph then fn = replays(fn, o) end
+  notice.begin(("measuring %s, up to %g s"):format(o.name, o.warmup + o.max_time))
   local time = timer.of(o.device)
   local overhead = timer.overhead(o.device)
   local warmup = warm_up(fn, o, time)
@@ -300,6 +303,7 @@ local function measure(fn, o)
   local others = neighbours.watch()
   local taken = M.take(fn, o, time, calls, flush)
   local used, processors = others()
+  notice.finish()
   local r = stats.summary(taken.seconds)
   r.name, r.device, r.cold, r.samples, r.calls = o.name, o.device.name, o.cold, taken.seconds, taken.calls
   r.overhead, r.warmup, r.flush_bytes, r.stopped = overhead, warmup, flush_bytes, taken.why

@@ -7,6 +7,7 @@ local ffi = require "ffi"
 local host = require "pah.host"
 local i64 = require("pah.module").exports.i64
 local json = require "pah.util.json"
+local notice = require "pah.measure.notice"
 local tensor = require "pah.tensor"
 local timer = require "pah.measure.timer"
 local units = require "pah.util.units"
@@ -166,7 +167,11 @@ end
 function M.fma(device, dtype)
   local all = of(device)
   dtype = dtype or "f32"
-  if not all.fma[dtype] then all.fma[dtype] = maker(device).fma(device, dtype, all) end
+  if not all.fma[dtype] then
+    notice.begin(("measuring multiply-adds of %s"):format(device.name))
+    all.fma[dtype] = maker(device).fma(device, dtype, all)
+    notice.finish()
+  end
   return all.fma[dtype]
 end
 
@@ -175,7 +180,11 @@ function M.read(device, bytes, block_bytes)
   local all = of(device)
   local size = bytes and working_set(device, bytes) or memory_bytes(device)
   local key = ("%d %d"):format(size, block_bytes or 0)
-  all.read[key] = all.read[key] or maker(device).read(device, size, block_bytes)
+  if not all.read[key] then
+    notice.begin(("measuring reads of %s by %s"):format(units.text("B", size), device.name))
+    all.read[key] = maker(device).read(device, size, block_bytes)
+    notice.finish()
+  end
   return all.read[key]
 end
 

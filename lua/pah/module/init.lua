@@ -4,6 +4,7 @@
 -- launch_report.lua.
 local args_of = require "pah.attention.args"
 local binding = require "pah.ffi"
+local classes = require "pah.util.classes"
 local errors = require "pah.errors"
 local ffi = require "ffi"
 local report_of = require "pah.module.launch_report"
@@ -12,7 +13,7 @@ local tensor = require "pah.tensor"
 local C, check = binding.C, binding.check
 
 local M = {}
-local Module = {}
+local Module = classes.name("Module", {})
 Module.__index = Module
 
 -- ---- Typed numbers: pah.i32(5), pah.f32(0.5), ... for parameters that a plain number does not fit ----------------
@@ -233,7 +234,7 @@ function M.instances(device)
 end
 
 local launch_keys = {grid = true, block = true, shared = true, limit = true, schedule = true, seed = true,
-  counters = true, problem = true, on_finding = true}
+  counters = true, problem = true, on_finding = true, allow = true}
 local schedules = {order = C.PAH_IN_ORDER, reverse = C.PAH_REVERSE, random = C.PAH_RANDOM}
 
 local function number(options, key, default)
@@ -259,10 +260,17 @@ local function fill_launch(l, options)
     l.schedule = schedules[schedule]
   end
   l.counters = options.counters == nil and -1 or options.counters and 1 or 0
+  local allow = options.allow
+  if allow ~= nil and type(allow) ~= "table" and type(allow) ~= "string" then
+    errors.raisef("allow: is a %s, must be a list of codes of findings", type(allow))
+  end
+  allow = type(allow) == "table" and table.concat(allow, ",") or allow
+  l.allow = allow
+  return allow -- to be kept while l is in use
 end
 
 --- Runs a kernel: module:launch(name, {grid=, block=, shared=, limit=, schedule=, seed=, counters=, problem=,
---- on_finding=}, arguments...) -> report. See doc/lua-api.md.
+--- on_finding=, allow=}, arguments...) -> report. See doc/lua-api.md.
 function Module:launch(name, options, ...)
   check_name(name)
   if type(options) ~= "table" then
@@ -278,14 +286,16 @@ function Module:launch(name, options, ...)
   local count, given = signature.count, select("#", ...)
   if given ~= count then errors.raisef("launch: %s takes %d arguments, %d are given", name, count, given) end
   local l = ffi.new "struct pah_launch"
-  fill_launch(l, options)
-  local keep, values = {}, {...}
+  local allow = fill_launch(l, options)
+  local keep, values = {allow = allow}, {...}
   local pointers = ffi.new("const void *[?]", math.max(count, 1))
+  local tensors = ffi.new("const struct pah_tensor *[?]", math.max(count, 1))
   for i = 1, count do
     keep[i] = argument(values[i], i, signature.kind[i - 1], signature.size[i - 1], self.device)
     pointers[i - 1] = keep[i]
+    if tensor.is_tensor(values[i]) then tensors[i - 1] = values[i].raw end
   end
-  l.args = pointers
+  l.args, l.tensors = pointers, tensors
   if options.problem ~= nil then l.problem = args_of.fill_problem(options.problem) end
   local report = ffi.gc(ffi.new "struct pah_report", C.pah_report_free)
   check(C.pah_module_launch(self.handle, name, l, report))

@@ -79,7 +79,9 @@ function M.collect(arch)
     decode(device, d)
     backward(device, d)
   end
-  for _, d in ipairs(larger_dims) do attempt("fwd", "sm90", problem(device, "bf16", "bf16", d)) end
+  for _, d in ipairs(larger_dims) do
+    for _, name in ipairs {"sm90", "sm80"} do attempt("fwd", name, problem(device, "bf16", "bf16", d)) end
+  end
   others(device)
   device:set {dry = false}
   return module.instances(device)

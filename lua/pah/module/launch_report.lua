@@ -1,17 +1,18 @@
 -- launch_report.lua - the report of a launch on sim: report.findings, counters (.global, .shared, .mma, ...),
 -- counters by source line; tostring(report) is for people. Codes and counters: doc/sim.md.
 local binding = require "pah.ffi"
+local classes = require "pah.util.classes"
 local ffi = require "ffi"
 
 local M = {}
-local Report = {}
+local Report = classes.name("LaunchReport", {})
 Report.__index = Report
 
 local function triple(a) return {a[0], a[1], a[2]} end
 
 local function finding(f)
   return {code = ffi.string(f.code), message = ffi.string(f.message), file = ffi.string(f.file), line = f.line,
-    thread = triple(f.thread), block = triple(f.block), count = tonumber(f.count)}
+    source = ffi.string(f.source), thread = triple(f.thread), block = triple(f.block), count = tonumber(f.count)}
 end
 
 local groups = {global = true, shared = true, mma = true, async = true}
@@ -69,6 +70,7 @@ function Report:text()
     out[i] = ("%s: %s: %s\n  at %s, thread (%d, %d, %d) of thread block (%d, %d, %d)%s"):format(self.kernel, f.code,
       f.message, place(f), f.thread[1], f.thread[2], f.thread[3], f.block[1], f.block[2], f.block[3],
       f.count > 1 and (", seen %d times"):format(f.count) or "")
+    if f.source ~= "" then out[i] = ("%s\n    %d | %s"):format(out[i], f.line, f.source) end
   end
   out[#out + 1] = ("%d finding%s; schedule %s%s"):format(#self.findings, #self.findings == 1 and "" or "s",
     self.schedule or "none", self.schedule == "random" and (", seed %d"):format(self.seed) or "")

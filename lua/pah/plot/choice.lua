@@ -86,6 +86,8 @@ local function longest(list, taken, any)
   return best
 end
 
+local first = {run = 2, machine = 1} -- what tells more apart than a value of an axis does
+
 -- Axes for the lines of a curve: the shortest first, as long as there are not too many lines.
 local function lines_by(list, taken)
   local rest, by, lines = {}, {}, 1
@@ -93,7 +95,8 @@ local function lines_by(list, taken)
     if not taken[axis.name] then rest[#rest + 1] = {axis = axis, place = i} end
   end
   table.sort(rest, function(a, b)
-    if a.axis.name == "run" or b.axis.name == "run" then return a.axis.name == "run" and b.axis.name ~= "run" end
+    local x, y = first[a.axis.name] or 0, first[b.axis.name] or 0
+    if x ~= y then return x > y end
     if #a.axis.values ~= #b.axis.values then return #a.axis.values < #b.axis.values end
     return a.place < b.place
   end)
@@ -248,7 +251,7 @@ end
 local function check_names(runs, o)
   local rows = {}
   for _, run in ipairs(runs) do
-    for _, row in ipairs(run.rows) do rows[#rows + 1] = {axes = data.axes_of(row)} end
+    for _, row in ipairs(run.rows) do rows[#rows + 1] = {axes = data.axes_of(row, run)} end
   end
   local axes = data.axes(runs, rows)
   if #runs > 1 then axes[#axes + 1] = {name = "run"} end
@@ -262,6 +265,14 @@ local function check_names(runs, o)
   end
 end
 
+-- Whether the options name the axis "machine".
+local function names_machine(o)
+  for _, name in ipairs(o.by or {}) do
+    if name == "machine" then return true end
+  end
+  return o.x == "machine" or o.y == "machine" or (o.where or {}).machine ~= nil
+end
+
 --- The plan of a picture of `runs` with options kind, x, y, by (list of axes), metric, where: {kind, metric, x, y, by
 --- (names), points, axes (varying ones), fixed (list of texts), failed, runs}.
 function M.choose(runs, o)
@@ -269,6 +280,7 @@ function M.choose(runs, o)
     errors.raisef('plot: kind is "%s", must be %s%s', text.line(o.kind), table.concat(M.kinds, ", "),
       errors.hint(o.kind, set(M.kinds), ";"))
   end
+  data.tell_machines_apart(runs, names_machine(o))
   check_names(runs, o)
   local metric = o.metric and given_metric(o.metric, runs) or chosen_metric(runs, o.where)
   if o.kind == "roofline" then metric = data.metric "flops_per_second" end

@@ -1,7 +1,8 @@
 -- data.lua - results as points: which axes vary, what a metric is of each point, rounds of a point combined.
 -- Promises: takes whatever holds results (a file, runs, a run, rows, results of pah.bench); counted results have no
--- time. Read next: choice.lua.
+-- time; rounds of several machines are never one point. Read next: choice.lua, results/parts.lua.
 local errors = require "pah.errors"
+local parts_of = require "pah.results.parts"
 local results = require "pah.results"
 local schema = require "pah.results.schema"
 local stats = require "pah.measure.stats"
@@ -20,7 +21,7 @@ local function run_of(list)
     end
     rows[i] = {index = row.index or i, round = row.round or 1, key = row.key, axes = row.axes or {},
       status = row.status or "ok", error = row.error, result = row.result, values = row.values or {},
-      seconds = row.seconds, measured_at = row.measured_at}
+      seconds = row.seconds, measured_at = row.measured_at, machine = row.machine}
   end
   return {id = "", header = {}, rows = rows}
 end
@@ -62,6 +63,38 @@ function M.run_names(runs)
     if count[names[i]] > 1 then names[i] = ("%s %s"):format(names[i], run.id ~= "" and run.id:match "[^-]*$" or i) end
   end
   return names
+end
+
+-- ---- Machines -----------------------------------------------------------------------------------------------------
+
+local labels = setmetatable({}, {__mode = "k"}) -- run -> list: the label of each of its machines
+
+--- From now on the points of runs that were measured on machines of several kinds have the axis "machine", the kind;
+--- with `each`, those of runs of several machines, the machine.
+function M.tell_machines_apart(runs, each)
+  for _, run in ipairs(runs) do
+    local seen, list, count = {}, {}, 0
+    for i, machine in ipairs(run.header.machines or {}) do
+      list[i] = each and machine.name or machine.kind
+      if not seen[list[i]] then count = count + 1 end
+      seen[list[i]] = true
+    end
+    labels[run] = count > 1 and list or nil
+  end
+end
+
+--- Notes on runs of several machines: which, and points that have rounds of more than one.
+function M.machine_notes(runs)
+  local notes = {}
+  for _, run in ipairs(runs) do
+    notes[#notes + 1] = parts_of.sentence(run)
+    local mixed = parts_of.mixed(run)
+    if mixed > 0 then
+      notes[#notes + 1] = ("%d point%s measured on more than one, drawn once for each"):format(mixed,
+        mixed == 1 and " was" or "s were")
+    end
+  end
+  return notes
 end
 
 -- ---- Metrics ------------------------------------------------------------------------------------------------------
@@ -152,7 +185,9 @@ end
 
 -- ---- Points -------------------------------------------------------------------------------------------------------
 
-local function axis_name(name) return name == "run" and "axes.run" or name end
+local function axis_name(name, run)
+  return (name == "run" or name == "machine" and run and labels[run]) and "axes." .. name or name
+end
 
 -- A value of an axis; a number that cannot be drawn is a word.
 local function axis_value(value)
@@ -194,7 +229,7 @@ function M.axes(runs, points)
   for _, run in ipairs(runs) do
     for _, a in ipairs(run.header.axes or {}) do
       for _, stored in ipairs(a.values or {}) do
-        local name, value = axis_name(a.name), axis_value(stored)
+        local name, value = axis_name(a.name, run), axis_value(stored)
         if used[name] and used[name][value] then add_value(axis(name), value) end
       end
     end
@@ -209,11 +244,13 @@ function M.axes(runs, points)
   return axes, by_name
 end
 
---- The axes of a row, {name = value}: several runs are told apart by an axis "run", one of the script's own of that
---- name is "axes.run" (results/schema.lua has this rule for columns).
-function M.axes_of(row, run_name)
+--- The axes of a row of `run`, {name = value}: several runs are told apart by an axis "run", machines by an axis
+--- "machine"; ones of the script's own of these names are "axes.run" and "axes.machine" (results/schema.lua has this
+--- rule for columns).
+function M.axes_of(row, run, run_name)
   local axes = {}
-  for name, value in pairs(row.axes or {}) do axes[axis_name(name)] = axis_value(value) end
+  for name, value in pairs(row.axes or {}) do axes[axis_name(name, run)] = axis_value(value) end
+  if labels[run] then axes.machine = labels[run][row.machine or 1] end
   if run_name then axes.run = run_name end
   return axes
 end
@@ -232,20 +269,20 @@ local function matches(axes, where)
   return true
 end
 
---- Points of the runs that have the metric: {axes=, v=, low=, high=, rows={row, ...}, run=}. Rounds of one point are
---- one: the median of theirs, from the lowest low to the highest high. They stand in the order of the runs and of the
---- grid, not in that of measuring. Also returns how many rows failed.
+--- Points of the runs that have the metric: {axes=, v=, low=, high=, rows={row, ...}, run=}. Rounds of a point on one
+--- machine are one: the median of theirs, from the lowest low to the highest high. They stand in the order of the runs
+--- and of the grid, not in that of measuring. Also returns how many rows failed.
 function M.points(runs, metric, where)
   local points, known_keys, failed = {}, {}, 0
   local names = #runs > 1 and M.run_names(runs) or {}
   for i, run in ipairs(runs) do
     for _, row in ipairs(run.rows) do
-      local axes = M.axes_of(row, names[i])
+      local axes = M.axes_of(row, run, names[i])
       if matches(axes, where) then
         local v, low, high = M.value(row, metric)
         if row.status ~= "ok" then failed = failed + 1 end
         if v then
-          local key = i .. " " .. key_of(axes)
+          local key = ("%d %d %s"):format(i, row.machine or 1, key_of(axes))
           local point = known_keys[key]
           if not point then
             point = {axes = axes, all = {}, low = low, high = high, rows = {}, run = run, place = {i, row.index}}

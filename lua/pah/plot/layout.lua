@@ -282,6 +282,7 @@ function M.build(plan)
     table.insert(picture.notes, plan.failed == 1 and "1 failed row is not shown"
       or ("%d failed rows are not shown"):format(plan.failed))
   end
+  for _, words in ipairs(data.machine_notes(plan.runs)) do table.insert(picture.notes, text.line(words)) end
   local r = plan.points[1].rows[1].result
   if r and r.counted then table.insert(picture.notes, "counted on " .. text.line(r.device) .. ", not timed") end
   picture.title = text.line(picture.title):gsub("^%l", string.upper)

@@ -1,6 +1,7 @@
 -- roofline.lua - the picture of flops per byte against flops per second, under the peaks that were measured in the
 -- run: reads of memory and of the fastest cache as slopes, multiply-adds as ceilings. Read next: layout.lua.
 local drawable = require("pah.plot.data").drawable
+local machines_of = require("pah.results.parts").machines
 local text = require "pah.util.safe_text"
 local units = require "pah.util.units"
 
@@ -10,17 +11,26 @@ local function raise_to(t, key, value)
   if drawable(value) and value > 0 then t[key] = math.max(t[key] or 0, value) end
 end
 
+-- The limits that the machines of runs measured, a list of tables, and how many machines there are.
+local function limits_of(runs)
+  local list, count = {}, 0
+  for _, run in ipairs(runs) do
+    for _, machine in ipairs(machines_of(run)) do
+      count = count + 1
+      if type(machine.limits) == "table" then list[#list + 1] = machine.limits end
+    end
+  end
+  return list, count
+end
+
 -- What the runs measured of their device: {memory=, cache= (bytes/s), peaks={dtype -> flops/s}}.
 local function peaks_of(runs, points)
   local found = {peaks = {}}
-  for _, run in ipairs(runs) do
-    local peaks = run.header.limits
-    if type(peaks) == "table" then
-      raise_to(found, "memory", peaks.read_bytes_per_second)
-      raise_to(found, "memory", peaks.shuffled_read_bytes_per_second)
-      for _, set in ipairs(peaks.caches or {}) do raise_to(found, "cache", set.read_bytes_per_second) end
-      for dtype, value in pairs(peaks.fma_flops_per_second or {}) do raise_to(found.peaks, dtype, value) end
-    end
+  for _, peaks in ipairs((limits_of(runs))) do
+    raise_to(found, "memory", peaks.read_bytes_per_second)
+    raise_to(found, "memory", peaks.shuffled_read_bytes_per_second)
+    for _, set in ipairs(peaks.caches or {}) do raise_to(found, "cache", set.read_bytes_per_second) end
+    for dtype, value in pairs(peaks.fma_flops_per_second or {}) do raise_to(found.peaks, dtype, value) end
   end
   if not found.memory then -- then those that the rows were compared with
     for _, p in ipairs(points) do raise_to(found, "reads", (p.rows[1].result.limit or {}).read_bytes_per_second) end
@@ -103,7 +113,12 @@ function M.build(plan, picture, split)
     end
     picture.series[i] = series
   end
-  if #picture.lines == 0 then table.insert(picture.notes, "no limits were measured in these runs") end
+  local _, machines = limits_of(plan.runs)
+  if #picture.lines == 0 then
+    table.insert(picture.notes, "no limits were measured in these runs")
+  elseif machines > #plan.runs then
+    table.insert(picture.notes, "limits of the fastest machine")
+  end
   picture.title = text.line "roofline"
 end
 

@@ -1,5 +1,6 @@
 -- facts.lua - the header of a run in words: machine, program, script, limits. Promises: what a header does not
 -- have is left out, never guessed. Read next: results/header.lua, init.lua.
+local parts_of = require "pah.results.parts"
 local units = require "pah.util.units"
 
 local M = {}
@@ -39,6 +40,7 @@ function M.summary(run)
   local length = length_of(run)
   if length then parts[#parts + 1] = "took " .. duration(length) end
   if run.id ~= "" then parts[#parts + 1] = "run " .. run.id end
+  parts[#parts + 1] = parts_of.sentence(run)
   return table.concat(parts, " · ")
 end
 
@@ -48,11 +50,13 @@ function M.overview(runs)
   if #runs ~= 1 then parts[1] = ("%d runs"):format(#runs) end
   for _, run in ipairs(runs) do
     local h = run.header
-    local cpu = (h.gpu or {}).name or (h.host or {}).cpu
-    local place = cpu and tostring(cpu) or h.device and tostring(h.device)
-    if place and not seen[place] then
-      seen[place] = true
-      parts[#parts + 1] = place
+    for _, machine in ipairs(parts_of.machines(run)) do
+      local cpu = (machine.gpu or {}).name or (machine.host or {}).cpu
+      local place = cpu and tostring(cpu) or machine.device and tostring(machine.device)
+      if place and not seen[place] then
+        seen[place] = true
+        parts[#parts + 1] = place
+      end
     end
     if h.started then
       local day = tostring(h.started):sub(1, 10)
@@ -128,6 +132,25 @@ function M.of(run)
   add("seed", h.seed)
   add("begun", h.started and when(h.started))
   add("run", run.id)
+  return list
+end
+
+--- Of a run of several machines their facts, {name=, facts={{name, words}, ...}} each; of others none.
+function M.machines(run)
+  local machines, list = parts_of.machines(run), {}
+  if #machines < 2 then return list end
+  for i, m in ipairs(machines) do
+    local facts_ = {{"rows", tostring(m.rows)}}
+    local function add(name, value)
+      if value ~= nil and value ~= false and tostring(value) ~= "" then
+        facts_[#facts_ + 1] = {name, tostring(value)}
+      end
+    end
+    machine(m, add)
+    peaks(m, add)
+    for _, variable in ipairs(M.environment(m)) do add(variable[1], variable[2]) end
+    list[i] = {name = m.name, facts = facts_}
+  end
   return list
 end
 

@@ -1,6 +1,7 @@
 -- findings.lua - what stands out in a run: failures, doubts, results near and above the limit, grouped so that a
 -- hundred equal ones are one line. Promises: counts everything, names a few. Read next: init.lua.
 local data = require "pah.plot.data"
+local parts_of = require "pah.results.parts"
 local units = require "pah.util.units"
 
 local M = {}
@@ -136,16 +137,35 @@ local function against_limit(run, add)
   end
 end
 
-local function surroundings(run, add)
-  local h = run.header
+-- What is doubtful about a machine, by its header or its entry in header.machines.
+local function surroundings_of(h, name, add)
   local host = h.host or {}
-  if (h.pah or {}).dirty then add("info", "the source tree of pah had changes that were not committed", {}) end
   if type(host.load) == "number" and type(host.threads) == "number" and host.load > 0.5 * host.threads then
-    add("warn", ("the machine was busy when the run began: load %.2f on %d threads"):format(host.load, host.threads),
-      {})
+    add("warn", ("%s was busy when the run began: load %.2f on %d threads"):format(name, host.load, host.threads), {})
   end
   if host.governor and host.governor ~= "performance" then
-    add("info", ("the clock was governed by \"%s\""):format(tostring(host.governor)), {})
+    add("info", ("the clock%s was governed by \"%s\""):format(name == "the machine" and "" or " of " .. name,
+      tostring(host.governor)), {})
+  end
+end
+
+local function surroundings(run, add)
+  local machines = parts_of.machines(run)
+  if (run.header.pah or {}).dirty then
+    add("info", "the source tree of pah had changes that were not committed", {})
+  end
+  if #machines == 1 then return surroundings_of(run.header, "the machine", add) end
+  add("info", parts_of.sentence(run), {})
+  local kinds, count = {}, 0
+  for _, machine in ipairs(machines) do
+    surroundings_of(machine, machine.name, add)
+    count = count + (kinds[machine.kind] and 0 or 1)
+    kinds[machine.kind] = true
+  end
+  if count > 1 then add("warn", ("the machines are of %d kinds, whose times are not alike"):format(count), {}) end
+  local mixed = parts_of.mixed(run)
+  if mixed > 0 then
+    add("warn", ("%d point%s rounds of more than one machine"):format(mixed, mixed == 1 and " has" or "s have"), {})
   end
 end
 

@@ -122,6 +122,10 @@ local function run_html(run, name, place, figures, several)
     head "Environment"
     add(definitions("facts", about))
   end
+  for _, machine in ipairs(facts.machines(run)) do
+    add(("<details><summary>Machine %s</summary>"):format(html(machine.name))
+      .. definitions("facts", machine.facts) .. "</details>\n")
+  end
   local env = facts.environment(h)
   if #env > 0 then
     add("<details><summary>Environment variables</summary>" .. definitions("facts", env) .. "</details>\n")

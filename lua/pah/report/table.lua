@@ -5,6 +5,7 @@ local data = require "pah.plot.data"
 local findings = require "pah.report.findings"
 local html = require("pah.util.safe_text").html
 local results_table = require "pah.results.table"
+local parts_of = require "pah.results.parts"
 local schema = require "pah.results.schema"
 local units = require "pah.util.units"
 
@@ -122,7 +123,15 @@ local function captioned(rows, columns, constant, what, hidden)
   return draw(rows, columns, caption, MOST_ROWS)
 end
 
+-- Adds the machine of a row as column `at`, if the run has several.
+local function with_machine(run, columns, at)
+  local machines = parts_of.machines(run)
+  if #machines < 2 then return end
+  table.insert(columns, at, {head = "machine", cell = function(row) return html(machines[row.machine or 1].name) end})
+end
+
 local function with_round(run, columns)
+  with_machine(run, columns, #columns + 1)
   if findings.rounds(run) > 1 then
     columns[#columns + 1] = {head = "round", number = true, cell = function(row) return tostring(row.round or 1) end}
   end
@@ -185,6 +194,7 @@ local function failed_table(run, rows)
         table.concat(lines, "\n"))
     end},
   }
+  with_machine(run, columns, 2)
   local caption = #rows > MOST_FAILED and ("The first %d of %d failed rows"):format(MOST_FAILED, #rows)
     or ("%d failed row%s"):format(#rows, #rows == 1 and "" or "s")
   return (draw(rows, columns, caption, MOST_FAILED):gsub('class="scroll"', 'class="scroll failed"', 1))

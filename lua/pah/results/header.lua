@@ -84,13 +84,15 @@ end
 local function gpu(device)
   if not device.name:match "^cuda" then return nil end
   local info = device:info()
-  local index = device.name:match ":(%d+)$" or "0"
-  local state = output("nvidia-smi -i " .. index
+  -- nvidia-smi counts all GPUs, CUDA those that CUDA_VISIBLE_DEVICES leaves: the place names one for both.
+  local place = info.pci ~= "" and info.pci or nil
+  local state = output("nvidia-smi -i " .. (place or device.name:match ":(%d+)$" or "0")
     .. " --query-gpu=driver_version,clocks.sm,clocks.mem,clocks.max.sm,power.limit --format=csv,noheader,nounits")
   local driver, clock, memory_clock, max_clock, watts = (state or ""):match
     "^([^,]*), ([^,]*), ([^,]*), ([^,]*), ([^,]*)$"
   return {
-    name = info.model, arch = info.arch, sms = info.sms, memory_bytes = info.bytes, cache_bytes = info.cache_bytes,
+    name = info.model, pci = place, arch = info.arch, sms = info.sms, memory_bytes = info.bytes,
+    cache_bytes = info.cache_bytes,
     driver = driver or (first_line "/proc/driver/nvidia/version" or ""):match "%s(%d+%.[%d.]+)%s",
     clock_mhz = tonumber(clock), memory_clock_mhz = tonumber(memory_clock), max_clock_mhz = tonumber(max_clock),
     power_limit_watts = tonumber(watts),
@@ -154,19 +156,12 @@ function M.complete(fields)
   return header
 end
 
--- ---- Whether a run can be resumed ---------------------------------------------------------------------------------
+-- ---- What sets two runs apart -------------------------------------------------------------------------------------
 
 local function text(value)
   if type(value) == "table" then return schema.encode(value) end
   return tostring(value)
 end
-
--- Fields that rows depend on: a row measured with another value of one would belong to another experiment.
-local decisive = {"script_sha256", "device", "seed", "options", "files", "pah.version", "pah.git", "pah.diff",
-  "pah.program_sha256", "host.cpu", "host.isa", "host.threads", "gpu.name", "gpu.driver"}
-
-local spoken = {script_sha256 = "the script", ["pah.git"] = "the commit of pah",
-  ["pah.diff"] = "what is changed in pah's source tree since its commit", ["pah.program_sha256"] = "the program pah"}
 
 --- The field "outer.inner" or "name" of a header; nil if it has none.
 function M.field(header, name)
@@ -175,36 +170,97 @@ function M.field(header, name)
   if type(header[outer]) == "table" then return header[outer][inner] end
 end
 
-local function axis_differences(old, new, list)
+-- Fields that rows depend on: a row measured with another value of one would belong to another experiment, or
+-- would come from a machine of another kind.
+local decisive = {"script_sha256", "seed", "options", "files", "pah.version", "pah.git", "pah.diff",
+  "pah.program_sha256"}
+local kind = {"device", "host.cpu", "host.isa", "host.threads", "gpu.name", "gpu.driver"}
+
+local spoken = {script_sha256 = "the script", ["pah.git"] = "the commit of pah",
+  ["pah.diff"] = "what is changed in pah's source tree since its commit", ["pah.program_sha256"] = "the program pah"}
+
+-- Every GPU of a machine is the same device here; which one it is, its place says.
+local function device_of(header)
+  local name = header.device
+  return type(name) == "string" and name:gsub("^cuda:%d+$", "cuda") or name
+end
+
+local function axis_differences(old, new, words, list)
   local before, names = {}, {}
   for _, axis in ipairs(old or {}) do before[axis.name] = axis end
   for _, axis in ipairs(new or {}) do
     names[axis.name] = true
     local was = before[axis.name]
     if not was then
-      list[#list + 1] = ("axis %s is new"):format(axis.name)
+      list[#list + 1] = words.new:format(axis.name)
     elseif text(was.values) ~= text(axis.values) then
-      list[#list + 1] = ("axis %s was %s and is %s"):format(axis.name, text(was.values), text(axis.values))
+      list[#list + 1] = words.other:format("axis " .. axis.name, text(was.values), text(axis.values))
     end
   end
   for _, axis in ipairs(old or {}) do
-    if not names[axis.name] then list[#list + 1] = ("axis %s is gone"):format(axis.name) end
+    if not names[axis.name] then list[#list + 1] = words.gone:format(axis.name) end
   end
   if #list == 0 and text(old) ~= text(new) then list[1] = "the axes stand in another order" end
 end
 
---- What differs between two headers so that the rows of one cannot be added to the other: a list of sentences.
-function M.differences(old, new)
+-- How a difference is told: of a run that is resumed, and of two that lie side by side.
+local resumed = {new = "axis %s is new", gone = "axis %s is gone", other = "%s was %s and is %s",
+  hash = "%s has changed"}
+local beside = {new = "only the second has the axis %s", gone = "only the first has the axis %s",
+  other = "%s is %s and %s", hash = "%s is another one"}
+
+local function differences(old, new, names, words)
   local list = {}
-  axis_differences(old.axes, new.axes, list)
-  for _, name in ipairs(decisive) do
+  axis_differences(old.axes, new.axes, words, list)
+  for _, name in ipairs(names) do
     local was, is = M.field(old, name), M.field(new, name)
     if text(was) ~= text(is) then
-      local hash = spoken[name]
-      list[#list + 1] = hash and hash .. " has changed" or ("%s was %s and is %s"):format(name, text(was), text(is))
+      list[#list + 1] = spoken[name] and words.hash:format(spoken[name])
+        or words.other:format(name, text(was), text(is))
     end
+  end
+  if text(device_of(old)) ~= text(device_of(new)) and names == decisive then
+    list[#list + 1] = words.other:format("device", text(old.device), text(new.device))
   end
   return list
 end
+
+local for_one_kind = {}
+for _, list in ipairs {decisive, kind} do
+  for _, name in ipairs(list) do for_one_kind[#for_one_kind + 1] = name end
+end
+
+--- What differs between two headers so that the rows of one cannot be added to the other: a list of sentences. A shard
+--- may go on on a machine of another kind (results/parts.lua keeps them apart), another run may not.
+function M.differences(old, new)
+  if not new.shard then return differences(old, new, for_one_kind, resumed) end
+  local list = differences(old, new, decisive, resumed)
+  if text(old.shard) ~= text(new.shard) then
+    list[#list + 1] = resumed.other:format("shard", text(old.shard), text(new.shard))
+  end
+  return list
+end
+
+--- What differs between two headers so that their runs are not of one experiment, whatever machines they ran on.
+function M.experiment_differences(a, b) return differences(a, b, decisive, beside) end
+
+-- ---- Machines -----------------------------------------------------------------------------------------------------
+
+local function joined(header, names)
+  local parts = {}
+  for i, name in ipairs(names) do parts[i] = text(M.field(header, name)) end
+  return table.concat(parts, ", ")
+end
+
+--- Text that is the same for two headers if their machines are of one kind, so that times may be expected to be alike.
+function M.machine_kind(header) return text(device_of(header)) .. ", " .. joined(header, {unpack(kind, 2)}) end
+
+--- Text that is the same for two headers if they are of one machine, and of one GPU.
+function M.machine_identity(header)
+  return joined(header, {"host.name", M.field(header, "gpu.pci") and "gpu.pci" or "device"}) .. ", "
+    .. M.machine_kind(header)
+end
+
+M.new_id = new_id
 
 return M

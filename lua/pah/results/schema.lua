@@ -11,14 +11,14 @@ local M = {}
 M.version = 1
 
 --- Order of the fields of a header and of a row in JSON lines.
-M.header_order = {"schema", "run", "name", "started", "device", "script", "script_sha256", "argv", "options", "seed",
-  "rounds", "axes", "files", "pah", "luajit", "compiler", "host", "gpu", "env", "limits"}
+M.header_order = {"schema", "run", "name", "started", "part_of", "device", "script", "script_sha256", "argv", "options",
+  "seed", "rounds", "axes", "shard", "files", "pah", "luajit", "compiler", "host", "gpu", "env", "limits"}
 M.row_order = {"index", "round", "key", "axes", "status", "error", "measured_at", "seconds", "values", "result"}
 
 -- ---- Names of columns --------------------------------------------------------------------------------------------
 
 --- Columns of a row and of its result in CSV, where axes stand between them and values behind.
-M.row_columns = {"run", "name", "device", "index", "round", "key", "status", "measured_at", "seconds"}
+M.row_columns = {"run", "name", "machine", "device", "index", "round", "key", "status", "measured_at", "seconds"}
 M.result_columns = {"median", "low", "high", "q1", "q3", "min", "max", "n", "bytes", "flops", "bytes_per_second",
   "flops_per_second", "fraction"}
 
@@ -186,11 +186,13 @@ end
 --- A row as it is stored: checked, plain, with key and time filled in. `run` is the header of its run.
 function M.row(row, header)
   if type(row) ~= "table" then errors.raisef("results: a row is a %s, must be a table", type(row)) end
-  local known = {samples = true}
+  local known = {samples = true, machine = true} -- the machine is what its run's header says: it is not stored again
   for _, field in ipairs(M.row_order) do known[field] = true end
   errors.check_keys("results: row", row, known)
   local copy = {}
-  for key, value in pairs(row) do copy[key] = M.plain(value, key) end
+  for key, value in pairs(row) do
+    if key ~= "machine" then copy[key] = M.plain(value, key) end
+  end
   complete(copy, header)
   copy.measured_at = copy.measured_at or M.now()
   return copy
@@ -208,10 +210,10 @@ end
 
 --- What is wrong with the fields that a header has, or nil.
 function M.header_problem(header)
-  for _, field in ipairs {"pah", "host", "gpu", "env", "options", "files", "limits"} do
+  for _, field in ipairs {"pah", "host", "gpu", "env", "options", "files", "limits", "shard"} do
     if not optional "table"(header[field]) then return field .. " is no table" end
   end
-  for _, field in ipairs {"run", "name", "started", "device", "script", "script_sha256"} do
+  for _, field in ipairs {"run", "name", "started", "part_of", "device", "script", "script_sha256"} do
     if not optional "string"(header[field]) then return field .. " is no string" end
   end
   if header.axes ~= nil and not list_of("table", header.axes) then return "axes is no list" end

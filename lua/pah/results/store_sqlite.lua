@@ -159,6 +159,13 @@ function Store:add(row)
     from.flops_per_second, from.fraction, schema.encode_object(row.values), r and schema.encode(r), samples}, 19)
 end
 
+--- Adds all rows in one transaction.
+function Store:add_all(rows)
+  self.db:transaction(function()
+    for _, row in ipairs(rows) do self:add(row) end
+  end)
+end
+
 function Store:close() self.db:close() end
 
 return M

@@ -1,5 +1,6 @@
 -- table.lua - rows of a run as a table for people: a line for each point, with its axes, time, rates, fraction
--- of the limit and the other values returned. Several rounds of a point become one line: the median of their medians.
+-- of the limit and the other values returned. Several rounds of a point become one line: the median of their medians;
+-- those of several machines never do.
 -- Read next: experiment/init.lua, cli/results.lua.
 local schema = require "pah.results.schema"
 local stats = require "pah.measure.stats"
@@ -27,19 +28,23 @@ local columns = {
   {"ideal", function(r) return r.global_sectors_ideal end, number},
 }
 
--- The rows of each point, in order of index.
+-- The rows of each point and machine, in order of index.
 local function grouped(rows)
-  local groups, by_index = {}, {}
+  local groups, by_place = {}, {}
   for _, row in ipairs(rows) do
-    local group = by_index[row.index]
+    local machine = row.machine or 1
+    local place = row.index .. " " .. machine
+    local group = by_place[place]
     if not group then
-      group = {index = row.index, rows = {}}
-      by_index[row.index] = group
+      group = {index = row.index, machine = machine, rows = {}}
+      by_place[place] = group
       groups[#groups + 1] = group
     end
     table.insert(group.rows, row)
   end
-  table.sort(groups, function(a, b) return a.index < b.index end)
+  table.sort(groups, function(a, b)
+    return a.index < b.index or a.index == b.index and a.machine < b.machine
+  end)
   return groups
 end
 
@@ -75,8 +80,9 @@ function M.names(rows, field)
   return names
 end
 
---- Rows of cells, the first of headings, and which columns hold numbers; axes as in the header of a run.
-function M.cells(rows, axes)
+--- Rows of cells, the first of headings, and which columns hold numbers; axes as in the header of a run. machines, if
+--- the rows are of several, is the list of results/parts.lua: their names are then a column.
+function M.cells(rows, axes, machines)
   local groups, names, used, failed = grouped(rows), M.names(rows, "values"), {}, false
   for _, column in ipairs(columns) do
     for _, group in ipairs(groups) do
@@ -100,6 +106,7 @@ function M.cells(rows, axes)
     head[#head + 1] = schema.column("values", name, axis_names)
     right[#head] = type(first_of({rows = rows}, function(row) return row.values[name] end)) == "number"
   end
+  if machines and #machines > 1 then head[#head + 1] = "machine" else machines = nil end
   if failed then head[#head + 1] = "error" end
   local cells = {head}
   for _, group in ipairs(groups) do
@@ -112,6 +119,7 @@ function M.cells(rows, axes)
     for _, name in ipairs(names) do
       line[#line + 1] = number(first_of(group, function(row) return row.values[name] end))
     end
+    if machines then line[#line + 1] = machines[group.machine].name end
     if failed then
       local why = first_of(group, function(row) return row.error end)
       line[#line + 1] = why and why:match "^[^\n]*" or ""

@@ -1,6 +1,7 @@
 -- closeness.lua - pah.allclose and pah.diff: how far two tensors are apart.
 -- |a - b| <= atol + rtol |b| is close; equal infinities are close; NaN never is. Dtypes may differ, shapes may not.
 local ffi = require "ffi"
+local classes = require "pah.util.classes"
 local errors = require "pah.errors"
 local tensor = require "pah.tensor"
 local binding = require "pah.ffi"
@@ -19,21 +20,26 @@ local function place(index, shape)
   return at
 end
 
-local Report = {}
+local Report = classes.name("DiffReport", {})
 Report.__index = Report
 
 function Report:__tostring()
   local text = ("max abs %.3g, max rel %.3g, rms %.3g"):format(self.max_abs, self.max_rel, self.rms)
   if self.argmax then text = text .. (", largest at [%s]"):format(table.concat(self.argmax, ", ")) end
   if self.nan > 0 then text = text .. (", %d NaN"):format(self.nan) end
-  if self.mismatched > 0 then
+  if not self.tolerated then -- pah.diff: of numbers that were rounded all differ, which says nothing
+    if self.mismatched > 0 and self.mismatched < self.numel then
+      text = text .. (", %d of %d differ, first at [%s]"):format(self.mismatched, self.numel,
+        table.concat(self.first_mismatch, ", "))
+    end
+  elseif self.mismatched > 0 then
     text = ("%d of %d mismatched, first at [%s]; "):format(self.mismatched, self.numel,
       table.concat(self.first_mismatch, ", ")) .. text
   end
   return text
 end
 
-local function measure(what, a, b, rtol, atol)
+local function measure(what, a, b, rtol, atol, tolerated)
   tensor.want(what .. ": a", a)
   tensor.want(what .. ": b", b)
   local shape = a.shape
@@ -43,7 +49,8 @@ local function measure(what, a, b, rtol, atol)
   end
   local d = ffi.new("struct pah_diff")
   check(C.pah_tensor_diff(a.raw, b.raw, rtol, atol, d))
-  local report = {max_abs = d.max_abs, max_rel = d.max_rel, rms = d.rms, rel_norm = d.rel_norm, mean_abs = d.mean_abs}
+  local report = {max_abs = d.max_abs, max_rel = d.max_rel, rms = d.rms, rel_norm = d.rel_norm, mean_abs = d.mean_abs,
+    tolerated = tolerated}
   for _, name in ipairs {"nan", "mismatched", "numel"} do report[name] = tonumber(d[name]) end
   report.argmax = place(tonumber(d.argmax), shape)
   report.first_mismatch = place(tonumber(d.first_mismatch), shape)
@@ -62,7 +69,7 @@ end
 local function allclose(a, b, opts)
   errors.check_keys("allclose", opts, {rtol = true, atol = true})
   opts = opts or {}
-  local report = measure("allclose", a, b, tolerance("rtol", opts.rtol, 1e-5), tolerance("atol", opts.atol, 1e-8))
+  local report = measure("allclose", a, b, tolerance("rtol", opts.rtol, 1e-5), tolerance("atol", opts.atol, 1e-8), true)
   return report.mismatched == 0, report
 end
 

@@ -89,7 +89,7 @@ return function(M)
     return t
   end
 
-  local mt = {}
+  local mt = M.metamethods
 
   function mt.__index(t, key)
     local kind = type(key)

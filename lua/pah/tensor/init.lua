@@ -9,7 +9,7 @@ local devices = require "pah.device"
 local C, check = binding.C, binding.check
 local raisef = errors.raisef
 
-local M = {methods = {}, properties = {}}
+local M = {methods = {}, properties = {}, metamethods = {}}
 local methods, properties = M.methods, M.properties
 local Array = ffi.typeof("struct pah_array")
 local PAH_MAX_DIMS = C.PAH_MAX_DIMS
@@ -30,13 +30,31 @@ function M.whole(what, x)
   return x
 end
 
+-- What other libraries call the dtypes.
+local aliases = {
+  float32 = "f32", float = "f32", single = "f32", fp32 = "f32", float64 = "f64", double = "f64", fp64 = "f64",
+  float16 = "f16", half = "f16", fp16 = "f16", bfloat16 = "bf16", float8_e4m3fn = "fp8_e4m3", float8_e4m3 = "fp8_e4m3",
+  e4m3 = "fp8_e4m3", fp8 = "fp8_e4m3", float8_e5m2 = "fp8_e5m2", e5m2 = "fp8_e5m2", int32 = "i32", int = "i32",
+  int64 = "i64", long = "i64", uint8 = "u8", byte = "u8", bool = "u8",
+}
+
+--- Which dtype is meant by a name that is none: `, did you mean "f32"?` for float32, or nothing.
+function M.dtype_hint(name)
+  local alias = type(name) == "string" and aliases[name:lower():gsub("^torch%.", "")]
+  if alias then return (', did you mean "%s"?'):format(alias) end
+  local known = {}
+  for d = 1, C.PAH_DTYPE_COUNT - 1 do known[ffi.string(C.pah_dtype_name(d))] = true end
+  return errors.hint(name, known)
+end
+
 --- The number of a dtype's name; raises for others.
 function M.dtype(what, name)
   local dtype = type(name) == "string" and C.pah_dtype_from_name(name) or 0
   if dtype == 0 then
     local names = {}
     for d = 1, C.PAH_DTYPE_COUNT - 1 do names[d] = ffi.string(C.pah_dtype_name(d)) end
-    raisef("%s: is %s, must be one of %s", what, tostring(name), table.concat(names, ", "))
+    local is = type(name) == "string" and ('"%s"'):format(name) or type(name) == "table" and "a table" or tostring(name)
+    raisef("%s: is %s, must be one of %s%s", what, is, table.concat(names, ", "), M.dtype_hint(name))
   end
   return dtype
 end
@@ -240,6 +258,7 @@ function methods.to(t, what)
   else
     raisef("to: needs a dtype or a device")
   end
+  if type(device) == "string" and aliases[device] then M.dtype("to: dtype", device) end
   if dtype ~= nil then M.dtype("to: dtype", dtype) end
   device = device == nil and properties.device(t) or devices.get(device)
   dtype = dtype or properties.dtype(t)
@@ -322,6 +341,10 @@ end
 
 require("pah.tensor.create")(M)
 require("pah.tensor.views")(M)
+require("pah.tensor.arithmetic")(M)
+require("pah.tensor.reductions")(M)
+require("pah.tensor.matmul")(M)
+require("pah.tensor.joining")(M)
 require("pah.tensor.index")(M)
 require("pah.tensor.print")(M)
 

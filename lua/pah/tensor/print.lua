@@ -1,12 +1,18 @@
 -- print.lua - tostring of a tensor, as NumPy prints an array: aligned columns, for each number the fewest digits that
--- tell it from its neighbours in the dtype, elided when large; then a footer with dtype, device, shape and bytes.
--- Promises: the body is NumPy's own text for dtypes that NumPy has (spec/tensor/print_spec.lua). Read next: init.lua.
+-- tell it from its neighbours in the dtype, at most four after the point (pah.set_printoptions), elided when large;
+-- then a footer with dtype, device, shape and bytes.
+-- Promises: the body is NumPy's own text for dtypes that NumPy has and the same precision (spec/tensor/print_spec.lua).
+-- Read next: init.lua.
 local ffi = require "ffi"
+local errors = require "pah.errors"
 local C = require("pah.ffi").C
 local text_of = require("pah.util.units").text
 
-local EDGE, LIMIT, WIDTH = 3, 1000, 75 -- items kept at each end; elements printed in full; columns of a line
-local DIGITS = 8 -- most digits after the point
+-- Most digits after the point; elements printed in full; items kept at each end of what is elided; columns of a line;
+-- whether numbers are scientific (nil: where they lie far apart).
+local defaults = {precision = 4, threshold = 1000, edgeitems = 3, linewidth = 75}
+local settings = {}
+for name, value in pairs(defaults) do settings[name] = value end
 
 -- dtype -> the number of that dtype nearest to x.
 local round = {
@@ -32,6 +38,7 @@ local function is_scientific(numbers, dtype)
     local a = math.abs(x)
     if finite(x) and a > 0 then small, large = math.min(small, a), math.max(large, a) end
   end
+  if settings.sci_mode ~= nil then return settings.sci_mode end
   if large == 0 then return false end
   local nearest = round[dtype]
   return large >= (scientific_from[dtype] or 1e8) or small < nearest(1e-4) or nearest(large / small) > 1000
@@ -59,10 +66,10 @@ local function parts_of(text) return {text:match "^(-?%d+)%.?(%d*)(.*)$"} end
 
 -- The fewest digits after the point that stand for x.
 local function fewest(x, pattern, nearest)
-  for d = 0, DIGITS - 1 do
+  for d = 0, settings.precision - 1 do
     if nearest(tonumber(digits(x, d, pattern))) == x then return d end
   end
-  return #parts_of(digits(x, DIGITS, pattern))[2]:gsub("0+$", "")
+  return #parts_of(digits(x, settings.precision, pattern))[2]:gsub("0+$", "")
 end
 
 local function longest(parts, i)
@@ -110,9 +117,9 @@ end
 -- The indices of a dimension of size n that are printed; false stands for the gap.
 local function kept(n, elide)
   local list = {}
-  if elide and n > 2 * EDGE then
-    for i = 1, EDGE do list[i], list[EDGE + 1 + i] = i, n - EDGE + i end
-    list[EDGE + 1] = false
+  if elide and n > 2 * settings.edgeitems then
+    for i = 1, settings.edgeitems do list[i], list[settings.edgeitems + 1 + i] = i, n - settings.edgeitems + i end
+    list[settings.edgeitems + 1] = false
   else
     for i = 1, n do list[i] = i end
   end
@@ -141,7 +148,7 @@ local function layout(shape, texts, elide)
       for _, i in ipairs(kept(shape[d], elide)) do
         if i then at = at + 1 end
         local text = i and texts[at] or "..."
-        if line ~= "" and #indent + 1 + #line + 1 + #text > WIDTH - #shape then
+        if line ~= "" and #indent + 1 + #line + 1 + #text > settings.linewidth - #shape then
           lines[#lines + 1] = line:gsub(" +$", "")
           line = text
         else
@@ -158,12 +165,48 @@ local function layout(shape, texts, elide)
   return row(1, "")
 end
 
+-- pah.set_printoptions, in the words of PyTorch.
+local function set_printoptions(opts)
+  errors.check_keys("set_printoptions", opts, {precision = 1, threshold = 1, edgeitems = 1, linewidth = 1, sci_mode = 1,
+    profile = 1})
+  local before, profile = {}, opts and opts.profile
+  for name, value in pairs(settings) do before[name] = value end
+  local profiles = {default = defaults, short = {precision = 2, threshold = 1000, edgeitems = 2, linewidth = 75},
+    full = {precision = 4, threshold = math.huge, edgeitems = 3, linewidth = 75}}
+  if profile ~= nil and not profiles[profile] then
+    errors.raisef("set_printoptions: profile is %s, must be default, short or full", tostring(profile))
+  end
+  local new = profile and {} or before
+  local set = {sci_mode = new.sci_mode}
+  for name, default in pairs(defaults) do
+    local value = opts and opts[name] or profile and profiles[profile][name] or new[name] or default
+    local least = name == "linewidth" and 10 or name == "edgeitems" and 1 or 0
+    if type(value) ~= "number" or value ~= math.huge and value % 1 ~= 0 or value < least or name == "precision"
+      and value > 17 then
+      errors.raisef("set_printoptions: %s is %s, must be a whole number >= %d%s", name, tostring(value), least,
+        name == "precision" and " and <= 17" or "")
+    end
+    set[name] = value
+  end
+  if opts and opts.sci_mode ~= nil then
+    if type(opts.sci_mode) ~= "boolean" then
+      errors.raisef("set_printoptions: sci_mode is a %s, must be true or false", type(opts.sci_mode))
+    end
+    set.sci_mode = opts.sci_mode
+  end
+  settings = set
+  before.profile = "default" -- so that giving it back also takes away what was not set
+  return before
+end
+
 return function(M)
+  M.exports.set_printoptions = set_printoptions
+
   --- The text of a tensor: elements like NumPy, then [dtype device shape, bytes].
   function M.tostring(t)
     if t.raw.dtype == 0 then return "[freed tensor]" end
     local shape, dtype, numel = t.shape, t.dtype, t:numel()
-    local elide = numel > LIMIT
+    local elide = numel > settings.threshold
     local body = "[]"
     if numel > 0 then
       local numbers = collect(t, elide, {})

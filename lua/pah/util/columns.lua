@@ -13,8 +13,23 @@ local function harmless(rows)
   return copy
 end
 
+--- Words of `text` in lines of at most `width` columns; the first goes behind `first`, the others are indented as deep.
+function M.wrapped(first, text, width)
+  local lines, line, indent = {}, first, (" "):rep(#first)
+  for word in text:gmatch "%S+" do
+    if #line + 1 + #word > width and line ~= first and line ~= indent then
+      lines[#lines + 1] = line
+      line = indent
+    end
+    line = (line == first or line == indent) and line .. word or line .. " " .. word
+  end
+  lines[#lines + 1] = line
+  return table.concat(lines, "\n")
+end
+
 --- Lines of the rows (lists of strings, the first of headings), columns padded. right[i]: column i stands to the right.
-function M.plain(rows, right)
+--- width: the words of the last column go on in further lines where it would reach beyond.
+function M.plain(rows, right, width)
   local widths, lines = {}, {}
   rows = harmless(rows)
   for _, row in ipairs(rows) do
@@ -25,7 +40,13 @@ function M.plain(rows, right)
     for i, cell in ipairs(row) do
       cells[i] = safe.pad(cell, widths[i], right and right[i])
     end
-    lines[n] = table.concat(cells, "  "):gsub("%s+$", "")
+    local last = table.remove(cells)
+    local first = table.concat(cells, "  ") .. (#cells > 0 and "  " or "")
+    if width and safe.width(first) + 20 < width and safe.width(first .. last) > width then
+      lines[n] = M.wrapped(first, last, width)
+    else
+      lines[n] = (first .. last):gsub("%s+$", "")
+    end
   end
   return table.concat(lines, "\n") .. "\n"
 end

@@ -3,7 +3,9 @@
 -- All variants of a row are timed in turn, round after round, each call behind a flush of L2 that the host does not
 -- wait for; medians; FLOPs by the exact count of visible pairs. Each is first compared with the float64 reference on a
 -- smaller problem. --compile only compiles (no GPU needed). FILE returns a list of {name, DEFINE = value, ...}, D for
--- the head_dim that a variant is for; without defines it is pah.fwd. --peer FILE: JSON lines {name, tflops, peer}.
+-- the head_dim that a variant is for; of kernel = "sm80", "simt" or by itself sm90; without defines it is
+-- pah.fwd (op = "decode": pah.decode), with `kernel` if it has one (--kernel without a FILE).
+-- --peer FILE: JSON lines {name, tflops, peer}.
 local ffi = require "ffi"
 local gpu_clock = require "pah.measure.gpu_clock"
 local json = require "pah.util.json"
@@ -11,30 +13,12 @@ local json = require "pah.util.json"
 local opt = pah.options{
   rows = {"only rows whose name has this text", ""}, variants = {"a file that returns a list of variants", ""},
   seconds = {"of samples, for a variant of a row", 0.12}, compile = {"compile and stop", false},
+  kernel = {"the kernel of pah.fwd; it chooses if none is named", ""},
   peer = {"a file of JSON lines: name, tflops, peer", ""}, output = {"write JSON lines to this file", ""},
 }
 
--- name; {queries, keys, sequences} of each kind; then what differs from H 32, Hkv 8, D 128, blocks of 16, causal.
-local rows = {
-  {"causal 1x16384", {{16384, 16384, 1}}},
-  {"causal 4x4096", {{4096, 4096, 4}}},
-  {"causal 1x2048", {{2048, 2048, 1}}},
-  {"causal 16x1024", {{1024, 1024, 16}}},
-  {"full 1x16384", {{16384, 16384, 1}}, causal = false},
-  {"512 new on 16384", {{512, 16384, 1}}},
-  {"8x512 new on 4096", {{512, 4096, 8}}},
-  {"blocks of 1", {{16384, 16384, 1}}, block_size = 1},
-  {"blocks of 8", {{16384, 16384, 1}}, block_size = 8},
-  {"blocks of 64", {{16384, 16384, 1}}, block_size = 64},
-  {"blocks of 128", {{16384, 16384, 1}}, block_size = 128},
-  {"D 64", {{16384, 16384, 1}}, D = 64},
-  {"D 256", {{16384, 16384, 1}}, D = 256},
-  {"window 1024", {{16384, 16384, 1}}, window = {1024, 0}},
-  {"softcap", {{16384, 16384, 1}}, softcap = 30},
-  {"2q512_30q1s1k", {{512, 512, 2}, {1, 1024, 30}}},
-  {"2q512", {{512, 512, 2}}, ragged = true},
-  {"30q1s1k", {{1, 1024, 30}}, ragged = true},
-}
+local folder = arg[0]:gsub("[^/]*$", "")
+local rows, sm80 = dofile(folder .. "forward_rows.lua"), dofile(folder .. "forward_sm80.lua")
 
 local function only_rows()
   local list = {}
@@ -44,7 +28,7 @@ local function only_rows()
   return list
 end
 
-local variants = opt.variants ~= "" and dofile(opt.variants) or {{"pah.fwd"}}
+local variants = opt.variants ~= "" and dofile(opt.variants) or {{"pah.fwd", kernel = opt.kernel}}
 local device = pah.device(opt.compile and "cuda:sm_90a" or "cuda")
 
 -- ---- Problems ---------------------------------------------------------------------------------------------------
@@ -63,6 +47,7 @@ end
 -- Arguments of pah.fwd and the flops. limit: lengths at most this.
 local function problem(row, heads, kv_heads, limit)
   local D, block_size = row.D or 128, row.block_size or 16
+  local Dv, dtype = row.Dv or D, row.dtype or "bf16"
   local H, Hkv, total, flops, lens, sums = heads or 32, kv_heads or 8, 0, 0, {}, {0}
   limit = limit or math.huge
   for _, kind in ipairs(row[2]) do
@@ -70,26 +55,26 @@ local function problem(row, heads, kv_heads, limit)
     for _ = 1, kind[3] do
       lens[#lens + 1], sums[#sums + 1] = sk, sums[#sums] + sq
       total = total + math.ceil(sk / block_size)
-      flops = flops + 4 * D * H * pairs_of(row, sq, sk)
+      flops = flops + 2 * (D + Dv) * H * pairs_of(row, sq, sk)
     end
   end
   local table_, used = pah.block_table{seqlens = lens, block_size = block_size, num_blocks = total, seed = 1}
   local function random(shape, seed)
-    if opt.compile then return pah.empty(shape, {dtype = "bf16", device = device}) end
-    return pah.randn(shape, {dtype = "bf16", device = device, seed = seed})
+    if opt.compile then return pah.empty(shape, {dtype = dtype, device = device}) end
+    return pah.randn(shape, {dtype = dtype, device = device, seed = seed})
   end
   local a = {
-    k_blocks = random({total, block_size, Hkv, D}, 2), v_blocks = random({total, block_size, Hkv, D}, 3),
+    k_blocks = random({total, block_size, Hkv, D}, 2), v_blocks = random({total, block_size, Hkv, Dv}, 3),
     block_table = table_:to(device), seqused_k = used:to(device), causal = row.causal ~= false, window = row.window,
-    softcap = row.softcap,
+    softcap = row.softcap, sinks = row.sinks and pah.randn({H}, {device = device, seed = 4}) or nil,
   }
   if row.ragged or #row[2] > 1 then
     a.q, a.cu_seqlens_q = random({sums[#sums], H, D}, 1), pah.tensor(sums, {dtype = "i32", device = device})
-    a.out, a.lse = pah.empty({sums[#sums], H, D}, {dtype = "bf16", device = device}),
+    a.out, a.lse = pah.empty({sums[#sums], H, Dv}, {dtype = dtype, device = device}),
       pah.empty({H, sums[#sums]}, {device = device})
   else
     a.q = random({#lens, H, sums[2], D}, 1)
-    a.out, a.lse = pah.empty({#lens, H, sums[2], D}, {dtype = "bf16", device = device}),
+    a.out, a.lse = pah.empty({#lens, H, sums[2], Dv}, {dtype = dtype, device = device}),
       pah.empty({#lens, H, sums[2]}, {device = device})
   end
   return a, flops
@@ -102,7 +87,7 @@ local sm90 = {}
 -- Kernel structs for FFI: params.h without its preprocessor lines.
 local function declare_params()
   if not pcall(ffi.typeof, "struct sm90_sizes") then
-    ffi.cdef "struct sm90_sizes { int box, head_dim, head_dim_v; };"
+    ffi.cdef "struct sm90_sizes { int box, head_dim, head_dim_v; struct place_units k, v; };"
   end
   if pcall(ffi.typeof, "struct pah_attn_params") then return end
   local lines = {}
@@ -196,6 +181,8 @@ function sm90.prepare(kernel, a, out, lse)
   local tile_m = 64 * consumers
   declare_params()
   local n = ffi.new("struct sm90_sizes", kernel.box, a.k_blocks:size(4), a.v_blocks:size(4))
+  sm80.units(n.k, a.k_blocks)
+  sm80.units(n.v, a.v_blocks)
   local p = sm90.params(a, out, lse)
   local q = with_batch(a.q, ragged)
   local q_map = pack > 1 and pah.tensor_map(q:transpose(2, 3), {box = {1, tile_m / pack, pack, 64}, swizzle = 128}) or
@@ -216,7 +203,7 @@ end
 local function defines(variant)
   local d, any = {}, false
   for key, value in pairs(variant) do
-    if type(key) == "string" and key ~= "D" then d[key], any = value, true end
+    if type(key) == "string" and key:match "^%u[%u_]+$" then d[key], any = value, true end
   end
   return any and d
 end
@@ -224,23 +211,38 @@ end
 -- A function that computes a.out and a.lse.
 local function prepare(variant, a)
   local d = defines(variant)
+  if d and sm80.is(variant) then
+    return sm80.prepare(sm80.compile(device, a, d, variant.kernel), a, sm90.params(a, a.out, a.lse))
+  end
   if d then return sm90.prepare(sm90.compile(a, d), a, a.out, a.lse) end
-  return function() pah.fwd(a) end
+  local call = {}
+  for key, value in pairs(a) do call[key] = value end
+  if (variant.kernel or "") ~= "" then call.kernel = variant.kernel end
+  local op = pah[variant.op or "fwd"]
+  return function() op(call) end
 end
 
 local function fits(variant, row) return (variant.D or not defines(variant) and row.D or 128) == (row.D or 128) end
 
--- How far a variant is off on a smaller problem.
+-- What a smaller problem of the row should give, by the float64 reference.
+local wanted = {}
+local function reference(row, a)
+  if not wanted[row] then
+    local host = {}
+    for key, value in pairs(a) do
+      if key ~= "out" and key ~= "lse" then host[key] = type(value) == "cdata" and value:to("cpu") or value end
+    end
+    wanted[row] = pah.reference.fwd(host):to("f32")
+  end
+  return wanted[row]
+end
+
+-- How far a variant is off there.
 local function check(variant, row)
   local a = problem(row, 4, 1, 700)
   a.out:fill(0 / 0)
   prepare(variant, a)()
-  local host = {}
-  for key, value in pairs(a) do
-    if key ~= "out" and key ~= "lse" then host[key] = type(value) == "cdata" and value:to("cpu") or value end
-  end
-  local want = pah.reference.fwd(host)
-  local off = pah.diff(a.out:to("cpu"):to("f32"), want:to("f32"))
+  local off = pah.diff(a.out:to("cpu"):to("f32"), reference(row, a))
   if off.nan > 0 or off.rel_norm > 4e-3 then error(("wrong: off by %.2g, %d NaN"):format(off.rel_norm, off.nan), 0) end
 end
 
@@ -320,7 +322,8 @@ if opt.compile then
     for _, variant in ipairs(variants) do
       local d = defines(variant)
       if fits(variant, row) and d then
-        local r = sm90.compile(a, d).module:resources "forward_sm90"
+        local kernel = sm80.is(variant) and sm80.compile(device, a, d, variant.kernel) or sm90.compile(a, d)
+        local r = kernel.module:resources(kernel.name or "forward_sm90")
         print(row[1], variant[1], "registers", r.registers, "spilled", r.spill_store_bytes)
       elseif fits(variant, row) then
         pah.fwd(a)

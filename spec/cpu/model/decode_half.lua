@@ -22,9 +22,12 @@ local function processor_has(flag)
   return false
 end
 
--- The library of the model, or nil where it cannot be built or run.
+-- The library of the model, or nil where it cannot be built or run: a bundle has no C sources.
 local function build()
   if C.pah_isa_usable "avx512bf16" == 0 or not processor_has "gfni" then return nil end
+  local source = io.open "src/cpu/decode/run.h"
+  if not source then return nil end
+  source:close()
   local path = os.tmpname()
   local command = ("gcc %s -o %s spec/cpu/model/f16_model.c 2>&1"):format(FLAGS, path)
   local pipe = io.popen(command .. "; echo \"exit $?\"")

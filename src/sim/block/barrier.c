@@ -47,8 +47,8 @@ void sim_clocks_meet(struct sim_thread **threads, int n) {
       foreign = both;
     }
   }
-  for (int i = 0; i < n; i++)
-    if (all->at[threads[i]->id] < threads[i]->step) all->at[threads[i]->id] = threads[i]->step;
+  for (int i = 0; i < n; i++) sim_clock_raise(all, (uint32_t)threads[i]->id, threads[i]->step);
+  if (n == sim_block.count) sim_clock_floor(all, n);
   for (int i = 0; i < n; i++) {
     struct sim_thread *t = threads[i];
     sim_clock_drop(t->clock);
@@ -57,7 +57,9 @@ void sim_clocks_meet(struct sim_thread **threads, int n) {
     t->clock = sim_clock_share(all);
     t->fence_clock = sim_clock_share(fences);
     t->foreign = sim_foreign_share(foreign);
-    t->step++;
+    t->floor = all->floor;
+    sim_suspect_look(t);
+    sim_thread_step(t);
   }
   sim_clock_drop(all);
   sim_clock_drop(fences);
@@ -65,7 +67,7 @@ void sim_clocks_meet(struct sim_thread **threads, int n) {
 }
 
 static void open_barrier(struct barrier *b) {
-  for (int i = 0, last = -1; i < b->waiting && sim_job->launch->counters > 0; i++)
+  for (int i = 0, last = -1; i < b->waiting && sim_counting; i++)
     if (b->threads[i]->warp != last) sim_count_flush(last = b->threads[i]->warp);
   if (b->waiting && b->clock) sim_acquire(b->threads[0], b->clock);
   if (b->waiting) sim_clocks_meet(b->threads, b->waiting);

@@ -1,4 +1,4 @@
-/* check.h - between check.c (what an access means), sync.c (what orders accesses) and finding.c. */
+/* check.h - between check.c (what an access means), shadow.c, sync.c (what orders accesses) and finding.c. */
 #ifndef PAH_SIM_CHECK_H
 #define PAH_SIM_CHECK_H
 
@@ -15,18 +15,30 @@ struct sim_agent {
   int used;
 };
 const struct sim_agent *sim_agent_at(int agent);
-void sim_sync_reset(void); /* at the start of a thread block */
+void sim_sync_reset(void);           /* at the start of a thread block */
+int sim_has_released(int64_t block); /* has anything been released by this thread block (as epochs name it)? */
 
 /* A write that would race, but maybe writes what is there: looked at again once it is done. */
-int sim_deferred_any(void);
+extern const uint8_t *sim_deferred_address; /* NULL: there is none */
 void sim_deferred_look(void);
+/* A plain read that would race with the atomic of another, and maybe comes before a compare-and-swap of its word: told
+ * when something else follows, a barrier or the end of the thread. */
+void sim_suspect(struct sim_thread *t, const struct sim_access *a, uint64_t other, uint32_t pc);
+void sim_suspect_look(struct sim_thread *t);
 
-int sim_pending_any(void);
+extern int64_t sim_pending_words;
+extern uint32_t
+    sim_pending_of[SIM_SHARED_LIMIT / 4]; /* of the copy that will write a word: where it was issued; 0: none */
 void sim_pending_check(const struct sim_access *a);
 void sim_pending_reset(void);
 
+struct sim_space;
 const char *sim_space_name(const void *p);
-int sim_is_argument(const void *p); /* of the kernel: where the values of its parameters stand */
+const char *sim_verb(const struct sim_access *a); /* "reads", "writes", "updates" */
+void sim_find_bounds(const struct sim_space *s, const struct sim_access *a);
+int sim_check_elsewhere(struct sim_thread *t,
+                        const struct sim_access *a); /* in no space that is watched; as sim_check */
+int sim_is_argument(const void *p);                  /* of the kernel: where the values of its parameters stand */
 
 /* sim_find with the place of the other party and the address, which may be NULL. */
 void sim_find_at(const void *pc, const void *other_pc, const void *address, const char *code, const char *format, ...)

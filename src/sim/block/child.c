@@ -107,12 +107,13 @@ void sim_child(const struct sim_job *job, double limit) {
   sim_job = job;
   const struct pah_launch *l = job->launch;
   sim_shadow_open();
+  sim_count_open();
   int64_t blocks = l->grid[0] * l->grid[1] * l->grid[2];
   sim_block.fatal = 0;
   for (int64_t i = 0; i < blocks && !sim_block.fatal; i++) {
     int64_t index = l->schedule == PAH_REVERSE ? blocks - 1 - i : i;
     sim_run_block(index);
-    for (int w = 0; w < SIM_MAX_WARPS && l->counters > 0; w++) sim_count_flush(w);
+    for (int w = 0; w < SIM_MAX_WARPS && sim_counting; w++) sim_count_flush(w);
   }
   sim_result->done = 1;
   _exit(0);

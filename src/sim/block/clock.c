@@ -1,5 +1,6 @@
 /* clock.c - vector clocks: at[i] is the last step of thread or agent i that the holder knows to be over. One barrier
- * makes one clock for all who leave it, so they cost no more than a counter of barriers would. Read next: check.c. */
+ * makes one clock for all who leave it, so they cost no more than a counter of barriers would; and threads that learn
+ * the same one after another go on sharing one. Read next: check.c. */
 #include "clock.h"
 
 #include <stdlib.h>
@@ -13,9 +14,20 @@ static void *allocate(size_t bytes) {
   return p;
 }
 
+/* Entries come in vectors: the last one is filled up with zeros. Steps are small, so signed comparisons will do. */
+typedef int32_t vector __attribute__((vector_size(16)));
+enum { LANES = sizeof(vector) / sizeof(int32_t) };
+
+static uint64_t contents; /* numbers given out */
+
+static size_t vectors(const struct sim_clock *c) {
+  return (c->size + LANES - 1) / LANES;
+}
+
 struct sim_clock *sim_clock_new(uint32_t size) {
-  struct sim_clock *c = allocate(sizeof *c + size * sizeof *c->at);
+  struct sim_clock *c = allocate(sizeof *c + (size + LANES) * sizeof *c->at);
   c->references = 1;
+  c->content = ++contents;
   c->size = size;
   return c;
 }
@@ -23,6 +35,9 @@ struct sim_clock *sim_clock_new(uint32_t size) {
 struct sim_clock *sim_clock_copy(const struct sim_clock *c) {
   struct sim_clock *copy = sim_clock_new(c->size);
   memcpy(copy->at, c->at, c->size * sizeof *c->at);
+  copy->content = c->content;
+  copy->holds = c->holds;
+  copy->floor = c->floor;
   return copy;
 }
 
@@ -35,9 +50,47 @@ void sim_clock_drop(struct sim_clock *c) {
   if (c && --c->references == 0) free(c);
 }
 
+static int holds(const struct sim_clock *c, const struct sim_clock *other) {
+  return c->holds == other->content || c->content == other->content;
+}
+
 void sim_clock_max(struct sim_clock *into, const struct sim_clock *from) {
+  if (holds(into, from)) return;
+  vector changed = {0};
+  for (size_t i = 0; i < vectors(into); i++) {
+    vector a, b;
+    memcpy(&a, into->at + i * LANES, sizeof a);
+    memcpy(&b, from->at + i * LANES, sizeof b);
+    const vector later = b > a;
+    changed |= later;
+    a = (b & later) | (a & ~later);
+    memcpy(into->at + i * LANES, &a, sizeof a);
+  }
+  if (changed[0] | changed[1] | changed[2] | changed[3]) into->content = ++contents;
+  into->holds = from->content;
+  if (from->floor > into->floor) into->floor = from->floor;
+}
+
+void sim_clock_min(struct sim_clock *into, const struct sim_clock *from) {
+  if (into->content == from->content) return;
   for (uint32_t i = 0; i < into->size; i++)
-    if (from->at[i] > into->at[i]) into->at[i] = from->at[i];
+    if (from->at[i] < into->at[i]) into->at[i] = from->at[i];
+  into->content = ++contents;
+  into->holds = 0;
+  if (from->floor < into->floor) into->floor = from->floor;
+}
+
+void sim_clock_raise(struct sim_clock *c, uint32_t i, uint32_t step) {
+  if (c->at[i] >= step) return;
+  c->at[i] = step;
+  c->content = ++contents;
+}
+
+void sim_clock_floor(struct sim_clock *c, int threads) {
+  uint32_t least = UINT32_MAX;
+  for (int i = 0; i < threads; i++)
+    if (c->at[i] < least) least = c->at[i];
+  c->floor = least;
 }
 
 struct sim_clock *sim_clock_own(struct sim_clock **c) {
@@ -47,6 +100,49 @@ struct sim_clock *sim_clock_own(struct sim_clock **c) {
     *c = copy;
   }
   return *c;
+}
+
+/* The lanes of a warp learn the same one after the other, so the last few results are kept. */
+static struct learnt {
+  uint64_t before, what, step;
+  struct sim_clock *after;
+} learnt[8];
+
+static struct learnt *learnt_at(const struct sim_clock *before, uint64_t what, uint64_t step) {
+  static unsigned next;
+  for (unsigned i = 0; i < sizeof learnt / sizeof *learnt; i++) {
+    struct learnt *l = &learnt[i];
+    if (l->after && l->before == before->content && l->what == what && l->step == step) return l;
+  }
+  struct learnt *l = &learnt[next++ % (sizeof learnt / sizeof *learnt)];
+  sim_clock_drop(l->after);
+  *l = (struct learnt){before->content, what, step, NULL};
+  return l;
+}
+
+static void take(struct sim_clock **c, struct learnt *l) {
+  sim_clock_drop(*c);
+  *c = sim_clock_share(l->after);
+}
+
+void sim_clock_join(struct sim_clock **c, const struct sim_clock *from) {
+  if (holds(*c, from)) return;
+  struct learnt *l = learnt_at(*c, from->content, 0);
+  if (!l->after) {
+    l->after = sim_clock_copy(*c);
+    sim_clock_max(l->after, from);
+  }
+  take(c, l);
+}
+
+void sim_clock_learn(struct sim_clock **c, uint32_t i, uint32_t step) {
+  if ((*c)->at[i] >= step) return;
+  struct learnt *l = learnt_at(*c, i, step);
+  if (!l->after) {
+    l->after = sim_clock_copy(*c);
+    sim_clock_raise(l->after, i, step);
+  }
+  take(c, l);
 }
 
 struct sim_foreign *sim_foreign_share(struct sim_foreign *f) {

@@ -1,7 +1,8 @@
 /* counters.c - what the memory system would have to do for a warp: global memory moves sectors of 32 bytes, shared
  * memory serves 32 banks of 4 bytes in a wavefront. A request is what the lanes of a warp do at the n-th execution of
- * one instruction since they were last together. Ideal: the same bytes, packed. These are counts, never times. Read
- * next: check.c, which calls it for every access. */
+ * one instruction since they were last together. Ideal: the same bytes, packed. These are counts, never times.
+ * Most requests are lanes at one distance from each other: those are kept as their first address and the distance, and
+ * what they cost is remembered. Read next: check.c, which calls it for every access. */
 #include "counters.h"
 
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 #include "sched.h"
 #include "shadow.h"
 
-enum { SECTOR = 32, BANKS = 32, WORD = 4 };
+enum { SECTOR = 32, BANKS = 32, WORD = 4, MOST_UNITS = SIM_WARP * (4 * SECTOR / WORD + 1), WAITING = 1 << 16 };
 
 static struct sim_line *line_of(const void *pc) {
   uint64_t at = ((uintptr_t)pc * 0x9e3779b97f4a7c15u) >> 52;
@@ -22,49 +23,63 @@ static struct sim_line *line_of(const void *pc) {
   return NULL; /* a kernel of more instructions than that: the totals still count */
 }
 
-static int by_value(const void *a, const void *b) {
-  uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-  return (x > y) - (x < y);
+/* ---- What n accesses cost ---- */
+
+static void sort(uint64_t *values, int n) {
+  for (int i = 1; i < n; i++) {
+    uint64_t v = values[i];
+    int j = i;
+    for (; j > 0 && values[j - 1] > v; j--) values[j] = values[j - 1];
+    values[j] = v;
+  }
 }
 
-/* Sorts and removes doubles; returns how many are left. */
-static int unique(uint64_t *values, int n) {
-  qsort(values, (size_t)n, sizeof *values, by_value);
-  int kept = 0;
-  for (int i = 0; i < n; i++)
-    if (!kept || values[i] != values[kept - 1]) values[kept++] = values[i];
-  return kept;
-}
-
-/* Distinct units of `unit` bytes among n accesses. */
-static int units(const void *const *addresses, int n, uint32_t bytes, uint32_t unit, uint64_t *found) {
+/* Distinct units of `unit` bytes among n accesses, ascending; sorts the addresses. */
+static int units(uint64_t *addresses, int n, uint32_t bytes, uint32_t unit, uint64_t *found) {
   int count = 0;
+  sort(addresses, n);
   for (int i = 0; i < n; i++) {
-    uint64_t first = (uintptr_t)addresses[i] / unit, last = ((uintptr_t)addresses[i] + bytes - 1) / unit;
+    uint64_t first = addresses[i] / unit, last = (addresses[i] + bytes - 1) / unit;
+    if (count && first <= found[count - 1]) first = found[count - 1] + 1;
     for (uint64_t u = first; u <= last; u++) found[count++] = u;
   }
-  return unique(found, count);
+  return count;
 }
 
-void sim_count_global(const void *pc, const void *const *addresses, int n, uint32_t bytes) {
-  uint64_t found[SIM_WARP * 6];
-  if (bytes > 4 * SECTOR) return; /* copies of whole structs: counted in bytes only */
-  int sectors = units(addresses, n, bytes, SECTOR, found);
-  int words = units(addresses, n, bytes < WORD ? bytes : bytes, bytes < WORD ? bytes : WORD, found);
-  int64_t ideal = ((int64_t)words * (bytes < WORD ? bytes : WORD) + SECTOR - 1) / SECTOR;
-  sim_result->counters.global_sectors += sectors;
-  sim_result->counters.global_sectors_ideal += ideal;
-  struct sim_line *l = line_of(pc);
-  if (!l) return;
-  l->count.global_requests++;
-  l->count.global_bytes += (int64_t)n * bytes;
-  l->count.global_sectors += sectors;
-  l->count.global_sectors_ideal += ideal;
+struct cost {
+  int64_t units, ideal; /* sectors of global memory, wavefronts of shared memory */
+};
+
+static struct cost cost_of_global(uint64_t *addresses, int n, uint32_t bytes) {
+  uint64_t found[MOST_UNITS];
+  uint32_t word = bytes < WORD ? bytes : WORD;
+  struct cost c = {units(addresses, n, bytes, SECTOR, found), 0};
+  c.ideal = ((int64_t)units(addresses, n, bytes, word, found) * word + SECTOR - 1) / SECTOR;
+  return c;
+}
+
+/* Those of a phase of 16 bytes each: eight fill a wavefront. */
+static int wavefronts_of_chunks(const uint64_t *addresses, int n, int *ideal) {
+  enum { SLOTS = BANKS * WORD / CHUNK_BYTES };
+  uint64_t seen[SLOTS][SIM_WARP / 4];
+  int per_slot[SLOTS] = {0}, most = 0, different = 0;
+  for (int i = 0; i < n; i++) {
+    const uint64_t chunk = addresses[i] / CHUNK_BYTES, slot = chunk % SLOTS;
+    int j = 0;
+    while (j < per_slot[slot] && seen[slot][j] != chunk) j++;
+    if (j < per_slot[slot]) continue;
+    seen[slot][j] = chunk;
+    per_slot[slot]++;
+    different++;
+    if (per_slot[slot] > most) most = per_slot[slot];
+  }
+  *ideal = (different * CHUNK_BYTES / WORD + BANKS - 1) / BANKS;
+  return most;
 }
 
 /* Wavefronts of one phase: words of one bank must be served one after another, equal words once. */
-static int wavefronts(const void *const *addresses, int n, uint32_t bytes, int *ideal) {
-  uint64_t found[SIM_WARP * 6];
+static int wavefronts(uint64_t *addresses, int n, uint32_t bytes, int *ideal) {
+  uint64_t found[MOST_UNITS];
   int words = units(addresses, n, bytes, WORD, found), per_bank[BANKS] = {0}, most = 0;
   for (int i = 0; i < words; i++) {
     int bank = (int)(found[i] % BANKS);
@@ -74,107 +89,224 @@ static int wavefronts(const void *const *addresses, int n, uint32_t bytes, int *
   return most;
 }
 
-void sim_count_shared(const void *pc, const void *const *addresses, int n, uint32_t bytes) {
+static struct cost cost_of_shared(uint64_t *addresses, int n, uint32_t bytes) {
   /* 8-byte accesses are served by half warps, 16-byte ones by quarters. */
   int phase = bytes <= 4 ? SIM_WARP : bytes == 8 ? SIM_WARP / 2 : SIM_WARP / 4;
-  int64_t all = 0, ideal = 0;
-  if (bytes > 16) return;
+  struct cost c = {0, 0};
   for (int i = 0; i < n; i += phase) {
-    int least;
-    all += wavefronts(addresses + i, n - i < phase ? n - i : phase, bytes, &least);
-    ideal += least;
+    int ideal;
+    const int count = n - i < phase ? n - i : phase;
+    c.units += bytes == CHUNK_BYTES ? wavefronts_of_chunks(addresses + i, count, &ideal)
+                                    : wavefronts(addresses + i, count, bytes, &ideal);
+    c.ideal += ideal;
   }
-  sim_result->counters.shared_wavefronts += all;
-  sim_result->counters.shared_wavefronts_ideal += ideal;
-  struct sim_line *l = line_of(pc);
-  if (!l) return;
-  l->count.shared_requests++;
-  l->count.shared_bytes += (int64_t)n * bytes;
-  l->count.shared_wavefronts += all;
-  l->count.shared_wavefronts_ideal += ideal;
+  return c;
 }
 
 /* ---- Lanes into requests ---- */
 
 struct request {
-  const void *pc;
-  uint32_t bytes, turn; /* the turn-th execution of pc since the lanes were together */
-  int is_shared, lanes;
-  const void *addresses[SIM_WARP];
+  uint64_t first;   /* address of the lane that came first, */
+  int32_t distance; /* the others are so far from it and each other, */
+  int32_t list;     /* or, if this is not 0, those addresses */
+  uint32_t lanes;
+  uint16_t bytes; /* of copies of more than fit here, as many as do */
+  uint8_t first_lane, is_shared;
+};
+
+struct site {               /* an instruction */
+  struct request *requests; /* by how often a lane has been here since the lanes were together */
+  uint32_t count, room, number;
+  uint32_t turns[SIM_WARP];
 };
 
 static struct collector { /* of one warp */
-  struct request *requests;
-  int64_t count, room;
-  struct slot { /* open hash table from (pc, turn) to requests, and from (pc, lane) to turns */
-    const void *pc;
-    uint32_t key, value;
-  } * slots;
-  uint64_t slot_room, used;
+  struct site *sites;     /* by number */
+  uint32_t site_room, *touched, touched_count;
+  uint64_t (*lists)[SIM_WARP];
+  int32_t list_count, list_room, waiting;
 } collectors[SIM_MAX_WARPS];
 
-static struct slot *find_slot(struct collector *c, const void *pc, uint32_t key) {
-  uint64_t at = ((uintptr_t)pc * 0x9e3779b97f4a7c15u ^ key * 0xc2b2ae3d27d4eb4fu) >> 20;
-  for (;; at++) {
-    struct slot *s = &c->slots[at % c->slot_room];
-    if (!s->pc || (s->pc == pc && s->key == key)) return s;
+int sim_counting;
+static uint32_t *numbers; /* of the instructions, by their place in the object, from 1 on */
+static struct sim_line **lines;
+static uint32_t number_count, number_room;
+
+static void *grown(void *p, size_t count, size_t each) {
+  p = realloc(p, count * each);
+  if (!p) sim_give_up("no memory left for the counters");
+  return p;
+}
+
+static uint64_t text_bytes; /* places beyond the object count as one */
+
+void sim_count_open(void) {
+  const struct sim_image *image = sim_job->image;
+  text_bytes = (uint64_t)(image->text_end - image->text);
+  sim_counting = sim_job->launch->counters > 0;
+  if (sim_counting && !(numbers = calloc(text_bytes + 1, sizeof *numbers)))
+    sim_give_up("no memory left for the counters");
+}
+
+static uint32_t new_number(const void *pc) {
+  if (number_count + 1 >= number_room) {
+    number_room = number_room ? 2 * number_room : 256;
+    lines = grown(lines, number_room, sizeof *lines);
   }
+  lines[++number_count] = line_of(pc);
+  return number_count;
 }
 
-static void grow(struct collector *c) {
-  struct collector old = *c;
-  c->slot_room = old.slot_room ? 2 * old.slot_room : 1024;
-  c->slots = calloc(c->slot_room, sizeof *c->slots);
-  if (!c->slots) sim_give_up("no memory left for the counters");
-  for (uint64_t i = 0; i < old.slot_room; i++)
-    if (old.slots[i].pc) *find_slot(c, old.slots[i].pc, old.slots[i].key) = old.slots[i];
-  free(old.slots);
+static inline uint32_t number_of(const void *pc) {
+  const uint64_t at = (uint64_t)((const uint8_t *)pc - sim_text);
+  uint32_t *n = &numbers[at < text_bytes ? at : text_bytes];
+  if (!*n) *n = new_number(pc);
+  return *n;
 }
 
-static struct slot *slot(struct collector *c, const void *pc, uint32_t key) {
-  if (2 * c->used >= c->slot_room) grow(c);
-  struct slot *s = find_slot(c, pc, key);
-  if (!s->pc) *s = (struct slot){pc, key, 0}, c->used++;
-  return s;
+static struct site *new_site(struct collector *c, uint32_t number) {
+  if (number >= c->site_room) {
+    uint32_t room = number + 64;
+    c->sites = grown(c->sites, room, sizeof *c->sites);
+    c->touched = grown(c->touched, room, sizeof *c->touched);
+    memset(c->sites + c->site_room, 0, (room - c->site_room) * sizeof *c->sites);
+    c->site_room = room;
+  }
+  c->sites[number].number = number;
+  return &c->sites[number];
+}
+
+static void new_request(struct collector *c, struct site *s, struct request first) {
+  if (s->count == s->room) {
+    s->room = s->room ? 2 * s->room : 8;
+    s->requests = grown(s->requests, s->room, sizeof *s->requests);
+  }
+  if (s->count == 0) c->touched[c->touched_count++] = s->number;
+  s->requests[s->count++] = first;
+  c->waiting++;
+}
+
+static uint64_t address_of(const struct request *r, int lane) {
+  return r->first + (uint64_t)((int64_t)r->distance * (lane - r->first_lane));
+}
+
+/* A lane that is not where the others let expect. */
+static void another_distance(struct collector *c, struct request *r, uint64_t address, int lane) {
+  int64_t off = (int64_t)(address - r->first), lanes = lane - r->first_lane;
+  if (!r->list && !(r->lanes & (r->lanes - 1)) && off % lanes == 0 && off / lanes == (int32_t)(off / lanes)) {
+    r->distance = (int32_t)(off / lanes);
+    r->lanes |= 1u << lane;
+    return;
+  }
+  if (!r->list) {
+    if (c->list_count + 1 >= c->list_room) {
+      c->list_room = c->list_room ? 2 * c->list_room : 64;
+      c->lists = grown(c->lists, (size_t)c->list_room, sizeof *c->lists);
+    }
+    r->list = ++c->list_count;
+    for (int i = 0; i < SIM_WARP; i++) c->lists[r->list][i] = address_of(r, i);
+  }
+  c->lists[r->list][lane] = address;
+  r->lanes |= 1u << lane;
+}
+
+void sim_count_plain(const struct sim_thread *t, int is_shared, int writes, uint32_t bytes, const void *p,
+                     const void *pc) {
+  const int lane = t->lane;
+  struct pah_counters *all = &sim_result->counters;
+  if (is_shared)
+    all->shared_bytes += bytes;
+  else if (writes)
+    all->global_store_bytes += bytes;
+  else
+    all->global_load_bytes += bytes;
+  struct collector *c = &collectors[t->warp];
+  const uint32_t number = number_of(pc);
+  struct site *at = number < c->site_room ? &c->sites[number] : NULL;
+  if (!at || !at->number) at = new_site(c, number);
+  const uint32_t turn = at->turns[lane]++;
+  if (turn == at->count) {
+    new_request(c, at,
+                (struct request){(uintptr_t)p, 0, 0, 1u << lane, bytes < UINT16_MAX ? (uint16_t)bytes : UINT16_MAX,
+                                 (uint8_t)lane, (uint8_t)is_shared});
+    if (c->waiting > WAITING) sim_count_flush(t->warp); /* a kernel that never comes together */
+    return;
+  }
+  struct request *r = &at->requests[turn];
+  if (!r->list && r->lanes & (r->lanes - 1) && address_of(r, lane) == (uintptr_t)p)
+    r->lanes |= 1u << lane;
+  else
+    another_distance(c, r, (uintptr_t)p, lane);
 }
 
 void sim_count_access(struct sim_thread *t, const struct sim_space *s, const struct sim_access *a) {
-  int is_shared = s == &sim_spaces[SIM_SHARED];
+  const int is_shared = s == &sim_spaces[SIM_SHARED], writes = (a->flags & PAH_SIM_WRITE) != 0;
   struct pah_counters *all = &sim_result->counters;
-  if (is_shared)
-    all->shared_bytes += a->bytes;
-  else if (a->flags & PAH_SIM_WRITE)
-    all->global_store_bytes += a->bytes;
-  else
-    all->global_load_bytes += a->bytes;
-  if (a->agent >= 0 || a->flags & SIM_UNCOUNTED) return; /* the emulator counts its own requests */
-  struct collector *c = &collectors[t->warp];
-  uint32_t turn = slot(c, a->pc, (uint32_t)t->lane)->value++;
-  struct slot *at = slot(c, a->pc, (turn + 1) * SIM_WARP);
-  if (!at->value) {
-    if (c->count == c->room) {
-      c->room = c->room ? 2 * c->room : 256;
-      c->requests = realloc(c->requests, (size_t)c->room * sizeof *c->requests);
-      if (!c->requests) sim_give_up("no memory left for the counters");
-    }
-    c->requests[c->count] = (struct request){.pc = a->pc, .bytes = a->bytes, .turn = turn, .is_shared = is_shared};
-    at->value = (uint32_t)++c->count;
+  if (a->agent < 0 && !(a->flags & SIM_UNCOUNTED)) {
+    sim_count_plain(t, is_shared, writes, a->bytes, a->address, a->pc);
+    return;
   }
-  struct request *r = &c->requests[at->value - 1];
-  if (r->lanes < SIM_WARP) r->addresses[r->lanes++] = a->address;
-  if (c->count > 1 << 16) sim_count_flush(t->warp); /* a kernel that never comes together */
+  *(is_shared ? &all->shared_bytes : writes ? &all->global_store_bytes : &all->global_load_bytes) += a->bytes;
+}
+
+/* ---- Requests into counts ---- */
+
+/* Costs depend on where in the pattern of banks or sectors a request begins, not on the address: they are kept. */
+static struct cost cost_of(const struct collector *c, const struct request *r) {
+  enum { KEPT = 1024, PATTERN = BANKS * WORD };
+  static struct kept {
+    int32_t distance;
+    uint32_t lanes, bytes, place;
+    struct cost cost;
+  } kept[KEPT];
+  uint64_t addresses[SIM_WARP];
+  uint32_t place = (uint32_t)(address_of(r, 0) % PATTERN) * 2 + r->is_shared + 1;
+  uint32_t hash = ((uint32_t)r->distance * 0x9e3779b1u) ^ (r->lanes * 0x85ebca6bu) ^ (place * 0xc2b2ae35u) ^ r->bytes;
+  struct kept *k = &kept[(hash ^ hash >> 15) % KEPT];
+  if (!r->list && k->distance == r->distance && k->lanes == r->lanes && k->bytes == r->bytes && k->place == place)
+    return k->cost;
+  int n = 0;
+  for (int i = 0; i < SIM_WARP; i++)
+    if (r->lanes >> i & 1) addresses[n++] = r->list ? c->lists[r->list][i] : address_of(r, i);
+  struct cost cost = r->is_shared ? cost_of_shared(addresses, n, r->bytes) : cost_of_global(addresses, n, r->bytes);
+  if (!r->list) *k = (struct kept){r->distance, r->lanes, r->bytes, place, cost};
+  return cost;
+}
+
+static void count(const struct collector *c, const struct request *r, struct sim_line *l) {
+  struct pah_counters *all = &sim_result->counters;
+  if (r->bytes > (r->is_shared ? 16 : 4 * SECTOR)) return; /* copies of whole structs: counted in bytes only */
+  struct cost cost = cost_of(c, r);
+  int64_t bytes = (int64_t)__builtin_popcount(r->lanes) * r->bytes;
+  if (r->is_shared) {
+    all->shared_wavefronts += cost.units;
+    all->shared_wavefronts_ideal += cost.ideal;
+  } else {
+    all->global_sectors += cost.units;
+    all->global_sectors_ideal += cost.ideal;
+  }
+  if (!l) return;
+  if (r->is_shared) {
+    l->count.shared_requests++;
+    l->count.shared_bytes += bytes;
+    l->count.shared_wavefronts += cost.units;
+    l->count.shared_wavefronts_ideal += cost.ideal;
+  } else {
+    l->count.global_requests++;
+    l->count.global_bytes += bytes;
+    l->count.global_sectors += cost.units;
+    l->count.global_sectors_ideal += cost.ideal;
+  }
 }
 
 void sim_count_flush(int warp) {
   struct collector *c = &collectors[warp];
-  for (int64_t i = 0; i < c->count; i++) {
-    const struct request *r = &c->requests[i];
-    if (r->is_shared)
-      sim_count_shared(r->pc, r->addresses, r->lanes, r->bytes);
-    else
-      sim_count_global(r->pc, r->addresses, r->lanes, r->bytes);
+  for (uint32_t i = 0; i < c->touched_count; i++) {
+    struct site *s = &c->sites[c->touched[i]];
+    for (uint32_t j = 0; j < s->count; j++) count(c, &s->requests[j], lines[s->number]);
+    s->count = 0;
+    memset(s->turns, 0, sizeof s->turns);
   }
-  c->count = 0;
-  if (c->used) memset(c->slots, 0, c->slot_room * sizeof *c->slots);
-  c->used = 0;
+  c->touched_count = 0;
+  c->list_count = c->waiting = 0;
 }

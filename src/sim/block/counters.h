@@ -5,12 +5,22 @@
 #include "check.h"
 #include "shadow.h"
 
+void sim_count_open(void); /* once per launch */
+extern int sim_counting;   /* this launch does */
 /* One lane's access; lanes of a warp at the same instruction for the n-th time make one request. */
 void sim_count_access(struct sim_thread *t, const struct sim_space *s, const struct sim_access *a);
+void sim_count_plain(const struct sim_thread *t, int is_shared, int writes, uint32_t bytes, const void *p,
+                     const void *pc);
+/* Words of global memory that nobody has touched before are counted. */
+static inline void sim_count_new(const struct sim_space *s, uint64_t word, int words) {
+  for (int i = 0; i < words; i++) {
+    const uint64_t chunk = (word + (uint64_t)i) / CHUNK_WORDS;
+    const struct sim_cell *c = s->split[chunk] ? &s->cells[word + (uint64_t)i] : &s->chunks[chunk];
+    if (!c->write && !c->use.key) sim_result->counters.global_unique_bytes += WORD_BYTES;
+  }
+}
+
 /* The lanes of the warp are together again: what is collected becomes requests. */
 void sim_count_flush(int warp);
-/* A request of the emulator: n addresses of `bytes` each in shared memory, served together (ldmatrix: 8 rows). */
-void sim_count_shared(const void *pc, const void *const *addresses, int n, uint32_t bytes);
-void sim_count_global(const void *pc, const void *const *addresses, int n, uint32_t bytes);
 
 #endif

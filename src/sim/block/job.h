@@ -3,6 +3,8 @@
 #ifndef PAH_SIM_JOB_H
 #define PAH_SIM_JOB_H
 
+#include <string.h>
+
 #include "sim/arena.h"
 #include "runtime.h"
 
@@ -24,6 +26,7 @@ struct sim_image {
   size_t tls_module;        /* which thread-local block is the shared memory */
   struct sim_variable *variables;
   int variable_count;
+  struct sim_known_places *places; /* lines of instructions, of the host (sim/host/symbol.c) */
 };
 
 /* What one launch needs; made by device.c. */
@@ -34,9 +37,18 @@ struct sim_job {
   const struct pah_signature *signature;
   const struct pah_launch *launch;
   const char *kernel;
-  int arch;              /* 80, 90 */
-  int64_t static_shared; /* of the kernel */
+  const char *source_path, *source; /* of the module */
+  int arch;                         /* 80, 90 */
+  int64_t static_shared;            /* of the kernel */
 };
+
+/* Is the code one of a list with commas? NULL is empty. */
+static inline int sim_allowed(const char *list, const char *code) {
+  const size_t n = strlen(code);
+  for (const char *at = list; at && *at; at += strcspn(at, ","), at += *at == ',')
+    if (strcspn(at, ",") == n && !strncmp(at, code, n)) return 1;
+  return 0;
+}
 
 /* The child's whole work, and its end. `limit`: seconds. */
 void sim_child(const struct sim_job *job, double limit) __attribute__((noreturn));

@@ -24,8 +24,19 @@ enum {
  * Immutable once shared; counted. A thread's own step is in struct sim_thread. */
 struct sim_clock {
   int64_t references;
-  uint32_t size; /* entries: threads of the block + SIM_AGENTS */
+  uint64_t content; /* a number that changes whenever the entries do: equal numbers, equal entries */
+  uint64_t holds;   /* the content of the clock that was joined into this one last: need not be again */
+  uint32_t floor;   /* the least of the threads' entries, or less */
+  uint32_t size;    /* entries: threads of the block, filled up to whole warps, + SIM_AGENTS */
   uint32_t at[];
+};
+
+struct sim_access {
+  const void *address;
+  uint32_t bytes; /* 1 to 16, or any number of a range */
+  uint32_t flags; /* PAH_SIM_READ, WRITE, ATOMIC, VOLATILE; SIM_ASYNC_PROXY; SIM_QUIET: no uninitialised finding */
+  int32_t agent;  /* -1: the thread itself; else an agent number */
+  const void *pc;
 };
 
 struct sim_thread {
@@ -34,7 +45,9 @@ struct sim_thread {
   int32_t lane, warp;            /* id % 32, id / 32 */
   int32_t state;                 /* enum sim_state */
   int32_t line;                  /* of the barrier it waits at */
-  uint32_t step;                 /* its own clock; grows whenever it releases */
+  uint32_t step;                 /* its own clock; grows whenever it releases: sim_thread_step */
+  uint32_t floor;                /* of its clock, at the last barrier */
+  uint64_t write_epoch, use_key; /* what an access at this step leaves (shadow.h) */
   struct sim_clock *clock;       /* what it knows of the others */
   struct sim_clock *fence_clock; /* what it knew at its last __threadfence (later atomics release it); may be NULL */
   struct sim_foreign *foreign;   /* what it has acquired of other thread blocks; may be NULL */
@@ -46,8 +59,13 @@ struct sim_thread {
   uint64_t result;                   /* of a collective or barrier, for sim/abi.h */
   const volatile void *spin_address; /* the last address read by a volatile or atomic load, and how often in a row */
   uint32_t spin_count;
+  struct sim_access suspect; /* a read that may be a race (check.h), if it has an address; with whom */
+  uint64_t suspect_other;
+  uint32_t suspect_pc;
   int32_t flying_sums; /* sets of sums in its registers that wgmma has not delivered */
 };
+
+void sim_thread_step(struct sim_thread *t);
 
 enum sim_state { SIM_RUNNABLE, SIM_WAITING, SIM_BLOCKED, SIM_EXITED }; /* blocked: until someone readies it */
 
@@ -94,17 +112,12 @@ struct sim_group_collective {
 void sim_group_collective(const char *kind, void *operand, void (*run)(struct sim_group_collective *), const void *pc);
 
 /* ---- Accesses. An access is by a thread or by an agent on its behalf. ---- */
-struct sim_access {
-  const void *address;
-  uint32_t bytes; /* 1 to 16, or any number of a range */
-  uint32_t flags; /* PAH_SIM_READ, WRITE, ATOMIC, VOLATILE; SIM_ASYNC_PROXY; SIM_QUIET: no uninitialised finding */
-  int32_t agent;  /* -1: the thread itself; else an agent number */
-  const void *pc;
-};
 enum { SIM_ASYNC_PROXY = 16, SIM_QUIET = 32 };
 /* Checks bounds, alignment, life, initialisation and races, remembers the access. Returns 0 when the memory may really
  * be touched; otherwise a finding has been made and the caller must not touch it. */
 int sim_check(struct sim_thread *t, const struct sim_access *a);
+/* The same for a plain access of 16 bytes of shared memory, aligned and in it. */
+int sim_check_chunk(struct sim_thread *t, const uint8_t *p, int writes, const void *pc);
 
 /* An agent's access happens after what thread t has done so far, and not before anything t does later until t joins:
  * sim_agent_start makes the agent know t's clock and gives a fresh step; sim_join makes t know what the agent has done

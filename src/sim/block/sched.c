@@ -74,14 +74,31 @@ static struct sim_thread *take(void) {
 
 /* ---- Threads ---- */
 
+/* Turns in which threads only yield, after which conditions are asked. */
+static int64_t idle_enough(void) {
+  return 1000 + 200 * (int64_t)sim_block.count;
+}
+
 static void to_scheduler(void) {
   sim_fiber_switch(&sim_block.running->fiber, &sim_block.scheduler);
+}
+
+/* The running thread goes on to whoever is next; the scheduler is asked only when nobody can run, or all spin. */
+static void give_way(void) {
+  struct sim_block *b = &sim_block;
+  struct sim_thread *t = b->running;
+  if (!b->queue_count || b->idle > idle_enough()) {
+    to_scheduler();
+    return;
+  }
+  b->running = take();
+  if (b->running != t) sim_fiber_switch(&t->fiber, &b->running->fiber);
 }
 
 void sim_block_here(const char *waits_for) {
   sim_block.running->state = SIM_BLOCKED;
   sim_block.running->waits_for = waits_for;
-  to_scheduler();
+  give_way();
 }
 
 void sim_wait(const char *waits_for, int (*ready)(struct sim_thread *, void *), void *data) {
@@ -91,7 +108,7 @@ void sim_wait(const char *waits_for, int (*ready)(struct sim_thread *, void *), 
   t->waits_for = waits_for;
   t->ready = ready;
   t->ready_data = data;
-  to_scheduler();
+  give_way();
 }
 
 /* Lets the others run first. A block in which all only yield for long waits for something that will not come. */
@@ -109,7 +126,7 @@ void sim_yield(void) {
     b->queue[b->queue_first] = t->id;
     b->queue_count++;
   }
-  to_scheduler();
+  give_way();
 }
 
 void sim_leave(void) {
@@ -120,13 +137,20 @@ void sim_leave(void) {
 
 void pah_sim_exit(void) {
   struct sim_thread *t = sim_block.running;
-  if (sim_deferred_any()) sim_deferred_look(); /* there may be no later access to look before */
+  if (sim_deferred_address) sim_deferred_look(); /* there may be no later access to look before */
+  sim_suspect_look(t);
   t->state = SIM_EXITED;
   sim_block.exited++;
   sim_warps_exit(t);
   sim_barriers_exit();
-  to_scheduler();
+  give_way();
   abort();
+}
+
+void sim_thread_step(struct sim_thread *t) {
+  t->step++;
+  t->write_epoch += EPOCH(0, 0, 1);
+  t->use_key += EPOCH(0, 0, 1);
 }
 
 static void *arguments[PAH_MAX_PARAMETERS];
@@ -157,6 +181,10 @@ static void copy_arguments(void) {
 
 /* ---- The block ---- */
 
+static struct pah_sim_dim dim(const int64_t *n) {
+  return (struct pah_sim_dim){(unsigned)n[0], (unsigned)n[1], (unsigned)n[2]};
+}
+
 static void begin(int64_t index) {
   struct sim_block *b = &sim_block;
   const int64_t *grid = sim_job->launch->grid, *block = sim_job->launch->block;
@@ -167,6 +195,8 @@ static void begin(int64_t index) {
     if (sim_fibers_new(fibers, b->count)) sim_give_up("no memory for the stacks of the threads");
     for (int i = 0; i < b->count; i++) b->threads[i].fiber = fibers[i];
     b->random = sim_job->launch->seed;
+    b->block_dim = dim(block);
+    b->grid_dim = dim(grid);
     copy_arguments();
     opened = 1;
   }
@@ -175,11 +205,15 @@ static void begin(int64_t index) {
                                (unsigned)(index / grid[0] / grid[1])};
   b->exited = b->queue_count = b->queue_first = 0;
   b->idle = 0;
-  struct sim_clock *clock = sim_clock_new((uint32_t)b->count + SIM_AGENTS);
+  b->first_agent = (b->count + SIM_WARP - 1) / SIM_WARP * SIM_WARP;
+  struct sim_clock *clock = sim_clock_new((uint32_t)sim_agent_id(SIM_AGENTS));
   for (int i = 0; i < b->count; i++) {
     struct sim_thread *t = &b->threads[i];
     struct sim_fiber fiber = t->fiber;
-    *t = (struct sim_thread){.fiber = fiber, .id = i, .lane = i % SIM_WARP, .warp = i / SIM_WARP, .step = 1};
+    *t = (struct sim_thread){.fiber = fiber, .id = i, .lane = i % SIM_WARP, .warp = i / SIM_WARP};
+    t->write_epoch = EPOCH(index & SIM_BLOCK_MASK, i, 0);
+    t->use_key = EPOCH(index & SIM_BLOCK_MASK, t->warp * SIM_WARP, 0);
+    sim_thread_step(t);
     t->index = (struct pah_sim_dim){(unsigned)(i % block[0]), (unsigned)(i / block[0] % block[1]),
                                     (unsigned)(i / block[0] / block[1])};
     t->clock = sim_clock_share(clock);
@@ -192,6 +226,7 @@ static void begin(int64_t index) {
 
 static void end(void) {
   for (int i = 0; i < sim_block.count; i++) {
+    sim_suspect_look(&sim_block.threads[i]);
     sim_clock_drop(sim_block.threads[i].clock);
     sim_clock_drop(sim_block.threads[i].fence_clock);
     sim_foreign_drop(sim_block.threads[i].foreign);
@@ -253,7 +288,7 @@ void sim_run_block(int64_t index) {
   sim_async_block_begin();
   while (b->exited < b->count && !b->fatal) {
     if (b->queue_count) {
-      if (b->idle > 1000 + 200 * (int64_t)b->count) {
+      if (b->idle > idle_enough()) {
         if (ask_waiting())
           b->idle = 0;
         else if (b->idle > 100000 + 2000 * (int64_t)b->count)

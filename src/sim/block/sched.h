@@ -7,8 +7,9 @@
 struct sim_block {
   struct sim_thread threads[SIM_MAX_THREADS];
   int count, exited;
-  int64_t index; /* linear; the number of this block in the order of the launch */
-  struct pah_sim_dim at;
+  int first_agent;                            /* whose entry in clocks is the first behind those of whole warps */
+  int64_t index;                              /* linear; the number of this block in the order of the launch */
+  struct pah_sim_dim at, block_dim, grid_dim; /* blockIdx, ... */
   struct sim_thread *running;
   struct sim_fiber scheduler;
   int queue[SIM_MAX_THREADS]; /* runnable threads, a ring */
@@ -18,6 +19,10 @@ struct sim_block {
   uint64_t random;
 };
 extern struct sim_block sim_block;
+
+static inline int sim_agent_id(int agent) {
+  return sim_block.first_agent + agent;
+}
 
 void sim_run_block(int64_t index);
 void sim_ready(struct sim_thread *t);           /* puts a blocked thread into the queue */

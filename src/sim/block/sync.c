@@ -21,7 +21,7 @@ int sim_agent_new(const char *name) {
     if (agents[i].used) continue;
     uint32_t step = agents[i].step; /* goes on, so that old accesses are never taken for new ones */
     agents[i] = (struct sim_agent){.name = name, .step = step + 1, .used = 1};
-    agents[i].clock = sim_clock_new((uint32_t)(sim_block.count + SIM_AGENTS));
+    agents[i].clock = sim_clock_new((uint32_t)sim_agent_id(SIM_AGENTS));
     return i;
   }
   sim_fatal(sim_self()->pc, "unsupported", "more than %d mbarriers and asynchronous operations at once", SIM_AGENTS);
@@ -44,8 +44,7 @@ uint32_t sim_agent_start_with(int agent, const struct sim_clock *known) {
 }
 
 void sim_agent_join(struct sim_thread *t, int agent, uint32_t step) {
-  struct sim_clock *c = sim_clock_own(&t->clock);
-  if (c->at[sim_block.count + agent] < step) c->at[sim_block.count + agent] = step;
+  sim_clock_learn(&t->clock, (uint32_t)sim_agent_id(agent), step);
 }
 
 /* ---- Release and acquire ---- */
@@ -55,13 +54,12 @@ void sim_release(struct sim_thread *t, struct sim_clock **into) {
     sim_clock_max(sim_clock_own(into), t->clock);
   else
     *into = sim_clock_copy(t->clock);
-  struct sim_clock *c = sim_clock_own(into);
-  if (c->at[t->id] < t->step) c->at[t->id] = t->step;
-  t->step++;
+  sim_clock_raise(sim_clock_own(into), (uint32_t)t->id, t->step);
+  sim_thread_step(t);
 }
 
 void sim_acquire(struct sim_thread *t, const struct sim_clock *from) {
-  if (from) sim_clock_max(sim_clock_own(&t->clock), from);
+  if (from) sim_clock_join(&t->clock, from);
 }
 
 void pah_sim_fence(int scope) {
@@ -94,9 +92,17 @@ static struct variable *variable_at(const volatile void *p, int make) {
   return *at;
 }
 
+static uint8_t released[(SIM_BLOCK_MASK + 1) / 8]; /* a bit for each thread block */
+
+int sim_has_released(int64_t block) {
+  return released[block / 8] >> block % 8 & 1;
+}
+
 static void publish(struct sim_thread *t, const volatile void *p, struct sim_clock *clock) {
   struct variable *v = variable_at(p, 1);
-  struct sim_foreign *own = sim_foreign_one(sim_block.index & SIM_BLOCK_MASK, clock);
+  const int64_t block = sim_block.index & SIM_BLOCK_MASK;
+  released[block / 8] |= (uint8_t)(1 << block % 8);
+  struct sim_foreign *own = sim_foreign_one(block, clock);
   struct sim_foreign *with_foreign = sim_foreign_join(own, t->foreign);
   struct sim_foreign *all = sim_foreign_join(v->released, with_foreign);
   sim_foreign_drop(own);

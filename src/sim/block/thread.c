@@ -18,16 +18,12 @@ struct pah_sim_dim pah_sim_block_idx(void) {
   return sim_block.at;
 }
 
-static struct pah_sim_dim dim(const int64_t *n) {
-  return (struct pah_sim_dim){(unsigned)n[0], (unsigned)n[1], (unsigned)n[2]};
-}
-
 struct pah_sim_dim pah_sim_block_dim(void) {
-  return dim(sim_job->launch->block);
+  return sim_block.block_dim;
 }
 
 struct pah_sim_dim pah_sim_grid_dim(void) {
-  return dim(sim_job->launch->grid);
+  return sim_block.grid_dim;
 }
 
 unsigned pah_sim_lane(void) {
@@ -83,6 +79,7 @@ void *pah_sim_malloc(unsigned long bytes) {
   void *p = NULL;
   static uint64_t used;
   if (!bytes || bytes > SIM_HEAP_BYTES / 2 || used + bytes + 1024 > SIM_HEAP_BYTES / 2) return NULL;
+  arena->gap = 256; /* there may be many */
   if (sim_arena_alloc(arena, (int64_t)bytes, &p)) return NULL;
   used += bytes + 1024;
   sim_spaces[SIM_GLOBAL].size = arena->next;

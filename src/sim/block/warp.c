@@ -13,11 +13,12 @@ static const char active[] = "__activemask";
 
 struct pending {
   struct sim_collective c;
+  void (*run)(struct sim_collective *); /* an exit may complete it, too */
   unsigned arrived;
-  int busy;
 };
 static struct pending pending[SIM_MAX_WARPS][PENDING];
-static unsigned exited[SIM_MAX_WARPS]; /* lanes that are not there any more, or never were */
+static unsigned busy[SIM_MAX_WARPS], open_ones[SIM_MAX_WARPS]; /* bits of pending: in use; lanes may still come */
+static unsigned exited[SIM_MAX_WARPS];                         /* lanes that are not there any more, or never were */
 
 static struct sim_group_collective groups[SIM_MAX_WARPS / 4];
 static int group_arrived[SIM_MAX_WARPS / 4];
@@ -27,7 +28,7 @@ void sim_warps_reset(void) {
   for (int w = 0; w < warps; w++) {
     int lanes = sim_block.count - w * SIM_WARP;
     exited[w] = lanes >= SIM_WARP ? 0 : ~0u << lanes;
-    for (int i = 0; i < PENDING; i++) pending[w][i].busy = 0;
+    busy[w] = open_ones[w] = 0;
     group_arrived[w / 4] = 0;
   }
 }
@@ -37,58 +38,69 @@ static int complete(const struct pending *p) {
 }
 
 /* Readies every lane that came but `self`, which just goes on. */
-static void finish(struct pending *p, void (*run)(struct sim_collective *), struct sim_thread *self) {
-  struct sim_collective c = p->c; /* `run` may come back here by way of another collective */
-  p->busy = 0;
-  if (sim_job->launch->counters > 0 && complete(p)) sim_count_flush(c.warp);
-  run(&c);
-  for (int i = 0; i < SIM_WARP; i++)
-    if (c.threads[i] && c.threads[i] != self) sim_ready(c.threads[i]);
+static void finish(struct pending *p, struct sim_thread *self) {
+  const int warp = p->c.warp;
+  const unsigned bit = 1u << (p - pending[warp]);
+  open_ones[warp] &= ~bit; /* `run` may come back here by way of another collective */
+  if (sim_counting && complete(p)) sim_count_flush(warp);
+  p->run(&p->c);
+  for (unsigned left = p->arrived; left; left &= left - 1) {
+    struct sim_thread *t = p->c.threads[__builtin_ctz(left)];
+    if (t != self) sim_ready(t);
+  }
+  busy[warp] &= ~bit;
 }
-
-/* The handlers stand beside their pending collectives, since an exit may complete one. */
-static void (*handlers[SIM_MAX_WARPS][PENDING])(struct sim_collective *);
 
 /* Lanes at different __activemask, as in two branches, are not active together. */
 static struct pending *find_pending(int warp, const char *kind, unsigned mask, const void *pc) {
-  struct pending *free_one = NULL;
-  for (int i = 0; i < PENDING; i++) {
-    struct pending *p = &pending[warp][i];
-    if (!p->busy)
-      free_one = free_one ? free_one : p;
-    else if (p->c.mask == mask && (p->c.kind == kind || !strcmp(p->c.kind, kind)) && (kind != active || p->c.pc == pc))
+  for (unsigned left = open_ones[warp]; left; left &= left - 1) {
+    struct pending *p = &pending[warp][__builtin_ctz(left)];
+    if (p->c.mask == mask && (p->c.kind == kind || !strcmp(p->c.kind, kind)) && (kind != active || p->c.pc == pc))
       return p;
   }
-  return free_one;
+  return NULL;
+}
+
+static struct pending *new_pending(int warp, const char *kind, unsigned mask, void (*run)(struct sim_collective *)) {
+  if (busy[warp] == ~0u) return NULL;
+  const int i = __builtin_ctz(~busy[warp]);
+  struct pending *p = &pending[warp][i];
+  busy[warp] |= 1u << i;
+  open_ones[warp] |= 1u << i;
+  memset(p->c.lanes, 0, sizeof p->c.lanes);
+  memset(p->c.threads, 0, sizeof p->c.threads);
+  p->c.kind = kind;
+  p->c.mask = mask;
+  p->c.warp = warp;
+  p->run = run;
+  p->arrived = 0;
+  return p;
 }
 
 void sim_collective(const char *kind, unsigned mask, void *operand, void (*run)(struct sim_collective *),
                     const void *pc) {
-  struct sim_thread *t = sim_self();
+  struct sim_thread *t = sim_block.running;
   t->pc = pc;
   if (!(mask >> t->lane & 1))
     sim_fatal(pc, "warp-mask", "lane %d calls %s with mask 0x%08x, which does not hold it", t->lane, kind, mask);
   struct pending *p = find_pending(t->warp, kind, mask, pc);
+  if (!p) p = new_pending(t->warp, kind, mask, run);
   if (!p) sim_fatal(pc, "warp-divergence", "lanes of warp %d wait at %d different collectives", t->warp, PENDING);
-  if (!p->busy) {
-    *p = (struct pending){.c = {.kind = kind, .mask = mask, .warp = t->warp}, .busy = 1};
-    handlers[t->warp][p - pending[t->warp]] = run;
-  }
   p->c.lanes[t->lane] = operand;
   p->c.threads[t->lane] = t;
   p->c.pc = pc;
   p->arrived |= 1u << t->lane;
   if (complete(p))
-    finish(p, run, t);
+    finish(p, t);
   else
     sim_block_here(kind);
 }
 
 void sim_warps_exit(struct sim_thread *t) {
   exited[t->warp] |= 1u << t->lane;
-  for (int i = 0; i < PENDING; i++) {
-    struct pending *p = &pending[t->warp][i];
-    if (p->busy && complete(p)) finish(p, handlers[t->warp][i], t);
+  for (unsigned left = open_ones[t->warp]; left; left &= left - 1) {
+    struct pending *p = &pending[t->warp][__builtin_ctz(left)];
+    if (complete(p)) finish(p, t);
   }
 }
 
@@ -263,10 +275,10 @@ int sim_warps_standstill(void) {
   int gone_on = 0;
   int warps = (sim_block.count + SIM_WARP - 1) / SIM_WARP;
   for (int w = 0; w < warps; w++)
-    for (int i = 0; i < PENDING; i++) {
-      struct pending *p = &pending[w][i];
-      if (!p->busy || p->c.kind != active) continue;
-      finish(p, run_active, NULL);
+    for (unsigned left = open_ones[w]; left; left &= left - 1) {
+      struct pending *p = &pending[w][__builtin_ctz(left)];
+      if (p->c.kind != active) continue;
+      finish(p, NULL);
       gone_on = 1;
     }
   return gone_on;

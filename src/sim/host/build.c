@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "module/datadir.h"
+#include "pah_measure.h"
 #include "error.h"
 #include "compiler.h"
 #include "process.h"
@@ -142,6 +143,19 @@ static int write_shared(const char *path, char *names, uint64_t bytes) {
           "\t.section .note.GNU-stack,\"\",%%progbits\n\t.section .rodata\n\t.globl pah_static_shared\n\t.balign 8\n"
           "pah_static_shared:\n\t.quad %llu\n",
           (unsigned long long)bytes);
+  /* The compiler's call for an index that is out of bounds, by a name that is not its own library's. */
+  fprintf(f,
+          "\t.section .text\n\t.globl __ubsan_handle_out_of_bounds\n\t.hidden __ubsan_handle_out_of_bounds\n"
+          "\t.type __ubsan_handle_out_of_bounds, %%function\n__ubsan_handle_out_of_bounds:\n\t%s\n",
+#if defined(__aarch64__)
+          "b pah_sim_index");
+#else
+          "jmp pah_sim_index@PLT");
+#endif
+  /* What the compiler notes of __launch_bounds__; without one there is no such section. */
+  fprintf(f, "\t.section .data.rel.ro,\"aw\"\n\t.globl pah_bounds\n\t.balign 8\npah_bounds:\n");
+  static const char *const ends[] = {"__start___patchable_function_entries", "__stop___patchable_function_entries"};
+  for (int i = 0; i < 2; i++) fprintf(f, "\t.weak %s\n\t.hidden %s\n\t.quad %s\n", ends[i], ends[i], ends[i]);
   if (*names) {
     fprintf(f, "\t.section .tbss,\"awT\",%%nobits\n\t.balign %d\n", DYNAMIC_ALIGN);
     fprintf(f, "\t.globl pah_dynamic_shared\n\t.type pah_dynamic_shared, %%tls_object\npah_dynamic_shared:\n");
@@ -229,8 +243,10 @@ static int open_image(const char *path, struct sim_image **image) {
   struct sim_image *i = calloc(1, sizeof *i);
   if (!i) return pah_fail(PAH_ENOMEM, "sim: no memory");
   i->path = strdup(path);
+  i->places = sim_places_new();
   i->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   int status = i->handle ? sim_elf_map(i) : pah_fail(PAH_EIO, "%s: cannot be opened: %s", path, dlerror());
+  if (!status && !i->places) status = pah_fail(PAH_ENOMEM, "sim: no memory");
   if (!status) status = sim_variables_read(i);
   if (status) {
     sim_image_close(i);
@@ -245,6 +261,7 @@ void sim_image_close(struct sim_image *image) {
   if (image->handle) dlclose(image->handle);
   free(image->path);
   free(image->variables);
+  sim_places_free(image->places);
   free(image);
 }
 
@@ -253,7 +270,7 @@ static void make_salt(const char *compiler, int arch, const char *headers, char 
   static const char *const variables[] = {"CPATH", "CPLUS_INCLUDE_PATH", "GCC_EXEC_PREFIX", "COMPILER_PATH"};
   struct stat about = {0};
   stat(compiler, &about);
-  size_t n = (size_t)snprintf(salt, bytes, "sim 4 %s %lld %lld.%09ld sm_%d %s", compiler, (long long)about.st_size,
+  size_t n = (size_t)snprintf(salt, bytes, "sim 5 %s %lld %lld.%09ld sm_%d %s", compiler, (long long)about.st_size,
                               (long long)about.st_mtim.tv_sec, about.st_mtim.tv_nsec, arch, headers);
   for (size_t i = 0; i < sizeof variables / sizeof *variables && n < bytes; i++) {
     const char *value = getenv(variables[i]);
@@ -296,7 +313,11 @@ int sim_build(struct pah_module *m, int arch, struct sim_image **image) {
   if (!found || open_image(path, image)) { /* one of another system is made again */
     status = pah_work_open(&w);
     if (status) return status;
+    char text[PATH_MAX + 32];
+    snprintf(text, sizeof text, "compiling %s for sim", m->path);
+    pah_notice(text);
     status = build(m, arch, compiler, headers, salt, &w, path, sizeof path);
+    pah_notice(NULL);
     pah_work_close(&w);
     if (!status) status = open_image(path, image);
   }

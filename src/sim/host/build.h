@@ -20,8 +20,14 @@ int sim_elf_map(struct sim_image *image);
 /* variable.c: fills the table of shared variables; the static shared memory of the kernel at `kernel` in the object. */
 int sim_variables_read(struct sim_image *image);
 uint64_t sim_static_shared(const struct sim_image *image, uint64_t kernel);
+/* variable.c: the most threads of a block, by the kernel's __launch_bounds__ or, without, 1024. */
+int sim_launch_bounds(const struct sim_image *image, uint64_t kernel);
 /* elf.c: the address in the object of the i-th kernel asked for, 0 past the last; is it one of them? */
 uint64_t sim_image_kernel(const struct sim_image *image, int64_t i);
 int sim_image_has_kernel(const struct sim_image *image, uint64_t at);
+
+/* symbol.c: what is known of the object's lines. NULL: no memory. */
+struct sim_known_places *sim_places_new(void);
+void sim_places_free(struct sim_known_places *k);
 
 #endif

@@ -103,6 +103,7 @@ void sim_add_flags(struct sim_command *c, int arch, const char *compiler) {
                                     "-fno-strict-aliasing",
                                     "-fno-optimize-sibling-calls", /* the caller's line is in the return address */
                                     "-fsanitize=thread",
+                                    "-fsanitize=bounds", /* of arrays with a size of their own: block/finding.c */
                                     "-w",
                                     "-ffp-contract=off",
                                     "-fdiagnostics-color=never",

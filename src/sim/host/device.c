@@ -244,6 +244,11 @@ static int sim_run(struct pah_device *dev, struct pah_module *m, struct pah_modu
                     "%s: too-much-shared: needs %lld bytes of shared memory (%llu static), sm_%d has %d for a "
                     "thread block",
                     k->name, (long long)shared, (unsigned long long)fixed, s->arch, most_shared(s->arch));
+  const int64_t threads = l.block[0] * l.block[1] * l.block[2];
+  const int bounds = sim_launch_bounds(image, sim_image_kernel(image, k - m->kernels));
+  if (threads > bounds)
+    return pah_fail(PAH_EINVAL, "%s: block: has %lld threads, must have at most the %d of its __launch_bounds__",
+                    k->name, (long long)threads, bounds);
   if (l.schedule < 0) l.schedule = s->defaults.schedule, l.seed = s->defaults.seed;
   if (l.counters < 0) l.counters = s->defaults.counters;
   if (!(l.limit > 0)) l.limit = s->defaults.limit;
@@ -252,6 +257,8 @@ static int sim_run(struct pah_device *dev, struct pah_module *m, struct pah_modu
                         .signature = &k->signature,
                         .launch = &l,
                         .kernel = k->name,
+                        .source_path = m->path,
+                        .source = m->text,
                         .arch = s->arch,
                         .static_shared = (int64_t)fixed};
   memcpy(&job.entry, &k->handle, sizeof job.entry);
@@ -265,8 +272,9 @@ static struct pah_tally *sim_tally(struct pah_device *dev) {
 static int sim_resources(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *k,
                          struct pah_resources *r) {
   const struct sim_image *image = m->image;
-  *r = (struct pah_resources){
-      .shared_bytes = (int32_t)sim_static_shared(image, sim_image_kernel(image, k - m->kernels)), .max_threads = 1024};
+  const uint64_t kernel = sim_image_kernel(image, k - m->kernels);
+  *r = (struct pah_resources){.shared_bytes = (int32_t)sim_static_shared(image, kernel),
+                              .max_threads = sim_launch_bounds(image, kernel)};
   r->max_shared_bytes = most_shared(((struct state *)dev->state)->arch);
   return PAH_OK;
 }

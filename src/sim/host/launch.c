@@ -47,7 +47,8 @@ static void fill_finding(struct pah_finding *to, const struct sim_finding *f, co
   size_t n = strlen(to->message);
   if (f->other_pc && other->line)
     snprintf(to->message + n, sizeof to->message - n, " at %s:%d", other->file, other->line);
-  sim_describe_address(job->launch->problem, f->address, to->message, sizeof to->message);
+  sim_describe_address(job->launch, job->signature->count, f->address, to->message, sizeof to->message);
+  sim_source_line(job, at, to->source, sizeof to->source);
   memcpy(to->file, at->file, sizeof to->file);
   to->line = at->line;
   to->thread[0] = (int32_t)(f->thread % block[0]);
@@ -107,9 +108,11 @@ static int fill_report(const struct sim_job *job, struct pah_report *report) {
   }
   for (int i = 0; i < lines; i++) pcs[2 * findings + i] = used[i]->pc;
   sim_places(job->image, pcs, n, places);
-  for (int i = 0; i < findings; i++)
-    fill_finding(&report->findings[i], &sim_result->findings[i], &places[2 * i], &places[2 * i + 1], job);
-  report->finding_count = findings;
+  for (int i = 0; i < findings; i++) {
+    struct pah_finding *to = &report->findings[report->finding_count];
+    fill_finding(to, &sim_result->findings[i], &places[2 * i], &places[2 * i + 1], job);
+    if (!sim_allowed_by_comment(to->source, to->code)) report->finding_count++;
+  }
   fill_lines(report, used, places + 2 * findings, lines);
   free(pcs);
   free(places);
@@ -132,6 +135,7 @@ static void run(void *data) {
 }
 
 int sim_launch(const struct sim_job *job, struct pah_report *report) {
+  if (sim_check_allow(job->kernel, job->launch->allow)) return PAH_EINVAL;
   sim_result = mmap(NULL, sizeof *sim_result, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (sim_result == MAP_FAILED) return pah_fail(PAH_ENOMEM, "%s: no memory for the report", job->kernel);
   enum sim_ending how = SIM_ENDED;

@@ -1,9 +1,13 @@
-/* report.c - addresses in the words of a paged cache: which block, slot, head and element, and whose token it is.
- * Source lines get their names in symbol.c. Read next: symbol.c, launch.c. */
+/* report.c - what a finding says beside its message: the address in the words of a paged cache (which block, slot, head
+ * and element, and whose token it is) or of the launch's arguments, and the line of the source; and which findings are
+ * meant. Source lines get their numbers in symbol.c. Read next: symbol.c, launch.c. */
 #include "report.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "error.h"
 
 /* Splits the byte offset of `t` into indices; 0 if it lies before the tensor. Past its end the first index runs on. */
 static int locate(const struct pah_tensor *t, const void *address, int64_t *index) {
@@ -70,8 +74,7 @@ static void describe_tensor(const char *name, const struct pah_tensor *t, const 
   if (n < bytes) snprintf(text + n, bytes - n, "]");
 }
 
-void sim_describe_address(const struct pah_attn *a, const void *address, char *text, size_t bytes) {
-  if (!a || !address || !a->block_table.data || a->k_blocks.ndim != 4) return;
+static void describe_problem(const struct pah_attn *a, const void *address, char *text, size_t bytes) {
   const struct {
     const char *name;
     const struct pah_tensor *t;
@@ -104,4 +107,100 @@ void sim_describe_address(const struct pah_attn *a, const void *address, char *t
     describe_cache(a, all[nearest].name, all[nearest].t, address, text, bytes);
   else
     describe_tensor(all[nearest].name, all[nearest].t, address, text, bytes);
+}
+
+/* ---- Arguments ---- */
+
+/* "; argument 2, f32 [64, 128], at [63, 130]": of the tensor that holds the address, else the nearest one below it. */
+static void describe_argument(const struct pah_tensor *const *tensors, int count, const void *address, char *text,
+                              size_t bytes) {
+  int nearest = -1;
+  for (int i = 0; i < count; i++) {
+    const struct pah_tensor *t = tensors[i];
+    if (!t || !t->ndim || (const uint8_t *)t->data > (const uint8_t *)address) continue;
+    if (nearest < 0 || t->data > tensors[nearest]->data || inside(t, address)) nearest = i;
+    if (inside(t, address)) break;
+  }
+  int64_t index[PAH_MAX_DIMS];
+  if (nearest < 0 || !locate(tensors[nearest], address, index)) return;
+  const struct pah_tensor *t = tensors[nearest];
+  size_t n = strlen(text);
+  n += (size_t)snprintf(text + n, bytes - n, "; argument %d, %s [", nearest + 1, pah_dtype_name(t->dtype));
+  for (int i = 0; i < t->ndim && n < bytes; i++)
+    n += (size_t)snprintf(text + n, bytes - n, "%s%lld", i ? ", " : "", (long long)t->shape[i]);
+  if (n < bytes) n += (size_t)snprintf(text + n, bytes - n, "], at [");
+  for (int i = 0; i < t->ndim && n < bytes; i++)
+    n += (size_t)snprintf(text + n, bytes - n, "%s%lld", i ? ", " : "", (long long)index[i]);
+  if (n < bytes) snprintf(text + n, bytes - n, "]");
+}
+
+void sim_describe_address(const struct pah_launch *launch, int parameters, const void *address, char *text,
+                          size_t bytes) {
+  const struct pah_attn *a = launch->problem;
+  if (!address) return;
+  if (a && a->block_table.data && a->k_blocks.ndim == 4)
+    describe_problem(a, address, text, bytes);
+  else if (launch->tensors)
+    describe_argument(launch->tensors, parameters, address, text, bytes);
+}
+
+/* ---- The source ---- */
+
+static void copy_line(const char *line, char *text, size_t bytes) {
+  line += strspn(line, " \t");
+  size_t n = strcspn(line, "\r\n");
+  while (n && (line[n - 1] == ' ' || line[n - 1] == '\t')) n--;
+  snprintf(text, bytes, "%.*s", (int)(n < bytes ? n : bytes - 1), line);
+}
+
+void sim_source_line(const struct sim_job *job, const struct sim_place *place, char *text, size_t bytes) {
+  text[0] = 0;
+  if (place->line <= 0) return;
+  const size_t n = strlen(place->file), own = strlen(job->source_path); /* which may be relative */
+  if (n >= own && !strcmp(place->file + n - own, job->source_path) && (n == own || place->file[n - own - 1] == '/')) {
+    /* as it was compiled, whatever became of the file */
+    const char *at = job->source;
+    for (int i = 1; i < place->line && at; i++) at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL;
+    if (at) copy_line(at, text, bytes);
+    return;
+  }
+  FILE *f = fopen(place->file, "r");
+  char *line = NULL;
+  size_t room = 0;
+  for (int i = 0; f && i < place->line; i++) {
+    if (getline(&line, &room, f) < 0) break;
+    if (i + 1 == place->line) copy_line(line, text, bytes);
+  }
+  free(line);
+  if (f) fclose(f);
+}
+
+/* ---- Findings that are meant ---- */
+
+static const char *const allowable[] = {"array-bounds", "barrier-divergence", "barrier-exited", "race",
+                                        "uninitialised"};
+enum { ALLOWABLE = sizeof allowable / sizeof *allowable };
+
+int sim_allowed_by_comment(const char *line, const char *code) {
+  static const char mark[] = "pah: allow ";
+  const char *comment = strstr(line, "//"), *at = comment ? strstr(comment, mark) : NULL;
+  if (!at) return 0;
+  at += sizeof mark - 1;
+  for (int i = 0; i < ALLOWABLE; i++)
+    if (!strcmp(code, allowable[i]) && !strncmp(at, code, strlen(code))) return 1;
+  return 0;
+}
+
+int sim_check_allow(const char *kernel, const char *list) {
+  for (const char *at = list; at && *at; at += strcspn(at, ","), at += *at == ',') {
+    int known = 0;
+    for (int i = 0; i < ALLOWABLE; i++)
+      known |= strcspn(at, ",") == strlen(allowable[i]) && !strncmp(at, allowable[i], strlen(allowable[i]));
+    if (!known)
+      return pah_fail(PAH_EINVAL,
+                      "%s: allow: is \"%.*s\", must be array-bounds, barrier-divergence, barrier-exited, race or "
+                      "uninitialised: after other findings a launch cannot go on",
+                      kernel, (int)strcspn(at, ","), at);
+  }
+  return PAH_OK;
 }

@@ -1,5 +1,5 @@
 /* symbol.c - return addresses to source lines, by the addr2line that comes with every compiler (binutils), asked once
- * per launch and only when there is something to tell. Of inlined calls the innermost line counts that is not in our
+ * per place and only when there is something to tell. Of inlined calls the innermost line counts that is not in our
  * own headers. Read next: report.c. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "build.h"
 #include "report.h"
 
 extern char **environ;
@@ -64,8 +65,8 @@ static void read_places(FILE *from, int n, struct sim_place *places) {
   }
 }
 
-void sim_places(const struct sim_image *image, const void *const *pcs, int n, struct sim_place *places) {
-  memset(places, 0, (size_t)n * sizeof *places);
+/* Asks addr2line. */
+static void ask(const struct sim_image *image, const void *const *pcs, int n, struct sim_place *places) {
   FILE *to, *from;
   pid_t pid = n ? start(image->path, &to, &from) : -1;
   if (pid < 0) return;
@@ -83,4 +84,54 @@ void sim_places(const struct sim_image *image, const void *const *pcs, int n, st
   int status;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
   while (writer > 0 && waitpid(writer, &status, 0) < 0 && errno == EINTR) continue;
+}
+
+/* What has been asked of an object is kept with it: a program that launches a kernel often asks for the same places. */
+struct sim_known_places {
+  int count;
+  struct known {
+    const void *pc;
+    struct sim_place place;
+  } * at;
+};
+
+static int known(const struct sim_known_places *k, const void *pc) {
+  int i = 0;
+  while (i < k->count && k->at[i].pc != pc) i++;
+  return i;
+}
+
+static int learn(struct sim_known_places *k, const struct sim_image *image, const void *const *pcs, int n) {
+  const void **asked = calloc((size_t)n + 1, sizeof *asked);
+  struct sim_place *found = calloc((size_t)n + 1, sizeof *found);
+  struct known *more = realloc(k->at, (size_t)(k->count + n + 1) * sizeof *more);
+  int count = 0;
+  if (more) k->at = more;
+  for (int i = 0; i < n && asked && found && more; i++)
+    if (known(k, pcs[i]) == k->count) asked[count++] = pcs[i];
+  if (count) ask(image, asked, count, found);
+  for (int i = 0; i < count; i++)
+    if (known(k, asked[i]) == k->count) k->at[k->count++] = (struct known){asked[i], found[i]};
+  free(asked);
+  free(found);
+  return more != NULL;
+}
+
+void sim_places(const struct sim_image *image, const void *const *pcs, int n, struct sim_place *places) {
+  struct sim_known_places *k = image->places;
+  memset(places, 0, (size_t)n * sizeof *places);
+  if (!learn(k, image, pcs, n)) return;
+  for (int i = 0; i < n; i++) {
+    const int at = known(k, pcs[i]);
+    if (at < k->count) places[i] = k->at[at].place;
+  }
+}
+
+struct sim_known_places *sim_places_new(void) {
+  return calloc(1, sizeof(struct sim_known_places));
+}
+
+void sim_places_free(struct sim_known_places *k) {
+  if (k) free(k->at);
+  free(k);
 }

@@ -4,6 +4,7 @@
  * Read next: elf.c, sim/block/check.c. */
 #include <elf.h>
 #include <stdio.h>
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,4 +82,24 @@ uint64_t sim_static_shared(const struct sim_image *image, uint64_t kernel) {
     if (!v->guard && (!v->owner || v->owner == kernel)) bytes += v->bytes;
   }
   return bytes;
+}
+
+int sim_launch_bounds(const struct sim_image *image, uint64_t kernel) {
+#if defined(__aarch64__)
+  static const uint8_t nop[] = {0x1f, 0x20, 0x03, 0xd5};
+#else
+  static const uint8_t nop[] = {0x90};
+#endif
+  enum { MOST = 1024 };
+  const uint8_t *const *bounds = dlsym(image->handle, "pah_bounds");
+  if (!bounds || !bounds[0]) return MOST;
+  const uint8_t *at = image->text + kernel;
+  for (const uint8_t *const *entry = (const void *)bounds[0]; entry < (const uint8_t *const *)(const void *)bounds[1];
+       entry++) {
+    uint64_t count = (uint64_t)(at - *entry) / sizeof nop, i = 0;
+    if (*entry >= at || count > MOST) continue;
+    while (i < count && !memcmp(*entry + i * sizeof nop, nop, sizeof nop)) i++;
+    if (i == count) return (int)count;
+  }
+  return MOST;
 }

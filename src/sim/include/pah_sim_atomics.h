@@ -5,8 +5,9 @@
 #define PAH_SIM_ATOMICS_H
 
 /* Reads *p, lets `next` make the new value, writes it, returns the old one. */
-template <class T, class F> PAH_SIM_UNSEEN inline T pah_sim_update(T *p, const void *pc, F next) {
-  pah_sim_atomic(p, sizeof(T), PAH_SIM_READ | PAH_SIM_WRITE, PAH_SIM_RELAXED, pc);
+template <class T, class F>
+PAH_SIM_UNSEEN inline T pah_sim_update(T *p, const void *pc, F next, int flags = PAH_SIM_READ | PAH_SIM_WRITE) {
+  pah_sim_atomic(p, sizeof(T), flags, PAH_SIM_RELAXED, pc);
   T old;
   __builtin_memcpy(&old, p, sizeof old);
   T now = next(old);
@@ -48,8 +49,9 @@ PAH_SIM_ATOMIC(double, atomicExch, ((void)old, v))
 
 #define PAH_SIM_CAS(T)                                                                                                 \
   PAH_SIM_CALLED inline T atomicCAS(T *p, T compare, T v) {                                                            \
-    return pah_sim_update(p, PAH_SIM_CALLER,                                                                           \
-                          [compare, v](T old) PAH_SIM_UNSEEN -> T { return old == compare ? v : old; });               \
+    return pah_sim_update(                                                                                             \
+        p, PAH_SIM_CALLER, [compare, v](T old) PAH_SIM_UNSEEN -> T { return old == compare ? v : old; },               \
+        PAH_SIM_READ | PAH_SIM_WRITE | PAH_SIM_CAS);                                                                   \
   }                                                                                                                    \
   PAH_SIM_INLINE T atomicCAS_block(T *p, T compare, T v) {                                                             \
     return atomicCAS(p, compare, v);                                                                                   \

@@ -10,8 +10,14 @@
 #define __host__
 #define __constant__
 #define __managed__
-#define __shared__ thread_local
+#define __shared__ __attribute__((used)) thread_local /* used: what nobody writes is not taken for zeros */
+/* As many bytes that do nothing before the kernel, and a note of where they begin (sim/host/variable.c): the number may
+ * be any constant expression, which only the compiler can tell. clang has no such thing for templates. */
+#ifdef __clang__
 #define __launch_bounds__(...)
+#else
+#define __launch_bounds__(threads, ...) __attribute__((patchable_function_entry((threads), (threads))))
+#endif
 #define __maxnreg__(...)
 #define __cluster_dims__(...)
 #define __grid_constant__

@@ -1,6 +1,5 @@
-/* matrix.c - widening of operands and the product of tiles for mma.sync and wgmma.
- * Promises: products are exact; sums are kept in double and rounded once, so results do not depend on an order of our
- * own choosing except below 2^-53. Real tensor cores round differently in the last bits: doc/ptx.md. Read: mma.c. */
+/* matrix.c - the number formats of mma.sync and wgmma: operands widened to double, sums rounded once.
+ * Real tensor cores round differently in the last bits: doc/ptx.md. Read next: product.c, mma.c. */
 #include "matrix.h"
 
 #include <math.h>
@@ -86,18 +85,8 @@ void matrix_widen(int kind, int b, int rows, const uint32_t (*words)[MATRIX_WORD
   const uint32_t *in = words[0];
   if (e4m3[1] == 0) fill_tables();
   switch (kinds[kind].form[b]) {
-  case FORM_BF16:
-    for (int i = 0; i < count; i++) {
-      out[2 * i] = from_f32(in[i] << 16);
-      out[2 * i + 1] = from_f32(in[i] & 0xffff0000);
-    }
-    break;
-  case FORM_F16:
-    for (int i = 0; i < count; i++) {
-      out[2 * i] = matrix_f16(in[i] & 0xffff);
-      out[2 * i + 1] = matrix_f16(in[i] >> 16);
-    }
-    break;
+  case FORM_BF16: matrix_widen_bf16(2 * count, (const uint16_t *)(const void *)in, out); break;
+  case FORM_F16: matrix_widen_f16(2 * count, (const uint16_t *)(const void *)in, out); break;
   case FORM_TF32: /* the low 13 bits are not looked at */
     for (int i = 0; i < count; i++) out[i] = from_f32(in[i] & 0xffffe000);
     break;
@@ -106,39 +95,6 @@ void matrix_widen(int kind, int b, int rows, const uint32_t (*words)[MATRIX_WORD
   case FORM_S8:
     for (int i = 0; i < 4 * count; i++) out[i] = (int8_t)(in[i / 4] >> (8 * (i % 4)));
     break;
-  }
-}
-
-/* Eight columns of B at a time, transposed, so that a row of the sums is four vectors of two columns: what every x86-64
- * and aarch64 has. */
-typedef double pair __attribute__((vector_size(16)));
-
-static void multiply_row(int depth, const double *a, const pair (*columns)[4], double *sums) {
-  pair s0, s1, s2, s3;
-  memcpy(&s0, sums, sizeof s0);
-  memcpy(&s1, sums + 2, sizeof s1);
-  memcpy(&s2, sums + 4, sizeof s2);
-  memcpy(&s3, sums + 6, sizeof s3);
-  for (int k = 0; k < depth; k++) {
-    const pair x = {a[k], a[k]};
-    s0 += x * columns[k][0];
-    s1 += x * columns[k][1];
-    s2 += x * columns[k][2];
-    s3 += x * columns[k][3];
-  }
-  memcpy(sums, &s0, sizeof s0);
-  memcpy(sums + 2, &s1, sizeof s1);
-  memcpy(sums + 4, &s2, sizeof s2);
-  memcpy(sums + 6, &s3, sizeof s3);
-}
-
-void matrix_multiply(int rows, int n, int depth, const double *a, const double *b, double *sums) {
-  pair columns[32][4];
-  for (int n0 = 0; n0 < n; n0 += 8) {
-    for (int k = 0; k < depth; k++) {
-      for (int j = 0; j < 4; j++) columns[k][j] = (pair){b[(n0 + 2 * j) * depth + k], b[(n0 + 2 * j + 1) * depth + k]};
-    }
-    for (int m = 0; m < rows; m++) multiply_row(depth, a + m * depth, (const pair(*)[4])columns, sums + m * n + n0);
   }
 }
 

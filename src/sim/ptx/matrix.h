@@ -14,8 +14,14 @@ enum { MATRIX_WORDS = 8 /* of 32 bits along k: what one mma takes of a row, what
 int matrix_depth(int kind); /* elements in 8 words: 8, 16 or 32 */
 void matrix_widen(int kind, int b, int rows, const uint32_t (*words)[MATRIX_WORDS], double *out);
 
-/* sums[m][n] += a[m][.] . b[n][.]; a and b have `depth` columns, n is a multiple of 8. */
+/* sums[m][n] += a[m][.] . b[n][.]; a and b have `depth` columns; rows and n are multiples of 8. product.c */
 void matrix_multiply(int rows, int n, int depth, const double *a, const double *b, double *sums);
+
+/* Many at once; count is a multiple of 8. */
+void matrix_widen_bf16(int count, const uint16_t *in, double *out);
+void matrix_widen_f16(int count, const uint16_t *in, double *out);
+void matrix_widen_sums(int count, const float *in, double *out);
+void matrix_round_sums(int count, const double *in, uint32_t *out); /* matrix_round_f32 */
 
 /* Bits; NaN as tensor cores write it. */
 static inline uint32_t matrix_round_f32(double x) {

@@ -35,8 +35,7 @@ static uint8_t *matrix_row(struct sim_collective *c, int m, int row) {
     return NULL;
   }
   uint8_t *p = sim_shared(o->row, ROW_BYTES, c->pc);
-  const struct sim_access access = {p, ROW_BYTES, (uint32_t)o->flags, -1, c->pc};
-  return sim_check(c->threads[lane], &access) == 0 ? p : NULL;
+  return sim_check_chunk(c->threads[lane], p, o->flags == PAH_SIM_WRITE, c->pc) == 0 ? p : NULL;
 }
 
 /* Where lane `lane` keeps its two elements of a matrix: row and column of the first, and the step to the second. */
@@ -126,13 +125,10 @@ static void gather(struct sim_collective *c, uint32_t a[16][MATRIX_WORDS], uint3
   }
 }
 
-/* Sum i of 4 of a lane is row g + 8 * (i / 2), column 2 * t + i % 2. */
+/* Of s8 and f16: sum i of 4 of a lane is row g + 8 * (i / 2), column 2 * t + i % 2. */
 static double sum_of(int kind, const struct mma_operand *o, int i) {
-  float x;
   if (kind == PAH_SIM_MMA_S8) return (int32_t)o->c.r[i];
-  if (kind == PAH_SIM_MMA_F16_F16) return matrix_f16(o->c.r[i / 2] >> (16 * (i % 2)) & 0xffff);
-  memcpy(&x, &o->c.r[i], 4);
-  return x;
+  return matrix_f16(o->c.r[i / 2] >> (16 * (i % 2)) & 0xffff);
 }
 
 static struct pah_sim_v4 rounded(int kind, const double sums[4]) {
@@ -140,22 +136,34 @@ static struct pah_sim_v4 rounded(int kind, const double sums[4]) {
   for (int i = 0; i < 4; i++) {
     if (kind == PAH_SIM_MMA_S8)
       r.r[i] = (uint32_t)(int64_t)sums[i];
-    else if (kind == PAH_SIM_MMA_F16_F16)
-      r.r[i / 2] |= matrix_round_f16(sums[i]) << (16 * (i % 2));
     else
-      r.r[i] = matrix_round_f32(sums[i]);
+      r.r[i / 2] |= matrix_round_f16(sums[i]) << (16 * (i % 2));
   }
   return r;
 }
 
-static void run_mma(struct sim_collective *c) {
-  sim_whole_warp(c);
-  const int kind = ((const struct mma_operand *)c->lanes[0])->kind, depth = matrix_depth(kind);
-  uint32_t a_words[16][MATRIX_WORDS], b_words[8][MATRIX_WORDS];
-  double a[16 * 32], b[8 * 32], sums[16][8];
-  gather(c, a_words, b_words);
-  matrix_widen(kind, 0, 16, (const uint32_t(*)[MATRIX_WORDS])a_words, a);
-  matrix_widen(kind, 1, 8, (const uint32_t(*)[MATRIX_WORDS])b_words, b);
+/* Sums of f32: rows of 8, of which a lane has two neighbours in row g and two in row g + 8. */
+static void multiply_f32(struct sim_collective *c, int depth, const double *a, const double *b) {
+  float in[16][8];
+  uint32_t out[16][8];
+  double sums[16][8];
+  for (int lane = 0; lane < SIM_WARP; lane++) {
+    const struct mma_operand *o = c->lanes[lane];
+    memcpy(&in[lane / 4][2 * (lane % 4)], &o->c.r[0], 8);
+    memcpy(&in[lane / 4 + 8][2 * (lane % 4)], &o->c.r[2], 8);
+  }
+  matrix_widen_sums(16 * 8, in[0], sums[0]);
+  matrix_multiply(16, 8, depth, a, b, sums[0]);
+  matrix_round_sums(16 * 8, sums[0], out[0]);
+  for (int lane = 0; lane < SIM_WARP; lane++) {
+    struct mma_operand *o = c->lanes[lane];
+    memcpy(&o->c.r[0], &out[lane / 4][2 * (lane % 4)], 8);
+    memcpy(&o->c.r[2], &out[lane / 4 + 8][2 * (lane % 4)], 8);
+  }
+}
+
+static void multiply_other(struct sim_collective *c, int kind, int depth, const double *a, const double *b) {
+  double sums[16][8];
   for (int lane = 0; lane < SIM_WARP; lane++) {
     double *top = &sums[lane / 4][2 * (lane % 4)], *bottom = top + 8 * 8;
     const struct mma_operand *o = c->lanes[lane];
@@ -168,6 +176,20 @@ static void run_mma(struct sim_collective *c) {
     const double own[4] = {top[0], top[1], bottom[0], bottom[1]};
     ((struct mma_operand *)c->lanes[lane])->c = rounded(kind, own);
   }
+}
+
+static void run_mma(struct sim_collective *c) {
+  sim_whole_warp(c);
+  const int kind = ((const struct mma_operand *)c->lanes[0])->kind, depth = matrix_depth(kind);
+  uint32_t a_words[16][MATRIX_WORDS], b_words[8][MATRIX_WORDS];
+  double a[16 * 32], b[8 * 32];
+  gather(c, a_words, b_words);
+  matrix_widen(kind, 0, 16, (const uint32_t(*)[MATRIX_WORDS])a_words, a);
+  matrix_widen(kind, 1, 8, (const uint32_t(*)[MATRIX_WORDS])b_words, b);
+  if (kind == PAH_SIM_MMA_S8 || kind == PAH_SIM_MMA_F16_F16)
+    multiply_other(c, kind, depth, a, b);
+  else
+    multiply_f32(c, depth, a, b);
   sim_counters()->mma_flops += 2 * 16 * 8 * depth;
 }
 

@@ -157,14 +157,16 @@ static void multiply(struct sums *s, int kind, int add, const double *a, const d
   static double sums[ROWS * LARGEST_N];
   const int n = s->n;
   for (int m = 0; m < ROWS; m++) {
-    for (int j = 0; j < n; j++) sums[m * n + j] = add ? (double)s->value[m][j] : 0;
+    if (add)
+      matrix_widen_sums(n, s->value[m], sums + m * n);
+    else
+      memset(sums + m * n, 0, (size_t)n * sizeof *sums);
   }
   matrix_multiply(ROWS, n, matrix_depth(kind), a, b, sums);
   for (int m = 0; m < ROWS; m++) {
-    for (int j = 0; j < n; j++) {
-      const uint32_t code = matrix_round_f32(sums[m * n + j]);
-      memcpy(&s->value[m][j], &code, 4);
-    }
+    uint32_t codes[LARGEST_N];
+    matrix_round_sums(n, sums + m * n, codes);
+    memcpy(s->value[m], codes, (size_t)n * sizeof *codes);
   }
 }
 

@@ -88,15 +88,9 @@ static struct sim_clock *warp_clock(struct sim_thread *const threads[SIM_WARP]) 
     const struct sim_thread *t = threads[i];
     if (t->clock != last) sim_clock_max(c, t->clock);
     last = t->clock;
-    if (c->at[t->id] < t->step) c->at[t->id] = t->step;
+    sim_clock_raise(c, (uint32_t)t->id, t->step);
   }
   return c;
-}
-
-static void keep_common(struct sim_clock *into, const struct sim_clock *from) {
-  for (uint32_t i = 0; i < into->size; i++) {
-    if (from->at[i] < into->at[i]) into->at[i] = from->at[i];
-  }
 }
 
 void wgmma_agents_start(struct wgmma_agents *a, struct sim_thread *const threads[4 * SIM_WARP]) {
@@ -110,7 +104,7 @@ void wgmma_agents_start(struct wgmma_agents *a, struct sim_thread *const threads
     if (common == NULL)
       common = sim_clock_copy(c);
     else
-      keep_common(common, c);
+      sim_clock_min(common, c);
     a->step[warp] = sim_agent_start_with(a->number[warp], c);
     sim_clock_drop(c);
   }
