@@ -14,7 +14,7 @@
 ---@field warmup? number # seconds at most; default 2
 ---@field pin? boolean # each thread on its own processor; default false
 ---@field limits? boolean # false: none are measured
----cuda: times replays of a graph recorded from `fn`; n: of n graphs by turns, the i-th of `fn(i)`
+---cuda: replays of a graph of `fn` are timed; n: of n graphs by turns, the i-th of `fn(i)`
 ---@field graph? integer|boolean
 ---@field setup? function # called before every sample, not timed
 ---@field after? function # called after every sample, not timed
@@ -85,7 +85,7 @@ local BenchResult = {}
 ---@field warmup? number # seconds at most; default 2
 ---@field pin? boolean # each thread on its own processor; default false
 ---@field limits? boolean # false: none are measured
----cuda: times replays of a graph recorded from `fn`; n: of n graphs by turns, the i-th of `fn(i)`
+---cuda: replays of a graph of `fn` are timed; n: of n graphs by turns, the i-th of `fn(i)`
 ---@field graph? integer|boolean
 ---@field setup? function # called before every sample, not timed
 ---@field after? function # called after every sample, not timed
