@@ -38,6 +38,11 @@ struct pah_device_ops {
   int (*event_record)(struct pah_device *dev, void **event);
   int (*event_elapsed)(struct pah_device *dev, void *from, void *to, double *seconds);
   void (*event_free)(struct pah_device *dev, void *event);
+  /* Graphs (graph.c); optional, all or none: refused. end with graph NULL drops what was recorded. */
+  int (*graph_begin)(struct pah_device *dev);
+  int (*graph_end)(struct pah_device *dev, void **graph, int64_t *launches);
+  int (*graph_launch)(struct pah_device *dev, void *graph);
+  void (*graph_free)(struct pah_device *dev, void *graph);
   /* Work on tensors of this device; optional: by the host, on a copy of the memory where it cannot read it. The
    * arguments are checked and not empty. Each may return PAH_LEFT_TO_HOST for what it does not do.
    * tensor_copy: equal shapes, any dtypes and strides, which may overlap. tensor_fill: the bytes of one element.

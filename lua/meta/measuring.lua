@@ -14,6 +14,8 @@
 ---@field warmup? number # seconds at most; default 2
 ---@field pin? boolean # each thread on its own processor; default false
 ---@field limits? boolean # false: none are measured
+---cuda: replays of a graph of `fn` are timed; n: of n graphs by turns, the i-th of `fn(i)`
+---@field graph? integer|boolean
 ---@field setup? function # called before every sample, not timed
 ---@field after? function # called after every sample, not timed
 ---@field bytes? number # of a call: the rate, and its limit
@@ -83,6 +85,8 @@ local BenchResult = {}
 ---@field warmup? number # seconds at most; default 2
 ---@field pin? boolean # each thread on its own processor; default false
 ---@field limits? boolean # false: none are measured
+---cuda: replays of a graph of `fn` are timed; n: of n graphs by turns, the i-th of `fn(i)`
+---@field graph? integer|boolean
 ---@field setup? function # called before every sample, not timed
 ---@field after? function # called after every sample, not timed
 ---@field run? function # measured instead of the operation: run(args)

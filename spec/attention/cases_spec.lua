@@ -32,7 +32,7 @@ end
 -- The names that a kind of device is opened by: on the cpu one for each instruction set, or the one of PAH_ISA; on sim
 -- the architecture that a kernel is for.
 local function targets_of(kind, kernel)
-  if kind == "sim" and kernel == "sm90" then return {"sim:sm_90a"} end
+  if kind == "sim" and (kernel == "sm90" or kernel == "mla") then return {"sim:sm_90a"} end
   if kind ~= "cpu" or (os.getenv "PAH_ISA" or "") ~= "" then return {kind} end
   local names = {}
   for i, isa in ipairs(isas.usable) do names[i] = "cpu:" .. isa end

@@ -91,7 +91,10 @@ int driver_enter(const char *name) {
     counts[i].count++;
     break;
   }
-  if (calls != fail_at && strcmp(name, fail_name) != 0) return stays(name);
+  if (calls != fail_at && strcmp(name, fail_name) != 0) {
+    int refused = driver_refused_by_recording(name);
+    return refused ? refused : stays(name);
+  }
   fail_name[0] = 0;
   snprintf(failed, sizeof failed, "%s", name);
   if (fail_code >= 700 && strncmp(name, "nvrtc", 5) != 0) sticky = fail_code;

@@ -176,6 +176,10 @@ CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, u
   ENTER();
   if (driver_sticky()) return driver_sticky();
   if (!stream || extra || (shared > 48 * 1024 && (int)shared > function->most_dynamic)) return 1;
+  struct pah_signature takes;
+  const unsigned shape[7] = {grid_x, grid_y, grid_z, block_x, block_y, block_z, shared};
+  if (pah_module_signature(function->module->module, function->name, &takes)) return 1;
+  if (driver_record(function, shape, &takes, args)) return 0;
   if (driver_hangs() || driver_is_dry()) return 0;
   struct pah_launch l = {.grid = {grid_x, grid_y, grid_z},
                          .block = {block_x, block_y, block_z},

@@ -25,6 +25,8 @@
     "kernels/sm90/backward/backward.cu: wgmma, keys outer for dK and dV, queries outer for dQ")                        \
   X(device, "bwd", "naive", "f32 f16 bf16", PAH_GPU_DIMS,                                                              \
     "kernels/naive/backward_dq.cu, backward_dkv.cu, backward_dsinks.cu")                                               \
+  X(device, "decode", "mla", "f16 bf16", "sm_90a; head_dim 576, V its first 512 as a view; no tree, no softcap",       \
+    "kernels/sm90/mla/decode.cu: wgmma, every token read once")                                                        \
   X(device, "decode", "sm80", "f16 bf16 / same or fp8", "head_dim: 64, 128, 256; sm_80 and up; strides of 16 bytes",   \
     "kernels/sm80/decode.cu: tensor cores, work shared by true lengths, one launch")                                   \
   X(device, "decode", "naive", "f32 f16 bf16 / same or fp8", PAH_GPU_DIMS,                                             \

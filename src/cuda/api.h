@@ -15,6 +15,8 @@ typedef struct CUevent_st *CUevent;
 typedef struct CUmod_st *CUmodule;
 typedef struct CUfunc_st *CUfunction;
 typedef struct CUmemPoolHandle_st *CUmemoryPool;
+typedef struct CUgraph_st *CUgraph;
+typedef struct CUgraphExec_st *CUgraphExec;
 typedef struct _nvrtcProgram *nvrtcProgram;
 
 /* The names that libcuda.so.1 exports; a suffix _v2 is what cuda.h maps the plain name to. Optional: newer than 11.2.
@@ -57,6 +59,13 @@ typedef struct _nvrtcProgram *nvrtcProgram;
     (CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,       \
      unsigned block_z, unsigned shared, CUstream stream, void **args, void **extra),                                   \
     1)                                                                                                                 \
+  X(CUresult, cuStreamBeginCapture_v2, (CUstream stream, int mode), 0)                                                 \
+  X(CUresult, cuStreamEndCapture, (CUstream stream, CUgraph * graph), 0)                                               \
+  X(CUresult, cuGraphGetNodes, (CUgraph graph, void **nodes, size_t *count), 0)                                        \
+  X(CUresult, cuGraphInstantiateWithFlags, (CUgraphExec * exec, CUgraph graph, unsigned long long flags), 0)           \
+  X(CUresult, cuGraphLaunch, (CUgraphExec exec, CUstream stream), 0)                                                   \
+  X(CUresult, cuGraphDestroy, (CUgraph graph), 0)                                                                      \
+  X(CUresult, cuGraphExecDestroy, (CUgraphExec exec), 0)                                                               \
   X(CUresult, cuTensorMapEncodeTiled,                                                                                  \
     (void *map, int type, uint32_t rank, void *data, const uint64_t *sizes, const uint64_t *strides,                   \
      const uint32_t *box, const uint32_t *steps, int interleave, int swizzle, int l2, int fill),                       \

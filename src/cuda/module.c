@@ -66,7 +66,10 @@ static int find_kernel(struct pah_device *dev, CUmodule module, const struct cud
 int cuda_module_compile(struct pah_device *dev, struct pah_module *m) {
   struct cuda_state *s = dev->state;
   struct cuda_code code;
+  char what[200];
+  snprintf(what, sizeof what, "compiling %.180s", m->path);
   int status = cuda_enter(dev);
+  if (!status) status = cuda_not_recorded(dev, what);
   if (!status) status = cuda_wait(dev); /* so that an older error is not taken for one of this module */
   if (!status) status = cuda_compile(m, s->arch, &code);
   if (status) return status;

@@ -11,6 +11,7 @@
 #include "forward_sm90.h"
 #include "forward_split.h"
 #include "gpu.h"
+#include "mla.h"
 #include "occupancy.h"
 #include "params.h"
 #include "sm80.h"
@@ -210,6 +211,7 @@ static const struct fast_kernel fast_kernels[] = {
     {"sm80", PAH_FWD, pah_forward_sm80_takes, pah_forward_sm80, NULL},
     {"simt", PAH_FWD, pah_forward_simt_takes, pah_forward_simt, NULL},
     {"sm90", PAH_BWD, pah_backward_sm90_takes, pah_backward_sm90, NULL},
+    {"mla", PAH_DECODE, pah_gpu_mla_takes, pah_gpu_mla_decode, NULL},
     {"sm80", PAH_DECODE, pah_gpu_sm80_takes, pah_gpu_sm80_decode, NULL},
 };
 

@@ -13,6 +13,7 @@ local bench = [[
   warmup?: number         seconds at most; default 2
   pin?: boolean           each thread on its own processor; default false
   limits?: boolean        false: none are measured
+  graph?: integer|boolean  cuda: replays of a graph of `fn` are timed; n: of n graphs by turns, the i-th of `fn(i)`
   setup?: function        called before every sample, not timed
   after?: function        called after every sample, not timed
 ]]
