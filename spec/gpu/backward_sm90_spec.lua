@@ -279,8 +279,9 @@ describe("the backward for sm_90a", function()
         for softcap = 0, 1 do
           local rows = zeros{1, 2, 4, D}
           local blocks = zeros{4, block_size, 1, D}
-          pah.bwd{q = rows, out = rows, dout = rows, lse = zeros({1, 2, 4}, "f32"), k_blocks = blocks, v_blocks = blocks,
-            block_table = zeros({1, 4}, "i32"), softcap = softcap, kernel = "sm90"}
+          pah.bwd{q = rows, out = rows, dout = rows, lse = zeros({1, 2, 4}, "f32"),
+            k_blocks = blocks, v_blocks = blocks, block_table = zeros({1, 4}, "i32"), softcap = softcap,
+            kernel = "sm90"}
         end
       end
     end

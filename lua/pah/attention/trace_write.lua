@@ -251,6 +251,8 @@ end
 --- name). result: status ("PASSED"), log (""), max_relative_error and max_absolute_error (of PASSED and
 --- INCORRECT_NUMERICAL), latency_ms and reference_latency_ms (of PASSED), hardware, libs {name = version}. Returns it.
 function M.save_result(root, definition, workload, solution, result)
+  errors.check_keys("trace.save_result", result, {status = 1, log = 1, max_relative_error = 1, max_absolute_error = 1,
+    latency_ms = 1, reference_latency_ms = 1, hardware = 1, libs = 1})
   check_place("trace.save_result", root, definition)
   if type(workload) ~= "table" then
     raisef("trace.save_result: workload is a %s, must be one as trace.workloads reads it", type(workload))
@@ -258,8 +260,6 @@ function M.save_result(root, definition, workload, solution, result)
   if type(solution) ~= "string" then
     raisef("trace.save_result: solution is a %s, must be a name", type(solution))
   end
-  errors.check_keys("trace.save_result", result, {status = 1, log = 1, max_relative_error = 1, max_absolute_error = 1,
-    latency_ms = 1, reference_latency_ms = 1, hardware = 1, libs = 1})
   local r, status = result or {}, (result or {}).status or "PASSED"
   local judged = status == "PASSED" or status == "INCORRECT_NUMERICAL"
   local correctness = judged and ordered {{"max_relative_error", r.max_relative_error},

@@ -1,6 +1,6 @@
 -- decode.lua - decode on a GPU beside reading the same bytes in order: `pah scripts/studies/gpu/decode.lua`. A row
 -- a shape: the median with cold caches (256 MB are written twice before every call; then the call between two events,
--- all queued, so that the host's time is not seen), GB/s of K and V, and the share of the time that kernels/peaks.cu
+-- all queued, so that the host's time is not seen), GB/s of K and V, and the share of the time that measure/peaks.cu
 -- takes to read as many bytes, measured in the same way in the same run. peer=FILE: JSON lines {"name": a row's,
 -- "us": microseconds, ...} of another library on this machine, to print ratios. Rows: decode_rows.lua; a
 -- peer: flashinfer_decode.py. Results: doc/log/gpu.md.
@@ -26,7 +26,7 @@ extern "C" __global__ void fill(unsigned *data, long long words, unsigned keep, 
   }
 }]]
 local fill = device:compile{text = fill_text}
-local peaks = device:compile{source = require("pah.host").datadir .. "/kernels/peaks.cu"}
+local peaks = device:compile{source = require("pah.host").datadir .. "/kernels/measure/peaks.cu"}
 local patterns = { -- bits that stay random, bits that are set
   bf16 = {0x80ff80ff, 0x3f003f00}, f16 = {0x87ff87ff, 0x38003800}, fp8_e4m3 = {0x8f8f8f8f, 0x30303030},
   fp8_e5m2 = {0x87878787, 0x38383838},
