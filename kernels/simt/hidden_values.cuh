@@ -1,9 +1,9 @@
-/* hidden_values.cuh - a NaN or an infinity in V reaches the rows that see it, and no other. A product of tiles
+/* simt/hidden_values.cuh - a NaN or an infinity in V reaches the rows that see it, and no other. A product of tiles
  * multiplies every value by every weight, and 0 * NaN is NaN. So a thread block that ends with NaN in its sums does its
  * item again with care: in tiles that are not seen whole, values that are not finite are zero for the product, and in
  * the end each is added to the rows that see it, in global memory. Otherwise this costs one look at the sums of an
  * item. The kernel's config.cuh comes first: IO_T, TILE_M, TILE_N, DIM_V, COLUMNS, THREADS, PACK, TREE. The
- * kernels for tensor cores have no registers left for this. Read next: simt/forward.cu. */
+ * kernels for tensor cores have no registers left for this. Read next: forward.cu. */
 #pragma once
 #include "page_fetch.cuh"
 
