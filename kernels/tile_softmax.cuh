@@ -87,21 +87,21 @@ struct softmax_state {
 /* tanh of the scaled scores: the cap itself is part of softmax_state::scale. Where all of a warp's are below 0.5, a
  * polynomial that is off by 1e-5 of x at most; two more MUFU operations a score cost as much as a product of the tile.
  */
-__device__ __forceinline__ void cap_scores(const pah_attn_params &p, float (&s)[TILE_N / 2]) {
+template <int count> __device__ __forceinline__ void cap_scores(const pah_attn_params &p, float (&s)[count]) {
   if (!SOFTCAP) return;
   const float factor = p.softmax_scale / p.softcap;
   float largest = 0;
 #pragma unroll
-  for (int i = 0; i < TILE_N / 2; i++) {
+  for (int i = 0; i < count; i++) {
     s[i] *= factor;
     largest = fmaxf(largest, fabsf(s[i]));
   }
   if (__any_sync(0xffffffffu, largest > 0.5f)) {
 #pragma unroll
-    for (int i = 0; i < TILE_N / 2; i++) s[i] = precise_tanh(s[i]);
+    for (int i = 0; i < count; i++) s[i] = precise_tanh(s[i]);
   } else {
 #pragma unroll
-    for (int i = 0; i < TILE_N / 2; i++) {
+    for (int i = 0; i < count; i++) {
       const float y = s[i] * s[i];
       s[i] *= 1 + y * (-1 / 3.0f + y * (2 / 15.0f + y * (-17 / 315.0f + y * (62 / 2835.0f))));
     }

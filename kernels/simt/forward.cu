@@ -3,6 +3,7 @@
  * rows by 16 columns of sums in registers, so that a load of 16 bytes feeds 10 multiply-adds and more. Softmax is
  * exact to f32: expf, tanhf. Defines: config.cuh. Read next: products.cuh, page_fetch.cuh, softmax.cuh. */
 #include "config.cuh"
+#include "hidden_values.cuh"
 #include "page_fetch.cuh"
 #include "products.cuh"
 #include "softmax.cuh"
@@ -17,8 +18,9 @@ struct computer {
   const pah_attn_params &p;
   const work_item &w;
   fetcher &f;
+  const bool &careful;             /* see hidden_values.cuh */
   const unsigned q, ring, weights; /* in the pool */
-  int slot = 0;                    /* of the ring: what is computed next */
+  int slot;                        /* of the ring: what is computed next */
   running_softmax state[THREAD_ROWS];
   sum_tile o;
 
@@ -62,15 +64,40 @@ struct computer {
     }
   }
 
+  __device__ __forceinline__ bool has_nan() const {
+    bool any = false;
+#pragma unroll
+    for (int i = 0; i < THREAD_ROWS; i++)
+#pragma unroll
+      for (int j = 0; j < 4 * THREAD_COLUMNS; j++) any |= is_nan(o[i][j / 4][j % 4]);
+    return any;
+  }
+
+  __device__ __forceinline__ void begin() {
+    slot = 0;
+#pragma unroll
+    for (int i = 0; i < THREAD_ROWS; i++) {
+      state[i].begin();
+#pragma unroll
+      for (int j = 0; j < 4 * THREAD_COLUMNS; j++) o[i][j / 4][j % 4] = 0;
+    }
+  }
+
   __device__ __forceinline__ void run() {
+    f.begin();
+    f.load_q();
+    f.fetch_first<0>();
 #pragma unroll 1
     for (int tile = w.end - 1; tile >= w.begin; tile--) {
       score_tile s;
+      const bool masked = tile < w.full_begin || tile >= w.full_end;
       multiply_qk(s, q, receive<0>(tile));
-      score(s, tile, tile < w.full_begin || tile >= w.full_end);
+      score(s, tile, masked);
       weigh(s);
       leave_weights(weights, s);
-      multiply_pv(o, weights, receive<1>(tile));
+      const unsigned values = receive<1>(tile);
+      if (masked && careful) clear_nonfinite(values);
+      multiply_pv(o, weights, values);
     }
     ptx::cp_async_wait_all();
   }
@@ -100,27 +127,27 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
     forward_simt(const __grid_constant__ pah_attn_params p, const __grid_constant__ fetch_sizes n) {
   if (refused(p.verdict, p.ticket)) return;
   __shared__ work_item w;
+  __shared__ bool careful;
   if (threadIdx.x < 32) {
     work_item found;
     if (!find_work(p, (int)blockIdx.x, found)) found.b = -1;
-    if (threadIdx.x == 0) w = found;
+    if (threadIdx.x == 0) w = found, careful = false;
   }
   __syncthreads();
   if (w.b < 0) return;
   const unsigned start = ptx::shared(pool);
   fetcher f = {p, n, w, start, start + Q_BYTES};
-  computer c = {p, w, f, 0, Q_BYTES, Q_BYTES + SLOTS * SLOT_BYTES};
-#pragma unroll
-  for (int i = 0; i < THREAD_ROWS; i++) {
-    c.state[i].begin();
-#pragma unroll
-    for (int j = 0; j < 4 * THREAD_COLUMNS; j++) c.o[i][j / 4][j % 4] = 0;
-  }
-  if (w.begin < w.end) {
-    f.begin();
-    f.load_q();
-    f.fetch_first<0>();
-    c.run();
+  computer c = {p, w, f, careful, 0, Q_BYTES, Q_BYTES + SLOTS * SLOT_BYTES};
+#pragma unroll 1
+  for (bool again = true; again;) {
+    c.begin();
+    if (w.begin < w.end) c.run();
+    again = __syncthreads_or(c.has_nan()) && !careful;
+    if (!again) break;
+    __syncthreads(); /* all have looked */
+    if (threadIdx.x == 0) careful = true;
+    __syncthreads();
   }
   c.store();
+  if (careful) add_nonfinite(p, w);
 }

@@ -30,12 +30,12 @@ struct consumer {
   }
 
   __device__ __forceinline__ void issue_qk() {
-    multiply_qk(s, rows_descriptor(ptx::shared(pool) + group * (64 * ROW_BYTES)),
-                rows_descriptor(ptx::shared(pool) + K_START + k_at.slot * K_BYTES));
+    multiply_rows<TILE_M, TILE_N>(s, rows_descriptor(ptx::shared(pool) + group * (64 * ROW_BYTES)),
+                                  rows_descriptor(ptx::shared(pool) + K_START + k_at.slot * K_BYTES));
     ptx::wgmma_commit_group();
   }
   __device__ __forceinline__ void issue_pv() {
-    multiply_pv(o, weights, values_descriptor(ptx::shared(pool) + V_START + v_at.slot * V_BYTES));
+    add_columns<HEAD_DIM_V>(o, weights, columns_descriptor<TILE_N>(ptx::shared(pool) + V_START + v_at.slot * V_BYTES));
     ptx::wgmma_commit_group();
   }
   template <int groups> __device__ __forceinline__ void finish_qk() {
@@ -143,7 +143,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
   __syncthreads();
   if (group == CONSUMERS) {
     ptx::setmaxnreg_dec<PRODUCER_REGISTERS>();
-    producer job = {p, q, c, pool, {p, n, k, v, c, pool}};
+    producer job = {p, q, c, pool, {k, p.k, n.k, n.head_dim}, {v, p.v, n.v, n.head_dim_v}, {p, n, c.tail}};
     job.run();
   } else {
     ptx::setmaxnreg_inc<CONSUMER_REGISTERS>();

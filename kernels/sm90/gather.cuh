@@ -5,17 +5,15 @@
  * tensor cores, so there the consumers fence after they have waited (channel.cuh): a fence here would wait for the
  * copies on their way. Read next: producer.cuh. */
 #pragma once
-#include "channel.cuh"
 #include "places.cuh"
+#include "ring.cuh"
 
-static_assert(TILE_N <= 128, "a lane of four warps looks up one token: TILE_N is at most 128");
+template <int rows> struct gather { /* of a tile */
+  static_assert(rows <= 128, "a lane of four warps looks up one token: a tile has 128 at most");
 
-struct gather {
   const pah_attn_params &p;
   const sm90_sizes &n;
-  const ptx::tensor_map &k, &v; /* not used */
-  channels &c;
-  unsigned char *pool;
+  unsigned long long &tail; /* not used */
 
   static constexpr int ARRIVALS = 128;
 
@@ -28,36 +26,35 @@ struct gather {
   }
 
   template <int columns>
-  __device__ __forceinline__ void copy(const void *data, const place_units &units, int head_dim, unsigned tile,
-                                       kv_place at, int kv_head, unsigned barrier) {
+  __device__ __forceinline__ void copy(const kv_operand &of, unsigned char *to_tile, kv_place at, int kv_head,
+                                       unsigned long long &full) {
+    const place_units &units = of.units;
+    const unsigned tile = ptx::shared(to_tile);
     const int lane = threadIdx.x % 32, in_row = lane % 8;
     const int row = (int)threadIdx.x / 32 % 4 * 4 + lane / 8; /* and every 16th after it */
     const unsigned place = place_of(units, (int)p.num_blocks, at.block, at.slot, kv_head);
-    const char *from = (const char *)data + in_row * 16;
+    const char *from = (const char *)of.blocks.data + in_row * 16;
     bool inside[columns / COLUMNS]; /* of the row's columns */
 #pragma unroll
-    for (int j = 0; j < columns / COLUMNS; j++) inside[j] = j * COLUMNS + in_row * 8 < head_dim;
+    for (int j = 0; j < columns / COLUMNS; j++) inside[j] = j * COLUMNS + in_row * 8 < of.head_dim;
     const unsigned to = tile + ptx::swizzled<128>(row * ROW_BYTES + in_row * 16); /* 16 rows on swizzle alike */
 #pragma unroll
-    for (int i = 0; i < TILE_N / 16; i++) {
+    for (int i = 0; i < rows / 16; i++) {
       const unsigned found = __shfl_sync(0xffffffffu, place, 4 * i + lane / 8);
       const bool there = found != NOWHERE;
       const char *source = from + (unsigned long long)(there ? found : 0) * units.bytes;
 #pragma unroll
       for (int j = 0; j < columns / COLUMNS; j++)
-        ptx::cp_async_cg(to + i * (16 * ROW_BYTES) + j * (TILE_N * ROW_BYTES), source + j * ROW_BYTES,
+        ptx::cp_async_cg(to + i * (16 * ROW_BYTES) + j * (rows * ROW_BYTES), source + j * ROW_BYTES,
                          there && inside[j] ? 16 : 0);
     }
-    ptx::cp_async_mbarrier_arrive_noinc(barrier);
+    ptx::cp_async_mbarrier_arrive_noinc(ptx::shared(&full));
   }
 
-  __device__ __forceinline__ void copy_k(const work_item &, kv_place place, int kv_head, int slot) {
-    copy<HEAD_DIM>(p.k.data, n.k, n.head_dim, ptx::shared(pool) + K_START + slot * K_BYTES, place, kv_head,
-                   ptx::shared(&c.k_full[slot]));
-  }
-
-  __device__ __forceinline__ void copy_v(const work_item &, kv_place place, int kv_head, int slot, int) {
-    copy<HEAD_DIM_V>(p.v.data, n.v, n.head_dim_v, ptx::shared(pool) + V_START + slot * V_BYTES, place, kv_head,
-                     ptx::shared(&c.v_full[slot]));
+  /* Tokens past the end are zeros anyway. */
+  template <int columns>
+  __device__ __forceinline__ void copy_clean(const kv_operand &of, unsigned char *tile, kv_place place, int kv_head,
+                                             unsigned long long &full, int) {
+    copy<columns>(of, tile, place, kv_head, full);
   }
 };

@@ -14,30 +14,34 @@ __device__ __forceinline__ unsigned long long rows_descriptor(unsigned address) 
   return ptx::wgmma_descriptor(address, ptx::SWIZZLE_128, 16, 8 * ROW_BYTES);
 }
 
-__device__ __forceinline__ unsigned long long values_descriptor(unsigned address) { /* V */
-  return ptx::wgmma_descriptor(address, ptx::SWIZZLE_128, TILE_N * ROW_BYTES, 8 * ROW_BYTES);
+/* Of a tile of `rows` that is the B operand with its rows along k: V in the forward. */
+template <int rows> __device__ __forceinline__ unsigned long long columns_descriptor(unsigned address) {
+  return ptx::wgmma_descriptor(address, ptx::SWIZZLE_128, rows * ROW_BYTES, 8 * ROW_BYTES);
 }
 
-__device__ __forceinline__ void multiply_qk(float (&s)[TILE_N / 2], unsigned long long q, unsigned long long k) {
+/* d = A B^T of 64 of a_rows rows and n rows, head_dim long each. */
+template <int a_rows, int n>
+__device__ __forceinline__ void multiply_rows(float (&d)[n / 2], unsigned long long a, unsigned long long b) {
 #pragma unroll
   for (int i = 0; i < HEAD_DIM / 16; i++) { /* 16 elements of a row at a time: 32 of its 128 bytes */
     const unsigned inside = i % 4 * 32;
-    ptx::wgmma_ss<KIND, TILE_N>(s, moved(q, i / 4 * (TILE_M * ROW_BYTES) + inside),
-                                moved(k, i / 4 * (TILE_N * ROW_BYTES) + inside), i > 0);
+    ptx::wgmma_ss<KIND, n>(d, moved(a, i / 4 * (a_rows * ROW_BYTES) + inside),
+                           moved(b, i / 4 * (n * ROW_BYTES) + inside), i > 0);
   }
 }
 
-__device__ __forceinline__ void multiply_pv(float (&o)[HEAD_DIM_V / 2], const unsigned (&p)[TILE_N / 16][4],
-                                            unsigned long long v) {
+/* d += P B, P in registers: 64 rows by 16 * count, B: 16 * count rows, n long. */
+template <int n, int count>
+__device__ __forceinline__ void add_columns(float (&d)[n / 2], const unsigned (&p)[count][4], unsigned long long b) {
 #pragma unroll
-  for (int i = 0; i < TILE_N / 16; i++) /* 16 tokens at a time */
-    ptx::wgmma_rs<KIND, HEAD_DIM_V, 1>(o, p[i], moved(v, i * 16 * ROW_BYTES), 1);
+  for (int i = 0; i < count; i++) ptx::wgmma_rs<KIND, n, 1>(d, p[i], moved(b, i * 16 * ROW_BYTES), 1);
 }
 
 /* Weights as the A operand of wgmma: the layout of sums is that of A, pairs of neighbours in a register. */
-__device__ __forceinline__ void pack_weights(unsigned (&p)[TILE_N / 16][4], const float (&s)[TILE_N / 2]) {
+template <int count>
+__device__ __forceinline__ void pack_weights(unsigned (&p)[count][4], const float (&s)[8 * count]) {
 #pragma unroll
-  for (int i = 0; i < TILE_N / 16; i++)
+  for (int i = 0; i < count; i++)
 #pragma unroll
     for (int j = 0; j < 4; j++) p[i][j] = pair_of(s[8 * i + 2 * j], s[8 * i + 2 * j + 1]);
 }

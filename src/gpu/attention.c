@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "attention/attn_check.h"
+#include "backward_sm90.h"
 #include "error.h"
 #include "forward_sm80.h"
 #include "forward_sm90.h"
@@ -150,7 +151,7 @@ static int backward_sinks(struct job *j) {
   return pah_gpu_call(j->dev, &call);
 }
 
-static int backward(struct job *j) {
+static int backward_naive(struct job *j) {
   struct pah_tile tile = tile_of(j, PAH_BWD), *t = &tile;
   int64_t bytes = 4 * j->s.H * (j->s.total_q ? j->s.total_q : 1);
   void *delta;
@@ -164,8 +165,6 @@ static int backward(struct job *j) {
   if (!status && j->s.num_blocks)
     status = backward_part(j, "naive/backward_dkv.cu", "backward_dkv", t, j->s.num_blocks, j->s.Hkv,
                            up(j->s.block_size, t->block_n));
-  if (!status && j->p.dsinks) status = backward_sinks(j);
-  pah_gpu_scratch_done(j->dev);
   return status;
 }
 
@@ -211,6 +210,7 @@ static const struct fast_kernel fast_kernels[] = {
     {"sm90", PAH_FWD, pah_forward_sm90_takes, pah_forward_sm90, NULL},
     {"sm80", PAH_FWD, pah_forward_sm80_takes, pah_forward_sm80, NULL},
     {"simt", PAH_FWD, pah_forward_simt_takes, pah_forward_simt, NULL},
+    {"sm90", PAH_BWD, pah_backward_sm90_takes, pah_backward_sm90, NULL},
     {"mla", PAH_DECODE, pah_gpu_mla_takes, pah_gpu_mla_decode, NULL},
     {"sm80", PAH_DECODE, pah_gpu_sm80_takes, pah_gpu_sm80_decode, NULL},
 };
@@ -229,6 +229,13 @@ static int choose(const struct job *j, int op, const struct fast_kernel **chosen
   return check_naive(j, op);
 }
 
+static int backward(struct job *j, const struct fast_kernel *fast) {
+  int status = fast ? fast->run(j->dev, j->a, &j->s, &j->p) : backward_naive(j);
+  if (!status && j->p.dsinks) status = backward_sinks(j);
+  pah_gpu_scratch_done(j->dev);
+  return status;
+}
+
 int pah_gpu_attention(struct pah_device *dev, int op, const struct pah_attn *a) {
   struct job j = {.dev = dev, .a = a, .s = pah_attn_sizes(a)};
   const struct fast_kernel *fast = NULL;
@@ -238,7 +245,7 @@ int pah_gpu_attention(struct pah_device *dev, int op, const struct pah_attn *a) 
   if (op == PAH_DECODE) j.p.most_queries = PAH_MAX_DECODE_QUERIES;
   if (j.s.B) status = check_contents(&j);
   if (status) return status;
-  if (op == PAH_BWD) return backward(&j);
+  if (op == PAH_BWD) return backward(&j, fast);
   if (!j.s.B || !j.s.total_q) return PAH_OK; /* nothing to compute */
   if (fast) return fast->run(dev, a, &j.s, &j.p);
   return op == PAH_DECODE ? decode(&j) : forward(&j);

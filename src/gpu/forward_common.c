@@ -25,8 +25,7 @@ int pah_forward_check_f32(const struct pah_attn *a, const char *kernel) {
   return pah_fail(PAH_EUNSUPPORTED, "q: the %s kernel takes f32, q, k_blocks, v_blocks and out alike", kernel);
 }
 
-/* 16 bytes at a time: the data and every row must lie at a multiple of that. */
-static int check_aligned(const char *name, const struct pah_tensor *t, const char *kernel) {
+int pah_forward_check_aligned(const char *name, const struct pah_tensor *t, const char *kernel) {
   int64_t size = pah_dtype_size(t->dtype);
   int ok = (uintptr_t)t->data % COPY_BYTES == 0;
   for (int i = 0; i < t->ndim - 1; i++) {
@@ -49,10 +48,10 @@ int pah_forward_check_sizes(const struct pah_attn *a, const struct pah_attn_size
       (open && s->max_blocks * s->block_size > INT_MAX) || (s->total_q / ROW_UNIT + s->B) * s->H > INT_MAX)
     return pah_fail(PAH_EUNSUPPORTED, "k_blocks: the %s kernel takes 1 to 2^31-1 blocks, tokens and items of work",
                     kernel);
-  int status = check_aligned("q", &a->q, kernel);
-  if (!status) status = check_aligned("k_blocks", &a->k_blocks, kernel);
-  if (!status) status = check_aligned("v_blocks", &a->v_blocks, kernel);
-  return status ? status : check_aligned("out", &a->out, kernel);
+  int status = pah_forward_check_aligned("q", &a->q, kernel);
+  if (!status) status = pah_forward_check_aligned("k_blocks", &a->k_blocks, kernel);
+  if (!status) status = pah_forward_check_aligned("v_blocks", &a->v_blocks, kernel);
+  return status ? status : pah_forward_check_aligned("out", &a->out, kernel);
 }
 
 int64_t pah_gcd(int64_t a, int64_t b) {

@@ -12,6 +12,9 @@ int pah_forward_check_f32(const struct pah_attn *a, const char *kernel);
 /* counts that fit, a softmax_scale above 0, data and strides of 16 bytes. */
 int pah_forward_check_sizes(const struct pah_attn *a, const struct pah_attn_sizes *s, const char *kernel);
 
+/* 16 bytes at a time: the data and every row of a tensor must lie at a multiple of that. */
+int pah_forward_check_aligned(const char *name, const struct pah_tensor *t, const char *kernel);
+
 int64_t pah_gcd(int64_t a, int64_t b);
 
 /* How kernels count places in a pool, in 32 bits: struct place_units of kernels/places.cuh. */
@@ -23,6 +26,7 @@ int pah_forward_units(const char *name, const struct pah_tensor *t, const char *
 
 /* Whether the heads of a group can share a tile of `tile` rows. */
 int pah_forward_packs(const struct pah_attn_sizes *s, int64_t tile);
+
 /* Heads of a K/V head that share a tile of `tile` rows: all of a group where rows of one head would leave much of it
  * empty, else 1. */
 int pah_forward_pack(const struct pah_attn_sizes *s, int64_t tile);

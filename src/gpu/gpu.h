@@ -63,7 +63,7 @@ struct pah_gpu_call {
   struct pah_gpu_define defines[PAH_GPU_DEFINES];
   int define_count;
   int64_t grid[3], threads, shared;
-  const void *args[5];
+  const void *args[7];
   const struct pah_attn *problem; /* for the words of findings; may be NULL */
 };
 int pah_gpu_call(struct pah_device *dev, const struct pah_gpu_call *call);

@@ -56,7 +56,7 @@ local function backward(device, d)
   for _, dtype in ipairs {"f32", "f16", "bf16"} do
     local p, empty = problem(device, dtype, dtype, d)
     p.dout, p.out, p.lse = empty({1, 2, 1, d}, dtype), empty({1, 2, 1, d}, dtype), empty({1, 2, 1}, "f32")
-    attention.exports.bwd(p)
+    by_name("bwd", p)
   end
 end
 

@@ -7,7 +7,6 @@
 -- pah.fwd (op = "decode": pah.decode), with `kernel` if it has one (--kernel without a FILE).
 -- --peer FILE: JSON lines {name, tflops, peer}.
 local ffi = require "ffi"
-local gpu_clock = require "pah.measure.gpu_clock"
 local json = require "pah.util.json"
 
 local opt = pah.options{
@@ -246,73 +245,6 @@ local function check(variant, row)
   if off.nan > 0 or off.rel_norm > 4e-3 then error(("wrong: off by %.2g, %d NaN"):format(off.rel_norm, off.nan), 0) end
 end
 
--- ---- Times ------------------------------------------------------------------------------------------------------
-
-local flush_text = [[
-extern "C" __global__ void flush(float4 *data, long long count) {
-  long long step = (long long)gridDim.x * blockDim.x;
-  for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += step)
-    data[i] = make_float4(i, 1, 2, 3);
-}
-]]
-
-local function median(list)
-  table.sort(list)
-  return list[math.floor(#list / 2) + 1]
-end
-
--- 256 MB are written while the host puts the launch behind them: the GPU never waits for the host between the events.
-local function sampler()
-  local module, clock = device:compile{text = flush_text}, gpu_clock.of(device)
-  local data, shape = pah.empty({2 ^ 26}, {device = device}), {grid = {8 * device:info().sms}, block = {256}}
-  return function(run)
-    module:launch("flush", shape, data, pah.i64(2 ^ 24))
-    if clock then clock.start() end
-    local from = device:event()
-    run()
-    local to = device:event()
-    local hz = clock and clock.stop()
-    device:synchronize()
-    return to:since(from), hz
-  end
-end
-
-local function measure(runs, sample)
-  local lists = {}
-  for v, run in pairs(runs) do
-    local ok, why = pcall(function()
-      run()
-      device:synchronize()
-    end)
-    if not ok then error(variants[v][1] .. ": " .. tostring(why), 0) end
-    lists[v] = {hz = {}, sum = 0}
-  end
-  for round = 1, 60 do
-    local open = false
-    for v, run in pairs(runs) do
-      local list = lists[v]
-      if round <= 7 or list.sum < opt.seconds then
-        local t, hz = sample(run)
-        list[#list + 1], list.hz[#list.hz + 1], list.sum, open = t, hz, list.sum + t, true
-      end
-    end
-    if not open then break end
-  end
-  return lists
-end
-
-local function report(row, variant, list, flops, peer, file)
-  local n, t, hz = #list, median(list), median(list.hz) or 0 / 0 -- sorted now
-  local rate = flops / t / 1e12
-  print(("%-18s %-26s %8.1f us  %6.1f TFLOP/s  (best %6.1f, %d, %4.0f MHz, %4.1f %%)%s"):format(row[1], variant[1],
-    t * 1e6, rate, flops / list[1] / 1e12, n, hz / 1e6, 100 * flops / (t * hz * device:info().sms * 4096),
-    peer and ("  %.2f of %s"):format(rate / peer.tflops, peer.peer) or ""))
-  if not file then return end
-  file:write(json.encode{
-    row = row[1], variant = variant[1], seconds = t, best = list[1], n = n, hz = hz, flops = flops,
-  }, "\n")
-end
-
 -- ---- The rows ---------------------------------------------------------------------------------------------------
 
 if opt.compile then
@@ -341,7 +273,9 @@ if opt.peer ~= "" then
   end
 end
 local file = opt.output ~= "" and assert(io.open(opt.output, "w"))
-local sample = sampler()
+local turns = dofile((arg[0]:gsub("[^/]*$", "")) .. "turns.lua")(device, {seconds = opt.seconds})
+local names = {}
+for v, variant in ipairs(variants) do names[v] = variant[1] end
 device:set{check = false, limit = 3}
 for _, row in ipairs(only_rows()) do
   local a, flops = problem(row)
@@ -352,10 +286,9 @@ for _, row in ipairs(only_rows()) do
       if ok then runs[v] = prepare(variant, a) else print(row[1], variant[1], why) end
     end
   end
-  local lists = measure(runs, sample)
-  for v, variant in ipairs(variants) do
-    if lists[v] then report(row, variant, lists[v], flops, peers[row[1]], file) end
+  local lists = turns.measure(runs, names)
+  for v, name in ipairs(names) do
+    if lists[v] then turns.report(row[1], name, lists[v], flops, peers[row[1]], file) end
   end
-  io.stdout:flush()
 end
 if file then file:close() end
