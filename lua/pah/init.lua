@@ -13,10 +13,10 @@ function M.help(x) return require("pah.manual.help").print(x) end
 -- the layers (spec/tree/requires_spec.lua).
 for _, name in ipairs {
   "util.inspect", "util.json", "ffi", "options", "device", "tensor", "tensor.random", "tensor.closeness",
-  "tensor.safetensors", "tensor.file", "attention", "attention.reference", "attention.block_table",
-  "attention.kv_cache", "attention.mask", "attention.trace", "attention.trace_write", "attention.batch",
-  "attention.work", "serving.replay", "module", "module.tensor_map", "measure", "measure.attention", "judge.cases",
-  "judge.problem", "judge.budget",
+  "tensor.safetensors", "tensor.file", "attention", "attention.plain", "attention.plain_backward",
+  "attention.reference", "attention.block_table", "attention.kv_cache", "attention.mask", "attention.trace",
+  "attention.trace_write", "attention.batch", "attention.work", "serving.replay", "module", "module.tensor_map",
+  "measure", "measure.attention", "judge.cases", "judge.problem", "judge.budget", "judge.probe", "judge",
   "results.sqlite", "results", "results.merge", "experiment.axes", "experiment.sweep", "experiment", "plot", "report",
   "compare",
 } do
