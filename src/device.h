@@ -69,7 +69,12 @@ struct pah_device_ops {
   /* Tensor maps; optional: refused. The arguments fit the rules of the hardware (tensor/tensor_map.c). */
   int (*tensor_map)(struct pah_device *dev, const struct pah_tensor *t, const int64_t *box, int32_t swizzle,
                     struct pah_tensor_map *map);
+  /* Memory that another process can open, by the bytes of `handle`; optional: memory of the host (host/shared.c). */
+  int (*share)(struct pah_device *dev, int64_t bytes, void **data, unsigned char *handle);
+  void (*unshare)(struct pah_device *dev, void *data);
 };
+
+enum { PAH_SHARE_HANDLE = 64 }; /* bytes of `handle` */
 
 struct pah_device {
   const struct pah_device_ops *ops;

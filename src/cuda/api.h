@@ -18,6 +18,9 @@ typedef struct CUmemPoolHandle_st *CUmemoryPool;
 typedef struct CUgraph_st *CUgraph;
 typedef struct CUgraphExec_st *CUgraphExec;
 typedef struct _nvrtcProgram *nvrtcProgram;
+struct cuda_ipc_handle { /* CUipcMemHandle */
+  unsigned char bytes[64];
+};
 
 /* The names that libcuda.so.1 exports; a suffix _v2 is what cuda.h maps the plain name to. Optional: newer than 11.2.
  */
@@ -66,6 +69,9 @@ typedef struct _nvrtcProgram *nvrtcProgram;
   X(CUresult, cuGraphLaunch, (CUgraphExec exec, CUstream stream), 0)                                                   \
   X(CUresult, cuGraphDestroy, (CUgraph graph), 0)                                                                      \
   X(CUresult, cuGraphExecDestroy, (CUgraphExec exec), 0)                                                               \
+  X(CUresult, cuMemAlloc_v2, (CUdeviceptr * data, size_t bytes), 0)                                                    \
+  X(CUresult, cuMemFree_v2, (CUdeviceptr data), 0)                                                                     \
+  X(CUresult, cuIpcGetMemHandle, (struct cuda_ipc_handle * handle, CUdeviceptr data), 0)                               \
   X(CUresult, cuTensorMapEncodeTiled,                                                                                  \
     (void *map, int type, uint32_t rank, void *data, const uint64_t *sizes, const uint64_t *strides,                   \
      const uint32_t *box, const uint32_t *steps, int interleave, int swizzle, int l2, int fill),                       \

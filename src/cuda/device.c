@@ -288,4 +288,6 @@ const struct pah_device_ops pah_cuda_ops = {
     .launch = cuda_module_launch,
     .resources = cuda_module_resources,
     .tensor_map = cuda_tensor_map,
+    .share = cuda_share,
+    .unshare = cuda_unshare,
 };

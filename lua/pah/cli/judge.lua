@@ -75,11 +75,25 @@ local function judged(list, path, opt)
   return out
 end
 
+-- Names of the files that ship.
+local function examples()
+  local names = {}
+  for _, file in ipairs(host.list(host.datadir .. "/lua/examples/judge") or {}) do
+    names[#names + 1] = file:match "^(.+)%.lua$"
+  end
+  table.sort(names)
+  return names
+end
+
 local function run(opt)
   local path = opt[1]
   if not path then return complain "no file is named" end
   if opt.quick and opt.case then return complain "--quick and --case are both given" end
-  if not readable(path) then return complain(('no file is named "%s"'):format(path)) end
+  local shipped = ("%s/lua/examples/judge/%s.lua"):format(host.datadir, path)
+  if not readable(path) and not path:find "/" and readable(shipped) then path = shipped end
+  if not readable(path) then
+    return complain(('no file is named "%s"; those that ship: %s'):format(path, table.concat(examples(), ", ")))
+  end
   local value, code = loaded(path)
   if code then return code end
   local list, what = specifications(value)
@@ -102,8 +116,8 @@ return {
   about = "hold a kernel of your own to the table of cases that pah's own kernels pass",
   text = [[
 FILE is Lua and returns {op =, device =, run = function(a, case) ... end, supports = {...}}: run fills a.out and a.lse.
-Every case is compared with the float64 oracle; a failure is told with its place, its likely cause and the line that
-runs just that case. What the kernel does not support is pending and counted. Exit code 1: something failed.
+The names of files that ship: c_function, numpy, own_kernel, shipped (pah's own kernels). Every case is compared with
+the float64 oracle; a failure is told with its place, its likely cause and the line that runs just that case. What the kernel does not support is pending and counted. Exit code 1: something failed.
 doc/judging.md shows how to write FILE.]],
   options = {
     case = {"only cases with this text, or Lua pattern, in their names"}, quick = {"a part of the cases", false},

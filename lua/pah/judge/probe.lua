@@ -72,6 +72,7 @@ local function measure(run, a, case, at, row, keys, before, g)
   local weights = setmetatable({}, Row)
   local call = {}
   for name, value in pairs(a) do call[name] = value end
+  call.softmax_scale = a.softmax_scale or a.q.shape[#a.q.shape] ^ -0.5
   local scale, Dv = scale_of(a, at, g), a.v_blocks.shape[4]
   for first = 0, keys - 1, Dv do
     call.v_blocks = one_hot(a, row, first, keys)
@@ -157,7 +158,6 @@ function M.of_problem(problem, run, where)
     for name, value in pairs(list) do a[name] = value end
   end
   a.num_splits = problem.case.num_splits
-  a.softmax_scale = a.softmax_scale or a.q.shape[#a.q.shape] ^ -0.5
   a.score, a.mask = problem.score, problem.mask
   return M.probe(run, a, {sequence = where.sequence, query = where.query, head = where.head}, problem.case)
 end

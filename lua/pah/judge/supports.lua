@@ -43,6 +43,7 @@ end
 
 -- Whether `supported` (true, false, a value, a list of values, a function) takes the value of an option.
 local function takes(supported, name, value, case)
+  if name == "Dv" and supported == false then return value == case.D end -- no width of its own
   if supported == true then return value ~= "top-left" or not plain_true[name] end
   if type(supported) == "function" then return supported(value, case) and true or false end
   if type(supported) == "table" then return value == false or among(supported, value) end
@@ -50,7 +51,7 @@ local function takes(supported, name, value, case)
 end
 
 -- Options that every case has: a list of them says all that is taken.
-local always = {dtype = true, cache_dtype = true, D = true, Dv = true, H = true, Hkv = true, block_size = true}
+local always = {dtype = true, cache_dtype = true, D = true, H = true, Hkv = true, block_size = true}
 
 local function check(supports)
   for name, value in pairs(supports) do
@@ -80,7 +81,10 @@ function M.of(supports)
   check(supports)
   local names = {}
   for name in pairs(supports) do names[#names + 1] = name end
-  table.sort(names)
+  table.sort(names, function(a, b) -- dtypes first: they say most
+    local x, y = a:match "dtype$" and 0 or 1, b:match "dtype$" and 0 or 1
+    return x < y or x == y and a < b
+  end)
   return function(case)
     for _, name in ipairs(names) do
       local value = value_of(case, name)

@@ -57,16 +57,29 @@ function M.rows(v)
   return rows
 end
 
--- Reasons why cases are pending, the most frequent first: {why, count}.
+-- Why cases are pending, by option, the most frequent first: a list of {option or reason, count, values}.
 local function reasons(v)
-  local count, list = {}, {}
+  local by, list = {}, {}
   for _, p in ipairs(v.pendings) do
-    if not count[p.why] then list[#list + 1] = p.why end
-    count[p.why] = (count[p.why] or 0) + 1
+    local option, value = p.why:match "^([%w_]+) = (.*)$"
+    local key = option or p.why
+    if not by[key] then
+      by[key] = {key, 0, {}}
+      list[#list + 1] = by[key]
+    end
+    local row = by[key]
+    row[2] = row[2] + 1
+    if value and not row[3][value] then row[3][#row[3] + 1], row[3][value] = value, true end
   end
-  table.sort(list, function(a, b) return count[a] > count[b] or count[a] == count[b] and a < b end)
-  for i, why in ipairs(list) do list[i] = {why, count[why]} end
+  table.sort(list, function(a, b) return a[2] > b[2] or a[2] == b[2] and a[1] < b[1] end)
   return list
+end
+
+-- "12 for window: {3,0}, {0,2}, ..."
+local function reason_line(reason)
+  local values = reason[3]
+  local text = table.concat(values, ", ", 1, math.min(6, #values)) .. (#values > 6 and ", ..." or "")
+  return ("pending: %d for %s%s"):format(reason[2], reason[1], text ~= "" and ": " .. text or "")
 end
 
 --- The causes of the failures, the most frequent first: {cause=, count=}; those that nothing explains as one.
@@ -100,7 +113,7 @@ function Verdict:__tostring()
   end
   lines[#lines + 1] = columns.plain(rows, {[2] = true, [3] = true, [4] = true}):gsub("\n$", "")
   for _, reason in ipairs(reasons(self)) do
-    lines[#lines + 1] = safe.line(("pending: %d for %s"):format(reason[2], reason[1]))
+    lines[#lines + 1] = safe.line(reason_line(reason))
   end
   for _, note in ipairs(self.notes) do lines[#lines + 1] = "note: " .. safe.line(note) end
   for i = 1, math.min(SHOWN, #self.failures) do failure_lines(self.failures[i], lines) end
