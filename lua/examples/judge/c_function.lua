@@ -20,8 +20,6 @@ local function run(a)
     a.seqused_k:data(), sizes, a.causal and 1 or 0, a.softmax_scale, a.softcap or 0)
 end
 
-jit.off(run) -- LuaJIT 2.1-beta3 now and then spoils a register around a compiled call of so many arguments
-
 local supports = {
   dtype = "f32", cache_dtype = "f32", causal = true, window = false, sinks = false, tree = false, ragged = false,
   mla = false, layout = false, layout_q = false, k_descale = false, v_descale = false,

@@ -18,6 +18,10 @@ local supports_of = require "pah.judge.supports"
 local tensor = require "pah.tensor"
 local verdicts = require "pah.judge.verdict"
 
+-- Interpreted: nothing here is hot, and LuaJIT 2.1-beta3 as Debian has it now and then compiles the walk of a table in
+-- such code with half of an address (a crash once in some fifty runs of `pah judge`).
+jit.off(true, true)
+
 local M = {}
 
 -- ---- What is asked --------------------------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 -- place.lua - where an element of a result stands in the terms of the problem: sequence, query, head, element, and for
 -- what lies in the cache its key, physical block and slot. All count from 0, as in a kernel and in findings of sim.
 -- Read next: init.lua, problem.lua.
+jit.off(true, true) -- see init.lua
+
 local M = {}
 
 -- The indices (from 0) of row-major element `at` of a shape.

@@ -7,6 +7,8 @@ local operations = require("pah.attention").exports
 local random = require("pah.tensor.random").exports
 local reference = require("pah.attention.reference").exports.reference
 
+jit.off(true, true) -- see init.lua
+
 local M = {}
 
 local NAN, HUGE_ID, CANARY, GUARD = 0 / 0, 2147483647, 64, 64

@@ -3,6 +3,8 @@
 -- misspelt one is an error. Read next: init.lua, cases.lua.
 local errors = require "pah.errors"
 
+jit.off(true, true) -- see init.lua
+
 local M = {}
 
 -- Option -> what it is where a case does not say: false (not in use), or a function of the case.

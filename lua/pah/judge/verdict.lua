@@ -5,6 +5,8 @@ local columns = require "pah.util.columns"
 local place = require "pah.judge.place"
 local safe = require "pah.util.safe_text"
 
+jit.off(true, true) -- see init.lua
+
 local M = {}
 local Verdict = {}
 Verdict.__index = Verdict
