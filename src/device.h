@@ -59,6 +59,7 @@ struct pah_device_ops {
    * (freeing an older one only on success) and the signature and handle of every kernel. launch: everything but the
    * device's own limits is checked; report is never NULL, zeroed, and only sim fills it. */
   int (*compile)(struct pah_device *dev, struct pah_module *m);
+  int takes_images; /* 1: compile also links m->text as compiled code (m->is_image), and launches take clusters */
   void (*unload)(struct pah_device *dev, void *image);
   int (*launch)(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *kernel,
                 const struct pah_launch *launch, struct pah_report *report);

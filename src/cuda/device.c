@@ -284,6 +284,7 @@ const struct pah_device_ops pah_cuda_ops = {
     .merge = pah_gpu_merge,
     .kv_append = pah_gpu_kv_append,
     .compile = cuda_module_compile,
+    .takes_images = 1,
     .unload = cuda_module_unload,
     .launch = cuda_module_launch,
     .resources = cuda_module_resources,

@@ -117,7 +117,8 @@ return {
   text = [[
 FILE is Lua and returns {op =, device =, run = function(a, case) ... end, supports = {...}}: run fills a.out and a.lse.
 The names of files that ship: c_function, numpy, own_kernel, shipped (pah's own kernels). Every case is compared with
-the float64 oracle; a failure is told with its place, its likely cause and the line that runs just that case. What the kernel does not support is pending and counted. Exit code 1: something failed.
+the float64 oracle; a failure is told with its place, its likely cause and the line that runs just that case. What the
+kernel does not support is pending and counted. Exit code 1: something failed.
 doc/judging.md shows how to write FILE.]],
   options = {
     case = {"only cases with this text, or Lua pattern, in their names"}, quick = {"a part of the cases", false},

@@ -1,10 +1,9 @@
--- diagnose.lua - why a case failed: the kernel runs again where everything is finite, and what it gives there is
--- compared with the oracle under one usual mistake after the other. A mistake is named only if the numbers are those of
--- the mistake and not those of the right result; a kernel that is merely imprecise gets none. Shares nothing with any
--- kernel: the mistakes are planted in attention/plain.lua. Read next: mistakes/init.lua, init.lua.
+-- diagnose.lua - why a case failed: what the kernel gives where everything is finite is compared with the oracle under
+-- one usual mistake after the other. A mistake is named only if the numbers are those of the mistake and not those of
+-- the right result; a kernel that is merely imprecise gets none. Shares nothing with any kernel: the mistakes are
+-- planted in attention/plain.lua. Read next: mistakes/init.lua, init.lua.
 local budget = require "pah.judge.budget"
 local C = require("pah.ffi").C
-local cases = require "pah.judge.cases"
 local ffi = require "ffi"
 local mistakes = require "pah.judge.mistakes"
 local parts_mistakes = require "pah.judge.mistakes.parts"
@@ -250,30 +249,23 @@ end
 local READS = "reads what is not in use: with finite numbers in blocks and slots that no sequence uses the result is "
   .. "right, with NaN there it is not (a weight of 0 does not help: 0 x NaN is NaN)"
 
-local function diagnose(state, problem, failures)
+local function diagnose(state, problem, failures, truth)
   local failing = failing_of(failures)
   if not failing then return nil end
   if problem.details then return parts_mistakes.explain(problem, failing) end
   local cause = unwritten(problem, failing, state.call)
   if cause then return cause end
-  local finite = state.build(state.spec, cases.merged(problem.case, {finite = 1}))
-  if not state.call(finite) then return nil end
-  local truth = {want = finite.reference()}
-  truth.low = budget.low_precision(finite)
-  local wrong = {}
-  for _, d in ipairs(budget.details(finite, finite.results, truth.want, truth.low)) do
-    if d.at then wrong[d.name] = true end
-  end
+  if not problem.case.finite then return READS end -- the judge has run the tame one before, and it was right
   if state.probed < PROBED then
     state.probed = state.probed + 1
     find_key(problem, failures, state.spec.run)
   end
-  if not next(wrong) then return READS end
-  cause = empty_rows(finite, truth, wrong)
+  if not state.call(problem) then return nil end -- the results again: they have been written meanwhile
+  cause = empty_rows(problem, truth, failing)
   if cause then return cause end
   local left = ALL_SECONDS - state.seconds
   local start = C.pah_clock()
-  local found, tried, all = explain(finite, truth, wrong, state.first, math.min(CASE_SECONDS, left))
+  local found, tried, all = explain(problem, truth, failing, state.first, math.min(CASE_SECONDS, left))
   state.seconds = state.seconds + C.pah_clock() - start
   if found then
     state.first[found:gsub("; and lse is wrong in another way$", "")] = true
@@ -283,12 +275,12 @@ local function diagnose(state, problem, failures)
   return ("none of %d known mistakes explains it"):format(tried)
 end
 
---- A function(problem, failures) -> the cause of a failed case in words, or nil where there is none to look for
+--- A function(problem, failures, oracle) -> the cause of a failed case in words, or nil where there is none to look for
 --- (the kernel raised an error, wrote beside its results, broke an invariant). Places of failures get their first wrong
---- key. build(spec, case) and call(problem) are the judge's.
-function M.doctor(spec, build, call)
-  local state = {spec = spec, build = build, call = call, first = {}, seconds = 0, probed = 0}
-  return function(problem, failures) return diagnose(state, problem, failures) end
+--- key. call(problem) is the judge's.
+function M.doctor(spec, call)
+  local state = {spec = spec, call = call, first = {}, seconds = 0, probed = 0}
+  return function(problem, failures, oracle) return diagnose(state, problem, failures, oracle) end
 end
 
 return M
