@@ -22,8 +22,8 @@ struct pah_module_spec {
   int64_t define_count, include_count, kernel_count;
 };
 
-/* PAH_ANY: of a loaded image, where the driver tells the size only. */
-enum pah_parameter_kind { PAH_ANY = 0, PAH_POINTER = 1, PAH_SIGNED, PAH_UNSIGNED, PAH_FLOATING, PAH_BYTES };
+/* PAH_UNTYPED: of a loaded image, where the driver tells the size only. */
+enum pah_parameter_kind { PAH_UNTYPED = 0, PAH_POINTER = 1, PAH_SIGNED, PAH_UNSIGNED, PAH_FLOATING, PAH_BYTES };
 enum { PAH_MAX_PARAMETERS = 64 };
 
 struct pah_signature {              /* what a kernel takes, as the compiler sees it */

@@ -77,7 +77,7 @@ end
 -- The cdata whose bytes become parameter `n`, of `kind` and `size`.
 local function argument(value, n, kind, size, device)
   local what = "argument " .. n
-  if kind == C.PAH_ANY then kind = kind_of(value, what, size) end
+  if kind == C.PAH_UNTYPED then kind = kind_of(value, what, size) end
   local want = ("%s of %d bytes"):format(kinds[kind], size)
   if tensor.is_tensor(value) then
     if kind ~= C.PAH_POINTER then errors.raisef("%s: is a tensor, must be %s", what, want) end
