@@ -67,13 +67,9 @@ function pah.worker(spec) end
 
 ---a process that serves calls
 ---@class pah.Worker
+---@field run function # `w.run(op)` is a `run(a, case)` for `pah.judge`, `pah.probe`, `pah.bench_attention`
 ---@field info table # what it says of itself: `ops`, `versions`
 local Worker = {}
-
----a `run(a, case)` for `pah.judge`, `pah.probe`, `pah.bench_attention`
----@param op string
----@return function
-function Worker.run(op) end
 
 ---ends it
 ---@return string?

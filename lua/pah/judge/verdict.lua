@@ -1,6 +1,7 @@
 -- verdict.lua - what pah.judge returns: passed, failed and pending as numbers and by option, and the failures, each
 -- with its place, its cause and the line that runs just that case. tostring(verdict) is for people, M.plain for JSON.
 -- Read next: init.lua, place.lua.
+local classes = require "pah.util.classes"
 local columns = require "pah.util.columns"
 local place = require "pah.judge.place"
 local safe = require "pah.util.safe_text"
@@ -8,7 +9,7 @@ local safe = require "pah.util.safe_text"
 jit.off(true, true) -- see init.lua
 
 local M = {}
-local Verdict = {}
+local Verdict = classes.name("Verdict", {})
 Verdict.__index = Verdict
 
 local SHOWN = 12 -- failures that are told in full

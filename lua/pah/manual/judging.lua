@@ -44,7 +44,7 @@ print(pah.probe(function(x) pah.decode(x) end, a, {sequence = 0, query = 0, head
   {"pah.worker(spec: WorkerSpec) -> Worker", [[
     starts a process that serves calls; [judging.md](judging.md#kernels-in-a-process-of-their-own)]]},
   {class = "Worker", "a process that serves calls"},
-  {"Worker.run(op: string) -> function", "a `run(a, case)` for `pah.judge`, `pah.probe`, `pah.bench_attention`"},
+  {"Worker.run: function", "`w.run(op)` is a `run(a, case)` for `pah.judge`, `pah.probe`, `pah.bench_attention`"},
   {"Worker:close() -> string?", "ends it"},
   {"Worker.info: table", "what it says of itself: `ops`, `versions`"},
 }

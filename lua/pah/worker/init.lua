@@ -4,6 +4,7 @@
 -- Promises: a worker that hangs, dies, writes nonsense or prints to stdout is an error that says so, and nothing of it
 -- is left behind; the next call starts it anew. Read next: arena.lua, pah_worker.py.
 local arenas = require "pah.worker.arena"
+local classes = require "pah.util.classes"
 local errors = require "pah.errors"
 local host = require "pah.host"
 local json = require "pah.util.json"
@@ -12,7 +13,7 @@ local tensor = require "pah.tensor"
 local timer = require "pah.measure.timer"
 
 local M = {}
-local Worker = {}
+local Worker = classes.name("Worker", {})
 Worker.__index = Worker
 
 local PROTOCOL = 1
@@ -145,7 +146,7 @@ end
 
 --- A function run(a, case) that has the worker compute `op`, as pah.judge, pah.bench_attention and pah.probe take it.
 --- Timed by pah.bench_attention, the time is taken in the worker: by events of the GPU, else by its clock.
-function Worker:runner(op)
+local function runner(self, op)
   if type(op) ~= "string" then errors.raisef("worker: op is a %s, must be the name of an operation", type(op)) end
   local function run(a, case) call(self, op, a, case) end
   timer.foreign[run] = function(args, calls, cold, device)
@@ -191,7 +192,7 @@ function M.worker(spec)
   local self = setmetatable({command = spec.command, name = spec.name or found(spec.command[#spec.command]),
     timeout = spec.timeout or defaults.timeout, start_timeout = spec.start_timeout or defaults.start_timeout,
     arenas = {}}, Worker)
-  self.run = function(op) return self:runner(op) end
+  self.run = function(op) return runner(self, op) end
   start(self)
   return self
 end
