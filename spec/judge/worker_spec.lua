@@ -146,7 +146,7 @@ describe("a kernel in NumPy", function()
   if not python then return pending(why) end
 
   it("is judged by the command, from the file that ships", function()
-    local output, code = child.shell(("PYTHON=%s %s judge lua/examples/judge_numpy.lua --quick"):format(python,
+    local output, code = child.shell(("PYTHON=%s %s judge numpy --quick"):format(python,
       require("pah.host").exe))
     assert.equal(0, code, output)
     local ops = 0
@@ -158,7 +158,7 @@ describe("a kernel in NumPy", function()
   end)
 
   it("is timed by pah.bench_attention, and its results are checked", function()
-    local worker = pah.worker{command = {python, "lua/examples/numpy_kernel.py"}}
+    local worker = pah.worker{command = {python, "lua/examples/judge/numpy_kernel.py"}}
     local table_, used = pah.block_table{seqlens = {40, 20}, block_size = 16, num_blocks = 12, seed = 1}
     local pool = {12, 16, 2, 32}
     local args = {q = pah.randn({2, 4, 1, 32}, {seed = 1}), k_blocks = pah.randn(pool, {seed = 2}),
