@@ -18,6 +18,7 @@
 ---@field graph? integer|boolean
 ---@field setup? function # called before every sample, not timed
 ---@field after? function # called after every sample, not timed
+---@field time? function # in the place of the device's clock: `time(fn, calls)` gives seconds of a call
 ---@field bytes? number # of a call: the rate, and its limit
 ---@field flops? number # of a call
 ---@field dtype? pah.dtype # which peak of flops counts; default `"f32"`

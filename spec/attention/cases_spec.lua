@@ -57,18 +57,6 @@ local function run(case, device, kernel, oracle)
   return refusal and "refused" or {tostring(results)}, refusal
 end
 
--- Lengths that no case is about are shorter on sim.
-local function shortened(case)
-  local copy = {}
-  for name, value in pairs(case) do copy[name] = value end
-  copy.len_k = {}
-  for b, len in ipairs(case.len_k) do copy.len_k[b] = len > 400 and math.floor(len / 5) or len end
-  if case.len_k == cases.plain_len_k and not case.tree then -- a tree is no longer than its sequence
-    copy.len_k = case.op == "decode" and {37, 5, 50} or {19, 5, 34}
-  end
-  return copy
-end
-
 describe("the table of cases", function()
   it("has enough of every operation", function()
     local count = {}
@@ -90,7 +78,7 @@ for _, entry in ipairs(pah.devices()) do
     local function check(case, kernel)
       local complaints, oracle = {}, {}
       for _, target in ipairs(targets_of(entry.name, kernel)) do
-        local found, why = run(simulated[kind] and shortened(case) or case, pah.device(target), kernel, oracle)
+        local found, why = run(simulated[kind] and cases.shortened(case) or case, pah.device(target), kernel, oracle)
         if found == "refused" then
           refused = refused + 1
           return pending(why)

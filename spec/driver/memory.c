@@ -285,6 +285,23 @@ CUresult cuMemFreeAsync(CUdeviceptr data, CUstream stream) {
   return 1;
 }
 
+/* Memory for other processes: their handle is its address. */
+CUresult cuMemAlloc_v2(CUdeviceptr *data, size_t bytes) {
+  ENTER();
+  return cuMemAllocAsync(data, bytes, (CUstream)(uintptr_t)1);
+}
+
+CUresult cuMemFree_v2(CUdeviceptr data) {
+  return cuMemFreeAsync(data, (CUstream)(uintptr_t)1);
+}
+
+CUresult cuIpcGetMemHandle(struct cuda_ipc_handle *handle, CUdeviceptr data) {
+  ENTER();
+  memset(handle, 0, sizeof *handle);
+  memcpy(handle->bytes, &data, sizeof data);
+  return 0;
+}
+
 CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *pool, CUdevice device) {
   ENTER();
   *pool = (CUmemoryPool)(uintptr_t)0x9000;

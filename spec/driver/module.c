@@ -194,6 +194,24 @@ CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, u
   return 0;
 }
 
+CUresult cuFuncGetParamInfo(CUfunction function, size_t i, size_t *offset, size_t *bytes) {
+  ENTER();
+  struct pah_signature s;
+  if (pah_module_signature(function->module->module, function->name, &s)) return 500;
+  if (i >= (size_t)s.count) return 1;
+  *offset = 0;
+  *bytes = (size_t)s.size[i];
+  return 0;
+}
+
+/* Clusters mean nothing to sim: the kernels of the specs do not use them. */
+CUresult cuLaunchKernelEx(const struct cuda_launch *l, CUfunction function, void **args, void **extra) {
+  if (l->attribute_count != 1 || l->attributes->id != CU_CLUSTER_DIMENSION || l->attributes->value.cluster[0] < 2)
+    return 1;
+  return cuLaunchKernel(function, l->grid[0], l->grid[1], l->grid[2], l->block[0], l->block[1], l->block[2], l->shared,
+                        l->stream, args, extra);
+}
+
 CUresult cuTensorMapEncodeTiled(void *map, int type, uint32_t rank, void *data, const uint64_t *sizes,
                                 const uint64_t *strides, const uint32_t *box, const uint32_t *steps, int interleave,
                                 int swizzle, int l2, int fill) {

@@ -284,8 +284,11 @@ const struct pah_device_ops pah_cuda_ops = {
     .merge = pah_gpu_merge,
     .kv_append = pah_gpu_kv_append,
     .compile = cuda_module_compile,
+    .takes_images = 1,
     .unload = cuda_module_unload,
     .launch = cuda_module_launch,
     .resources = cuda_module_resources,
     .tensor_map = cuda_tensor_map,
+    .share = cuda_share,
+    .unshare = cuda_unshare,
 };

@@ -76,6 +76,9 @@ int64_t cuda_piece(int64_t bytes);
 CUdeviceptr cuda_stock_take(struct cuda_state *s, int64_t piece);
 int cuda_stock_give(struct cuda_state *s, CUdeviceptr data, int64_t piece);
 void cuda_stock_drop(struct cuda_state *s);
+/* share.c: slots of the device. */
+int cuda_share(struct pah_device *dev, int64_t bytes, void **data, unsigned char *handle);
+void cuda_unshare(struct pah_device *dev, void *data);
 
 /* module.c: slots of the device. */
 int cuda_module_compile(struct pah_device *dev, struct pah_module *m);

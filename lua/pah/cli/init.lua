@@ -176,7 +176,7 @@ command("help", {
 })
 
 -- Commands with a file of their own, which returns the definition.
-for _, name in ipairs {"bench", "results", "compare", "plot", "report", "submit", "status", "cache"} do
+for _, name in ipairs {"bench", "judge", "results", "compare", "plot", "report", "submit", "status", "cache"} do
   command(name, require("pah.cli." .. name))
 end
 

@@ -23,7 +23,7 @@ local M = {}
 local defaults = {
   name = "call", device = false, cold = false, bytes = false, flops = false, dtype = "f32", limits = true,
   min_time = 0.5, max_time = 10, min_samples = 10, max_samples = 2000, precision = 0.01, warmup = 2, pin = false,
-  setup = false, after = false, graph = false,
+  setup = false, after = false, graph = false, time = false,
 }
 
 local function read_options(opts)
@@ -44,7 +44,7 @@ local function read_options(opts)
   if o.max_samples < o.min_samples then
     errors.raisef("bench: max_samples is %s, must be at least min_samples, %s", o.max_samples, o.min_samples)
   end
-  for _, key in ipairs {"setup", "after"} do
+  for _, key in ipairs {"setup", "after", "time"} do
     if o[key] and type(o[key]) ~= "function" then
       errors.raisef("bench: %s is a %s, must be a function", key, type(o[key]))
     end
@@ -294,12 +294,12 @@ end
 local function measure(fn, o)
   if o.graph then fn = replays(fn, o) end
   notice.begin(("measuring %s, up to %g s"):format(o.name, o.warmup + o.max_time))
-  local time = timer.of(o.device)
+  local time = o.time or timer.of(o.device)
   local overhead = timer.overhead(o.device)
   local warmup = warm_up(fn, o, time)
   local calls = calls_per_sample(fn, o, time, overhead)
   local flush, flush_bytes
-  if o.cold then flush, flush_bytes = timer.flusher(o.device) end
+  if o.cold and not o.time then flush, flush_bytes = timer.flusher(o.device) end
   local others = neighbours.watch()
   local taken = M.take(fn, o, time, calls, flush)
   local used, processors = others()
