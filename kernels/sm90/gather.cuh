@@ -26,36 +26,38 @@ struct gather {
     return lane / 4 * 16 + (int)threadIdx.x / 32 % 4 * 4 + lane % 4;
   }
 
-  template <int columns>
-  __device__ __forceinline__ void copy(const pah_blocks &blocks, int head_dim, unsigned tile, kv_place place,
+  template <int head_dim>
+  __device__ __forceinline__ void copy(const pah_blocks &blocks, int used_dim, unsigned tile, kv_place place,
                                        int kv_head, unsigned barrier) {
+    constexpr int columns = columns_of(head_dim, KV_SIZE), row_bytes = columns * KV_SIZE, elements = 16 / KV_SIZE;
     const int lane = threadIdx.x % 32, in_row = lane % 8;
     const int row = (int)threadIdx.x / 32 % 4 * 4 + lane / 8; /* and every 16th after it */
     long long offset = -1;                                    /* of the token that this lane looked up */
     if (place.block >= 0 && place.block < p.num_blocks)
       offset = place.block * blocks.block + place.slot * blocks.slot + kv_head * blocks.head;
-    const unsigned to = tile + ptx::swizzled<128>(row * ROW_BYTES + in_row * 16); /* 16 rows on swizzle alike */
+    const unsigned to = tile + ptx::swizzled<row_bytes>(row * row_bytes + in_row * 16); /* 16 rows on swizzle alike */
 #pragma unroll 4
     for (int i = 0; i < TILE_N / 16; i++) {
       const long long from = __shfl_sync(0xffffffffu, offset, 4 * i + lane / 8);
-      const IO_T *source = (const IO_T *)blocks.data + (from < 0 ? 0 : from + in_row * 8);
+      const KV_T *source = (const KV_T *)blocks.data + (from < 0 ? 0 : from + in_row * elements);
+      if (in_row * 16 >= row_bytes) continue; /* rows of 64 bytes */
 #pragma unroll
-      for (int j = 0; j < columns / COLUMNS; j++) {
-        const bool copied = from >= 0 && j * COLUMNS + in_row * 8 < head_dim;
-        ptx::cp_async_cg(to + i * (16 * ROW_BYTES) + j * (TILE_N * ROW_BYTES),
-                         copied ? source + j * COLUMNS : (const IO_T *)blocks.data, copied ? 16 : 0);
+      for (int j = 0; j < head_dim / columns; j++) {
+        const bool copied = from >= 0 && j * columns + in_row * elements < used_dim;
+        ptx::cp_async_cg(to + i * (16 * row_bytes) + j * (TILE_N * row_bytes),
+                         copied ? source + j * columns : (const KV_T *)blocks.data, copied ? 16 : 0);
       }
     }
     ptx::cp_async_mbarrier_arrive_noinc(barrier);
   }
 
-  __device__ __forceinline__ void copy_k(const work_item &, kv_place place, int kv_head, int slot) {
-    copy<HEAD_DIM>(p.k, n.head_dim, ptx::shared(pool) + K_START + slot * K_BYTES, place, kv_head,
-                   ptx::shared(&c.k_full[slot]));
+  __device__ __forceinline__ void bring_k(unsigned tile, kv_place place, int kv_head, unsigned barrier) {
+    copy<HEAD_DIM>(p.k, n.head_dim, tile, place, kv_head, barrier);
   }
-
-  __device__ __forceinline__ void copy_v(const work_item &, kv_place place, int kv_head, int slot, int) {
-    copy<HEAD_DIM_V>(p.v, n.head_dim_v, ptx::shared(pool) + V_START + slot * V_BYTES, place, kv_head,
-                     ptx::shared(&c.v_full[slot]));
+  __device__ __forceinline__ void bring_v(unsigned tile, kv_place place, int kv_head, unsigned barrier) {
+    copy<HEAD_DIM_V>(p.v, n.head_dim_v, tile, place, kv_head, barrier);
+  }
+  __device__ __forceinline__ void bring_clean_v(const work_item &, kv_place place, int kv_head, int slot, int) {
+    bring_v(ptx::shared(pool) + V_START + slot * V_BYTES, place, kv_head, ptx::shared(&c.v_full[slot]));
   }
 };

@@ -1,9 +1,9 @@
 /* sm90/pages.cuh - K and V by bulk copies, for block sizes that are multiples of 8: a box is n.box tokens of one page,
- * 64 elements of each, and lands swizzled. The tensor map spans the whole cache, [num_blocks, block_size, Hkv, D]. What
- * lies outside of it arrives as zeros: tokens past the end, and block ids that are none, whatever the table holds. A
- * warp takes some 60 to 100 cycles to issue a copy, and a tile of 128 tokens in pages of 16 is 32 of them beside 2048
- * cycles of products: so all four warps of the producer copy, every fourth box each, one box a lane. (One warp alone
- * held the kernel at 573 TFLOP/s where four reach 677.) Read next: producer.cuh, gather.cuh. */
+ * a column of each (64 or 128 bytes), and lands swizzled. The tensor map spans the whole cache, [num_blocks,
+ * block_size, Hkv, D]. What lies outside of it arrives as zeros: tokens past the end, and block ids that are none,
+ * whatever the table holds. A warp takes some 60 to 100 cycles to issue a copy, and a tile of 128 tokens in pages of 16
+ * is 32 of them beside 2048 cycles of products: so all four warps of the producer copy, every fourth box each, one box
+ * a lane. (One warp alone held the kernel at 573 TFLOP/s where four reach 677.) Read next: producer.cuh, gather.cuh. */
 #pragma once
 #include "channel.cuh"
 
@@ -33,27 +33,32 @@ struct pages {
   template <int head_dim>
   __device__ __forceinline__ void copy(const ptx::tensor_map &map, unsigned tile, kv_place place, int kv_head,
                                        unsigned barrier) {
-    if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive_expect_tx(barrier, tokens_of_warp * (head_dim * 2));
+    constexpr int columns = columns_of(head_dim, KV_SIZE), row_bytes = columns * KV_SIZE;
+    if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive_expect_tx(barrier, tokens_of_warp * (head_dim * KV_SIZE));
     __syncwarp();
     if (token >= TILE_N) return;
 #pragma unroll
-    for (int i = 0; i < head_dim / COLUMNS; i++)
-      ptx::tensor_load(tile + i * (TILE_N * ROW_BYTES) + token * ROW_BYTES, map, i * COLUMNS, kv_head, place.slot,
+    for (int i = 0; i < head_dim / columns; i++)
+      ptx::tensor_load(tile + i * (TILE_N * row_bytes) + token * row_bytes, map, i * columns, kv_head, place.slot,
                        place.block, barrier);
   }
 
-  __device__ __forceinline__ void copy_k(const work_item &, kv_place place, int kv_head, int slot) {
-    copy<HEAD_DIM>(k, ptx::shared(pool) + K_START + slot * K_BYTES, place, kv_head, ptx::shared(&c.k_full[slot]));
+  /* As they lie in the cache; the address of the tile and the barrier that hears of it. */
+  __device__ __forceinline__ void bring_k(unsigned tile, kv_place place, int kv_head, unsigned barrier) {
+    copy<HEAD_DIM>(k, tile, place, kv_head, barrier);
+  }
+  __device__ __forceinline__ void bring_v(unsigned tile, kv_place place, int kv_head, unsigned barrier) {
+    copy<HEAD_DIM_V>(v, tile, place, kv_head, barrier);
   }
 
   /* Rows of V past the end of the sequence but inside of its last box hold what others left there, maybe NaN, and
    * 0 * NaN is NaN: they become 0 before the consumers hear of the tile. (Rows of K may be anything: scores of hidden
    * keys are replaced.) */
-  __device__ __forceinline__ void copy_v(const work_item &w, kv_place place, int kv_head, int slot, int tile) {
+  __device__ __forceinline__ void bring_clean_v(const work_item &w, kv_place place, int kv_head, int slot, int tile) {
     const int used = w.s.len_k - tile * TILE_N;
     const bool tail = used < TILE_N && used % n.box != 0;
     const unsigned full = ptx::shared(&c.v_full[slot]), landed = tail ? ptx::shared(&c.tail) : full;
-    copy<HEAD_DIM_V>(v, ptx::shared(pool) + V_START + slot * V_BYTES, place, kv_head, landed);
+    bring_v(ptx::shared(pool) + V_START + slot * V_BYTES, place, kv_head, landed);
     if (!tail) return;
     ptx::mbarrier_wait(landed, tail_parity);
     tail_parity ^= 1;
@@ -61,13 +66,12 @@ struct pages {
     if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive(full);
   }
 
+  /* Rows of 128 bytes. */
   static __device__ inline void clear_rows(unsigned char *tile, int from, int to) {
     for (int row = from; row < to; row++)
-      for (int i = threadIdx.x % 32; i < HEAD_DIM_V / COLUMNS * 32; i += 32)
-        *(unsigned *)(tile + i / 32 * (TILE_N * ROW_BYTES) + row * ROW_BYTES + i % 32 * 4) = 0;
+      for (int i = threadIdx.x % 32; i < HEAD_DIM_V / 64 * 32; i += 32)
+        *(unsigned *)(tile + i / 32 * (TILE_N * 128) + row * 128 + i % 32 * 4) = 0;
     ptx::fence_proxy_async_shared();
     __syncwarp();
   }
-
-  __device__ __forceinline__ void finish() {}
 };

@@ -3,6 +3,7 @@
  * copies) and gather.cuh (cp.async); both find a token the same way, here. Read next: pages.cuh. */
 #pragma once
 #include "channel.cuh"
+#include "fp8/staging.cuh"
 
 #if GATHER
 #include "gather.cuh"
@@ -18,7 +19,8 @@ struct producer {
   channels &c;
   unsigned char *pool;
   kv_source source;
-  ring_place<STAGES> k_at, v_at;
+  staging staged;
+  ring_place<STAGES> k_at, v_at; /* of tiles that are not staged */
   unsigned q_parity = 0;
 
   /* The token that this lane looks up: block of the sequence and slot in it, moved from tile to tile without dividing.
@@ -67,38 +69,50 @@ struct producer {
     }
   }
 
-  __device__ __forceinline__ void load_k(const work_item &w, kv_place place, int kv_head) {
+  __device__ __forceinline__ void load_k(kv_place place, int kv_head) {
+    if (K_STAGED) {
+      staged.send_for_k(source, place, kv_head);
+      return;
+    }
     wait_empty(c.k_empty[k_at.slot], k_at.parity);
-    source.copy_k(w, place, kv_head, k_at.slot);
+    source.bring_k(ptx::shared(pool) + K_START + k_at.slot * K_BYTES, place, kv_head,
+                   ptx::shared(&c.k_full[k_at.slot]));
     k_at.advance();
   }
 
   __device__ __forceinline__ void load_v(const work_item &w, kv_place place, int kv_head, int tile) {
+    if (V_STAGED) {
+      staged.send_for_v(source, place, kv_head, w.s.len_k - tile * TILE_N);
+      return;
+    }
     wait_empty(c.v_empty[v_at.slot], v_at.parity);
-    source.copy_v(w, place, kv_head, v_at.slot, tile);
+    source.bring_clean_v(w, place, kv_head, v_at.slot, tile);
     v_at.advance();
   }
 
-  /* K of a tile comes before V of the tile before it. */
+  /* K of a tile comes before V of the tile before it, so there is one round more than there are tiles. What is staged
+   * was sent for in the round before. */
   __device__ __forceinline__ void load(const work_item &w) {
-    const int kv_head = w.head / (p.heads / p.kv_heads);
-    go_to(w.end - 1);
-    kv_place place = find(w, w.end - 1), before = place;
-    load_q(w);
-    for (int tile = w.end - 1; tile >= w.begin; tile--) {
+    const int kv_head = w.kv_head, begin = w.begin, last = w.end - 1;
+    go_to(last);
+    kv_place place = find(w, last), before = place;
+    if (last >= begin) load_q(w);
+    for (int tile = last;; tile--) {
       const kv_place next = find(w, tile - 1); /* on its way while this tile waits for room */
-      load_k(w, place, kv_head);
-      if (tile < w.end - 1) load_v(w, before, kv_head, tile + 1);
+      if (!K_STAGED && tile >= begin) load_k(place, kv_head);
+      staged.rewrite();
+      if (K_STAGED && tile >= begin) load_k(place, kv_head);
+      if (tile < last) load_v(w, before, kv_head, tile + 1);
+      if (tile < begin) return;
       before = place;
       place = next;
     }
-    load_v(w, before, kv_head, w.begin);
   }
 
   /* The first warp finds the item. */
   __device__ __forceinline__ void publish(ring_place<WORK_SLOTS> place, int round) {
     work_item w;
-    if (!find_work(p, work_index(round), w)) w.b = -1;
+    if (!find_work(p, work_index(round), w)) w.b = -1, w.begin = w.end = 0;
     wait_empty(c.work_empty[place.slot], place.parity);
     if (threadIdx.x % 32 == 0) {
       c.work[place.slot] = w;
@@ -116,8 +130,8 @@ struct producer {
       if (threadIdx.x % 128 < 32) publish(item, round);
       wait_full(c.work_full[item.slot], item.parity);
       const work_item &w = c.work[item.slot];
+      if (V_STAGED || w.begin < w.end) load(w);
       if (w.b < 0) return;
-      if (w.begin < w.end) load(w);
       release_work(c, item.slot);
       item.advance();
     }

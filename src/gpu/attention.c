@@ -203,6 +203,7 @@ struct fast_kernel {
 };
 static const struct fast_kernel fast_kernels[] = {
     {"sm90", PAH_FWD, pah_forward_sm90_takes, pah_forward_sm90},
+    {"sm90", PAH_FWD_FP8, pah_forward_sm90_takes, pah_forward_sm90},
     {"sm80", PAH_DECODE, pah_gpu_sm80_takes, pah_gpu_sm80_decode},
 };
 

@@ -45,7 +45,7 @@ int pah_gpu_look(struct pah_device *dev);
 
 /* ---- Between the files of this folder ---- */
 
-enum { PAH_GPU_DEFINES = 10 };
+enum { PAH_GPU_DEFINES = 14 };
 
 struct pah_gpu_define {
   const char *name; /* a literal */
