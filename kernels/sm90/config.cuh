@@ -38,7 +38,8 @@
 #endif
 #ifndef Q_IN_REGISTERS
 /* 1: Q is read from shared memory once an item, not by every product; of fp8, where registers are left. */
-#define Q_IN_REGISTERS (FP8_Q && HEAD_DIM <= 128 && TILE_N <= (P_SIZE == 1 && HEAD_DIM == 64 ? 192 : 128))
+#define Q_IN_REGISTERS                                                                                                 \
+  (FP8_Q && HEAD_DIM <= 128 && TILE_N <= (P_SIZE == 1 && HEAD_DIM == 64 ? 192 : 128) && !(SOFTCAP && P_SIZE == 2))
 #endif
 #ifndef HOLD_WAIT
 #define HOLD_WAIT 0 /* 1: exponentials come before the wait for P V, where ptxas has them after it */
