@@ -46,11 +46,19 @@
 #endif
 #ifndef PRODUCER_REGISTERS
 #define PRODUCER_REGISTERS                                                                                             \
-  (CONSUMERS == 3 ? 32 : V_STAGED && (V_SIZE == 2 || GATHER) ? 88 : GATHER || V_STAGED ? 72 : 56)
+  (CONSUMERS == 3                        ? 32                                                                          \
+   : K_STAGED && GATHER                  ? 104                                                                         \
+   : V_STAGED && (V_SIZE == 2 || GATHER) ? 88                                                                          \
+   : GATHER || V_STAGED                  ? 72                                                                          \
+                                         : 56)
 #endif
 #ifndef CONSUMER_REGISTERS
 #define CONSUMER_REGISTERS                                                                                             \
-  (CONSUMERS == 3 ? 160 : V_STAGED && (V_SIZE == 2 || GATHER) ? 208 : GATHER || V_STAGED ? 216 : 224)
+  (CONSUMERS == 3                        ? 160                                                                         \
+   : K_STAGED && GATHER                  ? 200                                                                         \
+   : V_STAGED && (V_SIZE == 2 || GATHER) ? 208                                                                         \
+   : GATHER || V_STAGED                  ? 216                                                                         \
+                                         : 224)
 #endif
 
 constexpr int TILE_M = 64 * CONSUMERS, ROWS_OF_QUERIES = TILE_M / PACK;
