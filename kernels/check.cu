@@ -18,7 +18,10 @@ __device__ inline bool conclude(pah_verdict *v, unsigned ticket, pah_check_resul
   if (atomicAdd(&v->arrived, 1u) != gridDim.x - 1) return false;
   atomicExch(&v->arrived, 0u);
   unsigned long long key = atomicExch(&v->key, NO_KEY);
-  if (key == NO_KEY) return false;
+  if (key == NO_KEY) {
+    if (v->broken == ticket) v->broken = 0; /* of a graph, which keeps its ticket: this time all is well */
+    return false;
+  }
   v->broken = ticket;
   result.rule = (int)(key >> 60);
   result.sequence = (long long)(key >> 40 & 0xfffff);

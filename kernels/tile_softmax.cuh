@@ -54,12 +54,12 @@ struct softmax_state {
   }
 
   /* Scores become weights, exp(score - max); what was summed up before must be multiplied by shrink. */
-  __device__ __forceinline__ void weigh(float (&s)[TILE_N / 2], float (&shrink)[2]) {
+  template <int count> __device__ __forceinline__ void weigh(float (&s)[count], float (&shrink)[2]) {
 #pragma unroll
     for (int r = 0; r < 2; r++) {
       float top[2] = {s[2 * r], s[2 * r + 1]}; /* two chains of dependent instructions, not one */
 #pragma unroll
-      for (int i = 4; i < TILE_N / 2; i += 4) {
+      for (int i = 4; i < count; i += 4) {
         top[0] = fmaxf(top[0], s[i + 2 * r]);
         top[1] = fmaxf(top[1], s[i + 2 * r + 1]);
       }
@@ -71,7 +71,7 @@ struct softmax_state {
       shrink[r] = ptx::ex2(old * scale - base);
       float add[2] = {0, 0};
 #pragma unroll
-      for (int i = 0; i < TILE_N / 2; i += 4) {
+      for (int i = 0; i < count; i += 4) {
         s[i + 2 * r] = ptx::ex2(s[i + 2 * r] * scale - base_p);
         s[i + 2 * r + 1] = ptx::ex2(s[i + 2 * r + 1] * scale - base_p);
         add[0] += s[i + 2 * r];
@@ -99,22 +99,22 @@ struct softmax_state {
 
 /* tanh of the scaled scores: the cap itself is part of softmax_state::scale. Where all of a warp's are below 0.5, a
  * polynomial that is off by 1e-5 of x at most; two more MUFU operations a score cost as much as a product of the tile.
- * Without a cap, what descales may ask for: see softmax_state::inner. */
-__device__ __forceinline__ void cap_scores(const softmax_state &state, float (&s)[TILE_N / 2]) {
-  if (!SOFTCAP && (!DESCALED || state.inner == 1)) return;
+ * inner: softmax_state::inner, and what descales may ask for without a cap. */
+template <int count> __device__ __forceinline__ void cap_scores(float inner, float (&s)[count]) {
+  if (!SOFTCAP && (!DESCALED || inner == 1)) return;
   float largest = 0;
 #pragma unroll
-  for (int i = 0; i < TILE_N / 2; i++) {
-    s[i] *= state.inner;
+  for (int i = 0; i < count; i++) {
+    s[i] *= inner;
     largest = fmaxf(largest, fabsf(s[i]));
   }
   if (!SOFTCAP) return;
   if (__any_sync(0xffffffffu, largest > 0.5f)) {
 #pragma unroll
-    for (int i = 0; i < TILE_N / 2; i++) s[i] = precise_tanh(s[i]);
+    for (int i = 0; i < count; i++) s[i] = precise_tanh(s[i]);
   } else {
 #pragma unroll
-    for (int i = 0; i < TILE_N / 2; i++) {
+    for (int i = 0; i < count; i++) {
       const float y = s[i] * s[i];
       s[i] *= 1 + y * (-1 / 3.0f + y * (2 / 15.0f + y * (-17 / 315.0f + y * (62 / 2835.0f))));
     }

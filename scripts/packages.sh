@@ -30,6 +30,7 @@ need() {
 BUILD_PACKAGES="gcc g++ binutils libc6-dev make autoconf automake pkg-config \
 libluajit-5.1-dev libluajit-5.1-2 libedit-dev libsqlite3-0 gnuplot-nox"
 # What the specs and the checks of the sources use besides.
-TEST_PACKAGES="sqlite3 lua-busted lua-check clang clang-format libomp-dev tmux mandoc zsh fish"
+TEST_PACKAGES="sqlite3 lua-busted lua-check clang clang-format libomp-dev tmux mandoc zsh fish \
+python3-numpy"
 # The cluster of spec/cluster/slurm_spec.lua, which is skipped and counted without it; a few MB.
 SLURM_PACKAGES="slurmctld slurmd slurm-client munge procps"

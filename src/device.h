@@ -38,6 +38,11 @@ struct pah_device_ops {
   int (*event_record)(struct pah_device *dev, void **event);
   int (*event_elapsed)(struct pah_device *dev, void *from, void *to, double *seconds);
   void (*event_free)(struct pah_device *dev, void *event);
+  /* Graphs (graph.c); optional, all or none: refused. end with graph NULL drops what was recorded. */
+  int (*graph_begin)(struct pah_device *dev);
+  int (*graph_end)(struct pah_device *dev, void **graph, int64_t *launches);
+  int (*graph_launch)(struct pah_device *dev, void *graph);
+  void (*graph_free)(struct pah_device *dev, void *graph);
   /* Work on tensors of this device; optional: by the host, on a copy of the memory where it cannot read it. The
    * arguments are checked and not empty. Each may return PAH_LEFT_TO_HOST for what it does not do.
    * tensor_copy: equal shapes, any dtypes and strides, which may overlap. tensor_fill: the bytes of one element.
@@ -54,6 +59,7 @@ struct pah_device_ops {
    * (freeing an older one only on success) and the signature and handle of every kernel. launch: everything but the
    * device's own limits is checked; report is never NULL, zeroed, and only sim fills it. */
   int (*compile)(struct pah_device *dev, struct pah_module *m);
+  int takes_images; /* 1: compile also links m->text as compiled code (m->is_image), and launches take clusters */
   void (*unload)(struct pah_device *dev, void *image);
   int (*launch)(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *kernel,
                 const struct pah_launch *launch, struct pah_report *report);
@@ -64,7 +70,12 @@ struct pah_device_ops {
   /* Tensor maps; optional: refused. The arguments fit the rules of the hardware (tensor/tensor_map.c). */
   int (*tensor_map)(struct pah_device *dev, const struct pah_tensor *t, const int64_t *box, int32_t swizzle,
                     struct pah_tensor_map *map);
+  /* Memory that another process can open, by the bytes of `handle`; optional: memory of the host (host/shared.c). */
+  int (*share)(struct pah_device *dev, int64_t bytes, void **data, unsigned char *handle);
+  void (*unshare)(struct pah_device *dev, void *data);
 };
+
+enum { PAH_SHARE_HANDLE = 64 }; /* bytes of `handle` */
 
 struct pah_device {
   const struct pah_device_ops *ops;

@@ -22,6 +22,16 @@ int pah_event_record(struct pah_device *device, struct pah_event **event);
 int pah_event_elapsed(struct pah_event *from, struct pah_event *to, double *seconds);
 void pah_event_free(struct pah_event *event);
 
+/* ---- Graphs: launches recorded once, started together ---- */
+
+struct pah_graph; /* opaque: src/graph.c; holds a reference on its device */
+/* Between them launches on the device are recorded and not run; what is no launch fails. With graph NULL, end drops
+ * what was recorded. A graph repeats launches with the same addresses: what it uses must stay. */
+int pah_graph_begin(struct pah_device *device);
+int pah_graph_end(struct pah_device *device, struct pah_graph **graph);
+int pah_graph_launch(struct pah_graph *graph);
+int64_t pah_graph_launches(const struct pah_graph *graph); /* kernels in it */
+void pah_graph_free(struct pah_graph *graph);
 /* ---- Peaks of the cpu (src/cpu/measure.c) ------------------------------------------------------------------ */
 /* Of all threads, over `seconds`, with the instruction set of a cpu device: f32 multiply-adds per second, 2 flops each;
  * products of bf16 by vdpbf16ps or AMX, 0 without them. */

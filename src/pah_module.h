@@ -14,6 +14,7 @@ struct pah_module; /* opaque: src/module/module.h; counted */
 struct pah_module_spec {
   const char *source;         /* path of a .cu file; NULL: `text` */
   const char *text;           /* the source itself, when `source` is NULL */
+  const char *image;          /* path of a cubin, PTX or fatbin in the place of both; cuda only */
   const char *const *defines; /* "NAME=VALUE" or "NAME" */
   const char *const *include; /* folders searched after that of the source */
   const char *const
@@ -21,11 +22,12 @@ struct pah_module_spec {
   int64_t define_count, include_count, kernel_count;
 };
 
-enum pah_parameter_kind { PAH_POINTER = 1, PAH_SIGNED, PAH_UNSIGNED, PAH_FLOATING, PAH_BYTES };
+/* PAH_UNTYPED: of a loaded image, where the driver tells the size only. */
+enum pah_parameter_kind { PAH_UNTYPED = 0, PAH_POINTER = 1, PAH_SIGNED, PAH_UNSIGNED, PAH_FLOATING, PAH_BYTES };
 enum { PAH_MAX_PARAMETERS = 64 };
 
-struct pah_signature { /* what a kernel takes, as the compiler sees it */
-  int32_t count;
+struct pah_signature {              /* what a kernel takes, as the compiler sees it */
+  int32_t count;                    /* -1: of a loaded image whose driver does not tell */
   int32_t kind[PAH_MAX_PARAMETERS]; /* enum pah_parameter_kind; PAH_BYTES: a struct by value */
   int32_t size[PAH_MAX_PARAMETERS]; /* bytes */
 };
@@ -44,6 +46,7 @@ enum pah_schedule { PAH_IN_ORDER = 0, PAH_REVERSE, PAH_RANDOM }; /* of runnable 
 
 struct pah_launch {
   int64_t grid[3], block[3];
+  int64_t cluster[3];                      /* thread blocks of a cluster (cuda, sm_90); 0: none */
   int64_t shared;                          /* bytes of dynamic shared memory */
   const void *const *args;                 /* one pointer per parameter, at its value */
   double limit;                            /* seconds until the launch is stopped; 0: the device's default */

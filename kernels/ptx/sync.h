@@ -24,6 +24,21 @@ PAH_PTX void bar_arrive(int id, int threads) {
 }
 #endif
 
+// atomicInc that orders for the GPU: what came before it (also what others wrote before a barrier that this thread has
+// passed) is seen by who sees the new value, and what others released by theirs is seen after it.
+PAH_PTX u32 atomic_inc_ordered(u32 *p, u32 limit) {
+#ifdef PAH_SIM
+  __threadfence();
+  const u32 old = atomicInc(p, limit);
+  __threadfence();
+  return old;
+#else
+  u32 old;
+  asm volatile("atom.acq_rel.gpu.global.inc.u32 %0, [%1], %2;" : "=r"(old) : "l"(p), "r"(limit) : "memory");
+  return old;
+#endif
+}
+
 #if PAH_PTX_ARCH >= 900
 // What this thread has written so far becomes visible to the asynchronous units (bulk copies, wgmma).
 PAH_PTX void fence_proxy_async() {

@@ -3,6 +3,8 @@
  * tiles of K and V by cp.async ahead of time, so that memory never waits: scores = K Q^T, softmax, totals += V^T P^T,
  * all in registers; then join.cuh. Grid: KV heads x runs. Defines: those of tile.cuh, Q_T, KV_T, OUT_T, BLOCKS_PER_SM.
  * Read in this order: tile.cuh, work.cuh, pages.cuh, fetch.cuh, rows.cuh, operands.cuh, softmax.cuh, join.cuh. */
+#include "tile.cuh" /* the sizes: first */
+
 #include "fetch.cuh"
 #include "join.cuh"
 
@@ -18,18 +20,22 @@ __device__ __forceinline__ void meet_team() {
     ptx::bar_sync(1 + team_of(), 32 * TEAM);
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) decode(const __grid_constant__ pah_attn_params p) {
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
+    decode(const __grid_constant__ pah_attn_params given) {
   __shared__ segment list[LIST];
   __shared__ parts of_group;
-  int b = threadIdx.x * share_of(p), done = 0;
-  sequence mine = sequence_of(p, b < p.batch ? b : 0); /* on its way while the rest is prepared */
-  if (refused(p.verdict, p.ticket)) return;
+  const pah_attn_params p = with_options(given);
+  int done = 0;
+  const counting who = begin_counting(p);
+  const sequence mine = first_of(p, who); /* on its way while the rest is prepared */
+  ask_for_table(p);
   plan l = begin_plan(p);
+  l.refused = refused(p.verdict, p.ticket);
   fetcher f = begin_fetcher(p, l);
   entries e;
   const u32 ring = ptx::shared(pool) + team_of() * STAGES * SLOT;
   do {
-    e = list_segments(p, l, mine, list, done);
+    e = list_segments(p, l, who, mine, list, done);
     f.entry = e.first + done - 1;
     f.behind = e.first + at_most(e.count, done + LIST);
     f.slot = 0;
@@ -45,7 +51,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) decode(cons
       begin_softmax(state);
       int end = g.end;
 #pragma unroll 1
-      for (int tile = g.tile + team_of(); tile < end;) {
+      for (int tile = first_tile(g); tile < end;) {
         if (fresh && ahead == 0) { /* while memory is on its way */
           load_queries(p, l, g, rows.q);
           place_rows(p, l, g, rows);

@@ -25,11 +25,17 @@ __device__ inline fetcher begin_fetcher(const pah_attn_params &p, const plan &l)
   return f;
 }
 
+/* Of a segment, that is this team's: the teams take its tiles in turn. */
+__device__ __forceinline__ int first_tile(const segment &g) {
+  int place = team_of() - g.turn;
+  return g.tile + (place < 0 ? place + TEAMS : place);
+}
+
 /* To the team's first tile in the next segment that has one for it. */
 __device__ inline void open_segment(const pah_attn_params &p, const plan &l, const segment *list, fetcher &f) {
   do {
     if (++f.entry >= f.behind) return;
-    f.tile = list[f.entry % LIST].tile + team_of();
+    f.tile = first_tile(list[f.entry % LIST]);
   } while (f.tile >= list[f.entry % LIST].end);
   const segment &g = list[f.entry % LIST];
   f.end = g.end;

@@ -1,17 +1,10 @@
-/* join.cuh - how parts of a row become a result. A part is a maximum, the sum of 2^(score - maximum), and V totalled
- * with these weights. The teams of a thread block leave theirs in shared memory and add them up in the order of the
- * teams. A row group that is cut into segments is joined by the thread block that arrives last, which finds the other
- * parts in global memory and adds them in the order of keys: who comes last changes nothing. The counter is left at
- * zero. */
+/* join.cuh - how what the teams of a thread block have computed of a segment becomes a result, or a part of one
+ * (parts.cuh): they leave theirs in shared memory, where they are added up in the order of the teams. A row group that
+ * is cut into segments is joined by the thread block that arrives last: who that is changes nothing. */
 #pragma once
+#include "parts.cuh"
 #include "rows.cuh"
 #include "softmax.cuh"
-
-constexpr int PART = ROWS * (DV + 2); /* floats of a part in global memory: totals, then maximum and sum of each row */
-
-struct row_part { /* four elements of a row */
-  float x[4], max, sum;
-};
 
 /* Where elements of a row lie in shared memory: neighbouring rows in different banks. */
 __device__ __forceinline__ float *total_at(float *totals_of_team, int row, int d) {
@@ -29,66 +22,6 @@ __device__ __forceinline__ void leave_totals(float *to, const totals &o, int liv
 #pragma unroll
         for (int j = 0; j < DV / 16; j++) *total_at(to, row, element_of(j, i)) = o[j][r][i];
     }
-}
-
-/* Adds N parts: weights are maximum and sum. */
-template <int N>
-__device__ __forceinline__ void add_parts(row_part &a, const float4 (&x)[N], const float2 (&weight)[N]) {
-  float max = a.max;
-#pragma unroll
-  for (int n = 0; n < N; n++) max = fmaxf(max, weight[n].x);
-  float base = exponent_base(max), factor = ptx::ex2(a.max - base);
-  a.max = max;
-  a.sum *= factor;
-#pragma unroll
-  for (int i = 0; i < 4; i++) a.x[i] *= factor;
-#pragma unroll
-  for (int n = 0; n < N; n++) {
-    factor = ptx::ex2(weight[n].x - base);
-    a.sum += factor * weight[n].y;
-    a.x[0] += factor * x[n].x;
-    a.x[1] += factor * x[n].y;
-    a.x[2] += factor * x[n].z;
-    a.x[3] += factor * x[n].w;
-  }
-}
-
-/* The sink takes part in the softmax and has no value. */
-__device__ inline void write_result(const pah_attn_params &p, const plan &l, const segment &g, int row, int d,
-                                    row_part a) {
-  row_place at = row_of(l, g, row);
-  long long query = (long long)g.first_row + at.query;
-  const float natural = sink_of(p, at.head), sink = natural * LOG2E;
-  const bool no_key = a.sum == 0;
-  float factor = 1;
-  if (sink == -negative_infinity()) {
-    factor = 0;
-    a.sum = 1;
-    a.max = sink;
-  } else if (sink != negative_infinity()) {
-    float max = fmaxf(a.max, sink);
-    factor = ptx::ex2(a.max - max);
-    a.sum = a.sum * factor + ptx::ex2(sink - max);
-    a.max = max;
-  }
-  float scale = factor * descale_of(p.v_descale, g.b, g.head) * ptx::rcp(a.sum);
-  OUT_T *out = row_at<OUT_T>(p.out, g.b, at.head, query) + d;
-#pragma unroll
-  for (int i = 0; i < 4; i++) from_float(out[i], factor == 0 || no_key ? 0.0f : a.x[i] * scale);
-  if (d == 0) *row_at<float>(p.lse, g.b, at.head, query) = no_key ? natural : (a.max + ptx::lg2(a.sum)) * LN2;
-}
-
-/* True in all threads of the thread block that comes last with its part of a row group. */
-__device__ inline bool comes_last(const pah_attn_params &p, const segment &g, int count) {
-  __shared__ bool last;
-  __syncthreads();
-  if (threadIdx.x == 0) {
-    __threadfence();
-    last = atomicInc(p.arrivals + g.row_group, (unsigned)count - 1) == (unsigned)count - 1;
-    if (last) __threadfence();
-  }
-  __syncthreads();
-  return last;
 }
 
 /* A row's part from the teams of this thread block. */
@@ -164,7 +97,7 @@ __device__ inline void end_segment(const pah_attn_params &p, const plan &l, cons
       }
     }
     if (final) break;
-    final = comes_last(p, g, s.count);
+    final = comes_last(p, g, s.count, [] { __syncthreads(); });
     if (!final) break;
   }
   __syncthreads(); /* the slots are free again */

@@ -4,6 +4,7 @@
  * Rows past the last key become zero and are not read; an id outside the pool reads block 0. Read next: rows.cuh,
  * fetch.cuh. */
 #pragma once
+#include "tile.cuh"
 #include "work.cuh"
 
 struct units { /* strides of a pool, in 16 bytes */
@@ -16,8 +17,13 @@ __device__ inline units units_of(const pah_blocks &blocks) {
   return u;
 }
 
-/* n / d and n % d for n below 2^31; `inverse` is 2^32 / d, rounded down and at most 2^32 - 1. */
+/* n / d and n % d for n below 2^31, d = block_size; `inverse` is 2^32 / d, rounded down and at most 2^32 - 1. */
 __device__ inline void divide(int n, int d, u32 inverse, int &quotient, int &rest) {
+  if (BLOCK_SIZE) {
+    quotient = (u32)n / (BLOCK_SIZE ? BLOCK_SIZE : 1);
+    rest = (u32)n % (BLOCK_SIZE ? BLOCK_SIZE : 1);
+    return;
+  }
   quotient = (int)__umulhi((u32)n, inverse);
   rest = n - quotient * d;
   if (rest >= d) {

@@ -3,29 +3,11 @@
 #pragma once
 #include "../softmax.cuh"
 #include "operands.cuh"
+#include "tile.cuh"
 #include "work.cuh"
 
 template <class T> constexpr bool IS_BF16 = false;
 template <> constexpr bool IS_BF16<bf16> = true;
-
-struct row_place {
-  int query, head; /* query -1: there is no such row */
-};
-
-__device__ inline row_place row_of(const plan &l, const segment &g, int row) {
-  row_place r = {-1, 0};
-  int n = g.group * ROWS + row;
-  if (n < g.len_q * l.group_heads) {
-    r.query = (int)(((float)n + 0.5f) * l.inverse); /* exact: n is small */
-    r.head = g.head * l.group_heads + n - r.query * l.group_heads;
-  }
-  return r;
-}
-
-/* Rows of the segment's row group that exist. */
-__device__ inline int live_rows(const plan &l, const segment &g) {
-  return at_most(g.len_q * l.group_heads - g.group * ROWS, ROWS);
-}
 
 struct warp_rows {
   queries q;

@@ -6,6 +6,7 @@
 #pragma once
 #include "../ptx.cuh"
 #include "../types.cuh"
+#include "options.cuh"
 
 #ifndef HEAD_DIM_V
 #define HEAD_DIM_V HEAD_DIM
@@ -36,6 +37,9 @@ constexpr bool FP8 = sizeof(KV_T) == 1;
 constexpr int K_ROW = D * (int)sizeof(KV_T), V_ROW = DV * (int)sizeof(KV_T); /* bytes */
 constexpr int OWN = FP8 || D <= 64 ? 32 : 16;                                /* keys of a tile that a warp fetches */
 constexpr int KEYS = OWN * TEAM;
+constexpr int LIST = 128; /* segments that a thread block lists at a time */
+constexpr int FIRST_UNIT = 1;
+constexpr unsigned TURNS = TEAMS; /* who takes the first tile of a segment */
 constexpr int K_TILE = KEYS * K_ROW, V_TILE = KEYS * V_ROW, SLOT = K_TILE + V_TILE;
 static_assert(SLOT >= ROWS * DV * 4, "a slot must hold the sums of a team");
 

@@ -6,6 +6,7 @@
  * Read next: forward.cu, operands.cuh. */
 #pragma once
 #include "mask.cuh"
+#include "places.cuh"
 #include "ptx.cuh"
 #include "types.cuh"
 #include "operands.cuh"
@@ -43,6 +44,9 @@
 #endif
 #ifndef HOLD_WAIT
 #define HOLD_WAIT 0 /* 1: exponentials come before the wait for P V, where ptxas has them after it */
+#endif
+#ifndef GATHER_FENCE
+#define GATHER_FENCE 1 /* 0: wgmma reads what cp.async wrote with no fence between, which PTX does not allow */
 #endif
 #ifndef PRODUCER_REGISTERS
 #define PRODUCER_REGISTERS                                                                                             \
@@ -84,4 +88,5 @@ static_assert(TILE_M % PACK == 0, "PACK: divides TILE_M");
 struct sm90_sizes {
   int box;                  /* tokens that one bulk copy brings: a multiple of 8 that divides block_size and TILE_N */
   int head_dim, head_dim_v; /* of the tensors: multiples of 8 */
+  place_units k, v;         /* where GATHER finds tokens */
 };

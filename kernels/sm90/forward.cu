@@ -21,7 +21,7 @@ struct consumer {
   softmax_state state;
   far_sums far; /* of fp8 products */
   float o[HEAD_DIM_V / 2], s[TILE_N / 2];
-  packed_weights weights;
+  unsigned weights[TILE_N * P_SIZE / 32][4]; /* for 16 or 32 tokens at a time */
   packed_queries queries;
 
   static constexpr bool FAR = P_SIZE == 1 && NEAR_TILES > 0;
@@ -40,14 +40,14 @@ struct consumer {
   __device__ __forceinline__ void issue_qk() {
     const unsigned long long k = rows_descriptor(ptx::shared(pool) + K_START + k_at.slot * K_BYTES);
     if (Q_IN_REGISTERS)
-      multiply_qk(s, queries, k);
+      multiply_queries<TILE_N>(s, queries, k);
     else
-      multiply_qk(s, rows_descriptor(my_q()), k);
+      multiply_rows<TILE_M, TILE_N>(s, rows_descriptor(my_q()), k);
     ptx::wgmma_commit_group();
   }
   __device__ __forceinline__ void issue_pv() {
-    multiply_pv(o, weights, values_descriptor(ptx::shared(pool) + V_START + v_at.slot * V_BYTES),
-                FAR ? far.near > 0 : 1);
+    add_columns<HEAD_DIM_V>(o, weights, columns_descriptor<TILE_N>(ptx::shared(pool) + V_START + v_at.slot * V_BYTES),
+                            FAR ? far.near > 0 : 1);
     ptx::wgmma_commit_group();
   }
   template <int groups> __device__ __forceinline__ void finish_qk() {
@@ -68,7 +68,7 @@ struct consumer {
     ptx::wgmma_fence();
     issue_qk();
     finish_qk<0>();
-    cap_scores(state, s);
+    cap_scores(state.inner, s);
     if (w.end > w.full_end || w.full_end == w.full_begin) mask_scores(p, w, w.end - 1, s);
     float shrink[2];
     state.weigh(s, shrink);
@@ -85,7 +85,7 @@ struct consumer {
     issue_pv();
     end_turn();
     finish_qk<1>();
-    cap_scores(state, s);
+    cap_scores(state.inner, s);
     if (masked) mask_scores(p, w, tile, s);
     float shrink[2];
     state.weigh(s, shrink);
@@ -116,7 +116,7 @@ struct consumer {
       q_parity ^= 1;
       if (Q_IN_REGISTERS) {
         load_queries(queries, my_q());
-        release_warp(c.q_empty);
+        release_by_warp(c.q_empty);
       }
       const int full_end = w.full_end, full_begin = w.full_begin, begin = w.begin;
       int tile = w.end - 1;
@@ -167,7 +167,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
   __syncthreads();
   if (group == CONSUMERS) {
     ptx::setmaxnreg_dec<PRODUCER_REGISTERS>();
-    producer job = {p, q, c, pool, {p, n, k, v, c, pool}, {c, pool}};
+    producer job = {p, q, c, pool, {k, p.k, n.k, n.head_dim}, {v, p.v, n.v, n.head_dim_v}, {p, n, c.tail}, {c, pool}};
     job.run();
   } else {
     ptx::setmaxnreg_inc<CONSUMER_REGISTERS>();

@@ -1,20 +1,19 @@
 /* sm90/gather.cuh - K and V token by token, for any block size: 128 threads copy 16 bytes each with cp.async, eight
  * lanes a row of 128 bytes, and swizzle as a bulk copy would. A lane looks up one token of the tile ahead of time and
- * hands its offset to those that copy it. Tokens past the end, and of blocks that are none, become zeros. Each thread's
+ * hands its place to those that copy it. Tokens past the end, and of blocks that are none, become zeros. Each thread's
  * copies arrive at the "full" barrier by themselves when they land. What cp.async writes is ordinary memory to the
  * tensor cores, so there the consumers fence after they have waited (channel.cuh): a fence here would wait for the
  * copies on their way. Read next: producer.cuh. */
 #pragma once
-#include "channel.cuh"
+#include "places.cuh"
+#include "ring.cuh"
 
-static_assert(TILE_N <= 128, "a lane of four warps looks up one token: TILE_N is at most 128");
+template <int rows> struct gather { /* of a tile */
+  static_assert(rows <= 128, "a lane of four warps looks up one token: a tile has 128 at most");
 
-struct gather {
   const pah_attn_params &p;
   const sm90_sizes &n;
-  const ptx::tensor_map &k, &v; /* not used */
-  channels &c;
-  unsigned char *pool;
+  unsigned long long &tail; /* not used */
 
   static constexpr int ARRIVALS = 128;
 
@@ -27,37 +26,37 @@ struct gather {
   }
 
   template <int head_dim>
-  __device__ __forceinline__ void copy(const pah_blocks &blocks, int used_dim, unsigned tile, kv_place place,
-                                       int kv_head, unsigned barrier) {
+  __device__ __forceinline__ void copy(const kv_operand &of, unsigned char *to_tile, kv_place at, int kv_head,
+                                       unsigned long long &full) {
     constexpr int columns = columns_of(head_dim, KV_SIZE), row_bytes = columns * KV_SIZE, elements = 16 / KV_SIZE;
+    const place_units &units = of.units;
+    const unsigned tile = ptx::shared(to_tile);
     const int lane = threadIdx.x % 32, in_row = lane % 8;
     const int row = (int)threadIdx.x / 32 % 4 * 4 + lane / 8; /* and every 16th after it */
-    long long offset = -1;                                    /* of the token that this lane looked up */
-    if (place.block >= 0 && place.block < p.num_blocks)
-      offset = place.block * blocks.block + place.slot * blocks.slot + kv_head * blocks.head;
+    const unsigned place = place_of(units, (int)p.num_blocks, at.block, at.slot, kv_head);
+    const char *from = (const char *)of.blocks.data + in_row * 16;
+    bool inside[head_dim / columns]; /* of the row's columns */
+#pragma unroll
+    for (int j = 0; j < head_dim / columns; j++) inside[j] = j * columns + in_row * elements < of.head_dim;
     const unsigned to = tile + ptx::swizzled<row_bytes>(row * row_bytes + in_row * 16); /* 16 rows on swizzle alike */
-#pragma unroll 4
-    for (int i = 0; i < TILE_N / 16; i++) {
-      const long long from = __shfl_sync(0xffffffffu, offset, 4 * i + lane / 8);
-      const KV_T *source = (const KV_T *)blocks.data + (from < 0 ? 0 : from + in_row * elements);
+#pragma unroll
+    for (int i = 0; i < rows / 16; i++) {
+      const unsigned found = __shfl_sync(0xffffffffu, place, 4 * i + lane / 8);
+      const bool there = found != NOWHERE;
+      const char *source = from + (unsigned long long)(there ? found : 0) * units.bytes;
       if (in_row * 16 >= row_bytes) continue; /* rows of 64 bytes */
 #pragma unroll
-      for (int j = 0; j < head_dim / columns; j++) {
-        const bool copied = from >= 0 && j * columns + in_row * elements < used_dim;
-        ptx::cp_async_cg(to + i * (16 * row_bytes) + j * (TILE_N * row_bytes),
-                         copied ? source + j * columns : (const KV_T *)blocks.data, copied ? 16 : 0);
-      }
+      for (int j = 0; j < head_dim / columns; j++)
+        ptx::cp_async_cg(to + i * (16 * row_bytes) + j * (rows * row_bytes), source + j * row_bytes,
+                         there && inside[j] ? 16 : 0);
     }
-    ptx::cp_async_mbarrier_arrive_noinc(barrier);
+    ptx::cp_async_mbarrier_arrive_noinc(ptx::shared(&full));
   }
 
-  __device__ __forceinline__ void bring_k(unsigned tile, kv_place place, int kv_head, unsigned barrier) {
-    copy<HEAD_DIM>(p.k, n.head_dim, tile, place, kv_head, barrier);
-  }
-  __device__ __forceinline__ void bring_v(unsigned tile, kv_place place, int kv_head, unsigned barrier) {
-    copy<HEAD_DIM_V>(p.v, n.head_dim_v, tile, place, kv_head, barrier);
-  }
-  __device__ __forceinline__ void bring_clean_v(const work_item &, kv_place place, int kv_head, int slot, int) {
-    bring_v(ptx::shared(pool) + V_START + slot * V_BYTES, place, kv_head, ptx::shared(&c.v_full[slot]));
+  /* Tokens past the end are zeros anyway. */
+  template <int head_dim>
+  __device__ __forceinline__ void copy_clean(const kv_operand &of, unsigned char *tile, kv_place place, int kv_head,
+                                             unsigned long long &full, int) {
+    copy<head_dim>(of, tile, place, kv_head, full);
   }
 };

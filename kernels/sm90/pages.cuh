@@ -5,17 +5,15 @@
  * is 32 of them beside 2048 cycles of products: so all four warps of the producer copy, every fourth box each, one box
  * a lane. (One warp alone held the kernel at 573 TFLOP/s where four reach 677.) Read next: producer.cuh, gather.cuh. */
 #pragma once
-#include "channel.cuh"
+#include "ring.cuh"
 
-struct pages {
+template <int rows> struct pages { /* of a tile */
   const pah_attn_params &p;
   const sm90_sizes &n;
-  const ptx::tensor_map &k, &v;
-  channels &c;
-  unsigned char *pool;
+  unsigned long long &tail; /* an mbarrier for copy_clean */
   unsigned tail_parity = 0;
   int token,
-      tokens_of_warp; /* the first token in a tile of this lane's box (TILE_N or more: none), and all of the warp */
+      tokens_of_warp; /* the first token in a tile of this lane's box (rows or more: none), and all of the warp */
 
   static constexpr int ARRIVALS = 4; /* at a "full" barrier: a thread of each warp */
 
@@ -24,54 +22,39 @@ struct pages {
   }
   __device__ __forceinline__ void begin() { /* once: divisions by a number that is not known take long */
     token = (warp() + 4 * (int)(threadIdx.x % 32)) * n.box;
-    tokens_of_warp = (TILE_N / n.box - warp() + 3) / 4 * n.box;
+    tokens_of_warp = (rows / n.box - warp() + 3) / 4 * n.box;
   }
   __device__ __forceinline__ int my_token() const {
     return token;
   }
 
   template <int head_dim>
-  __device__ __forceinline__ void copy(const ptx::tensor_map &map, unsigned tile, kv_place place, int kv_head,
-                                       unsigned barrier) {
+  __device__ __forceinline__ void copy(const kv_operand &from, unsigned char *to_tile, kv_place place, int kv_head,
+                                       unsigned long long &full) {
     constexpr int columns = columns_of(head_dim, KV_SIZE), row_bytes = columns * KV_SIZE;
+    const unsigned barrier = ptx::shared(&full), tile = ptx::shared(to_tile);
     if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive_expect_tx(barrier, tokens_of_warp * (head_dim * KV_SIZE));
     __syncwarp();
-    if (token >= TILE_N) return;
+    if (token >= rows) return;
 #pragma unroll
     for (int i = 0; i < head_dim / columns; i++)
-      ptx::tensor_load(tile + i * (TILE_N * row_bytes) + token * row_bytes, map, i * columns, kv_head, place.slot,
+      ptx::tensor_load(tile + i * (rows * row_bytes) + token * row_bytes, from.map, i * columns, kv_head, place.slot,
                        place.block, barrier);
   }
 
-  /* As they lie in the cache; the address of the tile and the barrier that hears of it. */
-  __device__ __forceinline__ void bring_k(unsigned tile, kv_place place, int kv_head, unsigned barrier) {
-    copy<HEAD_DIM>(k, tile, place, kv_head, barrier);
-  }
-  __device__ __forceinline__ void bring_v(unsigned tile, kv_place place, int kv_head, unsigned barrier) {
-    copy<HEAD_DIM_V>(v, tile, place, kv_head, barrier);
-  }
-
-  /* Rows of V past the end of the sequence but inside of its last box hold what others left there, maybe NaN, and
-   * 0 * NaN is NaN: they become 0 before the consumers hear of the tile. (Rows of K may be anything: scores of hidden
+  /* Rows past the `used` first but inside of the last box hold what others left there, maybe NaN, and 0 * NaN is NaN:
+   * they become 0 before the consumers hear of the tile. (Rows of the forward's K may be anything: scores of hidden
    * keys are replaced.) */
-  __device__ __forceinline__ void bring_clean_v(const work_item &w, kv_place place, int kv_head, int slot, int tile) {
-    const int used = w.s.len_k - tile * TILE_N;
-    const bool tail = used < TILE_N && used % n.box != 0;
-    const unsigned full = ptx::shared(&c.v_full[slot]), landed = tail ? ptx::shared(&c.tail) : full;
-    bring_v(ptx::shared(pool) + V_START + slot * V_BYTES, place, kv_head, landed);
-    if (!tail) return;
-    ptx::mbarrier_wait(landed, tail_parity);
+  template <int head_dim>
+  __device__ __forceinline__ void copy_clean(const kv_operand &from, unsigned char *tile, kv_place place, int kv_head,
+                                             unsigned long long &full, int used) {
+    const bool cut = used < rows && used % n.box != 0;
+    copy<head_dim>(from, tile, place, kv_head, cut ? tail : full);
+    if (!cut) return;
+    ptx::mbarrier_wait(ptx::shared(&tail), tail_parity);
+    __syncwarp(); /* a lane that still waits must not see the phase after, which warps without a box do not hold up */
     tail_parity ^= 1;
-    if (warp() == 0) clear_rows(pool + V_START + slot * V_BYTES, used, (used + n.box - 1) / n.box * n.box);
-    if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive(full);
-  }
-
-  /* Rows of 128 bytes. */
-  static __device__ inline void clear_rows(unsigned char *tile, int from, int to) {
-    for (int row = from; row < to; row++)
-      for (int i = threadIdx.x % 32; i < HEAD_DIM_V / 64 * 32; i += 32)
-        *(unsigned *)(tile + i / 32 * (TILE_N * 128) + row * 128 + i % 32 * 4) = 0;
-    ptx::fence_proxy_async_shared();
-    __syncwarp();
+    if (warp() == 0) clear_rows<head_dim, rows>(tile, used, (used + n.box - 1) / n.box * n.box);
+    if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive(ptx::shared(&full));
   }
 };

@@ -7,10 +7,10 @@
 
 #if GATHER
 #include "gather.cuh"
-typedef gather kv_source;
+typedef gather<TILE_N> kv_source;
 #else
 #include "pages.cuh"
-typedef pages kv_source;
+typedef pages<TILE_N> kv_source;
 #endif
 
 struct producer {
@@ -18,6 +18,7 @@ struct producer {
   const ptx::tensor_map &q;
   channels &c;
   unsigned char *pool;
+  kv_operand k, v;
   kv_source source;
   staging staged;
   ring_place<STAGES> k_at, v_at; /* of tiles that are not staged */
@@ -27,6 +28,8 @@ struct producer {
    */
   kv_place at;
   int tile_blocks, tile_slots; /* TILE_N / block_size, and the rest */
+  const int *table;            /* of the item's sequence, */
+  int begin, len_k;            /* and more of the item: here it need not be read again for every tile */
 
   __device__ __forceinline__ void go_to(int tile) {
     const int token = tile * TILE_N + source.my_token();
@@ -41,15 +44,39 @@ struct producer {
   }
 
   /* Where it lies. The table is read only for tokens in use. */
-  __device__ __forceinline__ kv_place find(const work_item &w, int tile) {
+  __device__ __forceinline__ kv_place find(int tile) {
     const int in_tile = source.my_token();
     kv_place place = {-1, 0};
-    if (in_tile < TILE_N && tile >= w.begin && tile * TILE_N + in_tile < w.s.len_k) {
+    if (in_tile < TILE_N && tile >= begin && tile * TILE_N + in_tile < len_k) {
       place.slot = at.slot;
-      place.block = p.block_table[w.b * p.table_batch + at.block * p.table_block];
+      place.block = table[at.block * p.table_block];
     }
     go_back();
     return place;
+  }
+
+  /* The places of the item's last tile; find() goes down from there. */
+  __device__ __forceinline__ kv_place start(const work_item &w) {
+    table = p.block_table + w.b * p.table_batch;
+    begin = w.begin;
+    len_k = w.s.len_k;
+    go_to(w.end - 1);
+    return find(w.end - 1);
+  }
+
+  /* A tile of rows of q, or of what has its shape: by one thread. */
+  template <int head_dim>
+  __device__ __forceinline__ void copy_rows(const ptx::tensor_map &map, unsigned at, const work_item &w,
+                                            unsigned long long &full) {
+    const int row = (int)w.s.first_row + w.first_q, b = p.cu_seqlens_q ? 0 : w.b;
+    for (int i = 0; i < head_dim / COLUMNS; i++) {
+      const unsigned to = at + i * (TILE_M * ROW_BYTES);
+#if PACK > 1
+      ptx::tensor_load(to, map, i * COLUMNS, w.head, row, b, ptx::shared(&full));
+#else
+      ptx::tensor_load(to, map, i * COLUMNS, row, w.head, b, ptx::shared(&full));
+#endif
+    }
   }
 
   __device__ __forceinline__ void load_q(const work_item &w) {
@@ -57,52 +84,48 @@ struct producer {
     wait_empty(c.q_empty, q_parity);
     q_parity ^= 1;
     if (threadIdx.x % 32 != 0) return;
-    const unsigned full = ptx::shared(&c.q_full), at = ptx::shared(pool);
-    const int row = (int)w.s.first_row + w.first_q, b = p.cu_seqlens_q ? 0 : w.b;
-    ptx::mbarrier_arrive_expect_tx(full, Q_BYTES);
-    for (int i = 0; i < HEAD_DIM / COLUMNS; i++) {
-#if PACK > 1
-      ptx::tensor_load(at + i * (TILE_M * ROW_BYTES), q, i * COLUMNS, w.head, row, b, full);
-#else
-      ptx::tensor_load(at + i * (TILE_M * ROW_BYTES), q, i * COLUMNS, row, w.head, b, full);
-#endif
-    }
+    ptx::mbarrier_arrive_expect_tx(ptx::shared(&c.q_full), Q_BYTES);
+    copy_rows<HEAD_DIM>(q, ptx::shared(pool), w, c.q_full);
   }
 
-  __device__ __forceinline__ void load_k(kv_place place, int kv_head) {
+  /* clean: rows past the `used` first are zeros. */
+  template <bool clean> __device__ __forceinline__ void load_k(kv_place place, int kv_head, int used) {
     if (K_STAGED) {
-      staged.send_for_k(source, place, kv_head);
+      staged.send_for_k(source, k, place, kv_head);
       return;
     }
     wait_empty(c.k_empty[k_at.slot], k_at.parity);
-    source.bring_k(ptx::shared(pool) + K_START + k_at.slot * K_BYTES, place, kv_head,
-                   ptx::shared(&c.k_full[k_at.slot]));
+    unsigned char *tile = pool + K_START + k_at.slot * K_BYTES;
+    if (clean)
+      source.template copy_clean<HEAD_DIM>(k, tile, place, kv_head, c.k_full[k_at.slot], used);
+    else
+      source.template copy<HEAD_DIM>(k, tile, place, kv_head, c.k_full[k_at.slot]);
     k_at.advance();
   }
 
-  __device__ __forceinline__ void load_v(const work_item &w, kv_place place, int kv_head, int tile) {
+  __device__ __forceinline__ void load_v(kv_place place, int kv_head, int used) {
     if (V_STAGED) {
-      staged.send_for_v(source, place, kv_head, w.s.len_k - tile * TILE_N);
+      staged.send_for_v(source, v, place, kv_head, used);
       return;
     }
     wait_empty(c.v_empty[v_at.slot], v_at.parity);
-    source.bring_clean_v(w, place, kv_head, v_at.slot, tile);
+    unsigned char *tile = pool + V_START + v_at.slot * V_BYTES;
+    source.template copy_clean<HEAD_DIM_V>(v, tile, place, kv_head, c.v_full[v_at.slot], used);
     v_at.advance();
   }
 
   /* K of a tile comes before V of the tile before it, so there is one round more than there are tiles. What is staged
    * was sent for in the round before. */
   __device__ __forceinline__ void load(const work_item &w) {
-    const int kv_head = w.kv_head, begin = w.begin, last = w.end - 1;
-    go_to(last);
-    kv_place place = find(w, last), before = place;
+    const int kv_head = w.kv_head, last = w.end - 1;
+    kv_place place = start(w), before = place;
     if (last >= begin) load_q(w);
     for (int tile = last;; tile--) {
-      const kv_place next = find(w, tile - 1); /* on its way while this tile waits for room */
-      if (!K_STAGED && tile >= begin) load_k(place, kv_head);
+      const kv_place next = find(tile - 1); /* on its way while this tile waits for room */
+      if (!K_STAGED && tile >= begin) load_k<false>(place, kv_head, 0);
       staged.rewrite();
-      if (K_STAGED && tile >= begin) load_k(place, kv_head);
-      if (tile < last) load_v(w, before, kv_head, tile + 1);
+      if (K_STAGED && tile >= begin) load_k<false>(place, kv_head, 0);
+      if (tile < last) load_v(before, kv_head, len_k - (tile + 1) * TILE_N);
       if (tile < begin) return;
       before = place;
       place = next;
@@ -110,9 +133,9 @@ struct producer {
   }
 
   /* The first warp finds the item. */
-  __device__ __forceinline__ void publish(ring_place<WORK_SLOTS> place, int round) {
+  __device__ __forceinline__ void publish(ring_place<WORK_SLOTS> place, int index) {
     work_item w;
-    if (!find_work(p, work_index(round), w)) w.b = -1, w.begin = w.end = 0;
+    if (!find_work(p, index, w)) w.b = -1, w.begin = w.end = 0;
     wait_empty(c.work_empty[place.slot], place.parity);
     if (threadIdx.x % 32 == 0) {
       c.work[place.slot] = w;
@@ -121,19 +144,25 @@ struct producer {
     __syncwarp();
   }
 
-  __device__ __forceinline__ void run() {
+  /* Item after item: the first warp asks next_index(round) for its number; load_item(w) brings what it needs, in the
+   * order in which the consumers ask for it. */
+  template <class I, class F> __device__ __forceinline__ void run(I next_index, F load_item) {
     source.begin();
     tile_blocks = TILE_N / p.block_size;
     tile_slots = TILE_N % p.block_size;
     ring_place<WORK_SLOTS> item;
     for (int round = 0;; round++) {
-      if (threadIdx.x % 128 < 32) publish(item, round);
+      if (threadIdx.x % 128 < 32) publish(item, next_index(round));
       wait_full(c.work_full[item.slot], item.parity);
       const work_item &w = c.work[item.slot];
-      if (V_STAGED || w.begin < w.end) load(w);
+      if (V_STAGED || w.begin < w.end) load_item(w);
       if (w.b < 0) return;
       release_work(c, item.slot);
       item.advance();
     }
+  }
+
+  __device__ __forceinline__ void run() {
+    run(work_index, [&](const work_item &w) { load(w); });
   }
 };

@@ -15,17 +15,20 @@ __device__ __forceinline__ unsigned long long rows_descriptor(unsigned address) 
   return ptx::wgmma_descriptor(address, swizzle_of(ROW_BYTES), 16, 8 * ROW_BYTES);
 }
 
-__device__ __forceinline__ unsigned long long values_descriptor(unsigned address) { /* V */
+/* Of a tile of `rows` that is the B operand with its rows along k: V in the forward. Of fp8 it is transposed. */
+template <int rows> __device__ __forceinline__ unsigned long long columns_descriptor(unsigned address) {
   if (V_SIZE == 1) return ptx::wgmma_descriptor(address, swizzle_of(TOKENS), 16, 8 * TOKENS);
-  return ptx::wgmma_descriptor(address, ptx::SWIZZLE_128, TILE_N * 128, 8 * 128);
+  return ptx::wgmma_descriptor(address, ptx::SWIZZLE_128, rows * 128, 8 * 128);
 }
 
-__device__ __forceinline__ void multiply_qk(float (&s)[TILE_N / 2], unsigned long long q, unsigned long long k) {
+/* d = A B^T of 64 of a_rows rows and n rows, head_dim long each. */
+template <int a_rows, int n>
+__device__ __forceinline__ void multiply_rows(float (&d)[n / 2], unsigned long long a, unsigned long long b) {
 #pragma unroll
   for (int i = 0; i < HEAD_DIM * Q_SIZE / 32; i++) { /* 32 bytes of a row at a time */
     const unsigned column = i * 32 / ROW_BYTES, inside = i * 32 % ROW_BYTES;
-    ptx::wgmma_ss<QK_KIND, TILE_N>(s, moved(q, column * (TILE_M * ROW_BYTES) + inside),
-                                   moved(k, column * (TILE_N * ROW_BYTES) + inside), i > 0);
+    ptx::wgmma_ss<QK_KIND, n>(d, moved(a, column * (a_rows * ROW_BYTES) + inside),
+                              moved(b, column * (n * ROW_BYTES) + inside), i > 0);
   }
 }
 
@@ -42,35 +45,35 @@ __device__ __forceinline__ void load_queries(packed_queries &q, unsigned rows) {
   }
 }
 
-__device__ __forceinline__ void multiply_qk(float (&s)[TILE_N / 2], const packed_queries &q, unsigned long long k) {
+/* As multiply_rows, with those 64 rows of Q in registers. */
+template <int n>
+__device__ __forceinline__ void multiply_queries(float (&d)[n / 2], const packed_queries &q, unsigned long long b) {
 #pragma unroll
   for (int i = 0; i < HEAD_DIM * Q_SIZE / 32; i++)
-    ptx::wgmma_rs<QK_KIND, TILE_N>(s, q[i], moved(k, i * 32 / ROW_BYTES * (TILE_N * ROW_BYTES) + i * 32 % ROW_BYTES),
-                                   i > 0);
+    ptx::wgmma_rs<QK_KIND, n>(d, q[i], moved(b, i * 32 / ROW_BYTES * (n * ROW_BYTES) + i * 32 % ROW_BYTES), i > 0);
 }
 
-/* A weight of P_SIZE bytes: so many words of a thread for 16 or 32 tokens at a time. */
-typedef unsigned packed_weights[TILE_N * P_SIZE / 32][4];
-
-/* add 0: o is not read. */
-__device__ __forceinline__ void multiply_pv(float (&o)[HEAD_DIM_V / 2], const packed_weights &p, unsigned long long v,
-                                            int add) {
+/* d += P B, P in registers: 64 rows by 32 bytes of weights, count times, B: as many rows, n long. add 0: d is not
+ * read. */
+template <int n, int count>
+__device__ __forceinline__ void add_columns(float (&d)[n / 2], const unsigned (&p)[count][4], unsigned long long b,
+                                            int add = 1) {
 #pragma unroll
-  for (int i = 0; i < TILE_N * P_SIZE / 32; i++) {
+  for (int i = 0; i < count; i++) {
     if (V_SIZE == 1) /* 32 tokens: as many bytes of each row */
-      ptx::wgmma_rs<PV_KIND, HEAD_DIM_V>(o, p[i], moved(v, i * 32 / TOKENS * (HEAD_DIM_V * TOKENS) + i * 32 % TOKENS),
-                                         i > 0 || add);
+      ptx::wgmma_rs<PV_KIND, n>(d, p[i], moved(b, i * 32 / TOKENS * (n * TOKENS) + i * 32 % TOKENS), i > 0 || add);
     else /* 16 tokens: as many rows of 128 bytes */
-      ptx::wgmma_rs<PV_KIND, HEAD_DIM_V, V_SIZE == 2>(o, p[i], moved(v, i * 16 * 128), i > 0 || add);
+      ptx::wgmma_rs<PV_KIND, n, V_SIZE == 2>(d, p[i], moved(b, i * 16 * 128), i > 0 || add);
   }
 }
 
 /* Weights as the A operand of wgmma. Of 16 bits, the layout of sums is that of A, pairs of neighbours in a register. Of
  * 8 bits, a register of A is four neighbours where a thread has two and two that are 8 keys further on: it takes those,
  * and V has its tokens in that order (fp8/transpose.cuh). */
-__device__ __forceinline__ void pack_weights(packed_weights &p, const float (&s)[TILE_N / 2]) {
+template <int count>
+__device__ __forceinline__ void pack_weights(unsigned (&p)[count][4], const float (&s)[16 / P_SIZE * count]) {
 #pragma unroll
-  for (int i = 0; i < TILE_N * P_SIZE / 32; i++)
+  for (int i = 0; i < count; i++)
 #pragma unroll
     for (int j = 0; j < 4; j++) {
       if (P_SIZE == 2) {

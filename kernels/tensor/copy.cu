@@ -28,6 +28,41 @@ extern "C" __global__ void copy_words(pah_walk w, int bytes) {
   }
 }
 
+/* Bytes by to by + 15 of the 32 in `low` and `high`. */
+__device__ inline uint4 cut_out(uint4 low, uint4 high, int by) {
+  unsigned x[9] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w, 0}, y[4];
+#pragma unroll
+  for (int i = 0; i < 4; i++) {
+    unsigned here = x[i], next = x[i + 1];
+#pragma unroll
+    for (int word = 1; word < 4; word++)
+      if (by / 4 == word) here = x[i + word], next = x[i + word + 1];
+    y[i] = __funnelshift_r(here, next, by % 4 * 8);
+  }
+  return make_uint4(y[0], y[1], y[2], y[3]);
+}
+
+/* w.count words of 16 bytes, `by` bytes behind w.b, which lies at a multiple of 16 as w.a does: each is cut out of two
+ * words of the source, since no wider word than an element fits both. */
+extern "C" __global__ void copy_shifted(pah_walk w, int by) {
+  uint4 low[PAH_WALK_ITEMS] = {}, high[PAH_WALK_ITEMS] = {};
+#pragma unroll
+  for (int u = 0; u < PAH_WALK_ITEMS; u++) {
+    if (item_of(u) >= w.count) break;
+    low[u] = ((const uint4 *)w.b)[item_of(u)];
+    if (threadIdx.x % 32 == 31 || item_of(u) + 1 == w.count) high[u] = ((const uint4 *)w.b)[item_of(u) + 1];
+  }
+#pragma unroll
+  for (int u = 0; u < PAH_WALK_ITEMS; u++) { /* the word behind is the one that the next lane has read */
+    uint4 next = make_uint4(__shfl_down_sync(0xffffffffu, low[u].x, 1), __shfl_down_sync(0xffffffffu, low[u].y, 1),
+                            __shfl_down_sync(0xffffffffu, low[u].z, 1), __shfl_down_sync(0xffffffffu, low[u].w, 1));
+    if (threadIdx.x % 32 != 31 && item_of(u) + 1 != w.count) high[u] = next;
+  }
+#pragma unroll
+  for (int u = 0; u < PAH_WALK_ITEMS; u++)
+    if (item_of(u) < w.count) ((uint4 *)w.a)[item_of(u)] = cut_out(low[u], high[u], by);
+}
+
 template <class WORD> __device__ inline void fill(const pah_walk &w, WORD value) {
 #pragma unroll
   for (int u = 0; u < PAH_WALK_ITEMS; u++)

@@ -56,6 +56,16 @@ function Device:synchronize() end
 ---@return pah.Event
 function Device:event() end
 
+---cuda: the launches that `fn()` makes, recorded; `fn` is called twice, and nothing but launches may be in it: see
+---[cuda.md](cuda.md#graphs)
+---```lua
+---local dev = pah.device "cpu"
+---print(pcall(dev.graph, dev, function() end)) -- only cuda has graphs
+---```
+---@param fn function
+---@return pah.Graph
+function Device:graph(fn) end
+
 ---settings until they are set again; see [cuda.md](cuda.md) and [sim.md](sim.md)
 ---```lua
 ---pah.device("sim"):set{schedule = "random", seed = 3}
@@ -73,6 +83,19 @@ function Device:set(args) end
 ---cuda: a kernel checks block tables, lengths and slots before they are used (default true); false leaves that out,
 ---for timing
 ---@field check? boolean
+
+---launches that are recorded, to be started together
+---@class pah.Graph
+---@field launches integer # how many
+local Graph = {}
+
+---starts them again, in their order, at little cost for the host
+---```lua
+---local dev = pah.device "cpu"
+---local ok, g = pcall(dev.graph, dev, function() end)
+---if ok then g:launch() end
+---```
+function Graph:launch() end
 
 ---a moment in the order of a device's work
 ---@class pah.Event

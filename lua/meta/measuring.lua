@@ -14,8 +14,11 @@
 ---@field warmup? number # seconds at most; default 2
 ---@field pin? boolean # each thread on its own processor; default false
 ---@field limits? boolean # false: none are measured
+---cuda: replays of a graph of `fn` are timed; n: of n graphs by turns, the i-th of `fn(i)`
+---@field graph? integer|boolean
 ---@field setup? function # called before every sample, not timed
 ---@field after? function # called after every sample, not timed
+---@field time? function # in the place of the device's clock: `time(fn, calls)` gives seconds of a call
 ---@field bytes? number # of a call: the rate, and its limit
 ---@field flops? number # of a call
 ---@field dtype? pah.dtype # which peak of flops counts; default `"f32"`
@@ -83,6 +86,8 @@ local BenchResult = {}
 ---@field warmup? number # seconds at most; default 2
 ---@field pin? boolean # each thread on its own processor; default false
 ---@field limits? boolean # false: none are measured
+---cuda: replays of a graph of `fn` are timed; n: of n graphs by turns, the i-th of `fn(i)`
+---@field graph? integer|boolean
 ---@field setup? function # called before every sample, not timed
 ---@field after? function # called after every sample, not timed
 ---@field run? function # measured instead of the operation: run(args)

@@ -30,6 +30,20 @@ local Module = {}
 ---@return pah.Module
 function Device:compile(args) end
 
+---what `dev:load` takes: one path, and types
+---@class pah.LoadArgs
+---@field cubin? string # compiled code of others (Triton, CUTLASS)
+---@field ptx? string # or PTX
+---@field fatbin? string # or a fatbin
+---`{kernel = {"pointer", "i32", "f32", 64}}`: what a kernel takes (a number: the bytes of a struct); without it the
+---driver's sizes count (CUDA 12.4), and numbers must be typed
+---@field params? table
+
+---loads compiled code, on a GPU: a module as that of `dev:compile`
+---@param args pah.LoadArgs
+---@return pah.Module
+function Device:load(args) end
+
 ---names compiled so far
 ---```lua
 ---local dev = pah.device "sim"
@@ -45,6 +59,7 @@ function Module:kernels() end
 ---@field grid? integer|integer[] # thread blocks: a number or `{x, y, z}`; default 1
 ---@field block? integer|integer[] # threads of a thread block; default 1
 ---@field shared? integer # bytes of dynamic shared memory
+---@field cluster? integer|integer[] # cuda: thread blocks of a cluster
 ---@field limit? number # seconds until the launch is stopped
 ---@field schedule? "order"|"reverse"|"random" # sim: the order of threads
 ---@field seed? integer # sim: of the random schedule

@@ -58,6 +58,33 @@ function Event:since(earlier)
   return seconds[0]
 end
 
+local Graph = classes.name("Graph", {})
+Graph.__index = Graph
+
+--- Launches that fn makes, recorded to be repeated by :launch(). fn is called twice: once as it is, so that kernels are
+--- compiled and working memory is there, then to record. What it calls must be launches alone: results are given
+--- (out=, lse=), and an allocation, a copy to or from the host, a wait or an event inside is an error that names it. A
+--- graph keeps fn; it repeats launches with the addresses that fn used, so their tensors must stay.
+function Device:graph(fn)
+  if type(fn) ~= "function" then errors.raisef("graph: is called with a %s, must be a function", type(fn)) end
+  check(C.pah_graph_begin(self.handle)) -- says so at once where there are no graphs
+  check(C.pah_graph_end(self.handle, nil))
+  fn()
+  check(C.pah_graph_begin(self.handle))
+  local ok, why = pcall(fn)
+  local handle = ffi.new "struct pah_graph *[1]"
+  local status = C.pah_graph_end(self.handle, ok and handle or nil)
+  if not ok then error(why, 0) end
+  check(status)
+  return setmetatable({handle = ffi.gc(handle[0], C.pah_graph_free), fn = fn,
+    launches = tonumber(C.pah_graph_launches(handle[0]))}, Graph)
+end
+
+--- Starts all launches of the graph, in their order.
+function Graph:launch() check(C.pah_graph_launch(self.handle)) end
+
+function Graph:__tostring() return ("pah.graph of %d launches"):format(self.launches) end
+
 local function setting(name, value)
   if type(value) == "boolean" then return value and "1" or "0" end
   if type(value) == "number" then return ("%.17g"):format(value) end

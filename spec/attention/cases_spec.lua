@@ -11,6 +11,8 @@ local problems = require "pah.judge.problem"
 local all = cases.all()
 -- A sample of the cases: each PAH_CASES_EVERY-th, from the PAH_CASES_FROM-th on.
 local every, from = tonumber(os.getenv "PAH_CASES_EVERY" or 1), tonumber(os.getenv "PAH_CASES_FROM" or 0)
+-- And of those, on sim, each so manieth for each of the fast forwards, of which there are several.
+local forwards_every = tonumber(os.getenv "PAH_CASES_FORWARDS_EVERY" or 1)
 -- cuda over the test driver is as slow as sim.
 local simulated = {sim = true, cuda = os.getenv "PAH_LIBCUDA" ~= nil}
 local schedules = {"order", "reverse", "random"}
@@ -30,7 +32,7 @@ end
 -- The names that a kind of device is opened by: on the cpu one for each instruction set, or the one of PAH_ISA; on sim
 -- the architecture that a kernel is for.
 local function targets_of(kind, kernel)
-  if kind == "sim" and kernel == "sm90" then return {"sim:sm_90a"} end
+  if kind == "sim" and (kernel == "sm90" or kernel == "mla") then return {"sim:sm_90a"} end
   if kind ~= "cpu" or (os.getenv "PAH_ISA" or "") ~= "" then return {kind} end
   local names = {}
   for i, isa in ipairs(isas.usable) do names[i] = "cpu:" .. isa end
@@ -55,18 +57,6 @@ local function run(case, device, kernel, oracle)
   return refusal and "refused" or {tostring(results)}, refusal
 end
 
--- Lengths that no case is about are shorter on sim.
-local function shortened(case)
-  local copy = {}
-  for name, value in pairs(case) do copy[name] = value end
-  copy.len_k = {}
-  for b, len in ipairs(case.len_k) do copy.len_k[b] = len > 400 and math.floor(len / 5) or len end
-  if case.len_k == cases.plain_len_k and not case.tree then -- a tree is no longer than its sequence
-    copy.len_k = case.op == "decode" and {37, 5, 50} or {19, 5, 34}
-  end
-  return copy
-end
-
 describe("the table of cases", function()
   it("has enough of every operation", function()
     local count = {}
@@ -88,7 +78,7 @@ for _, entry in ipairs(pah.devices()) do
     local function check(case, kernel)
       local complaints, oracle = {}, {}
       for _, target in ipairs(targets_of(entry.name, kernel)) do
-        local found, why = run(simulated[kind] and shortened(case) or case, pah.device(target), kernel, oracle)
+        local found, why = run(simulated[kind] and cases.shortened(case) or case, pah.device(target), kernel, oracle)
         if found == "refused" then
           refused = refused + 1
           return pending(why)
@@ -106,8 +96,22 @@ for _, entry in ipairs(pah.devices()) do
       end
     end
 
+    local function is_due(i, case, kernel)
+      if (i + from) % every ~= 0 then return false end
+      return kind ~= "sim" or case.op ~= "fwd" or kernel == "naive" or
+        (math.floor(i / every) + from) % forwards_every == 0
+    end
+
+    local function due(i, case)
+      local list = {}
+      for _, kernel in ipairs(by_op[case.op] or {}) do
+        if is_due(i, case, kernel) then list[#list + 1] = kernel end
+      end
+      return list
+    end
+
     for i, case in ipairs(all) do
-      for _, kernel in ipairs((i + from) % every == 0 and by_op[case.op] or {}) do
+      for _, kernel in ipairs(due(i, case)) do
         local slow = kind == "sim" and i % 5 ~= 0 and " #slow" or ""
         it(case.name .. " " .. kernel .. slow, function()
           set(i % 3 + 1, i, kernel)

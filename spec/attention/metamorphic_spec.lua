@@ -198,7 +198,9 @@ for _, entry in ipairs(pah.devices()) do
 
     it("future values change no bit under causal", function()
       for _, op in ipairs {"fwd", "bwd"} do
-        local case = cases.plain(op, {len_k = {40}, len_q = 40, causal = true, dtype = "bf16"})
+        -- The tensor cores multiply what is hidden by 0, so there it may not be NaN (doc/design/gpu-forward-sm80.md).
+        local dtype = op == "fwd" and not device.name:match "^cpu" and "f32" or "bf16"
+        local case = cases.plain(op, {len_k = {40}, len_q = 40, causal = true, dtype = dtype})
         local problem = problems.build(case, device)
         local before = {}
         for name, tensor in pairs(problem.run()) do before[name] = tensor:clone() end

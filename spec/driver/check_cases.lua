@@ -149,7 +149,7 @@ describe("checks of the cuda device", function()
     local output = pipe:read "*a"
     pipe:close()
     os.remove(path)
-    assert.is_truthy(output:match "^pah: block_table%[0%]%[0%]: block id 9 is outside %[0, 2%)", output)
+    assert.is_truthy(output:match "^pah: block_table%[1%]%[1%]: block id 9 is outside %[0, 2%)", output)
     assert.equal("1", output:match "(%d+)%s*$")
   end)
 end)

@@ -107,6 +107,28 @@ describe("the cuda device", function()
     assert.equal(1, tonumber(driver.driver_count "cuMemcpyDtoHAsync_v2" - copies))
   end)
 
+  it("keeps large memory that was freed for the next of its size, until memory runs out", function()
+    collectgarbage()
+    collectgarbage()
+    local bytes, pieces = cuda:memory().bytes, live().memory
+    local first = pah.zeros({2 ^ 20}, {device = cuda})
+    local at = first:data()
+    first:free()
+    local allocations = driver.driver_count "cuMemAllocAsync"
+    local again = pah.full({2 ^ 20 - 5}, 3, {device = cuda})
+    assert.is_true(again:data() == at)
+    assert.equal(allocations, driver.driver_count "cuMemAllocAsync")
+    assert.equal(bytes + again.nbytes, cuda:memory().bytes)
+    assert.equal(3, again:get(2 ^ 20 - 5))
+    again:free()
+    assert.equal(bytes, cuda:memory().bytes)
+    assert.equal(pieces + 1, live().memory)
+    driver.driver_fail_named("cuMemAllocAsync", OUT_OF_MEMORY)
+    local small = pah.zeros({8}, {device = cuda})
+    assert.equal(pieces + 1, live().memory) -- the large one has gone, the small one has come
+    small:free()
+  end)
+
   it("encodes tensor maps through the driver", function()
     local x = pah.zeros({8, 64}, {dtype = "bf16", device = cuda})
     assert.is_truthy(pah.tensor_map(x, {box = {8, 64}, swizzle = 128}))

@@ -7,7 +7,21 @@
 #include "../../src/cuda/api.h"
 #include "../../src/device.h"
 
-enum { OBJECT_CONTEXT, OBJECT_STREAM, OBJECT_EVENT, OBJECT_MODULE, OBJECT_MEMORY, OBJECT_PROGRAM, OBJECT_KINDS };
+enum {
+  OBJECT_CONTEXT,
+  OBJECT_STREAM,
+  OBJECT_EVENT,
+  OBJECT_MODULE,
+  OBJECT_MEMORY,
+  OBJECT_PROGRAM,
+  OBJECT_GRAPH,
+  OBJECT_KINDS
+};
+
+/* The real prototypes, for the files that call one another's. */
+CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
+                        unsigned block_y, unsigned block_z, unsigned shared, CUstream stream, void **args,
+                        void **extra);
 
 /* What the specs call through the FFI. */
 int64_t driver_calls(void); /* so far, of both libraries */
@@ -34,6 +48,8 @@ int driver_sticky(void);             /* the error that stays, or 0 */
 int driver_hangs(void);
 int driver_is_dry(void);
 void driver_drop_modules(void); /* with their context */
+int driver_refused_by_recording(const char *name);
+int driver_record(CUfunction function, const unsigned shape[7], const struct pah_signature *takes, void **args);
 
 #define ENTER()                                                                                                        \
   do {                                                                                                                 \

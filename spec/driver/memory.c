@@ -91,7 +91,10 @@ int driver_enter(const char *name) {
     counts[i].count++;
     break;
   }
-  if (calls != fail_at && strcmp(name, fail_name) != 0) return stays(name);
+  if (calls != fail_at && strcmp(name, fail_name) != 0) {
+    int refused = driver_refused_by_recording(name);
+    return refused ? refused : stays(name);
+  }
   fail_name[0] = 0;
   snprintf(failed, sizeof failed, "%s", name);
   if (fail_code >= 700 && strncmp(name, "nvrtc", 5) != 0) sticky = fail_code;
@@ -280,6 +283,23 @@ CUresult cuMemFreeAsync(CUdeviceptr data, CUstream stream) {
     return code;
   }
   return 1;
+}
+
+/* Memory for other processes: their handle is its address. */
+CUresult cuMemAlloc_v2(CUdeviceptr *data, size_t bytes) {
+  ENTER();
+  return cuMemAllocAsync(data, bytes, (CUstream)(uintptr_t)1);
+}
+
+CUresult cuMemFree_v2(CUdeviceptr data) {
+  return cuMemFreeAsync(data, (CUstream)(uintptr_t)1);
+}
+
+CUresult cuIpcGetMemHandle(struct cuda_ipc_handle *handle, CUdeviceptr data) {
+  ENTER();
+  memset(handle, 0, sizeof *handle);
+  memcpy(handle->bytes, &data, sizeof data);
+  return 0;
 }
 
 CUresult cuDeviceGetDefaultMemPool(CUmemoryPool *pool, CUdevice device) {

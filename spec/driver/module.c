@@ -176,6 +176,10 @@ CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, u
   ENTER();
   if (driver_sticky()) return driver_sticky();
   if (!stream || extra || (shared > 48 * 1024 && (int)shared > function->most_dynamic)) return 1;
+  struct pah_signature takes;
+  const unsigned shape[7] = {grid_x, grid_y, grid_z, block_x, block_y, block_z, shared};
+  if (pah_module_signature(function->module->module, function->name, &takes)) return 1;
+  if (driver_record(function, shape, &takes, args)) return 0;
   if (driver_hangs() || driver_is_dry()) return 0;
   struct pah_launch l = {.grid = {grid_x, grid_y, grid_z},
                          .block = {block_x, block_y, block_z},
@@ -188,6 +192,24 @@ CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, u
     driver_break(700);
   }
   return 0;
+}
+
+CUresult cuFuncGetParamInfo(CUfunction function, size_t i, size_t *offset, size_t *bytes) {
+  ENTER();
+  struct pah_signature s;
+  if (pah_module_signature(function->module->module, function->name, &s)) return 500;
+  if (i >= (size_t)s.count) return 1;
+  *offset = 0;
+  *bytes = (size_t)s.size[i];
+  return 0;
+}
+
+/* Clusters mean nothing to sim: the kernels of the specs do not use them. */
+CUresult cuLaunchKernelEx(const struct cuda_launch *l, CUfunction function, void **args, void **extra) {
+  if (l->attribute_count != 1 || l->attributes->id != CU_CLUSTER_DIMENSION || l->attributes->value.cluster[0] < 2)
+    return 1;
+  return cuLaunchKernel(function, l->grid[0], l->grid[1], l->grid[2], l->block[0], l->block[1], l->block[2], l->shared,
+                        l->stream, args, extra);
 }
 
 CUresult cuTensorMapEncodeTiled(void *map, int type, uint32_t rank, void *data, const uint64_t *sizes,

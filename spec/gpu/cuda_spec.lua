@@ -50,6 +50,8 @@ describe("cuda over the test driver", function()
   report("has the device", "spec/driver/cuda_cases.lua")
   report("survives", "spec/driver/fault_cases.lua")
   report("has its checks", "spec/driver/check_cases.lua")
+  report("records graphs", "spec/driver/graph_cases.lua")
+  report("takes what others bring", "spec/driver/load_cases.lua")
   it("passes scripts/gpu-check's own part, sim and measuring aside", function()
     local results = os.tmpname()
     local command = "PAH_LIBCUDA=%s PAH_LIBNVRTC=%s %s scripts/studies/gpu/check.lua --no-bench --no-sim --output %s"

@@ -61,13 +61,18 @@ end
 local modules = {}
 
 --- Launches with `runs` runs for each KV head -> report (findings are not raised), the counters after it.
--- shape: {octets, team, warps}.
+-- shape: {octets, team, warps}, and defines more (options.cuh) in `known`.
 function M.decode(a, runs, shape, options)
   local device, D, cache = a.q.device, a.q.shape[#a.q.shape], a.k_blocks.dtype
   local octets, team, warps = unpack(shape)
   local defines = {HEAD_DIM = D, ROW_OCTETS = octets, TEAM_WARPS = team, WARPS = warps, STAGES = 2, Q_T = a.q.dtype,
     KV_T = cache, OUT_T = a.out.dtype}
-  local key = table.concat({D, octets, team, warps, a.q.dtype, cache}, " ")
+  local key = {D, octets, team, warps, a.q.dtype, cache}
+  for _, name in ipairs {"PLAIN", "GROUP", "BLOCK_SIZE", "QUERIES"} do
+    defines[name] = shape.known and shape.known[name]
+    key[#key + 1] = defines[name] or "-"
+  end
+  key = table.concat(key, " ")
   modules[key] = modules[key] or device:compile{source = "kernels/sm80/decode.cu", defines = defines}
   local p = params_of(a)
   local rows = 8 * octets * team

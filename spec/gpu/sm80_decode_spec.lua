@@ -128,6 +128,20 @@ describe("decode by sm80 on sim", function()
     is_right(batch {lens = {90, 200}, H = 2, Hkv = 2, D = 128, cache = "fp8_e5m2", block_size = 1}, 6, {1, 1, 3})
   end)
 
+  it("takes what is known when it is compiled: no options, sizes as constants", function()
+    local known = {PLAIN = 1, GROUP = 4, BLOCK_SIZE = 16, QUERIES = 1}
+    is_right(batch {lens = {300, 1, 0, 17, 16}, H = 8, Hkv = 2}, 7, {1, 1, 4, known = known})
+    is_right(batch {lens = {90, 200}, H = 4, Hkv = 1, cache = "fp8_e4m3", causal = true}, 6, {1, 1, 3, known = known})
+    local lens = {}
+    for b = 1, 140 do lens[b] = b % 37 end
+    is_right(batch {lens = lens, H = 4, Hkv = 1}, 3, {1, 1, 2, known = known})
+    known = {PLAIN = 1}
+    is_right(batch {lens = {75, 3, 140}, H = 8, Hkv = 2, Sq = 5, causal = true, block_size = 3}, 5,
+      {2, 2, 4, known = known})
+    known = {PLAIN = 1, GROUP = 3, BLOCK_SIZE = 5}
+    is_right(batch {lens = {75, 3, 140}, H = 6, Hkv = 2, Sq = 4, block_size = 5}, 4, {1, 2, 4, known = known})
+  end)
+
   it("lists more segments than fit at a time", function()
     local lens = {}
     for b = 1, 300 do lens[b] = b % 4 end

@@ -131,6 +131,16 @@ add("rows of random numbers in a wider tensor", function(device)
   assert(C.pah_tensor_rand(to:narrow(2, 8, 3).raw, 4, 1, 2) == 0)
   return to
 end)
+for _, dtype in ipairs {"u8", "bf16", "f32", "f64"} do
+  add("copies of " .. dtype .. " whose source and destination lie differently between words", function(device)
+    local count, all = 9000, pah.zeros({5 * 9100}, {dtype = dtype, device = device})
+    local from = pah.randint({9100}, {dtype = "i64", low = 0, high = 200, seed = 3, device = device}):to(dtype)
+    for i, shift in ipairs {{0, 1}, {1, 0}, {3, 7}, {15, 2}, {1, 1}} do
+      all:narrow(1, (i - 1) * 9100 + 1 + shift[1], count):copy(from:narrow(1, 1 + shift[2], count))
+    end
+    return all
+  end)
+end
 add("a copy onto itself, shifted, both ways and transposed", function(device)
   local x = whole(device, "f32", 300)
   x:narrow(1, 2, 299):copy(x:narrow(1, 1, 299))

@@ -121,10 +121,22 @@ describe("help", function()
     end
   end)
 
+  it("is a global of the prompt only", function()
+    assert.equal("nil\n", (child.shell(host.exe .. " -e 'print(help)'")))
+  end)
+
   it("is what `pah help NAME` prints", function()
     assert.equal(help.text_of_name "pah.decode" .. "\n", (child.shell(host.exe .. " help pah.decode")))
     assert.equal(help.text_of_name "Tensor:view" .. "\n", (child.shell(host.exe .. " help Tensor:view")))
     assert.equal(help.text() .. "\n", (child.shell(host.exe .. " help pah")))
+  end)
+end)
+
+describe("the experiment of README.md", function()
+  it("may be typed in, line by line", function()
+    local text = child.read("README.md"):match "\n```lua\n(.-)```"
+    assert.truthy(text:find "pah.reference.decode")
+    assert.truthy(types((text:gsub("\n$", ""))):find "^%d%.?%d*e?%-?%d*\n0\n$")
   end)
 end)
 

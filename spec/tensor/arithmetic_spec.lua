@@ -320,6 +320,18 @@ describe("arithmetic refuses", function()
     refused("set_printoptions: profile is big", function() pah.set_printoptions{profile = "big"} end)
   end)
 
+  it("memory that the host does not see, with a word", function()
+    local no_sim = require("spec.support.gpu.sim").why
+    if no_sim then pending(no_sim) return end
+    local there = pah.ones({2}, {device = "sim"})
+    local word = 'is on sim, which has no arithmetic on tensors; must be on the cpu: t:to("cpu")'
+    for _, f in ipairs {function() return there + 1 end, function() return 2 * there end, function() there:exp() end,
+      function() there:sum() end, function() there:matmul(there) end, function() pah.where(there, 1, 0) end} do
+      refused.here(word, f)
+    end
+    same({1, 1, 1, 1}, pah.cat{there, there}:to("cpu")) -- copies go by the device's own kernels
+  end)
+
   it("tensors of two devices", function()
     local other = pah.device "cpu:generic"
     refused("+: is of tensors on cpu and cpu:generic, must be on one device", function() return a + a:to(other) end)

@@ -5,8 +5,8 @@ local child = require "spec.support.child"
 -- From below to above; a layer is a folder or a single file of lua/pah. A file requires its own layer and those before.
 local layers = {
   "errors", "traceback", "util", "ffi", "options", "device", "tensor", "attention", "serving", "module",
-  "measure", "judge", "results", "experiment", "plot", "report", "compare", "cluster", "manual", "assertions", "init",
-  "prompt", "cli",
+  "measure", "worker", "judge", "results", "experiment", "plot", "report", "compare", "cluster", "manual",
+  "assertions", "init", "prompt", "cli",
 }
 
 local rank = {}

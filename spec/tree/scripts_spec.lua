@@ -34,7 +34,9 @@ describe("scripts", function()
     -- Files that another spec runs in a process of its own.
     local handed_on = {["spec/driver/cuda_cases.lua"] = "spec/gpu/cuda_spec.lua",
       ["spec/driver/fault_cases.lua"] = "spec/gpu/cuda_spec.lua",
-      ["spec/driver/check_cases.lua"] = "spec/gpu/cuda_spec.lua"}
+      ["spec/driver/check_cases.lua"] = "spec/gpu/cuda_spec.lua",
+      ["spec/driver/graph_cases.lua"] = "spec/gpu/cuda_spec.lua",
+      ["spec/driver/load_cases.lua"] = "spec/gpu/cuda_spec.lua"}
     for _, path in ipairs(child.lines "grep -rlE '^describe\\(' spec") do
       if not path:match "_spec%.lua$" then
         assert.is_truthy(handed_on[path] and child.read(handed_on[path]):find(path, 1, true), path)

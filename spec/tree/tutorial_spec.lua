@@ -1,6 +1,6 @@
 -- tutorial_spec.lua - doc/tutorial.md and doc/gallery.md are true: their files are written to a folder, their commands
 -- run there one after another, and the output is what stands on the page but for figures. "..." stands for any lines,
--- "! " begins a line of standard error, DIR is the folder.
+-- "! " begins a line of standard error, DIR is the folder, SHARE that of the program's files.
 local child = require "spec.support.child"
 local host = require "pah.host"
 
@@ -59,7 +59,8 @@ end
 
 local function run(folder, command)
   local text, lines = child.shell(("cd %s; { %s ; } 2>err; sed 's/^/! /' err"):format(folder, command)), {}
-  for line in text:gsub(folder:gsub("%p", "%%%0"), "DIR"):gmatch "([^\n]*)\n" do lines[#lines + 1] = line end
+  text = text:gsub(folder:gsub("%p", "%%%0"), "DIR"):gsub(host.datadir:gsub("%p", "%%%0"), "SHARE")
+  for line in text:gmatch "([^\n]*)\n" do lines[#lines + 1] = line end
   return lines
 end
 

@@ -9,8 +9,14 @@
 
 /* The same .cu files on both devices. Where an operation has several, the first that takes the call is used. */
 #define PAH_GPU_KERNELS(X, device)                                                                                     \
+  X(device, "fwd", "split-kv", "f16 bf16", "at most 64 queries a sequence; head_dim: 64, 128, 256; sm_80 and up",      \
+    "kernels/sm80/decode.cu, where tiles of rows would not fill the GPU")                                              \
   X(device, "fwd", "sm90", "f16 bf16", "sm_90a; head_dim: multiples of 8 up to 256",                                   \
     "kernels/sm90/forward.cu: wgmma, bulk copies of pages, warp specialised")                                          \
+  X(device, "fwd", "sm80", "f16 bf16", "sm_80 and up; head_dim: multiples of 8 up to 256",                             \
+    "kernels/sm80/forward/forward.cu: mma.sync, cp.async through the block table")                                     \
+  X(device, "fwd", "simt", "f32", "sm_80 and up; head_dim: multiples of 8 up to 256",                                  \
+    "kernels/simt/forward.cu: multiply-adds on tiles in registers")                                                    \
   X(device, "fwd", "naive", "f32 f16 bf16", PAH_GPU_DIMS,                                                              \
     "kernels/naive/forward.cu: tiled online softmax, no tensor cores")                                                 \
   X(device, "fwd_fp8", "sm90", "f16 bf16 fp8_e4m3 fp8_e5m2 / same or fp8",                                             \
@@ -18,8 +24,12 @@
     "kernels/sm90/forward.cu: wgmma of fp8, V transposed on its way; or fp8 widened")                                  \
   X(device, "fwd_fp8", "naive", "f32 f16 bf16 fp8_e4m3 fp8_e5m2 / same or fp8", PAH_GPU_DIMS,                          \
     "kernels/naive/forward.cu with fp8 types; computes in f32")                                                        \
+  X(device, "bwd", "sm90", "f16 bf16", "sm_90a; head_dim: multiples of 8 up to 128",                                   \
+    "kernels/sm90/backward/backward.cu: wgmma, keys outer for dK and dV, queries outer for dQ")                        \
   X(device, "bwd", "naive", "f32 f16 bf16", PAH_GPU_DIMS,                                                              \
     "kernels/naive/backward_dq.cu, backward_dkv.cu, backward_dsinks.cu")                                               \
+  X(device, "decode", "mla", "f16 bf16", "sm_90a; head_dim 576, V its first 512 as a view; no tree, no softcap",       \
+    "kernels/sm90/mla/decode.cu: wgmma, every token read once")                                                        \
   X(device, "decode", "sm80", "f16 bf16 / same or fp8", "head_dim: 64, 128, 256; sm_80 and up; strides of 16 bytes",   \
     "kernels/sm80/decode.cu: tensor cores, work shared by true lengths, one launch")                                   \
   X(device, "decode", "naive", "f32 f16 bf16 / same or fp8", PAH_GPU_DIMS,                                             \

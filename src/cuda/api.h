@@ -15,7 +15,26 @@ typedef struct CUevent_st *CUevent;
 typedef struct CUmod_st *CUmodule;
 typedef struct CUfunc_st *CUfunction;
 typedef struct CUmemPoolHandle_st *CUmemoryPool;
+typedef struct CUgraph_st *CUgraph;
+typedef struct CUgraphExec_st *CUgraphExec;
 typedef struct _nvrtcProgram *nvrtcProgram;
+struct cuda_launch_attribute { /* CUlaunchAttribute */
+  int id;
+  char pad[4];
+  union {
+    char bytes[64];
+    unsigned cluster[3];
+  } value;
+};
+struct cuda_launch { /* CUlaunchConfig */
+  unsigned grid[3], block[3], shared;
+  CUstream stream;
+  struct cuda_launch_attribute *attributes;
+  unsigned attribute_count;
+};
+struct cuda_ipc_handle { /* CUipcMemHandle */
+  unsigned char bytes[64];
+};
 
 /* The names that libcuda.so.1 exports; a suffix _v2 is what cuda.h maps the plain name to. Optional: newer than 11.2.
  */
@@ -57,6 +76,18 @@ typedef struct _nvrtcProgram *nvrtcProgram;
     (CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,       \
      unsigned block_z, unsigned shared, CUstream stream, void **args, void **extra),                                   \
     1)                                                                                                                 \
+  X(CUresult, cuStreamBeginCapture_v2, (CUstream stream, int mode), 0)                                                 \
+  X(CUresult, cuStreamEndCapture, (CUstream stream, CUgraph * graph), 0)                                               \
+  X(CUresult, cuGraphGetNodes, (CUgraph graph, void **nodes, size_t *count), 0)                                        \
+  X(CUresult, cuGraphInstantiateWithFlags, (CUgraphExec * exec, CUgraph graph, unsigned long long flags), 0)           \
+  X(CUresult, cuGraphLaunch, (CUgraphExec exec, CUstream stream), 0)                                                   \
+  X(CUresult, cuGraphDestroy, (CUgraph graph), 0)                                                                      \
+  X(CUresult, cuGraphExecDestroy, (CUgraphExec exec), 0)                                                               \
+  X(CUresult, cuFuncGetParamInfo, (CUfunction function, size_t i, size_t * offset, size_t * bytes), 0)                 \
+  X(CUresult, cuLaunchKernelEx, (const struct cuda_launch *launch, CUfunction function, void **args, void **extra), 0) \
+  X(CUresult, cuMemAlloc_v2, (CUdeviceptr * data, size_t bytes), 0)                                                    \
+  X(CUresult, cuMemFree_v2, (CUdeviceptr data), 0)                                                                     \
+  X(CUresult, cuIpcGetMemHandle, (struct cuda_ipc_handle * handle, CUdeviceptr data), 0)                               \
   X(CUresult, cuTensorMapEncodeTiled,                                                                                  \
     (void *map, int type, uint32_t rank, void *data, const uint64_t *sizes, const uint64_t *strides,                   \
      const uint32_t *box, const uint32_t *steps, int interleave, int swizzle, int l2, int fill),                       \
@@ -98,9 +129,11 @@ enum { /* CUresult */
        CUDA_SUCCESS = 0,
        CUDA_ERROR_OUT_OF_MEMORY = 2,
        CUDA_ERROR_NO_DEVICE = 100,
+       CUDA_ERROR_NOT_FOUND = 500,
        CUDA_ERROR_NOT_READY = 600
 };
-enum { /* nvrtcResult */
+enum { CU_CLUSTER_DIMENSION = 4 }; /* CUlaunchAttributeID */
+enum {                             /* nvrtcResult */
        NVRTC_ERROR_OUT_OF_MEMORY = 1,
        NVRTC_ERROR_COMPILATION = 6,
        NVRTC_ERROR_NAME_EXPRESSION_NOT_VALID = 10

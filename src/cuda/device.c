@@ -131,6 +131,7 @@ static void cuda_close(struct pah_device *dev) {
   if (!s->stuck && s->context) { /* one that waits for an endless kernel cannot be ended */
     cu.cuCtxSetCurrent(s->context);
     if (s->stream) cu.cuStreamSynchronize(s->stream);
+    if (s->stream && !*s->lost) cuda_stock_drop(s);
     cuda_marks_close(dev);
     if (s->stream) cu.cuStreamDestroy_v2(s->stream);
     cu.cuDevicePrimaryCtxRelease_v2(s->device);
@@ -191,23 +192,35 @@ static CUdeviceptr address(const void *data) {
   return (CUdeviceptr)(uintptr_t)data;
 }
 
+/* "an allocation of 9 bytes", and what cuda_fail wants: words that only a failure pays for. */
+static int alloc_fails(struct pah_device *dev, CUresult r, int64_t bytes) {
+  char what[64];
+  snprintf(what, sizeof what, "%sof %lld bytes", r ? "" : "an allocation ", (long long)bytes);
+  return r ? cuda_fail(dev, r, "cuMemAllocAsync", what) : cuda_not_recorded(dev, what);
+}
+
 static int cuda_alloc(struct pah_device *dev, int64_t bytes, void **data) {
-  CUdeviceptr at = 0;
+  struct cuda_state *s = dev->state;
+  int64_t piece = cuda_piece(bytes);
   int status = cuda_enter(dev);
   if (status) return status;
-  struct cuda_state *s = dev->state;
-  CUresult r = cu.cuMemAllocAsync(&at, (size_t)bytes, s->stream);
-  char what[64];
-  snprintf(what, sizeof what, "of %lld bytes", (long long)bytes);
-  if (r) return cuda_fail(dev, r, "cuMemAllocAsync", what);
+  if (s->recording) return alloc_fails(dev, CUDA_SUCCESS, bytes);
+  CUdeviceptr at = cuda_stock_take(s, piece);
+  CUresult r = at ? CUDA_SUCCESS : cu.cuMemAllocAsync(&at, (size_t)piece, s->stream);
+  if (r == CUDA_ERROR_OUT_OF_MEMORY && s->stock_count) {
+    cuda_stock_drop(s);
+    r = cu.cuMemAllocAsync(&at, (size_t)piece, s->stream);
+  }
+  if (r) return alloc_fails(dev, r, bytes);
   *data = (void *)(uintptr_t)at;
   return PAH_OK;
 }
 
 static void cuda_free(struct pah_device *dev, void *data, int64_t bytes) {
   struct cuda_state *s = dev->state;
-  (void)bytes;
-  if (*s->lost) return;           /* goes with the context */
+  if (*s->lost) return; /* goes with the context */
+  if (cuda_stock_give(s, address(data), cuda_piece(bytes))) return;
+  if (s->recording && !cuda_free_later(s, address(data))) return;
   cu.cuCtxSetCurrent(s->context); /* most likely it is current anyway */
   cu.cuMemFreeAsync(address(data), s->stream);
 }
@@ -217,6 +230,7 @@ static void cuda_free(struct pah_device *dev, void *data, int64_t bytes) {
 static int cuda_copy_in(struct pah_device *dev, void *dst, const void *src, int64_t bytes) {
   struct cuda_state *s = dev->state;
   int status = cuda_enter(dev), large = bytes > SMALL_COPY;
+  if (!status) status = cuda_not_recorded(dev, "a copy from the host");
   if (!status && large) status = cuda_wait(dev);
   if (status) return status;
   CUresult r = cu.cuMemcpyHtoDAsync_v2(address(dst), src, (size_t)bytes, s->stream);
@@ -228,6 +242,7 @@ static int cuda_copy_in(struct pah_device *dev, void *dst, const void *src, int6
 static int cuda_copy_out(struct pah_device *dev, void *dst, const void *src, int64_t bytes) {
   struct cuda_state *s = dev->state;
   int status = cuda_enter(dev);
+  if (!status) status = cuda_not_recorded(dev, "a copy to the host");
   if (!status) status = cuda_wait(dev);
   if (!status) status = pah_gpu_look(dev);
   if (status) return status;
@@ -256,6 +271,10 @@ const struct pah_device_ops pah_cuda_ops = {
     .event_record = cuda_event_record,
     .event_elapsed = cuda_event_elapsed,
     .event_free = cuda_event_free,
+    .graph_begin = cuda_graph_begin,
+    .graph_end = cuda_graph_end,
+    .graph_launch = cuda_graph_launch,
+    .graph_free = cuda_graph_free,
     .set = cuda_set,
     .tensor_copy = pah_gpu_tensor_copy,
     .tensor_fill = pah_gpu_tensor_fill,
@@ -265,8 +284,11 @@ const struct pah_device_ops pah_cuda_ops = {
     .merge = pah_gpu_merge,
     .kv_append = pah_gpu_kv_append,
     .compile = cuda_module_compile,
+    .takes_images = 1,
     .unload = cuda_module_unload,
     .launch = cuda_module_launch,
     .resources = cuda_module_resources,
     .tensor_map = cuda_tensor_map,
+    .share = cuda_share,
+    .unshare = cuda_unshare,
 };

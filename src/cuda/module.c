@@ -63,12 +63,36 @@ static int find_kernel(struct pah_device *dev, CUmodule module, const struct cud
   return PAH_OK;
 }
 
+/* The same of a kernel of an image that others have compiled: the driver knows the sizes of its parameters at most. */
+static int find_loaded(struct pah_device *dev, CUmodule module, struct pah_module_kernel *k,
+                       struct launch_limits *limits) {
+  CUfunction function = NULL;
+  size_t offset, bytes;
+  struct pah_signature *s = &k->signature;
+  CUresult r = cu.cuModuleGetFunction(&function, module, k->name);
+  if (r == CUDA_ERROR_NOT_FOUND) return pah_fail(PAH_EINVAL, "kernel: \"%.128s\" is not in the image", k->name);
+  if (!r) r = cu.cuFuncGetAttribute(&limits->fixed_shared, CU_FUNC_SHARED_SIZE_BYTES, function);
+  if (!r) r = cu.cuFuncGetAttribute(&limits->threads, CU_FUNC_MAX_THREADS_PER_BLOCK, function);
+  if (r) return cuda_fail(dev, r, "cuModuleGetFunction", k->name);
+  k->handle = function;
+  *s = (struct pah_signature){.count = -1};
+  if (!cu.cuFuncGetParamInfo) return PAH_OK; /* older than CUDA 12.4 */
+  for (s->count = 0; s->count < PAH_MAX_PARAMETERS; s->count++) {
+    if (cu.cuFuncGetParamInfo(function, (size_t)s->count, &offset, &bytes)) break;
+    s->size[s->count] = (int32_t)bytes;
+  }
+  return PAH_OK;
+}
+
 int cuda_module_compile(struct pah_device *dev, struct pah_module *m) {
   struct cuda_state *s = dev->state;
-  struct cuda_code code;
+  struct cuda_code code = {.image = m->text};
+  char what[200];
+  snprintf(what, sizeof what, "compiling %.180s", m->path);
   int status = cuda_enter(dev);
+  if (!status) status = cuda_not_recorded(dev, what);
   if (!status) status = cuda_wait(dev); /* so that an older error is not taken for one of this module */
-  if (!status) status = cuda_compile(m, s->arch, &code);
+  if (!status && !m->is_image) status = cuda_compile(m, s->arch, &code);
   if (status) return status;
   struct image *image = calloc(1, sizeof *image);
   struct pah_module_kernel *found = calloc((size_t)m->kernel_count + 1, sizeof *found);
@@ -78,6 +102,10 @@ int cuda_module_compile(struct pah_device *dev, struct pah_module *m) {
   if (!status) status = load(dev, m, &code, &image->module);
   for (int64_t i = 0; i < m->kernel_count && !status; i++) {
     found[i] = m->kernels[i];
+    if (m->is_image) {
+      status = find_loaded(dev, image->module, &found[i], &image->limits[i]);
+      continue;
+    }
     status = find_kernel(dev, image->module, &code, i, &found[i], &image->limits[i]);
     image->known[i] = code.entries[i].known;
   }
@@ -89,7 +117,7 @@ int cuda_module_compile(struct pah_device *dev, struct pah_module *m) {
     cuda_module_unload(dev, image);
   }
   free(found);
-  cuda_code_free(&code);
+  if (!m->is_image) cuda_code_free(&code);
   return status;
 }
 
@@ -148,6 +176,19 @@ static int check_limits(struct pah_device *dev, const struct pah_module_kernel *
   return PAH_OK;
 }
 
+/* A launch in clusters of thread blocks. */
+static CUresult launch_clusters(struct cuda_state *s, CUfunction function, const struct pah_launch *l) {
+  struct cuda_launch_attribute attribute = {.id = CU_CLUSTER_DIMENSION};
+  struct cuda_launch launch = {
+      .shared = (unsigned)l->shared, .stream = s->stream, .attributes = &attribute, .attribute_count = 1};
+  for (int i = 0; i < 3; i++) {
+    launch.grid[i] = (unsigned)l->grid[i];
+    launch.block[i] = (unsigned)l->block[i];
+    attribute.value.cluster[i] = l->cluster[i] ? (unsigned)l->cluster[i] : 1;
+  }
+  return cu.cuLaunchKernelEx(&launch, function, (void **)(uintptr_t)l->args, NULL);
+}
+
 int cuda_module_launch(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *k,
                        const struct pah_launch *l, struct pah_report *report) {
   struct cuda_state *s = dev->state;
@@ -155,10 +196,16 @@ int cuda_module_launch(struct pah_device *dev, struct pah_module *m, struct pah_
   (void)report;
   int status = cuda_enter(dev);
   if (!status) status = check_limits(dev, k, &image->limits[k - m->kernels], l);
+  if (!status && l->cluster[0] && !cu.cuLaunchKernelEx)
+    status = pah_fail(PAH_EUNSUPPORTED, "cluster: the driver has no clusters: it is older than CUDA 11.8");
   if (status) return status;
-  CUresult r = cu.cuLaunchKernel(k->handle, (unsigned)l->grid[0], (unsigned)l->grid[1], (unsigned)l->grid[2],
-                                 (unsigned)l->block[0], (unsigned)l->block[1], (unsigned)l->block[2],
-                                 (unsigned)l->shared, s->stream, (void **)(uintptr_t)l->args, NULL);
+  CUresult r;
+  if (l->cluster[0])
+    r = launch_clusters(s, k->handle, l);
+  else
+    r = cu.cuLaunchKernel(k->handle, (unsigned)l->grid[0], (unsigned)l->grid[1], (unsigned)l->grid[2],
+                          (unsigned)l->block[0], (unsigned)l->block[1], (unsigned)l->block[2], (unsigned)l->shared,
+                          s->stream, (void **)(uintptr_t)l->args, NULL);
   if (r) return cuda_fail(dev, r, "cuLaunchKernel", k->name);
   return cuda_launched(dev, k->name, l->limit > 0 ? l->limit : s->limit);
 }

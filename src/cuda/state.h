@@ -8,13 +8,18 @@
 #include "api.h"
 #include "nvrtc.h"
 
-enum { CUDA_MARKS = 64, CUDA_NAME = 96 };
+enum { CUDA_MARKS = 64, CUDA_NAME = 96, CUDA_STOCK = 32 };
 
 /* An event behind some launches: they may take `allowed` seconds together. */
 struct cuda_mark {
   CUevent event;
   double allowed;
   char kernel[CUDA_NAME]; /* the last of them */
+};
+
+struct cuda_stock { /* freed memory that is kept */
+  CUdeviceptr data;
+  int64_t bytes;
 };
 
 struct cuda_state {
@@ -32,6 +37,12 @@ struct cuda_state {
   struct cuda_mark marks[CUDA_MARKS], open;
   int first, pending, open_launches;
   double open_since;
+  struct cuda_stock stock[CUDA_STOCK];
+  int stock_count;
+  /* graph.c */
+  int recording;      /* launches go into a graph */
+  CUdeviceptr *freed; /* meanwhile */
+  int64_t freed_count, freed_room;
 };
 
 /* context.c. Before any other call: makes the context current, or says why the device is lost. */
@@ -50,6 +61,24 @@ void cuda_marks_close(struct pah_device *dev);
 int cuda_event_record(struct pah_device *dev, void **event);
 int cuda_event_elapsed(struct pah_device *dev, void *from, void *to, double *seconds);
 void cuda_event_free(struct pah_device *dev, void *event);
+
+/* graph.c. not_recorded: the error of a call that a graph cannot repeat, while one is recorded. free_later: behind the
+ * recording; not 0: there is no memory to remember it. */
+int cuda_not_recorded(struct pah_device *dev, const char *what);
+int cuda_free_later(struct cuda_state *s, CUdeviceptr data);
+int cuda_graph_begin(struct pah_device *dev);
+int cuda_graph_end(struct pah_device *dev, void **graph, int64_t *launches);
+int cuda_graph_launch(struct pah_device *dev, void *graph);
+void cuda_graph_free(struct pah_device *dev, void *graph);
+
+/* stock.c. What `bytes` are rounded up to; a piece of that size, or 0; 1: it is kept, 0: it is the caller's to free. */
+int64_t cuda_piece(int64_t bytes);
+CUdeviceptr cuda_stock_take(struct cuda_state *s, int64_t piece);
+int cuda_stock_give(struct cuda_state *s, CUdeviceptr data, int64_t piece);
+void cuda_stock_drop(struct cuda_state *s);
+/* share.c: slots of the device. */
+int cuda_share(struct pah_device *dev, int64_t bytes, void **data, unsigned char *handle);
+void cuda_unshare(struct pah_device *dev, void *data);
 
 /* module.c: slots of the device. */
 int cuda_module_compile(struct pah_device *dev, struct pah_module *m);

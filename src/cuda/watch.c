@@ -71,6 +71,7 @@ static int close_mark(struct pah_device *dev) {
 
 int cuda_launched(struct pah_device *dev, const char *kernel, double limit) {
   struct cuda_state *s = dev->state;
+  if (s->recording) return PAH_OK; /* nothing runs */
   double now = pah_clock();
   if (!s->open_launches) {
     s->open.allowed = 0;
@@ -84,7 +85,8 @@ int cuda_launched(struct pah_device *dev, const char *kernel, double limit) {
 
 int cuda_wait(struct pah_device *dev) {
   struct cuda_state *s = dev->state;
-  int status = s->open_launches ? close_mark(dev) : PAH_OK;
+  int status = cuda_not_recorded(dev, "a wait");
+  if (!status && s->open_launches) status = close_mark(dev);
   while (!status && s->pending) status = wait_first(dev);
   if (status) return status;
   CUresult r = cu.cuStreamSynchronize(s->stream); /* copies and frees behind the last mark */
@@ -111,6 +113,7 @@ int cuda_event_record(struct pah_device *dev, void **event) {
   struct cuda_state *s = dev->state;
   CUevent e = NULL;
   int status = cuda_enter(dev);
+  if (!status) status = cuda_not_recorded(dev, "an event");
   if (status) return status;
   CUresult r = cu.cuEventCreate(&e, 0);
   if (r) return cuda_fail(dev, r, "cuEventCreate", NULL);

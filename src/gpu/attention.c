@@ -5,9 +5,13 @@
 #include <string.h>
 
 #include "attention/attn_check.h"
+#include "backward_sm90.h"
 #include "error.h"
+#include "forward_sm80.h"
 #include "forward_sm90.h"
+#include "forward_split.h"
 #include "gpu.h"
+#include "mla.h"
 #include "occupancy.h"
 #include "params.h"
 #include "sm80.h"
@@ -147,7 +151,7 @@ static int backward_sinks(struct job *j) {
   return pah_gpu_call(j->dev, &call);
 }
 
-static int backward(struct job *j) {
+static int backward_naive(struct job *j) {
   struct pah_tile tile = tile_of(j, PAH_BWD), *t = &tile;
   int64_t bytes = 4 * j->s.H * (j->s.total_q ? j->s.total_q : 1);
   void *delta;
@@ -161,8 +165,6 @@ static int backward(struct job *j) {
   if (!status && j->s.num_blocks)
     status = backward_part(j, "naive/backward_dkv.cu", "backward_dkv", t, j->s.num_blocks, j->s.Hkv,
                            up(j->s.block_size, t->block_n));
-  if (!status && j->p.dsinks) status = backward_sinks(j);
-  pah_gpu_scratch_done(j->dev);
   return status;
 }
 
@@ -200,11 +202,18 @@ struct fast_kernel {
   int (*takes)(const struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s); /* or why not */
   int (*run)(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
              struct pah_attn_params *p);
+  /* Whether it is worth while, not asked of what is named; may be NULL: always. */
+  int (*pays)(const struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s);
 };
 static const struct fast_kernel fast_kernels[] = {
-    {"sm90", PAH_FWD, pah_forward_sm90_takes, pah_forward_sm90},
-    {"sm90", PAH_FWD_FP8, pah_forward_sm90_takes, pah_forward_sm90},
-    {"sm80", PAH_DECODE, pah_gpu_sm80_takes, pah_gpu_sm80_decode},
+    {"split-kv", PAH_FWD, pah_forward_split_takes, pah_forward_split, pah_forward_split_pays},
+    {"sm90", PAH_FWD, pah_forward_sm90_takes, pah_forward_sm90, NULL},
+    {"sm90", PAH_FWD_FP8, pah_forward_sm90_takes, pah_forward_sm90, NULL},
+    {"sm80", PAH_FWD, pah_forward_sm80_takes, pah_forward_sm80, NULL},
+    {"simt", PAH_FWD, pah_forward_simt_takes, pah_forward_simt, NULL},
+    {"sm90", PAH_BWD, pah_backward_sm90_takes, pah_backward_sm90, NULL},
+    {"mla", PAH_DECODE, pah_gpu_mla_takes, pah_gpu_mla_decode, NULL},
+    {"sm80", PAH_DECODE, pah_gpu_sm80_takes, pah_gpu_sm80_decode, NULL},
 };
 
 /* The first that takes the call, or the one that it names; *chosen stays NULL for naive. */
@@ -213,11 +222,19 @@ static int choose(const struct job *j, int op, const struct fast_kernel **chosen
   for (size_t i = 0; i < sizeof fast_kernels / sizeof *fast_kernels; i++) {
     const struct fast_kernel *f = &fast_kernels[i];
     if (f->op != op || (name && strcmp(name, f->name) != 0)) continue;
+    if (!name && f->pays && !f->pays(j->dev, j->a, &j->s)) continue;
     int status = f->takes(j->dev, j->a, &j->s);
     if (!status) *chosen = f;
     if (!status || name) return status;
   }
   return check_naive(j, op);
+}
+
+static int backward(struct job *j, const struct fast_kernel *fast) {
+  int status = fast ? fast->run(j->dev, j->a, &j->s, &j->p) : backward_naive(j);
+  if (!status && j->p.dsinks) status = backward_sinks(j);
+  pah_gpu_scratch_done(j->dev);
+  return status;
 }
 
 int pah_gpu_attention(struct pah_device *dev, int op, const struct pah_attn *a) {
@@ -229,7 +246,7 @@ int pah_gpu_attention(struct pah_device *dev, int op, const struct pah_attn *a) 
   if (op == PAH_DECODE) j.p.most_queries = PAH_MAX_DECODE_QUERIES;
   if (j.s.B) status = check_contents(&j);
   if (status) return status;
-  if (op == PAH_BWD) return backward(&j);
+  if (op == PAH_BWD) return backward(&j, fast);
   if (!j.s.B || !j.s.total_q) return PAH_OK; /* nothing to compute */
   if (fast) return fast->run(dev, a, &j.s, &j.p);
   return op == PAH_DECODE ? decode(&j) : forward(&j);

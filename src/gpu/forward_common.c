@@ -5,7 +5,7 @@
 
 #include "error.h"
 
-enum { COPY_BYTES = 16, ROW_UNIT = 8, LARGEST_PACK = 16 };
+enum { COPY_BYTES = 16, LARGEST_UNIT = 1 << 16, ROW_UNIT = 8, LARGEST_PACK = 16, UNEVEN = 4 };
 
 static int64_t up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
@@ -19,8 +19,13 @@ int pah_forward_check_types(const struct pah_attn *a, const char *kernel) {
   return pah_fail(PAH_EUNSUPPORTED, "q: the %s kernel takes bf16 or f16, q, k_blocks, v_blocks and out alike", kernel);
 }
 
-/* 16 bytes at a time: the data and every row must lie at a multiple of that. */
-static int check_aligned(const char *name, const struct pah_tensor *t, const char *kernel) {
+int pah_forward_check_f32(const struct pah_attn *a, const char *kernel) {
+  if (a->q.dtype == PAH_F32 && a->k_blocks.dtype == PAH_F32 && a->v_blocks.dtype == PAH_F32 && a->out.dtype == PAH_F32)
+    return PAH_OK;
+  return pah_fail(PAH_EUNSUPPORTED, "q: the %s kernel takes f32, q, k_blocks, v_blocks and out alike", kernel);
+}
+
+int pah_forward_check_aligned(const char *name, const struct pah_tensor *t, const char *kernel) {
   int64_t size = pah_dtype_size(t->dtype);
   int ok = (uintptr_t)t->data % COPY_BYTES == 0;
   for (int i = 0; i < t->ndim - 1; i++) {
@@ -43,15 +48,43 @@ int pah_forward_check_sizes(const struct pah_attn *a, const struct pah_attn_size
       (open && s->max_blocks * s->block_size > INT_MAX) || (s->total_q / ROW_UNIT + s->B) * s->H > INT_MAX)
     return pah_fail(PAH_EUNSUPPORTED, "k_blocks: the %s kernel takes 1 to 2^31-1 blocks, tokens and items of work",
                     kernel);
-  int status = check_aligned("q", &a->q, kernel);
-  if (!status) status = check_aligned("k_blocks", &a->k_blocks, kernel);
-  if (!status) status = check_aligned("v_blocks", &a->v_blocks, kernel);
-  return status ? status : check_aligned("out", &a->out, kernel);
+  int status = pah_forward_check_aligned("q", &a->q, kernel);
+  if (!status) status = pah_forward_check_aligned("k_blocks", &a->k_blocks, kernel);
+  if (!status) status = pah_forward_check_aligned("v_blocks", &a->v_blocks, kernel);
+  return status ? status : pah_forward_check_aligned("out", &a->out, kernel);
+}
+
+int64_t pah_gcd(int64_t a, int64_t b) {
+  while (b) {
+    int64_t rest = a % b;
+    a = b;
+    b = rest;
+  }
+  return a;
+}
+
+int pah_forward_units(const char *name, const struct pah_tensor *t, const char *kernel, struct pah_place_units *units) {
+  int64_t size = pah_dtype_size(t->dtype), unit = LARGEST_UNIT, bytes[3], last = 0;
+  for (int i = 0; i < 3; i++) {
+    bytes[i] = t->shape[i] > 1 ? t->stride[i] * size : 0;
+    unit = pah_gcd(unit, bytes[i]);
+    last += (t->shape[i] - 1) * bytes[i];
+  }
+  if (last / unit >= UINT32_MAX)
+    return pah_fail(PAH_EUNSUPPORTED, "%s: the %s kernel takes pools of at most 2^32 rows", name, kernel);
+  *units = (struct pah_place_units){(uint32_t)unit, (uint32_t)(bytes[0] / unit), (uint32_t)(bytes[1] / unit),
+                                    (uint32_t)(bytes[2] / unit)};
+  return PAH_OK;
+}
+
+int pah_forward_packs(const struct pah_attn_sizes *s, int64_t tile) {
+  return s->group > 1 && s->group <= LARGEST_PACK && tile % s->group == 0;
 }
 
 int pah_forward_pack(const struct pah_attn_sizes *s, int64_t tile) {
-  if (s->group == 1 || s->group > LARGEST_PACK || tile % s->group) return 1;
-  int64_t rows = up(s->total_q, s->B); /* of a sequence, on average */
+  if (!pah_forward_packs(s, tile)) return 1;
+  int64_t rows = up(s->total_q, s->B);                         /* of a sequence, on average: */
+  if (s->ragged && rows < UNEVEN * tile) return (int)s->group; /* some may be far shorter */
   double alone = (double)rows / (double)(up(rows, tile) * tile);
   double packed = (double)(rows * s->group) / (double)(up(rows * s->group, tile) * tile);
   return alone < 0.9 * packed ? (int)s->group : 1;

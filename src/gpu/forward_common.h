@@ -7,8 +7,25 @@
 
 /* PAH_OK, or PAH_EUNSUPPORTED with "field: the KERNEL kernel takes ...": bf16 or f16, all alike; */
 int pah_forward_check_types(const struct pah_attn *a, const char *kernel);
+/* f32; */
+int pah_forward_check_f32(const struct pah_attn *a, const char *kernel);
 /* counts that fit, a softmax_scale above 0, data and strides of 16 bytes. */
 int pah_forward_check_sizes(const struct pah_attn *a, const struct pah_attn_sizes *s, const char *kernel);
+
+/* 16 bytes at a time: the data and every row of a tensor must lie at a multiple of that. */
+int pah_forward_check_aligned(const char *name, const struct pah_tensor *t, const char *kernel);
+
+int64_t pah_gcd(int64_t a, int64_t b);
+
+/* How kernels count places in a pool, in 32 bits: struct place_units of kernels/places.cuh. */
+struct pah_place_units {
+  uint32_t bytes, block, slot, head;
+};
+/* PAH_OK, or PAH_EUNSUPPORTED if the pool reaches further than 2^32 units. */
+int pah_forward_units(const char *name, const struct pah_tensor *t, const char *kernel, struct pah_place_units *units);
+
+/* Whether the heads of a group can share a tile of `tile` rows. */
+int pah_forward_packs(const struct pah_attn_sizes *s, int64_t tile);
 
 /* Heads of a K/V head that share a tile of `tile` rows: all of a group where rows of one head would leave much of it
  * empty, else 1. */

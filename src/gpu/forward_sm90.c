@@ -43,6 +43,7 @@ static const struct tile tiles[WAYS][5] = {
 /* What is handed over beside pah_attn_params: struct sm90_sizes of config.cuh. */
 struct sizes {
   int box, head_dim, head_dim_v;
+  struct pah_place_units k, v;
 };
 
 struct plan {
@@ -50,15 +51,6 @@ struct plan {
   int dim, dim_v, tile_n, stages, gather, pack;
   struct sizes sizes;
 };
-
-static int64_t gcd(int64_t a, int64_t b) {
-  while (b) {
-    int64_t rest = a % b;
-    a = b;
-    b = rest;
-  }
-  return a;
-}
 
 static int is_fp8(int dtype) {
   return dtype == PAH_FP8_E4M3 || dtype == PAH_FP8_E5M2;
@@ -80,12 +72,18 @@ static struct plan plan_of(const struct pah_attn *a, const struct pah_attn_sizes
   plan.dim = tile->dim;
   plan.dim_v = tile->dim_v;
   plan.stages = tile->stages;
-  int64_t box = gcd(s->block_size, tile->keys[0][a->softcap > 0]);
+  int64_t box = pah_gcd(s->block_size, tile->keys[0][a->softcap > 0]);
   plan.gather = box % ROW_UNIT != 0;
   plan.tile_n = tile->keys[plan.gather][a->softcap > 0];
   if (!plan.gather) plan.sizes.box = (int)box;
   plan.pack = pah_forward_pack(s, TILE_M);
   return plan;
+}
+
+/* Of pools that are gathered. */
+static int find_units(const struct pah_attn *a, struct sizes *sizes) {
+  int status = pah_forward_units("k_blocks", &a->k_blocks, "sm90", &sizes->k);
+  return status ? status : pah_forward_units("v_blocks", &a->v_blocks, "sm90", &sizes->v);
 }
 
 /* ---- What it takes ---- */
@@ -119,7 +117,10 @@ int pah_forward_sm90_takes(const struct pah_device *dev, const struct pah_attn *
   if (s->D > LARGEST_DIM || s->Dv > LARGEST_DIM)
     return pah_fail(PAH_EUNSUPPORTED, "head_dim: the sm90 kernel takes multiples of %d up to %d, this is %lld and %lld",
                     ROW_UNIT, LARGEST_DIM, (long long)s->D, (long long)s->Dv);
-  return pah_forward_check_sizes(a, s, "sm90");
+  status = pah_forward_check_sizes(a, s, "sm90");
+  if (status) return status;
+  struct plan plan = plan_of(a, s);
+  return plan.gather ? find_units(a, &plan.sizes) : PAH_OK;
 }
 
 /* ---- The launch ---- */
@@ -186,12 +187,13 @@ static void define(struct pah_gpu_call *call, const struct plan *plan, const str
 
 int pah_forward_sm90(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
                      struct pah_attn_params *p) {
-  const struct plan plan = plan_of(a, s);
+  struct plan plan = plan_of(a, s);
   int64_t box[4] = {1, plan.sizes.box, 1};
   struct pah_tensor_map q, k, v;
   int status = map_q(a, s, &plan, &q);
   if (!status) status = map_rows(&a->k_blocks, box, plan.dim, &k);
   if (!status) status = map_rows(&a->v_blocks, box, plan.dim_v, &v);
+  if (!status && plan.gather) status = find_units(a, &plan.sizes);
   if (status) return status;
 
   struct pah_gpu_call call = {.file = "sm90/forward.cu", .kernel = "forward_sm90", .threads = THREADS, .problem = a};

@@ -36,7 +36,11 @@ struct pah_gpu_state {
   struct pah_gpu_area scratch;    /* pah_gpu_scratch */
   struct pah_gpu_area arrivals;   /* of sm80.c: counters that are zero between launches, */
   struct pah_gpu_area parts;      /* and parts of rows */
+  int graphs;                     /* that may use these areas: what they outgrow is kept until there are none */
+  struct pah_gpu_outgrown *outgrown;
 };
+/* A graph more (1) or less (-1) of a device with such a state. */
+void pah_gpu_keep_areas(struct pah_device *dev, int by);
 /* Frees the built-in kernels and areas of a device that closes, first thing: it has no reference left but theirs, which
  * are not counted. */
 void pah_gpu_forget(struct pah_device *dev);
@@ -45,7 +49,7 @@ int pah_gpu_look(struct pah_device *dev);
 
 /* ---- Between the files of this folder ---- */
 
-enum { PAH_GPU_DEFINES = 14 };
+enum { PAH_GPU_DEFINES = 16 };
 
 struct pah_gpu_define {
   const char *name; /* a literal */
@@ -59,7 +63,7 @@ struct pah_gpu_call {
   struct pah_gpu_define defines[PAH_GPU_DEFINES];
   int define_count;
   int64_t grid[3], threads, shared;
-  const void *args[5];
+  const void *args[7];
   const struct pah_attn *problem; /* for the words of findings; may be NULL */
 };
 int pah_gpu_call(struct pah_device *dev, const struct pah_gpu_call *call);
@@ -70,6 +74,7 @@ void pah_gpu_define_type(struct pah_gpu_call *call, const char *name, int dtype)
  * where old contents would hide that something is read before it is written. */
 int pah_gpu_scratch(struct pah_device *dev, int64_t bytes, void **data);
 void pah_gpu_scratch_done(struct pah_device *dev);
+/* Frees an area; where a graph may use it, when there are no graphs any more. */
 void pah_gpu_drop(struct pah_device *dev, struct pah_gpu_area *area);
 
 /* Whether contents of device arrays are checked by a kernel here: where the host cannot read them, unless the setting

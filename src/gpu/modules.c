@@ -130,9 +130,32 @@ int pah_device_instance(struct pah_device *dev, int64_t i, struct pah_instance *
   return status;
 }
 
+struct pah_gpu_outgrown {
+  struct pah_gpu_area area;
+  struct pah_gpu_outgrown *next;
+};
+
 void pah_gpu_drop(struct pah_device *dev, struct pah_gpu_area *area) {
-  if (area->data) pah_device_free(dev, area->data, area->bytes);
+  struct pah_gpu_state *s = state_of(dev);
+  struct pah_gpu_outgrown *o = area->data && s->graphs ? malloc(sizeof *o) : NULL;
+  if (o) {
+    *o = (struct pah_gpu_outgrown){*area, s->outgrown};
+    s->outgrown = o;
+  } else if (area->data && !s->graphs) { /* without memory to remember it, it stays for good */
+    pah_device_free(dev, area->data, area->bytes);
+  }
   *area = (struct pah_gpu_area){0};
+}
+
+void pah_gpu_keep_areas(struct pah_device *dev, int by) {
+  struct pah_gpu_state *s = state_of(dev);
+  s->graphs += by;
+  while (!s->graphs && s->outgrown) {
+    struct pah_gpu_outgrown *o = s->outgrown;
+    s->outgrown = o->next;
+    pah_device_free(dev, o->area.data, o->area.bytes);
+    free(o);
+  }
 }
 
 void pah_gpu_forget(struct pah_device *dev) {

@@ -119,15 +119,54 @@ static int keep_zero(struct pah_device *dev, struct pah_gpu_area *area, int64_t 
   return status;
 }
 
+int pah_gpu_decode_areas(struct pah_device *dev, int64_t counters, int64_t floats, struct pah_attn_params *p) {
+  struct pah_gpu_state *state = dev->state;
+  int status = keep_zero(dev, &state->arrivals, 4 * counters);
+  if (!status) status = keep(dev, &state->parts, 4 * floats);
+  p->arrivals = state->arrivals.data;
+  p->partial_out = state->parts.data;
+  return status;
+}
+
+int pah_gpu_decode_call(struct pah_device *dev, const struct pah_gpu_call *call) {
+  int status = pah_gpu_call(dev, call);
+  if (status) ((struct pah_gpu_state *)dev->state)->arrivals.zero = 0; /* a launch that failed may have left some */
+  return status;
+}
+
 /* ---- The launch ---- */
 
-static void define_all(struct pah_gpu_call *call, const struct pah_attn *a, const struct pah_attn_sizes *s,
-                       const struct shape *h) {
+/* Whether the call asks for nothing that kernels/sm80/options.cuh leaves out with PLAIN. */
+static int is_plain(const struct pah_attn *a, const struct pah_attn_sizes *s) {
+  int scaled = a->k_descale.dtype != PAH_NONE || a->v_descale.dtype != PAH_NONE;
+  return !s->ragged && a->tree_mask.dtype == PAH_NONE && a->sinks.dtype == PAH_NONE && a->softcap == 0 &&
+         a->window_left < 0 && a->window_right < 0 && a->causal <= 1 && a->num_splits <= 0 &&
+         (!scaled || pah_dtype_size(a->k_blocks.dtype) == 1);
+}
+
+/* Sizes that are constants of the kernel where they are the usual ones. A simulated device is not in a hurry, and its
+ * compiler is slow. */
+static int64_t known(const struct pah_device *dev, int plain, int64_t value, int64_t most) {
+  int power = value > 0 && !(value & (value - 1));
+  return plain && power && value <= most && !dev->ops->host_readable ? value : 0;
+}
+
+static void define_all(struct pah_gpu_call *call, const struct pah_device *dev, const struct pah_attn *a,
+                       const struct pah_attn_sizes *s, const struct shape *h, int64_t queries) {
+  int plain = is_plain(a, s);
   const struct {
     const char *name;
     int64_t value;
-  } numbers[] = {{"HEAD_DIM", s->D},      {"HEAD_DIM_V", s->Dv}, {"ROW_OCTETS", h->octets},
-                 {"TEAM_WARPS", h->team}, {"WARPS", h->warps},   {"STAGES", h->stages}};
+  } numbers[] = {{"HEAD_DIM", s->D},
+                 {"HEAD_DIM_V", s->Dv},
+                 {"ROW_OCTETS", h->octets},
+                 {"TEAM_WARPS", h->team},
+                 {"WARPS", h->warps},
+                 {"STAGES", h->stages},
+                 {"PLAIN", plain},
+                 {"GROUP", known(dev, plain, s->group, 16)},
+                 {"BLOCK_SIZE", known(dev, plain, s->block_size, 256)},
+                 {"QUERIES", known(dev, plain, queries, 1)}};
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) pah_gpu_define(call, numbers[i].name, numbers[i].value);
   pah_gpu_define_type(call, "Q_T", a->q.dtype);
   pah_gpu_define_type(call, "KV_T", a->k_blocks.dtype);
@@ -137,30 +176,23 @@ static void define_all(struct pah_gpu_call *call, const struct pah_attn *a, cons
 int pah_gpu_sm80_decode(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
                         struct pah_attn_params *p) {
   struct shape h = shape_of(dev, a, s);
-  struct pah_gpu_state *state = dev->state;
   struct pah_gpu_call call = {.file = "sm80/decode.cu",
                               .kernel = "decode",
                               .args = {p},
                               .problem = a,
                               .threads = 32 * h.warps,
                               .shared = h.warps * h.stages * h.slot};
-  define_all(&call, a, s, &h);
   /* One multiprocessor is a simulated one: it gets the runs of several, so that joining is simulated too. */
   int64_t runs = (dev->info.sms > 1 ? dev->info.sms : SIM_RUNS * s->Hkv) / s->Hkv;
   call.grid[0] = s->Hkv;
   call.grid[1] = runs < 1 ? 1 : runs;
   call.grid[2] = 1;
-  p->num_splits = a->num_splits > 0 ? a->num_splits : 0;
   int64_t queries = s->ragged ? s->total_q : p->seqlen_q;
+  define_all(&call, dev, a, s, &h, queries);
+  p->num_splits = a->num_splits > 0 ? a->num_splits : 0;
   int64_t groups =
       up((queries < PAH_MAX_DECODE_QUERIES ? queries : PAH_MAX_DECODE_QUERIES) * s->group, h.rows) * s->Hkv * s->B;
   int64_t parts = p->num_splits ? groups * p->num_splits : 2 * s->Hkv * call.grid[1];
-  int status = keep_zero(dev, &state->arrivals, 4 * groups);
-  if (!status) status = keep(dev, &state->parts, 4 * parts * h.rows * (s->Dv + 2));
-  if (status) return status;
-  p->arrivals = state->arrivals.data;
-  p->partial_out = state->parts.data;
-  status = pah_gpu_call(dev, &call);
-  if (status) state->arrivals.zero = 0; /* a launch that failed may have left counters behind */
-  return status;
+  int status = pah_gpu_decode_areas(dev, groups, parts * h.rows * (s->Dv + 2), p);
+  return status ? status : pah_gpu_decode_call(dev, &call);
 }

@@ -12,4 +12,10 @@ int pah_gpu_sm80_takes(const struct pah_device *dev, const struct pah_attn *a, c
 int pah_gpu_sm80_decode(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
                         struct pah_attn_params *p);
 
+/* ---- For the other decode kernels whose work is shared out by kernels/sm80/work.cuh ---- */
+
+/* Memory that is kept from call to call, into *p: counters at zero, and floats for parts of rows. */
+int pah_gpu_decode_areas(struct pah_device *dev, int64_t counters, int64_t floats, struct pah_attn_params *p);
+int pah_gpu_decode_call(struct pah_device *dev, const struct pah_gpu_call *call);
+
 #endif

@@ -11,6 +11,8 @@
 #include "tensor/dtype.h"
 #include "tensor/tensor.h"
 
+enum { SHIFTED_BYTES = 4096 }; /* shorter copies go element by element */
+
 _Static_assert((int)TYPE_F32 == PAH_F32 && (int)TYPE_F64 == PAH_F64 && (int)TYPE_F16 == PAH_F16 &&
                    (int)TYPE_BF16 == PAH_BF16 && (int)TYPE_E4M3 == PAH_FP8_E4M3 && (int)TYPE_E5M2 == PAH_FP8_E5M2 &&
                    (int)TYPE_I32 == PAH_I32 && (int)TYPE_I64 == PAH_I64 && (int)TYPE_U8 == PAH_U8,
@@ -107,8 +109,40 @@ static int turn(struct pah_device *dev, const struct pah_walk *w, int64_t size) 
   return pah_gpu_call(dev, &call);
 }
 
+/* Part of a row: `count` elements from number `first` on. */
+static int copy_piece(struct pah_device *dev, const struct pah_walk *row, int64_t first, int64_t count, int64_t size) {
+  struct pah_walk w = *row;
+  int bytes = (int)size;
+  w.count = w.shape[0] = count;
+  w.a = (char *)row->a + first * size;
+  w.b = (const char *)row->b + first * size;
+  return count ? launch(dev, "tensor/copy.cu", "copy_words", &w, &bytes, NULL) : PAH_OK;
+}
+
+/* A row whose source lies otherwise between multiples of 16 bytes than its destination. */
+static int is_shifted(const struct pah_walk *w, int64_t size) {
+  return w->ndim == 1 && w->a_stride[0] == 1 && w->b_stride[0] == 1 && w->count * size >= SHIFTED_BYTES &&
+         (uintptr_t)w->a % 16 != (uintptr_t)w->b % 16;
+}
+
+/* Words of the destination whose bytes lie within words of the source that are all its own; what is left over at both
+ * ends goes element by element. */
+static int copy_shifted(struct pah_device *dev, const struct pah_walk *w, int64_t size) {
+  int64_t head = 16 + (int64_t)(-(uintptr_t)w->a % 16), by = (int64_t)(((uintptr_t)w->b + (uintptr_t)head) % 16);
+  int64_t words = (w->count * size - head - 16) / 16, done = (head + 16 * words) / size;
+  struct pah_walk middle = *w;
+  int shift = (int)by;
+  middle.count = middle.shape[0] = words;
+  middle.a = (char *)w->a + head;
+  middle.b = (const char *)w->b + head - by;
+  int status = copy_piece(dev, w, 0, head / size, size);
+  if (!status) status = launch(dev, "tensor/copy.cu", "copy_shifted", &middle, &shift, NULL);
+  return status ? status : copy_piece(dev, w, done, w->count - done, size);
+}
+
 static int copy_bits(struct pah_device *dev, struct pah_walk w, int64_t size) {
   if (turns(&w)) return turn(dev, &w, size);
+  if (is_shifted(&w, size)) return copy_shifted(dev, &w, size);
   struct pah_walk tail;
   if (split_row(&w, 16 / size, size, size, &tail)) {
     int bytes = (int)size, status = launch(dev, "tensor/copy.cu", "copy_words", &tail, &bytes, NULL);

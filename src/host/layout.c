@@ -4,6 +4,7 @@
 #include "pah_measure.h"
 #include "pah_module.h"
 #include "results_file.h"
+#include "shared.h"
 
 #define FIELD(type, name)                                                                                              \
   {#type, #name, (int64_t)offsetof(struct type, name), (int64_t)sizeof(((struct type *)0)->name)},

@@ -132,9 +132,12 @@ static char **copy_list(const char *first, const char *const *list, int64_t coun
 }
 
 static int check_spec(const struct pah_device *device, const struct pah_module_spec *spec) {
+  if (spec->image && !device->ops->takes_images)
+    return pah_fail(PAH_EUNSUPPORTED, "load: the device is %s, must be cuda with a GPU", device->info.name);
   if (!device->ops->compile)
     return pah_fail(PAH_EUNSUPPORTED, "device: %s compiles no kernels, must be cuda or sim", device->info.name);
-  if (!spec->source == !spec->text) return pah_fail(PAH_EINVAL, "source: give either source (a path) or text");
+  if (!spec->image && !spec->source == !spec->text)
+    return pah_fail(PAH_EINVAL, "source: give either source (a path) or text");
   for (int64_t i = 0; i < spec->define_count; i++) {
     const char *d = spec->defines[i];
     size_t n = strspn(d, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
@@ -151,12 +154,14 @@ static int fill(struct pah_module *m, const struct pah_module_spec *spec) {
   snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - spec->source) : 1, slash ? spec->source : ".");
   if (slash == spec->source) snprintf(folder, sizeof folder, "/");
   pah_data_path(kernels, sizeof kernels, "kernels");
-  m->path = strdup(spec->source ? spec->source : "text");
+  m->path = strdup(spec->image ? spec->image : spec->source ? spec->source : "text");
+  m->is_image = spec->image != NULL;
   m->defines = copy_list(NULL, spec->defines, spec->define_count, NULL);
   m->include = copy_list(folder, spec->include, spec->include_count, kernels);
   if (!m->path || !m->defines || !m->include) return pah_fail(PAH_ENOMEM, "source: no memory");
   if (spec->text) m->text = strdup(spec->text);
   int status = spec->source ? pah_read_file("source", spec->source, &m->text, NULL) : PAH_OK;
+  if (spec->image) status = pah_read_file("image", spec->image, &m->text, NULL);
   if (!status && !m->text) status = pah_fail(PAH_ENOMEM, "text: no memory");
   for (int64_t i = 0; i < spec->kernel_count && !status; i++) status = add_kernel(m, spec->kernels[i]);
   return status;
@@ -166,6 +171,7 @@ static int fill(struct pah_module *m, const struct pah_module_spec *spec) {
  * the names asked for have the last word. */
 static int compile(struct pah_module *m) {
   int64_t asked = m->kernel_count;
+  if (m->is_image) return m->device->ops->compile(m->device, m);
   pah_scan_kernels(m->text, add_found, m);
   int status = m->device->ops->compile(m->device, m);
   if (status != PAH_EINVAL || m->kernel_count == asked) return status;
@@ -258,6 +264,10 @@ static int check_launch(const struct pah_launch *l) {
                       (long long)block_limit[i]);
     threads *= l->block[i];
   }
+  for (int i = 0; i < 3; i++)
+    if (l->cluster[i] < 0 || (l->cluster[i] && l->grid[i] % l->cluster[i]))
+      return pah_fail(PAH_EINVAL, "cluster: %c is %lld, must divide the grid's, %lld", "xyz"[i],
+                      (long long)l -> cluster[i], (long long)l -> grid[i]);
   if (threads > 1024)
     return pah_fail(PAH_EINVAL, "block: has %lld threads, must have at most 1024", (long long)threads);
   if (l->shared < 0 || l->shared > 1 << 20)
@@ -271,6 +281,8 @@ int pah_module_launch(struct pah_module *m, const char *name, const struct pah_l
   struct pah_report own = {0};
   struct pah_module_kernel *k;
   int status = check_launch(launch);
+  if (!status && launch->cluster[0] && !m->device->ops->takes_images)
+    status = pah_fail(PAH_EUNSUPPORTED, "cluster: %s has no clusters of thread blocks", m->device->info.name);
   if (!status) status = kernel(m, name, &k);
   if (status) return status;
   if (report) *report = own;

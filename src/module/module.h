@@ -17,7 +17,8 @@ struct pah_module_kernel {
 struct pah_module {
   struct pah_device *device; /* retained */
   char *path;                /* of the source as given; "text" for a text */
-  char *text;                /* the source, read once */
+  char *text;                /* the source, read once; or the image */
+  int is_image;              /* compiled code of others */
   char **defines, **include; /* NULL-terminated; include starts with the folder of the source, ends with kernels/ */
   struct pah_module_kernel *kernels;
   int64_t kernel_count;

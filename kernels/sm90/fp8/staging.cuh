@@ -26,18 +26,20 @@ struct staging {
   ring_place<STAGES> k_at, v_at;
   int used = 0; /* tokens of the tile of V that was sent for: what is behind them becomes 0 */
 
-  template <class Source> __device__ __forceinline__ void send_for_k(Source &source, kv_place place, int kv_head) {
+  template <class Source>
+  __device__ __forceinline__ void send_for_k(Source &source, const kv_operand &k, kv_place place, int kv_head) {
     wait_empty(c.raw_k_empty[k_in.slot()], k_in.parity());
-    source.bring_k(ptx::shared(pool) + RAW_K_START + k_in.slot() * RAW_K_BYTES, place, kv_head,
-                   ptx::shared(&c.raw_k_full[k_in.slot()]));
+    source.template copy<HEAD_DIM>(k, pool + RAW_K_START + k_in.slot() * RAW_K_BYTES, place, kv_head,
+                                   c.raw_k_full[k_in.slot()]);
     k_in.count++;
   }
 
   template <class Source>
-  __device__ __forceinline__ void send_for_v(Source &source, kv_place place, int kv_head, int tokens) {
+  __device__ __forceinline__ void send_for_v(Source &source, const kv_operand &v, kv_place place, int kv_head,
+                                             int tokens) {
     wait_empty(c.raw_v_empty[v_in.slot()], v_in.parity());
-    source.bring_v(ptx::shared(pool) + RAW_V_START + v_in.slot() * RAW_V_BYTES, place, kv_head,
-                   ptx::shared(&c.raw_v_full[v_in.slot()]));
+    source.template copy<HEAD_DIM_V>(v, pool + RAW_V_START + v_in.slot() * RAW_V_BYTES, place, kv_head,
+                                     c.raw_v_full[v_in.slot()]);
     v_in.count++;
     used = tokens;
   }

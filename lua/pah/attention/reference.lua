@@ -1,11 +1,15 @@
 -- reference.lua - pah.reference: the float64 oracle behind the same named arguments as the operations.
 -- Promises: results are new f64 tensors on the cpu; tensors of other devices are copied there first. Results that the
 -- arguments name (out, lse, dq, ...) and options of a kernel (kernel, num_splits) are ignored, so that one table of
--- arguments serves a kernel and its oracle. Read next: args.lua, src/reference/reference.c.
+-- arguments serves a kernel and its oracle. With score= or mask=, functions of the script, the rows are computed in
+-- plain Lua. Read next: args.lua, src/reference/reference.c, plain.lua.
 local args_of = require "pah.attention.args"
 local attention = require "pah.attention"
+local plain = require "pah.attention.plain"
 local tensor = require "pah.tensor"
 local device = require "pah.device"
+
+require "pah.attention.plain_backward"
 
 local C, check = require("pah.ffi").C, require("pah.ffi").check
 
@@ -15,7 +19,7 @@ local ignored = {
   out = true, lse = true, dq = true, dk_blocks = true, dv_blocks = true, dsinks = true, kernel = true,
   num_splits = true, block_m = true, block_n = true,
 }
-local own_keys = {intermediate = true}
+local own_keys = {intermediate = true, score = true, mask = true}
 
 -- Argument `name` on the cpu; what is no tensor stays what it is.
 local function on_cpu(name, value)
@@ -51,6 +55,10 @@ end
 local function forward(op, args)
   local a, inputs, keep = prepare(op, args)
   local out, lse = new(attention.out_shape(a)), new(attention.lse_shape(a))
+  if inputs.score or inputs.mask then
+    plain.open(op, inputs):forward(out, lse)
+    return out, lse
+  end
   a.out, a.lse = out.raw, lse.raw
   check(C.pah_reference(args_of.ops[op], a))
   return out, lse, {keep, inputs}
@@ -59,6 +67,8 @@ end
 -- Oracles of pah.fwd, fwd_fp8 and decode: out, lse in f64. Like bwd they take intermediate = DTYPE ("bf16", ...), which
 -- makes them the straightforward low-precision evaluation: every intermediate result is rounded to that dtype. With an
 -- fp8 out_dtype (fwd_fp8's default for an fp8 q) out is real x o_scale, within the range of that type and not rounded.
+-- score(s, b, h, i, j) makes another score of the scaled and capped one of query i and key j of sequence b and query
+-- head h, all counted from 0; mask(b, h, i, j) says whether it is visible where causal, window and tree_mask let it be.
 args_of.each_forward(M, forward)
 
 --- Oracle of pah.bwd: dq, dk_blocks, dv_blocks[, dsinks] in f64. out and lse need not be given, both are made again.
@@ -66,6 +76,10 @@ function M.bwd(args)
   local a, inputs, keep = prepare("bwd", args)
   local dq, dk, dv = new(inputs.q.shape), new(inputs.k_blocks.shape), new(inputs.v_blocks.shape)
   local dsinks = inputs.sinks and new(inputs.sinks.shape)
+  if inputs.score or inputs.mask then
+    plain.open("bwd", inputs):backward(dq, dk, dv, dsinks)
+    return dq, dk, dv, dsinks
+  end
   a.dq, a.dk_blocks, a.dv_blocks = dq.raw, dk.raw, dv.raw
   if dsinks then a.dsinks = dsinks.raw end
   check(C.pah_reference(C.PAH_BWD, a))

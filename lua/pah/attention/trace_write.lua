@@ -194,10 +194,20 @@ function M.pages(table_, lengths, page_size)
   return i32(indptr), i32(indices), i32(last)
 end
 
+local function check_place(what, root, definition)
+  if type(root) ~= "string" then raisef("%s: root is a %s, must be the path of a folder", what, type(root)) end
+  local known = type(definition) == "table"
+  if not known or type(definition.name) ~= "string" or type(definition.inputs) ~= "table" then
+    raisef("%s: definition is a %s, must be one that trace.definition reads", what,
+      known and "table without name and inputs" or type(definition))
+  end
+end
+
 --- Writes a workload of a definition: its tables to root/blob/workloads/OP_TYPE/NAME/UUID.safetensors, its line behind
 --- those of root/workloads/OP_TYPE/NAME.jsonl. batch: block_table, seqused_k, num_blocks (by default as many as its
 --- table names), cu_seqlens_q (of "fwd"), softmax_scale (1 / sqrt(head_dim)). Returns what pah.trace.workloads reads.
 function M.save_workload(root, definition, batch)
+  check_place("trace.save_workload", root, definition)
   if type(batch) ~= "table" or not batch.block_table or not batch.seqused_k then
     raisef("trace.save_workload: batch must have block_table and seqused_k")
   end
@@ -243,6 +253,13 @@ end
 function M.save_result(root, definition, workload, solution, result)
   errors.check_keys("trace.save_result", result, {status = 1, log = 1, max_relative_error = 1, max_absolute_error = 1,
     latency_ms = 1, reference_latency_ms = 1, hardware = 1, libs = 1})
+  check_place("trace.save_result", root, definition)
+  if type(workload) ~= "table" then
+    raisef("trace.save_result: workload is a %s, must be one as trace.workloads reads it", type(workload))
+  end
+  if type(solution) ~= "string" then
+    raisef("trace.save_result: solution is a %s, must be a name", type(solution))
+  end
   local r, status = result or {}, (result or {}).status or "PASSED"
   local judged = status == "PASSED" or status == "INCORRECT_NUMERICAL"
   local correctness = judged and ordered {{"max_relative_error", r.max_relative_error},

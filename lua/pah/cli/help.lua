@@ -32,7 +32,7 @@ exit codes: 0 done, 1 the script failed, 2 wrong usage, 130 stopped by Ctrl-C
 ]]
 
 local function usage(name, definition)
-  return ("usage: pah %s %s"):format(name, definition.usage):gsub("%s+$", "") .. "\n"
+  return columns.wrapped(("usage: pah %s "):format(name), definition.usage, 80):gsub("%s+$", "") .. "\n"
 end
 
 --- Help of the command `name`, or of the program when it is nil; `order` lists the names of `commands`.

@@ -1,6 +1,7 @@
 -- info.lua - what `pah info` says: the program, its devices, the processor and, when asked, its measured limits.
 local ffi = require "ffi"
 local binding = require "pah.ffi"
+local columns = require "pah.util.columns"
 local devices = require "pah.device"
 local files = require "pah.util.whole_file"
 local host = require "pah.host"
@@ -71,7 +72,8 @@ function M.print(facts)
   end
   for i, device in ipairs(facts.devices) do
     local why = device.why and device.why:gsub("^%w+ is not usable because ", "")
-    line(i == 1 and "devices" or "", "%-11s%s", device.name, device.usable and "usable" or "not usable: " .. why)
+    local head = ("%-18s%-11s"):format(i == 1 and "devices" or "", device.name)
+    print(columns.wrapped(head, device.usable and "usable" or "not usable: " .. why, 80))
   end
   if not facts.limits then return end
   local found = facts.limits

@@ -10,19 +10,18 @@ local library = require "pah"
 local info = require "pah.cli.info"
 local interpreter = require "pah.cli.interpreter"
 local json = require "pah.util.json"
-local man = require "pah.cli.man"
-local manual = require "pah.manual.help"
 local kernel_table = require "pah.module.kernel_table"
 local options = require "pah.options"
-local repl = require "pah.prompt.repl"
 local scripts = require "pah.cli.scripts"
 local readable = require("pah.util.whole_file").readable
-local words = require "pah.cli.words"
 
 rawset(_G, "pah", library) -- the global that every script finds
 rawset(_G, "print", require("pah.util.inspect").print)
 
 local commands, order = {}, {}
+
+-- The prompt and the manual are loaded when they are asked for: a script needs neither.
+local function prompt(bare) return require("pah.prompt.repl").run(bare) end
 
 -- A command: usage (after "pah NAME"), about (one line), options (as for pah.options; nil: words are not parsed), words
 -- (how many may be given besides options), raw (it parses its words itself), wrong_usage (an exit code, 2), text (more
@@ -85,7 +84,7 @@ runs $PAH_INIT, else $XDG_CONFIG_HOME/pah/init.lua, else ~/.config/pah/init.lua.
   run = function()
     arg = {[0] = "pah"}
     local code = interpreter.init()
-    return code == 0 and repl.run() or code
+    return code == 0 and prompt() or code
   end,
 })
 
@@ -165,6 +164,7 @@ command("help", {
   options = {}, words = 1,
   run = function(opt)
     if opt[1] and not commands[opt[1]] then
+      local manual = require "pah.manual.help"
       local text = opt[1] == "pah" and manual.text() or manual.text_of_name(opt[1])
       if text then return print(text) or 0 end
       return complain(('help: "%s" is neither a command nor a name of the library'):format(opt[1]),
@@ -176,7 +176,7 @@ command("help", {
 })
 
 -- Commands with a file of their own, which returns the definition.
-for _, name in ipairs {"bench", "results", "compare", "plot", "report", "submit", "status", "cache"} do
+for _, name in ipairs {"bench", "judge", "results", "compare", "plot", "report", "submit", "status", "cache"} do
   command(name, require("pah.cli." .. name))
 end
 
@@ -202,11 +202,12 @@ local function main(argv)
   if first == "__words" then
     local names = {}
     for i, example in ipairs(scripts.examples()) do names[i] = example.name end
-    for _, word in ipairs(words.after({unpack(argv, 2)}, commands, order, names)) do print(word) end
+    for _, word in ipairs(require("pah.cli.words").after({unpack(argv, 2)}, commands, order, names)) do print(word) end
     return 0
   end
   if first == "__man" then -- for scripts/manual
-    if not argv[2] then print(table.concat(order, "\n")) else io.write(man(argv[2], commands[argv[2]])) end
+    local name = argv[2]
+    io.write(name and require "pah.cli.man"(name, commands[name]) or table.concat(order, "\n") .. "\n")
     return 0
   end
   if first == "--version" then return interpreter.print_version() or 0 end
@@ -221,7 +222,7 @@ local function main(argv)
     end
     return complain(('no command and no file is named "%s"'):format(first), hint)
   end
-  local code, why = interpreter.main(argv, repl.run)
+  local code, why = interpreter.main(argv, prompt)
   return code or complain(why, "`pah --help` lists the options")
 end
 

@@ -149,7 +149,7 @@ local function run(opt)
 end
 
 return {
-  usage = "FILE [--run ID] [--format FORMAT] [-o FILE]   or   results merge FILE ... -o FILE",
+  usage = "FILE [options]   or   results merge FILE ... -o FILE",
   about = "what a results file holds: runs, their points, times and errors; or copy it, or merge several",
   options = {
     format = {"how it is printed", "text", choices = {"text", "md", "csv", "json"}},

@@ -34,7 +34,7 @@ local function finite(x) return x - x == 0 end
 local function same(x, y) return x == y or (x ~= x and y ~= y) end
 
 --- Errors of `got` against `want` over elements that are finite in `want`: max, where (0-based), mean, and the
--- largest magnitude in `want`; or nil and a complaint if the other elements do not agree.
+-- largest magnitude in `want`; or nil, a complaint and the element (0-based) if the others do not agree.
 function M.errors(got, want)
   local x, n, keep_x = M.values(got)
   local y, m, keep_y = M.values(want)
@@ -43,39 +43,48 @@ function M.errors(got, want)
   for i = 0, n - 1 do
     if finite(y[i]) then
       local e = math.abs(x[i] - y[i])
-      if not finite(e) then return nil, ("element %d is %g, must be %g"):format(i, x[i], y[i]) end
+      if not finite(e) then return nil, ("element %d is %g, must be %g"):format(i, x[i], y[i]), i end
       if e > worst then worst, at = e, i end
       sum, count, largest = sum + e, count + 1, math.max(largest, math.abs(y[i]))
     elseif not same(x[i], y[i]) then
-      return nil, ("element %d is %g, must be %g"):format(i, x[i], y[i])
+      return nil, ("element %d is %g, must be %g"):format(i, x[i], y[i]), i
     end
   end
   local mean = count > 0 and sum / count or 0
   return {max = worst, at = at, mean = mean, largest = largest, kept = {keep_x, keep_y}}
 end
 
---- nil if `got` passes against `want` with the low-precision evaluation `pt`, else a complaint.
+--- The largest and the mean error allowed where the low-precision evaluation `pt` is the measure; nil and a complaint
+--- if that is no good itself.
+function M.allowed(want, pt, rule)
+  local p, why = M.errors(pt, want)
+  if not p then return nil, "the low-precision evaluation " .. why end
+  local unit = rule.relative and math.max(1, p.largest) or 1
+  return rule.max * p.max + rule.atol * unit, rule.mean * p.mean + rule.mean_atol * unit
+end
+
+--- nil if `got` passes against `want` with the low-precision evaluation `pt`, else a complaint and the worst element.
 function M.complaint(got, want, pt, rule)
-  local e, why = M.errors(got, want)
-  if not e then return why end
-  local p, pt_why = M.errors(pt, want)
-  if not p then return "the low-precision evaluation " .. pt_why end
-  local unit = rule.relative and math.max(1, e.largest) or 1
-  local max, mean = rule.max * p.max + rule.atol * unit, rule.mean * p.mean + rule.mean_atol * unit
-  if e.max > max then return ("max error %.3g at element %d, must be at most %.3g"):format(e.max, e.at, max) end
-  if e.mean > mean then return ("mean error %.3g, must be at most %.3g"):format(e.mean, mean) end
+  local e, why, at = M.errors(got, want)
+  if not e then return why, at end
+  local max, mean = M.allowed(want, pt, rule)
+  if not max then return mean end
+  if e.max > max then
+    return ("max error %.3g at element %d, must be at most %.3g"):format(e.max, e.at, max), e.at
+  end
+  if e.mean > mean then return ("mean error %.3g, must be at most %.3g"):format(e.mean, mean), e.at end
 end
 
 --- nil if an lse passes: the absolute error up to 1, the relative one above.
 function M.lse_complaint(got, want)
-  local e, why = M.errors(got, want)
-  if not e then return why end
+  local e, wrong, at = M.errors(got, want)
+  if not e then return wrong, at end
   local x, n, keep_x = M.values(got)
   local y, _, keep_y = M.values(want)
   for i = 0, n - 1 do
     local allowed = LSE_TOLERANCE * math.max(1, math.abs(y[i]))
     if finite(y[i]) and math.abs(x[i] - y[i]) > allowed then
-      return ("element %d is %.9g, must be %.9g"):format(i, x[i], y[i]), keep_x, keep_y
+      return ("element %d is %.9g, must be %.9g"):format(i, x[i], y[i]), i, keep_x, keep_y
     end
   end
 end
@@ -102,18 +111,20 @@ local HALF_SETS = {avx512fp16 = true, amx = true}
 --- Whether a device multiplies fp8 caches in f16, where q is bf16.
 function M.has_half(device) return HALF_SETS[device:info().isa] ~= nil end
 
--- Whether the kernel multiplied q and K in f16, or in fp8 on a GPU; sim's sums are exact.
-local function by_half(case, got)
+-- Whether the kernel multiplied q and K in f16, or in fp8 on a GPU; sim's sums are exact. kernel: its name, nil where
+-- the device chose; naive computes in f32.
+local function by_half(case, got, kernel)
   if case.op == "fwd_fp8" then
-    return problem.is_fp8(case.dtype) and got.device.name:match "^cuda" ~= nil and got.device:info().arch == "sm_90a"
+    return kernel ~= "naive" and problem.is_fp8(case.dtype) and got.device.name:match "^cuda" ~= nil
+      and got.device:info().arch == "sm_90a"
   end
   return case.op == "decode" and case.dtype == "bf16" and problem.is_fp8(case.cache_dtype)
     and M.has_half(got.device)
 end
 
---- nil if the lse of a case passes.
-function M.lse_of_case_complaint(case, got, want, pt)
-  if by_half(case, got) then return M.complaint(got, want, pt, LSE_HALF) end
+--- nil if the lse of a case passes; kernel: the name that was asked for, if any.
+function M.lse_of_case_complaint(case, got, want, pt, kernel)
+  if by_half(case, got, kernel) then return M.complaint(got, want, pt, LSE_HALF) end
   return M.lse_complaint(got, want)
 end
 
@@ -125,25 +136,44 @@ function M.passes(case, device)
   return p
 end
 
---- All complaints about `results` of a problem as a list of lines; `want` and `pt` are made if they are not given.
-function M.judge(p, results, want, pt)
-  local case = p.case
+M.forward = FORWARD
+
+--- What is judged, in this order.
+M.names = {"out", "lse", "dq", "dk_blocks", "dv_blocks", "dsinks"}
+
+--- The rule for a result of a case: factors max and mean, atol and mean_atol.
+M.rule_of = rule_of
+
+--- All complaints about `results` of a problem, a list of {name=, why=, at= (the worst element, 0-based)}; `want` and
+--- `pt` are made if they are not given.
+function M.details(p, results, want, pt)
+  local case, list = p.case, {}
   want = want or p.reference()
   pt = pt or M.low_precision(p)
-  local lines = {}
-  for _, name in ipairs {"out", "lse", "dq", "dk_blocks", "dv_blocks", "dsinks"} do
+  for _, name in ipairs(M.names) do
     local got = results[name]
     if got then
-      local why
+      local why, at
       if name == "lse" then
-        why = M.lse_of_case_complaint(case, got, want[name], pt[name])
+        why, at = M.lse_of_case_complaint(case, got, want[name], pt[name], p.kernel)
       else
-        why = M.complaint(got, want[name], pt[name], rule_of(case, name))
+        why, at = M.complaint(got, want[name], pt[name], rule_of(case, name))
       end
-      if why then lines[#lines + 1] = name .. ": " .. why end
-      if p.intact[name] and not p.intact[name]() then lines[#lines + 1] = name .. ": memory around it was written" end
+      if why then list[#list + 1] = {name = name, why = why, at = at} end
+      if p.intact[name] and not p.intact[name]() then
+        list[#list + 1] = {name = name, why = "memory around it was written"}
+      end
     end
   end
+  return list
+end
+
+jit.off(M.details) -- see init.lua
+
+--- The same as lines of text.
+function M.judge(p, results, want, pt)
+  local lines = {}
+  for i, d in ipairs(M.details(p, results, want, pt)) do lines[i] = d.name .. ": " .. d.why end
   return lines
 end
 

@@ -155,6 +155,17 @@ local AXES = {
   {op = "fwd_fp8", dtypes = {{dtype = "bf16", cache_dtype = "fp8_e4m3"}}, changes = {WIDTHS, MLA}},
 }
 
+-- What is added for kernels from elsewhere, which may know one dtype only: the changes that others above cover.
+local MORE = {
+  {op = "fwd", dtypes = {{dtype = "f32"}}, changes = {SINKS, SINKS_RAGGED}},
+  {op = "fwd", dtypes = {{dtype = "f16"}}, changes = {COMMON, SINKS, SINKS_RAGGED}},
+  {op = "bwd", dtypes = {{dtype = "f16"}, {dtype = "bf16"}}, changes = {COMMON}},
+  {op = "decode", dtypes = {{dtype = "f32"}, {dtype = "f16"}}, changes = {COMMON, SINKS, SINKS_SPLIT}},
+  {op = "decode", dtypes = {{dtype = "bf16", cache_dtype = "fp8_e4m3"}}, changes = {COMMON}},
+  {op = "decode", dtypes = {{dtype = "f16"}}, changes = {SPLITS, DECODE_QUERIES}},
+  {op = "fwd_fp8", dtypes = {{dtype = "fp8_e4m3"}, {dtype = "bf16", cache_dtype = "fp8_e4m3"}}, changes = {COMMON}},
+}
+
 local PLAIN = {H = 4, Hkv = 2, D = 64, block_size = 16, len_q = 9, len_k = {37, 20, 50}}
 
 -- The plain problem of an operation: one query of each sequence in decode.
@@ -282,16 +293,16 @@ local function name_of(case, fields)
   return table.concat(words, " ")
 end
 
+M.name_of = name_of
+
 local function add(list, case, fields)
   case.seed = 10 * (#list + 1)
   case.name = ("%03d %s"):format(#list + 1, name_of(case, fields))
   list[#list + 1] = case
 end
 
---- All cases, in a fixed order; `mixtures` (default 60) of each operation.
-function M.all(mixtures)
-  local list = {}
-  for _, axis in ipairs(AXES) do
+local function add_axes(list, axes)
+  for _, axis in ipairs(axes) do
     for _, dtypes in ipairs(axis.dtypes) do
       for _, changes in ipairs(axis.changes) do
         for _, change in ipairs(changes) do
@@ -302,6 +313,12 @@ function M.all(mixtures)
       end
     end
   end
+end
+
+--- All cases, in a fixed order; `mixtures` (default 60) of each operation.
+function M.all(mixtures)
+  local list = {}
+  add_axes(list, AXES)
   for n, op in ipairs {"fwd", "fwd_fp8", "bwd", "decode"} do
     local random = generator(1000 + n)
     for _ = 1, mixtures or 60 do
@@ -310,6 +327,40 @@ function M.all(mixtures)
     end
   end
   return list
+end
+
+--- The cases of one operation that a kernel from elsewhere is judged by: those of M.all, under the same names, and more
+--- for each dtype by itself.
+function M.of(op)
+  local all, list = M.all(), {}
+  add_axes(all, MORE)
+  for _, case in ipairs(all) do
+    if case.op == op then list[#list + 1] = case end
+  end
+  return list
+end
+
+--- A part of a list of cases: of those of the first dtype that change one option all, every sixth of the others.
+function M.quick(list)
+  local part, first, count = {}, list[1], 0
+  for _, case in ipairs(list) do
+    local same = case.dtype == first.dtype and case.cache_dtype == first.cache_dtype
+    if not (same and case.len_k == M.plain_len_k) then count = count + 1 end
+    if same and case.len_k == M.plain_len_k or count % 6 == 1 then part[#part + 1] = case end
+  end
+  return part
+end
+
+--- The case with shorter sequences where no length was asked for: sim is slow.
+function M.shortened(case)
+  if not case.len_k then return case end
+  local copy = M.merged(case)
+  copy.len_k = {}
+  for b, len in ipairs(case.len_k) do copy.len_k[b] = len > 400 and math.floor(len / 5) or len end
+  if case.len_k == M.plain_len_k and not case.tree then -- a tree is no longer than its sequence
+    copy.len_k = case.op == "decode" and {37, 5, 50} or {19, 5, 34}
+  end
+  return copy
 end
 
 --- The plain case of an operation with some fields changed; `seed` defaults to 1.

@@ -7,6 +7,8 @@ local operations = require("pah.attention").exports
 local random = require("pah.tensor.random").exports
 local reference = require("pah.attention.reference").exports.reference
 
+jit.off(true, true) -- see init.lua
+
 local M = {}
 
 local NAN, HUGE_ID, CANARY, GUARD = 0 / 0, 2147483647, 64, 64
@@ -41,7 +43,8 @@ function M.guarded(shape, dtype, device, permutation)
 end
 
 --- Which physical block holds which tokens: {table =, used = {{id, tokens, first}...}, num_blocks =, tokens =}.
--- The first `shared_blocks` blocks of every sequence are those of the first.
+-- The first `shared_blocks` blocks of every sequence are those of the first. In a case that is `finite` the entries
+-- past the end are blocks that nobody uses.
 function M.plan(case)
   local bs, needed, widest = case.block_size, 0, 0
   for _, len in ipairs(case.len_k) do
@@ -55,7 +58,7 @@ function M.plan(case)
   local by_id, next_id = {}, 1
   for b, len in ipairs(case.len_k) do
     local row = {}
-    for i = 1, plan.width do row[i] = HUGE_ID end
+    for i = 1, plan.width do row[i] = case.finite and ids[plan.num_blocks - (b + i) % (needed + 1)] or HUGE_ID end
     for i = 1, ceil_div(len, bs) do
       local tokens = math.min(bs, len - (i - 1) * bs)
       local shared = b > 1 and i <= (case.shared_blocks or 0) and i <= ceil_div(case.len_k[1], bs)
@@ -81,12 +84,16 @@ local function pool_shape(case, plan, width)
   return {plan.num_blocks, case.block_size, case.Hkv, width}
 end
 
---- The pool of K or V: NaN but for the slots in use, which are rows of `tokens` [plan.tokens, Hkv, D or Dv].
+--- The pool of K or V: NaN but for the slots in use, which are rows of `tokens` [plan.tokens, Hkv, D or Dv]. In a case
+-- that is `finite`, random numbers of that seed in the place of NaN.
 function M.pool(case, plan, tokens, device)
   local shape, permutation = pool_shape(case, plan, tokens.shape[3])
   local blocks = create.empty(shape, {dtype = tokens.dtype, device = device})
+  if case.finite then
+    blocks = random.randn(shape, {seed = 7919 * case.finite + 13 * case.seed, dtype = tokens.dtype, device = device})
+  end
   if permutation then blocks = blocks:permute(unpack(permutation)) end
-  blocks:fill(NAN)
+  if not case.finite then blocks:fill(NAN) end
   for _, block in ipairs(plan.used) do
     blocks[block.id + 1]:narrow(1, 1, block.tokens):copy(tokens:narrow(1, block.first + 1, block.tokens))
   end
@@ -219,16 +226,19 @@ local function inputs(case, plan, device)
   return args
 end
 
--- Adds a watched result of that name to the problem.
-local function add_result(problem, name, shape, dtype, device, permutation)
-  local tensor, intact = M.guarded(shape, dtype, device, permutation)
-  problem.results[name], problem.intact[name] = tensor, intact
+--- Adds a watched result of that name to the problem.
+function M.add_result(problem, name, shape, dtype, device, permutation)
+  problem.results[name], problem.intact[name] = M.guarded(shape, dtype, device, permutation)
 end
+
+local add_result = M.add_result
 
 local function add_gradients(problem, case, plan, device)
   local args, Dv = problem.args, case.Dv or case.D
   args.dout = random_queries(case, (query_shape(case, Dv)), case.seed + 4, device)
-  local out, lse = reference.fwd(problem.args_without("dout"))
+  local forward = problem.args_without("dout")
+  forward.score, forward.mask = problem.score, problem.mask
+  local out, lse = reference.fwd(forward)
   args.out, args.lse = out:to(case.dtype):to(device), lse:to("f32"):to(device)
   local memory, permutation = query_layout(case, (query_shape(case, case.D)))
   add_result(problem, "dq", memory, case.dtype, device, permutation)
@@ -239,11 +249,29 @@ local function add_gradients(problem, case, plan, device)
   if case.sinks then add_result(problem, "dsinks", {case.H}, "f32", device) end
 end
 
+--- The arguments of a call: inputs, options and the results to be written.
+function M.call_args(problem)
+  local args = {}
+  for _, list in ipairs {problem.args, problem.results} do
+    for name, value in pairs(list) do args[name] = value end
+  end
+  args.num_splits = problem.case.num_splits
+  return args
+end
+
+--- Results as they are before a call: NaN.
+function M.poison(problem)
+  for _, t in pairs(problem.results) do t:fill(NAN) end
+end
+
 --- The problem of a case on a device (an object or a name): args (inputs), results (tensors to be written, NaN), and
--- run(kernel, num_splits) -> results; reference(changes, intermediate) -> the oracle's results by the same names.
-function M.build(case, device)
+-- run(kernel, num_splits) -> results, with `kernel` kept, the name that was asked for; reference(changes, intermediate)
+-- -> the oracle's results by the same names.
+-- functions: score and mask of the oracle, see pah.reference.
+function M.build(case, device, functions)
   local plan = M.plan(case)
   local problem = {case = case, plan = plan, results = {}, intact = {}}
+  if functions then problem.score, problem.mask = functions.score, functions.mask end
   problem.args = inputs(case, plan, device)
 
   function problem.args_without(...)
@@ -264,15 +292,15 @@ function M.build(case, device)
   end
 
   function problem.run(kernel, num_splits)
-    local args = problem.args_without()
-    for name, tensor in pairs(problem.results) do args[name] = tensor end
-    args.kernel, args.num_splits = kernel, num_splits or case.num_splits
+    local args = M.call_args(problem)
+    problem.kernel, args.kernel, args.num_splits = kernel, kernel, num_splits or case.num_splits
     operations[case.op](args)
     return problem.results
   end
 
   function problem.reference(changes, intermediate)
     local args = problem.args_without("out", "lse")
+    args.score, args.mask = problem.score, problem.mask
     for name, value in pairs(changes or {}) do args[name] = value end
     args.intermediate = intermediate
     local a, b, c, d = reference[case.op](args)

@@ -20,6 +20,10 @@ return {
   {"Device:synchronize()", "waits until everything called so far is done", example = 'pah.device("cpu"):synchronize()'},
   {"Device:event() -> Event", "a moment in the order of the device's work",
     example = 'local dev = pah.device "cpu"\nlocal before = dev:event()\nprint(dev:event():since(before))'},
+  {"Device:graph(fn: function) -> Graph", [[
+    cuda: the launches that `fn()` makes, recorded; `fn` is called twice, and nothing but launches may be in it: see
+    [cuda.md](cuda.md#graphs)]],
+    example = 'local dev = pah.device "cpu"\nprint(pcall(dev.graph, dev, function() end)) -- only cuda has graphs'},
   {"Device:set(args: DeviceSettings)", "settings until they are set again; see [cuda.md](cuda.md) and [sim.md](sim.md)",
     example = 'pah.device("sim"):set{schedule = "random", seed = 3}'},
   {record = "DeviceSettings", "settings of a device", fields = [[
@@ -30,6 +34,11 @@ return {
     tensor_kernels?: boolean  sim: work on tensors is simulated too (default false)
     check?: boolean           cuda: a kernel checks block tables, lengths and slots before they are used (default true);
       false leaves that out, for timing]]},
+  {class = "Graph", "launches that are recorded, to be started together"},
+  {"Graph:launch()", "starts them again, in their order, at little cost for the host",
+    example = 'local dev = pah.device "cpu"\nlocal ok, g = pcall(dev.graph, dev, function() end)\n'
+      .. 'if ok then g:launch() end'},
+  {"Graph.launches: integer", "how many"},
   {class = "Event", "a moment in the order of a device's work"},
   {"Event:since(earlier: Event) -> number", [[
     waits for both; the seconds between them, by the GPU's own clock on cuda, the host's elsewhere]],

@@ -194,8 +194,8 @@ function M.text(x)
   end
 end
 
--- pah.help: prints the text; a value that the manual does not know is told by what it is.
-local function help(x)
+--- pah.help: prints the text; a value that the manual does not know is told by what it is.
+function M.print(x)
   local text = M.text(x)
   if text then return print(text) end
   if type(x) == "string" then
@@ -207,7 +207,5 @@ local function help(x)
   end
   print(("A %s; the manual knows the functions and objects of pah."):format(type(x)))
 end
-
-M.exports = {help = help}
 
 return M

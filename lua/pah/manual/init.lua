@@ -29,7 +29,7 @@ M.words = {
 
 --- Names of the groups, in the order of doc/lua-api.md; each is a file beside this one that returns a list of entries.
 M.groups = {"program", "devices", "tensors", "tensor_methods", "arithmetic", "files", "operations", "cache", "serving",
-  "measuring", "results", "modules"}
+  "measuring", "judging", "results", "modules"}
 
 local closing = {["("] = ")", ["{"] = "}", ["["] = "]", ["<"] = ">"}
 

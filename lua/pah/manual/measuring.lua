@@ -13,12 +13,14 @@ local bench = [[
   warmup?: number         seconds at most; default 2
   pin?: boolean           each thread on its own processor; default false
   limits?: boolean        false: none are measured
+  graph?: integer|boolean  cuda: replays of a graph of `fn` are timed; n: of n graphs by turns, the i-th of `fn(i)`
   setup?: function        called before every sample, not timed
   after?: function        called after every sample, not timed
 ]]
 
 return {
   {record = "BenchOptions", "options of `pah.bench`", fields = bench .. [[
+    time?: function         in the place of the device's clock: `time(fn, calls)` gives seconds of a call
     bytes?: number          of a call: the rate, and its limit
     flops?: number          of a call
     dtype?: dtype           which peak of flops counts; default `"f32"`]]},

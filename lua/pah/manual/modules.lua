@@ -22,11 +22,19 @@ local entries = {
     compiles a CUDA C++ source for sim or cuda. Errors are the compiler's words with file and line. Compiled
     code is cached on disk (`pah cache`); editing any file that goes in compiles anew]],
     example = scale .. "print(module)"},
+  {record = "LoadArgs", "what `dev:load` takes: one path, and types", fields = [[
+    cubin?: string            compiled code of others (Triton, CUTLASS)
+    ptx?: string              or PTX
+    fatbin?: string           or a fatbin
+    params?: table            `{kernel = {"pointer", "i32", "f32", 64}}`: what a kernel takes (a number: the bytes of a
+      struct); without it the driver's sizes count (CUDA 12.4), and numbers must be typed]]},
+  {"Device:load(args: LoadArgs) -> Module", "loads compiled code, on a GPU: a module as that of `dev:compile`"},
   {"Module:kernels() -> string[]", "names compiled so far", example = scale .. "print(module:kernels())"},
   {record = "LaunchOptions", "how a kernel is launched", fields = [[
     grid?: integer|integer[]   thread blocks: a number or `{x, y, z}`; default 1
     block?: integer|integer[]  threads of a thread block; default 1
     shared?: integer           bytes of dynamic shared memory
+    cluster?: integer|integer[]  cuda: thread blocks of a cluster
     limit?: number             seconds until the launch is stopped
     schedule?: "order"|"reverse"|"random"  sim: the order of threads
     seed?: integer             sim: of the random schedule

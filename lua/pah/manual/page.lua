@@ -5,7 +5,8 @@ local manual = require "pah.manual"
 
 local M = {}
 
-local objects = {Device = "dev", Tensor = "t", Event = "event", Cache = "cache", Sequence = "seq", Module = "module",
+local objects = {Device = "dev", Tensor = "t", Event = "event", Graph = "g", Cache = "cache", Sequence = "seq",
+  Module = "module",
   LaunchReport = "report", BenchResult = "r", DiffReport = "d", Batch = "batch", Comparison = "c", Store = "store",
   ServingReplay = "replay", ServingStep = "step"}
 

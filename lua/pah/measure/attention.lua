@@ -14,6 +14,7 @@ local ffi = require "ffi"
 local host = require "pah.host"
 local random = require("pah.tensor.random").exports
 local tensor = require "pah.tensor"
+local timer = require "pah.measure.timer"
 local work = require "pah.attention.work"
 
 local M = {}
@@ -256,6 +257,10 @@ local function measure(state, opts)
   options.device = state.args.q.device
   options.setup = function() prepare(state) end
   options.after = function() verify(state) end
+  local foreign = timer.foreign[state.run]
+  if foreign then
+    options.time = function(_, calls) return foreign(state.args, calls, opts.cold, state.args.q.device) end
+  end
   baseline(state, opts.verify ~= false)
   local r = bench.bench(function() state.run(state.args) end, options)
   r.work, r.verified = w, opts.verify ~= false
@@ -278,7 +283,7 @@ function M.bench_attention(op, args, opts)
   if type(args) ~= "table" then
     errors.raisef("bench_attention: arguments are a %s, must be a table of named arguments", type(args))
   end
-  for _, key in ipairs {"bytes", "flops", "dtype", "device", "setup", "after"} do
+  for _, key in ipairs {"bytes", "flops", "dtype", "device", "setup", "after", "time"} do
     if opts[key] ~= nil then errors.raisef("bench_attention: %s is given, but follows from the arguments", key) end
   end
   check_arguments(op, args, opts)

@@ -1,6 +1,6 @@
 -- gpu_clock.lua - the rate that a GPU's multiprocessors run at during a sample, from two stamps of its timer and of its
 -- cycle counter, and whether it is throttled: below 75 % of the highest rate that this process has seen. Nothing is
--- set: a clock that is not known is nil. Read next: timer.lua, init.lua, kernels/clock.cu.
+-- set: a clock that is not known is nil. Read next: timer.lua, init.lua, kernels/measure/clock.cu.
 local C = require("pah.ffi").C
 local host = require "pah.host"
 local tensor = require "pah.tensor"
@@ -14,7 +14,7 @@ local highest = {} -- device name -> Hz
 local clocks = {} -- device name -> {start=, stop=}, or false: cannot be had
 
 local function open(device)
-  local module = device:compile{source = host.datadir .. "/kernels/clock.cu"}
+  local module = device:compile{source = host.datadir .. "/kernels/measure/clock.cu"}
   local shape = {grid = {math.max(1, device:info().sms)}, block = {1}}
   local stamps = tensor.exports.zeros({4}, {dtype = "i64", device = device})
   local first, last = stamps:narrow(1, 1, 2), stamps:narrow(1, 3, 2)

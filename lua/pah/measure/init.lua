@@ -23,7 +23,7 @@ local M = {}
 local defaults = {
   name = "call", device = false, cold = false, bytes = false, flops = false, dtype = "f32", limits = true,
   min_time = 0.5, max_time = 10, min_samples = 10, max_samples = 2000, precision = 0.01, warmup = 2, pin = false,
-  setup = false, after = false,
+  setup = false, after = false, graph = false, time = false,
 }
 
 local function read_options(opts)
@@ -44,10 +44,14 @@ local function read_options(opts)
   if o.max_samples < o.min_samples then
     errors.raisef("bench: max_samples is %s, must be at least min_samples, %s", o.max_samples, o.min_samples)
   end
-  for _, key in ipairs {"setup", "after"} do
+  for _, key in ipairs {"setup", "after", "time"} do
     if o[key] and type(o[key]) ~= "function" then
       errors.raisef("bench: %s is a %s, must be a function", key, type(o[key]))
     end
+  end
+  if o.graph == true then o.graph = 1 end
+  if o.graph and (type(o.graph) ~= "number" or o.graph < 1 or o.graph % 1 ~= 0) then
+    errors.raisef("bench: graph is %s, must be true or how many graphs take turns", tostring(o.graph))
   end
   o.device = devices.get(o.device or nil)
   return o
@@ -247,6 +251,18 @@ function Result:__tostring()
   return table.concat(lines, "\n")
 end
 
+-- Replays of o.graph graphs by turns, the i-th recorded from fn(i).
+local function replays(fn, o)
+  local graphs, turn = {}, 0
+  for i = 1, o.graph do
+    graphs[i] = o.device:graph(function() fn(i) end)
+  end
+  return function()
+    turn = turn % o.graph + 1
+    graphs[turn]:launch()
+  end
+end
+
 -- ---- pah.bench ----------------------------------------------------------------------------------------------------
 
 local function contents(path) return read_file(path) or "" end
@@ -276,13 +292,14 @@ local function add_clock(r, taken)
 end
 
 local function measure(fn, o)
+  if o.graph then fn = replays(fn, o) end
   notice.begin(("measuring %s, up to %g s"):format(o.name, o.warmup + o.max_time))
-  local time = timer.of(o.device)
+  local time = o.time or timer.of(o.device)
   local overhead = timer.overhead(o.device)
   local warmup = warm_up(fn, o, time)
   local calls = calls_per_sample(fn, o, time, overhead)
   local flush, flush_bytes
-  if o.cold then flush, flush_bytes = timer.flusher(o.device) end
+  if o.cold and not o.time then flush, flush_bytes = timer.flusher(o.device) end
   local others = neighbours.watch()
   local taken = M.take(fn, o, time, calls, flush)
   local used, processors = others()
@@ -321,7 +338,8 @@ end
 --- after (called before and after every sample, not timed); bytes, flops (of a call, for rates and the limit; dtype
 --- says which peak); min_time, max_time (seconds of samples, 0.5 and 10), min_samples, max_samples (10 and 2000),
 --- precision (half the interval over the median, 0.01), warmup (seconds at most, 2), pin (each thread on its own
---- processor), limits (false: none).
+--- processor), limits (false: none), graph (on cuda: what is timed is the replay of a graph that dev:graph has recorded
+--- from fn; a number n: of n graphs by turns, the i-th of fn(i), so that the inputs can differ).
 -- The result has median, low, high (95 % interval), q1, q3, iqr, min, max, mean (seconds of a call), samples (all, in
 -- order), n, effective_n, calls (per sample), overhead, wall, cpu, outliers, drift, notes, warmup, stopped,
 -- page_faults, huge_bytes, resident_bytes, governor, on cuda cycles, clock_hz, clocks and throttled; bytes_per_second,

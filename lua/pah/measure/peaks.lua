@@ -1,6 +1,6 @@
 -- peaks.lua - the most that a device can do, measured by loops in this run: multiply-adds, reads of memory
 -- in order and by shuffled blocks, reads that stay in the caches. Promises: nothing comes from a table of products.
--- Read next: src/cpu/measure.c, kernels/peaks.cu, init.lua.
+-- Read next: src/cpu/measure.c, kernels/measure/peaks.cu, init.lua.
 local C, check = require("pah.ffi").C, require("pah.ffi").check
 local devices = require "pah.device"
 local ffi = require "ffi"
@@ -104,7 +104,7 @@ end
 
 local function module_of(device)
   modules[device.name] = modules[device.name]
-    or device:compile{source = host.datadir .. "/kernels/peaks.cu"}
+    or device:compile{source = host.datadir .. "/kernels/measure/peaks.cu"}
   return modules[device.name]
 end
 

@@ -12,6 +12,10 @@ local C, check = binding.C, binding.check
 
 local M = {}
 
+--- Functions that run elsewhere and take their time there: run -> f(args, calls, cold, device), which returns what a
+--- function of M.of does. Set by pah.worker, used by pah.bench_attention.
+M.foreign = setmetatable({}, {__mode = "k"})
+
 -- ---- One measurement ----------------------------------------------------------------------------------------------
 
 local function time_on_host(fn, calls)

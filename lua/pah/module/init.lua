@@ -59,9 +59,25 @@ local function plain_name(kind, size)
   return (kind == C.PAH_SIGNED and "i" or "u") .. 8 * size
 end
 
+-- The kind of a parameter of which only the size is known, by what is passed.
+local function kind_of(value, what, size)
+  if tensor.is_tensor(value) or value == nil or value == false then
+    if size ~= 8 then errors.raisef("%s: is a pointer, must be of %d bytes", what, size) end
+    return C.PAH_POINTER
+  elseif getmetatable(value) == Scalar then
+    local letter = value.name:sub(1, 1)
+    return letter == "f" and C.PAH_FLOATING or letter == "i" and C.PAH_SIGNED or C.PAH_UNSIGNED
+  elseif type(value) == "cdata" and not (ffi.istype("int64_t", value) or ffi.istype("uint64_t", value)) then
+    return C.PAH_BYTES
+  end
+  errors.raisef("%s: is a %s, must be typed (pah.i32, pah.f32, ...) or declared in params: of it the driver knows only "
+    .. "that it has %d bytes", what, type(value), size)
+end
+
 -- The cdata whose bytes become parameter `n`, of `kind` and `size`.
 local function argument(value, n, kind, size, device)
   local what = "argument " .. n
+  if kind == C.PAH_UNTYPED then kind = kind_of(value, what, size) end
   local want = ("%s of %d bytes"):format(kinds[kind], size)
   if tensor.is_tensor(value) then
     if kind ~= C.PAH_POINTER then errors.raisef("%s: is a tensor, must be %s", what, want) end
@@ -186,6 +202,76 @@ function M.compile(device, spec)
     Module)
 end
 
+-- ---- Compiled code of others ------------------------------------------------------------------------------------
+
+local load_keys = {cubin = true, ptx = true, fatbin = true, params = true}
+local declared_kinds = {i = C.PAH_SIGNED, u = C.PAH_UNSIGNED, f = C.PAH_FLOATING}
+
+-- {kind, size} of a declared parameter: "pointer", a number's type, or the bytes of a struct.
+local function declared(kernel, n, word)
+  if word == "pointer" then return {C.PAH_POINTER, 8} end
+  if type(word) == "number" and word % 1 == 0 and word > 0 and word <= 4096 then return {C.PAH_BYTES, word} end
+  if not ctypes[word] then
+    errors.raisef('params: %s: item %d is %s, must be "pointer", "i32", "f32", ... or the bytes of a struct', kernel, n,
+      tostring(word))
+  end
+  return {declared_kinds[word:sub(1, 1)], ffi.sizeof(ctypes[word])}
+end
+
+local function params_of(params)
+  if params == nil then return {} end
+  if type(params) ~= "table" then errors.raisef("params: is a %s, must be a table {kernel = {...}}", type(params)) end
+  local all = {}
+  for kernel, words in pairs(params) do
+    if type(kernel) ~= "string" or type(words) ~= "table" then
+      errors.raise "params: must be a table {kernel = {\"pointer\", \"i32\", ...}}"
+    end
+    all[kernel] = {}
+    for n, word in ipairs(words) do all[kernel][n] = declared(kernel, n, word) end
+  end
+  return all
+end
+
+--- Loads code that others have compiled: dev:load{cubin=|ptx=|fatbin= PATH[, params = {kernel = {"pointer", "i32"}}]}
+--- -> a module like that of dev:compile. Types come from params; else the driver's sizes are checked (CUDA 12.4).
+function M.load(device, spec)
+  if type(spec) ~= "table" then errors.raise "load: must be called with a table {cubin=}, {ptx=} or {fatbin=}" end
+  errors.check_keys("load", spec, load_keys)
+  local path, count = nil, 0
+  for _, kind in ipairs {"cubin", "ptx", "fatbin"} do
+    if spec[kind] ~= nil then path, count = spec[kind], count + 1 end
+  end
+  if count ~= 1 then errors.raise "load: give one of cubin, ptx and fatbin" end
+  local params, c, handle = params_of(spec.params), ffi.new "struct pah_module_spec", ffi.new "struct pah_module *[1]"
+  path = find_source(path)
+  c.image = path
+  check(C.pah_module_compile(device.handle, c, handle))
+  return setmetatable({device = device, source = path, handle = ffi.gc(handle[0], C.pah_module_release),
+    params = params}, Module)
+end
+
+-- The signature of a kernel: as the compiler or params tell it.
+local function signature_of(module, name)
+  local s = ffi.new "struct pah_signature"
+  check(C.pah_module_signature(module.handle, name, s))
+  local params = module.params and module.params[name]
+  if not params then
+    if s.count < 0 then errors.raisef("launch: params of %s must be declared: this driver does not tell them", name) end
+    return s
+  end
+  if s.count >= 0 and s.count ~= #params then
+    errors.raisef("params: %s: are %d, the driver says %d", name, #params, s.count)
+  end
+  for i, p in ipairs(params) do
+    if s.count >= 0 and s.size[i - 1] ~= p[2] then
+      errors.raisef("params: %s: item %d has %d bytes, the driver says %d", name, i, p[2], s.size[i - 1])
+    end
+    s.kind[i - 1], s.size[i - 1] = p[1], p[2]
+  end
+  s.count = #params
+  return s
+end
+
 -- ---- Using --------------------------------------------------------------------------------------------------
 
 --- Names of the kernels compiled so far.
@@ -234,7 +320,7 @@ function M.instances(device)
 end
 
 local launch_keys = {grid = true, block = true, shared = true, limit = true, schedule = true, seed = true,
-  counters = true, problem = true, on_finding = true, allow = true}
+  counters = true, problem = true, on_finding = true, allow = true, cluster = true}
 local schedules = {order = C.PAH_IN_ORDER, reverse = C.PAH_REVERSE, random = C.PAH_RANDOM}
 
 local function number(options, key, default)
@@ -247,6 +333,8 @@ end
 local function fill_launch(l, options)
   local grid, block = extent("grid", options.grid or 1), extent("block", options.block or 1)
   for i = 1, 3 do l.grid[i - 1], l.block[i - 1] = grid[i], block[i] end
+  local cluster = options.cluster ~= nil and extent("cluster", options.cluster)
+  for i = 1, cluster and 3 or 0 do l.cluster[i - 1] = cluster[i] end
   l.shared = number(options, "shared", 0)
   l.limit = number(options, "limit", 0)
   l.seed = number(options, "seed", 0)
@@ -281,8 +369,7 @@ function Module:launch(name, options, ...)
   if on_finding ~= nil and on_finding ~= "report" and on_finding ~= "error" then
     errors.raisef("on_finding: is %s, must be error or report", tostring(on_finding))
   end
-  local signature = ffi.new "struct pah_signature"
-  check(C.pah_module_signature(self.handle, name, signature))
+  local signature = signature_of(self, name)
   local count, given = signature.count, select("#", ...)
   if given ~= count then errors.raisef("launch: %s takes %d arguments, %d are given", name, count, given) end
   local l = ffi.new "struct pah_launch"
@@ -307,7 +394,7 @@ end
 
 function Module:__tostring() return ("pah.module %q on %s"):format(self.source, self.device.name) end
 
-require("pah.device").class.compile = M.compile
+require("pah.device").class.compile, require("pah.device").class.load = M.compile, M.load
 M.exports = exports
 
 return M

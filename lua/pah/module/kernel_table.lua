@@ -60,7 +60,7 @@ local function backward(device, d)
   for _, dtype in ipairs {"f32", "f16", "bf16"} do
     local p, empty = problem(device, dtype, dtype, d)
     p.dout, p.out, p.lse = empty({1, 2, 1, d}, dtype), empty({1, 2, 1, d}, dtype), empty({1, 2, 1}, "f32")
-    attention.exports.bwd(p)
+    by_name("bwd", p)
   end
 end
 
@@ -84,7 +84,7 @@ function M.collect(arch)
     backward(device, d)
   end
   for _, d in ipairs(larger_dims) do
-    attempt("fwd", "sm90", problem(device, "bf16", "bf16", d))
+    for _, name in ipairs {"sm90", "sm80"} do attempt("fwd", name, problem(device, "bf16", "bf16", d)) end
     attempt("fwd_fp8", "sm90", problem(device, "fp8_e4m3", "fp8_e4m3", d))
     attempt("fwd_fp8", "sm90", problem(device, "bf16", "fp8_e4m3", d))
   end

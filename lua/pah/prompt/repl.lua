@@ -16,7 +16,6 @@ local M = {}
 
 local session = locals.new()
 complete.look_in(session)
-rawset(_G, "help", help.exports.help)
 
 -- The user's file of a kind: $variable, else below the folder that XDG names, else below a folder of $HOME. nil: none.
 local function own_file(variable, xdg, folder, name)
@@ -76,7 +75,7 @@ local function question(text)
   elseif value and type(value) ~= "string" and help.text(value) then
     about = value
   end
-  return function() help.exports.help(about) end
+  return function() help.print(about) end
 end
 
 -- Reads lines until they make a chunk. Returns it; nil and a message; or false at the end of input.
@@ -161,6 +160,7 @@ end
 function M.run(bare)
   uncompiled.install()
   host.catch_interrupts()
+  if rawget(_G, "help") == nil then rawset(_G, "help", help.print) end -- a script's own stays
   if host.isatty(0) then greet() end
   if not bare then run_init_file() end
   local lines = line_source()

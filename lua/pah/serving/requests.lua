@@ -61,6 +61,7 @@ end
 --- The requests of a trace file, Mooncake's JSON lines or Azure's CSV: a list of {id=, arrival= (seconds), input=,
 --- output= (tokens), hash_ids=, hash_block=}. options.limit: only the first so many.
 function M.read(path, options)
+  if type(path) ~= "string" then raisef("serving.read: path is a %s, must be a string", type(path)) end
   errors.check_keys("serving.read", options, {limit = true})
   local text, why = whole_file.read(path)
   if not text then raisef("serving.read: %s", why) end

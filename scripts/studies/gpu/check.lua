@@ -192,7 +192,7 @@ end
 local peaks = {}
 
 local function measure_peaks()
-  local module = dev:compile{source = require("pah.host").datadir .. "/kernels/peaks.cu"}
+  local module = dev:compile{source = require("pah.host").datadir .. "/kernels/measure/peaks.cu"}
   local info, bytes = dev:info(), 2 ^ 30
   local a = pah.zeros({bytes / 4}, {device = dev})
   local b = pah.zeros({bytes / 4}, {device = dev})

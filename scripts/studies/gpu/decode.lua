@@ -1,6 +1,6 @@
 -- decode.lua - decode on a GPU beside reading the same bytes in order: `pah scripts/studies/gpu/decode.lua`. A row
 -- a shape: the median with cold caches (256 MB are written twice before every call; then the call between two events,
--- all queued, so that the host's time is not seen), GB/s of K and V, and the share of the time that kernels/peaks.cu
+-- all queued, so that the host's time is not seen), GB/s of K and V, and the share of the time that measure/peaks.cu
 -- takes to read as many bytes, measured in the same way in the same run. peer=FILE: JSON lines {"name": a row's,
 -- "us": microseconds, ...} of another library on this machine, to print ratios. Rows: decode_rows.lua; a
 -- peer: flashinfer_decode.py. Results: doc/log/gpu.md.
@@ -26,7 +26,7 @@ extern "C" __global__ void fill(unsigned *data, long long words, unsigned keep, 
   }
 }]]
 local fill = device:compile{text = fill_text}
-local peaks = device:compile{source = require("pah.host").datadir .. "/kernels/peaks.cu"}
+local peaks = device:compile{source = require("pah.host").datadir .. "/kernels/measure/peaks.cu"}
 local patterns = { -- bits that stay random, bits that are set
   bf16 = {0x80ff80ff, 0x3f003f00}, f16 = {0x87ff87ff, 0x38003800}, fp8_e4m3 = {0x8f8f8f8f, 0x30303030},
   fp8_e5m2 = {0x87878787, 0x38383838},
@@ -77,17 +77,19 @@ local rows = dofile((arg[0]:match "^(.*/)" or "") .. "decode_rows.lua")
 -- Arguments of decode, with results so that a call allocates nothing.
 local function problem(row)
   local lens, size, dtype = row[2], row.size or 16, row.dtype or "bf16"
-  local D, H, Hkv = row.D or 128, row.H or 32, 8
+  local D, H, Hkv = row.mla and 576 or row.D or 128, row.H or 32, row.mla and 1 or 8
   local queries = {#lens, H, row.queries or 1, D}
   local blocks = 0
   for _, len in ipairs(lens) do blocks = blocks + math.ceil(len / size) end
   local block_table, seqused_k = pah.block_table{seqlens = lens, block_size = size, num_blocks = blocks, seed = 1,
     device = device}
   local pool = {blocks, size, Hkv, D}
+  local k_blocks = random(pool, row.cache or dtype, 2)
   return {
-    q = random(queries, dtype, 1), k_blocks = random(pool, row.cache or dtype, 2),
-    v_blocks = random(pool, row.cache or dtype, 3), block_table = block_table, seqused_k = seqused_k,
-    out = pah.empty(queries, {dtype = dtype, device = device}),
+    q = random(queries, dtype, 1), k_blocks = k_blocks,
+    v_blocks = row.mla and k_blocks:narrow(4, 1, 512) or random(pool, row.cache or dtype, 3),
+    softmax_scale = row.mla and 192 ^ -0.5 or nil, block_table = block_table, seqused_k = seqused_k,
+    out = pah.empty({#lens, H, row.queries or 1, row.mla and 512 or D}, {dtype = dtype, device = device}),
     lse = pah.empty({#lens, H, row.queries or 1}, {device = device}), causal = true,
     kernel = opt.kernel ~= "" and opt.kernel or nil,
   }
@@ -102,14 +104,15 @@ if opt.peer ~= "" then
 end
 
 print(device:info().model, device:info().arch)
-print(("%-14s %10s %10s %8s %9s %10s %8s"):format("row", "us", "least", "GB/s", "in order", "peer, us", "times"))
+print(("%-15s %10s %10s %8s %9s %10s %8s"):format("row", "us", "least", "GB/s", "in order", "peer, us", "times"))
 for _, row in ipairs(rows) do
   if row[1]:find(opt.rows, 1, true) then
     local args, bytes = problem(row), 0
-    for _, len in ipairs(row[2]) do bytes = bytes + len * 8 * (row.D or 128) * 2 * (row.cache and 1 or 2) end
+    local token = row.mla and 576 * 2 or 8 * (row.D or 128) * 2 * (row.cache and 1 or 2)
+    for _, len in ipairs(row[2]) do bytes = bytes + len * token end
     local us, least = measure(function() pah.decode(args) end)
     local other = peer[row[1]]
-    print(("%-14s %10.2f %10.2f %8.0f %9.3f %10s %8s"):format(row[1], us, least, bytes / us / 1e3,
+    print(("%-15s %10.2f %10.2f %8.0f %9.3f %10s %8s"):format(row[1], us, least, bytes / us / 1e3,
       reading(math.ceil(bytes / 4096) * 4096) / us, other and ("%.2f"):format(other) or "-",
       other and ("%.3f"):format(other / us) or "-"))
     io.stdout:flush()

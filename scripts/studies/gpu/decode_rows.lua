@@ -1,6 +1,7 @@
 -- decode_rows.lua - the rows of decode.lua: {name, lengths}, and what differs from blocks of 16 (size), bf16 (dtype,
--- cache), 32 query heads over 8 KV heads (H), head_dim 128 (D), one query (queries). Run as a script it prints them as
--- JSON lines, which flashinfer_decode.py reads, so that both time the same rows.
+-- cache), 32 query heads over 8 KV heads (H), head_dim 128 (D), one query (queries); or MLA (mla): one KV head of 576
+-- elements, the first 512 of which are V too. Run as a script it prints them as JSON lines, which flashinfer_decode.py
+-- reads, so that both time the same rows.
 local function equal(count, len)
   local lens = {}
   for i = 1, count do lens[i] = len end
@@ -27,14 +28,18 @@ local rows = {
   {"H16 32x8192", equal(32, 8192), H = 16}, {"H64 32x8192", equal(32, 8192), H = 64},
   {"H128 32x8192", equal(32, 8192), H = 128}, {"D64 32x8192", equal(32, 8192), D = 64},
   {"D256 32x8192", equal(32, 8192), D = 256}, {"4q 32x4096", equal(32, 4096), queries = 4},
-  {"8q 32x4096", equal(32, 4096), queries = 8},
+  {"8q 32x4096", equal(32, 4096), queries = 8}, {"mla H128", equal(32, 4096), size = 64, H = 128, mla = true},
+  {"mla H16", equal(32, 4096), size = 64, H = 16, mla = true},
+  {"mla H128 bs1", equal(128, 4096), size = 1, H = 128, mla = true},
+  {"mla H128 1x8192", {8192}, size = 64, H = 128, mla = true},
 }
 
 if arg and arg[0] and arg[0]:match "decode_rows%.lua$" then
   local json = require "pah.util.json"
   for _, row in ipairs(rows) do
     print(json.encode{name = row[1], lens = row[2], size = row.size or 16, H = row.H or 32, D = row.D or 128,
-      dtype = row.dtype or "bf16", cache = row.cache or row.dtype or "bf16", queries = row.queries or 1})
+      dtype = row.dtype or "bf16", cache = row.cache or row.dtype or "bf16", queries = row.queries or 1,
+      mla = row.mla or false})
   end
 end
 

@@ -47,8 +47,26 @@ def sums(counts):
     return torch.tensor([0] + list(itertools.accumulate(counts)), dtype=torch.int32, device=device)
 
 
+def prepared_mla(row):
+    """The call of a row of MLA."""
+    lens, size, heads, dtype = row["lens"], row["size"], row["H"], DTYPES[row["dtype"]]
+    blocks = [(length + size - 1) // size for length in lens]
+    total = sum(blocks)
+    normal = lambda *shape: torch.randn(*shape, device=device, dtype=dtype)
+    ckv, kpe = normal(total, size, 512), normal(total, size, 64)
+    q_nope, q_pe = normal(len(lens), heads, 512), normal(len(lens), heads, 64)
+    out = torch.empty_like(q_nope)
+    wrapper = flashinfer.mla.BatchMLAPagedAttentionWrapper(workspace, backend="fa3")
+    wrapper.plan(sums([1] * len(lens)), sums(blocks), torch.randperm(total, device=device).int(),
+                 torch.tensor(lens, dtype=torch.int32, device=device), heads, 512, 64, size, False, 192 ** -0.5, dtype,
+                 dtype)
+    return lambda: wrapper.run(q_nope, q_pe, ckv, kpe, out=out)
+
+
 def prepared(row):
     """The call of a row: one query goes to the decode wrapper, several to the prefill wrapper."""
+    if row["mla"]:
+        return prepared_mla(row)
     lens, size, heads, dim = row["lens"], row["size"], row["H"], row["D"]
     dtype, cache = DTYPES[row["dtype"]], DTYPES[row["cache"]]
     blocks = [(length + size - 1) // size for length in lens]
@@ -72,7 +90,8 @@ for line in sys.stdin:
     row = json.loads(line)
     try:
         median, least = microseconds(prepared(row))
-        said = {"name": row["name"], "peer": f"flashinfer {flashinfer.__version__} fa2", "us": round(median, 2),
+        backend = "fa3" if row["mla"] else "fa2"
+        said = {"name": row["name"], "peer": f"flashinfer {flashinfer.__version__} {backend}", "us": round(median, 2),
                 "min_us": round(least, 2)}
     except Exception as error:  # a row of its own: the others are measured all the same
         said = {"name": row["name"], "fail": str(error)[-300:]}

@@ -59,6 +59,8 @@ def prepared(row, backend):
     """The call of a row, and its flops."""
     size, heads, kv_heads, dim, dtype = row["block_size"], row["H"], row["Hkv"], row["D"], DTYPES[row["dtype"]]
     cache = DTYPES[row["kv"]]
+    if row.get("Dv") or row.get("sinks"):
+        raise NotImplementedError("head_dim of v, sinks: not measured here")
     sequences = [(sq, sk) for sq, sk, count in row["kinds"] for _ in range(count)]
     blocks = [(sk + size - 1) // size for _, sk in sequences]
     table = torch.randperm(sum(blocks), device=device).int()

@@ -4,19 +4,21 @@
 -- All variants of a row are timed in turn, round after round, each call behind a flush of L2 that the host does not
 -- wait for; medians; FLOPs by the exact count of visible pairs. Each is first compared with the float64 reference on a
 -- smaller problem. --compile only compiles (no GPU needed). FILE returns a list of {name, DEFINE = value, ...}, D for
--- the head_dim that a variant is for; without defines it is pah.fwd or fwd_fp8. --peer FILE: JSON lines {name, tflops,
--- peer}.
+-- the head_dim that a variant is for; of kernel = "sm80", "simt" or by itself sm90; without defines it is
+-- pah.fwd or fwd_fp8 (op = "decode": pah.decode), with `kernel` if it has one (--kernel without a FILE).
+-- --peer FILE: JSON lines {name, tflops, peer}.
 local ffi = require "ffi"
-local gpu_clock = require "pah.measure.gpu_clock"
 local json = require "pah.util.json"
 
 local opt = pah.options{
   rows = {"only rows whose name has this text", ""}, variants = {"a file that returns a list of variants", ""},
   seconds = {"of samples, for a variant of a row", 0.12}, compile = {"compile and stop", false},
+  kernel = {"the kernel of pah.fwd; it chooses if none is named", ""},
   peer = {"a file of JSON lines: name, tflops, peer", ""}, output = {"write JSON lines to this file", ""},
 }
 
-local rows = dofile((arg[0]:gsub("[^/]*$", "")) .. "forward_rows.lua")
+local folder = arg[0]:gsub("[^/]*$", "")
+local rows, sm80 = dofile(folder .. "forward_rows.lua"), dofile(folder .. "forward_sm80.lua")
 
 local function only_rows()
   local list = {}
@@ -26,7 +28,7 @@ local function only_rows()
   return list
 end
 
-local variants = opt.variants ~= "" and dofile(opt.variants) or {{"pah.fwd"}}
+local variants = opt.variants ~= "" and dofile(opt.variants) or {{"pah.fwd", kernel = opt.kernel}}
 local device = pah.device(opt.compile and "cuda:sm_90a" or "cuda")
 
 -- ---- Problems ---------------------------------------------------------------------------------------------------
@@ -45,6 +47,8 @@ end
 -- Arguments of pah.fwd and the flops. limit: lengths at most this.
 local function problem(row, heads, kv_heads, limit)
   local D, block_size = row.D or 128, row.block_size or 16
+  local Dv, q = row.Dv or D, row.dtype or "bf16"
+  local kv, out = row.kv or q, row.out or q
   local H, Hkv, total, flops, lens, sums = heads or 32, kv_heads or 8, 0, 0, {}, {0}
   limit = limit or math.huge
   for _, kind in ipairs(row[2]) do
@@ -52,28 +56,26 @@ local function problem(row, heads, kv_heads, limit)
     for _ = 1, kind[3] do
       lens[#lens + 1], sums[#sums + 1] = sk, sums[#sums] + sq
       total = total + math.ceil(sk / block_size)
-      flops = flops + 4 * D * H * pairs_of(row, sq, sk)
+      flops = flops + 2 * (D + Dv) * H * pairs_of(row, sq, sk)
     end
   end
   local table_, used = pah.block_table{seqlens = lens, block_size = block_size, num_blocks = total, seed = 1}
-  local q = row.dtype or "bf16"
-  local kv, out = row.kv or q, row.out or q
   local function random(shape, seed, dtype)
     if opt.compile then return pah.empty(shape, {dtype = dtype, device = device}) end
     return pah.randn(shape, {dtype = dtype, device = device, seed = seed})
   end
   local a = {
-    k_blocks = random({total, block_size, Hkv, D}, 2, kv), v_blocks = random({total, block_size, Hkv, D}, 3, kv),
+    k_blocks = random({total, block_size, Hkv, D}, 2, kv), v_blocks = random({total, block_size, Hkv, Dv}, 3, kv),
     block_table = table_:to(device), seqused_k = used:to(device), causal = row.causal ~= false, window = row.window,
-    softcap = row.softcap,
+    softcap = row.softcap, sinks = row.sinks and pah.randn({H}, {device = device, seed = 4}) or nil,
   }
   if row.ragged or #row[2] > 1 then
     a.q, a.cu_seqlens_q = random({sums[#sums], H, D}, 1, q), pah.tensor(sums, {dtype = "i32", device = device})
-    a.out, a.lse = pah.empty({sums[#sums], H, D}, {dtype = out, device = device}),
+    a.out, a.lse = pah.empty({sums[#sums], H, Dv}, {dtype = out, device = device}),
       pah.empty({H, sums[#sums]}, {device = device})
   else
     a.q = random({#lens, H, sums[2], D}, 1, q)
-    a.out, a.lse = pah.empty({#lens, H, sums[2], D}, {dtype = out, device = device}),
+    a.out, a.lse = pah.empty({#lens, H, sums[2], Dv}, {dtype = out, device = device}),
       pah.empty({#lens, H, sums[2]}, {device = device})
   end
   return a, flops
@@ -86,7 +88,7 @@ local sm90 = {}
 -- Kernel structs for FFI: params.h without its preprocessor lines.
 local function declare_params()
   if not pcall(ffi.typeof, "struct sm90_sizes") then
-    ffi.cdef "struct sm90_sizes { int box, head_dim, head_dim_v; };"
+    ffi.cdef "struct sm90_sizes { int box, head_dim, head_dim_v; struct place_units k, v; };"
   end
   if pcall(ffi.typeof, "struct pah_attn_params") then return end
   local lines = {}
@@ -192,6 +194,8 @@ function sm90.prepare(kernel, a, out, lse)
   local tile_m = 64 * consumers
   declare_params()
   local n = ffi.new("struct sm90_sizes", kernel.box, a.k_blocks:size(4), a.v_blocks:size(4))
+  sm80.units(n.k, a.k_blocks)
+  sm80.units(n.v, a.v_blocks)
   local p = sm90.params(a, out, lse)
   local q = with_batch(a.q, ragged)
   local function map(t, box, width)
@@ -216,7 +220,7 @@ end
 local function defines(variant)
   local d, any = {}, false
   for key, value in pairs(variant) do
-    if type(key) == "string" and key ~= "D" then d[key], any = value, true end
+    if type(key) == "string" and key:match "^%u[%u_]+$" then d[key], any = value, true end
   end
   return any and d
 end
@@ -224,94 +228,41 @@ end
 -- A function that computes a.out and a.lse.
 local function prepare(variant, a)
   local d = defines(variant)
+  if d and sm80.is(variant) then
+    return sm80.prepare(sm80.compile(device, a, d, variant.kernel), a, sm90.params(a, a.out, a.lse))
+  end
   if d then return sm90.prepare(sm90.compile(a, d), a, a.out, a.lse) end
-  local op = is_fp8(a.k_blocks) and "fwd_fp8" or "fwd"
-  return function() pah[op](a) end
+  local call = {}
+  for key, value in pairs(a) do call[key] = value end
+  if (variant.kernel or "") ~= "" then call.kernel = variant.kernel end
+  local op = pah[variant.op or (is_fp8(a.k_blocks) and "fwd_fp8" or "fwd")]
+  return function() op(call) end
 end
 
 local function fits(variant, row) return (variant.D or not defines(variant) and row.D or 128) == (row.D or 128) end
 
--- How far a variant is off on a smaller problem.
+-- What a smaller problem of the row should give, by the float64 reference.
+local wanted = {}
+local function reference(row, a)
+  if not wanted[row] then
+    local host = {}
+    for key, value in pairs(a) do
+      if key ~= "out" and key ~= "lse" then host[key] = type(value) == "cdata" and value:to("cpu") or value end
+    end
+    host.out_dtype = is_fp8(a.k_blocks) and a.out.dtype or nil
+    wanted[row] = pah.reference[is_fp8(a.k_blocks) and "fwd_fp8" or "fwd"](host):to("f32")
+  end
+  return wanted[row]
+end
+
+-- How far a variant is off there.
 local function check(variant, row)
   local a = problem(row, 4, 1, 700)
   a.out:fill(0 / 0)
   prepare(variant, a)()
-  local host = {}
-  for key, value in pairs(a) do
-    if key ~= "out" and key ~= "lse" then host[key] = type(value) == "cdata" and value:to("cpu") or value end
-  end
-  host.out_dtype = is_fp8(a.k_blocks) and a.out.dtype or nil
-  local want = pah.reference[is_fp8(a.k_blocks) and "fwd_fp8" or "fwd"](host)
-  local off = pah.diff(a.out:to("cpu"):to("f32"), want:to("f32"))
+  local off = pah.diff(a.out:to("cpu"):to("f32"), reference(row, a))
   local limit = a.out.dtype == "fp8_e5m2" and 0.08 or is_fp8(a.out) and 0.04 or 4e-3
   if off.nan > 0 or off.rel_norm > limit then error(("wrong: off by %.2g, %d NaN"):format(off.rel_norm, off.nan), 0) end
-end
-
--- ---- Times ------------------------------------------------------------------------------------------------------
-
-local flush_text = [[
-extern "C" __global__ void flush(float4 *data, long long count) {
-  long long step = (long long)gridDim.x * blockDim.x;
-  for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += step)
-    data[i] = make_float4(i, 1, 2, 3);
-}
-]]
-
-local function median(list)
-  table.sort(list)
-  return list[math.floor(#list / 2) + 1]
-end
-
--- 256 MB are written while the host puts the launch behind them: the GPU never waits for the host between the events.
-local function sampler()
-  local module, clock = device:compile{text = flush_text}, gpu_clock.of(device)
-  local data, shape = pah.empty({2 ^ 26}, {device = device}), {grid = {8 * device:info().sms}, block = {256}}
-  return function(run)
-    module:launch("flush", shape, data, pah.i64(2 ^ 24))
-    if clock then clock.start() end
-    local from = device:event()
-    run()
-    local to = device:event()
-    local hz = clock and clock.stop()
-    device:synchronize()
-    return to:since(from), hz
-  end
-end
-
-local function measure(runs, sample)
-  local lists = {}
-  for v, run in pairs(runs) do
-    local ok, why = pcall(function()
-      run()
-      device:synchronize()
-    end)
-    if not ok then error(variants[v][1] .. ": " .. tostring(why), 0) end
-    lists[v] = {hz = {}, sum = 0}
-  end
-  for round = 1, 60 do
-    local open = false
-    for v, run in pairs(runs) do
-      local list = lists[v]
-      if round <= 7 or list.sum < opt.seconds then
-        local t, hz = sample(run)
-        list[#list + 1], list.hz[#list.hz + 1], list.sum, open = t, hz, list.sum + t, true
-      end
-    end
-    if not open then break end
-  end
-  return lists
-end
-
-local function report(row, variant, list, flops, peer, file)
-  local n, t, hz = #list, median(list), median(list.hz) or 0 / 0 -- sorted now
-  local rate = flops / t / 1e12
-  print(("%-18s %-26s %8.1f us  %6.1f TFLOP/s  (best %6.1f, %d, %4.0f MHz, %4.1f %%)%s"):format(row[1], variant[1],
-    t * 1e6, rate, flops / list[1] / 1e12, n, hz / 1e6, 100 * flops / (t * hz * device:info().sms * 4096),
-    peer and ("  %.2f of %s"):format(rate / peer.tflops, peer.peer) or ""))
-  if not file then return end
-  file:write(json.encode{
-    row = row[1], variant = variant[1], seconds = t, best = list[1], n = n, hz = hz, flops = flops,
-  }, "\n")
 end
 
 -- ---- The rows ---------------------------------------------------------------------------------------------------
@@ -323,7 +274,8 @@ if opt.compile then
     for _, variant in ipairs(variants) do
       local d = defines(variant)
       if fits(variant, row) and d then
-        local r = sm90.compile(a, d).module:resources "forward_sm90"
+        local kernel = sm80.is(variant) and sm80.compile(device, a, d, variant.kernel) or sm90.compile(a, d)
+        local r = kernel.module:resources(kernel.name or "forward_sm90")
         print(row[1], variant[1], "registers", r.registers, "spilled", r.spill_store_bytes)
       elseif fits(variant, row) then
         prepare(variant, a)()
@@ -341,7 +293,9 @@ if opt.peer ~= "" then
   end
 end
 local file = opt.output ~= "" and assert(io.open(opt.output, "w"))
-local sample = sampler()
+local turns = dofile((arg[0]:gsub("[^/]*$", "")) .. "turns.lua")(device, {seconds = opt.seconds})
+local names = {}
+for v, variant in ipairs(variants) do names[v] = variant[1] end
 device:set{check = false, limit = 3}
 for _, row in ipairs(only_rows()) do
   local a, flops = problem(row)
@@ -352,10 +306,9 @@ for _, row in ipairs(only_rows()) do
       if ok then runs[v] = prepare(variant, a) else print(row[1], variant[1], why) end
     end
   end
-  local lists = measure(runs, sample)
-  for v, variant in ipairs(variants) do
-    if lists[v] then report(row, variant, lists[v], flops, peers[row[1]], file) end
+  local lists = turns.measure(runs, names)
+  for v, name in ipairs(names) do
+    if lists[v] then turns.report(row[1], name, lists[v], flops, peers[row[1]], file) end
   end
-  io.stdout:flush()
 end
 if file then file:close() end

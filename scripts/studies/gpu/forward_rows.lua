@@ -1,6 +1,6 @@
 -- forward_rows.lua - the rows of forward.lua: {name, kinds}, a kind {queries, keys, sequences}, and what differs from
--- 32 query heads over 8 KV heads (H), head_dim 128 (D), bf16 (dtype; of the cache, kv; of the result, out), blocks of
--- 16 (block_size), causal. Run as a script it prints them as JSON lines, which flashinfer_forward.py and
+-- 32 query heads over 8 KV heads (H), head_dim 128 (D, Dv), bf16 (dtype; of the cache, kv; of the result, out), blocks
+-- of 16 (block_size), causal. Run as a script it prints them as JSON lines, which flashinfer_forward.py and
 -- dense_attention.py read.
 local function of(sq, sk, count) return {{sq, sk, count or 1}} end
 
@@ -15,7 +15,11 @@ local rows = {
   {"D 64", of(16384, 16384), D = 64}, {"D 256", of(16384, 16384), D = 256},
   {"window 1024", of(16384, 16384), window = {1024, 0}}, {"softcap", of(16384, 16384), softcap = 30},
   {"2q512_30q1s1k", {{512, 512, 2}, {1, 1024, 30}}}, {"2q512", of(512, 512, 2), ragged = true},
-  {"30q1s1k", of(1, 1024, 30), ragged = true},
+  {"30q1s1k", of(1, 1024, 30), ragged = true}, {"sinks", of(16384, 16384), sinks = true},
+  {"D 192/128", of(16384, 16384), D = 192, Dv = 128}, {"1 new on 16384", of(1, 16384)},
+  {"16 new on 16384", of(16, 16384)}, {"64 new on 16384", of(64, 16384)}, {"32x4 new on 4096", of(4, 4096, 32)},
+  {"32x16 new on 4096", of(16, 4096, 32)}, {"32x64 new on 4096", of(64, 4096, 32)},
+  {"f32 1x4096", of(4096, 4096), dtype = "f32"},
   {"fp8 causal 1x16384", of(16384, 16384), dtype = E4M3}, {"fp8 causal 4x4096", of(4096, 4096, 4), dtype = E4M3},
   {"fp8 512 new on 16384", of(512, 16384), dtype = E4M3},
   {"fp8 full 1x16384", of(16384, 16384), dtype = E4M3, causal = false},
@@ -35,8 +39,8 @@ if arg and arg[0] and arg[0]:match "forward_rows%.lua$" then
     print(json.encode{
       name = row[1], kinds = row[2], causal = row.causal ~= false, block_size = row.block_size or 16, H = row.H or 32,
       Hkv = row.Hkv or 8, D = row.D or 128, dtype = row.dtype or "bf16", kv = row.kv or row.dtype or "bf16",
-      out = row.out or row.dtype or "bf16", window = row.window,
-      softcap = row.softcap or 0,
+      out = row.out or row.dtype or "bf16", window = row.window, softcap = row.softcap or 0, Dv = row.Dv,
+      sinks = row.sinks,
     })
   end
 end

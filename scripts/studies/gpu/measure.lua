@@ -21,7 +21,7 @@ print(("%s: %s, %s, %d multiprocessors, highest clock %.0f MHz"):format(device.n
 
 -- 128 f32 multiply-adds a cycle and multiprocessor from sm_86 on and on sm_90, 64 on sm_80.
 local per_cycle = info.arch == "sm_80" and 128 or 256
-local module = device:compile{source = require("pah.host").datadir .. "/kernels/peaks.cu"}
+local module = device:compile{source = require("pah.host").datadir .. "/kernels/measure/peaks.cu"}
 local sums = pah.empty({256}, {device = device})
 local blocks, rounds = 8 * info.sms, 20000
 local flops = blocks * 256 * rounds * 16 * 2

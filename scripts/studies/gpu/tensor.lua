@@ -1,5 +1,5 @@
 -- tensor.lua - work on tensors of a GPU against the speed of its memory: fractions of a copy of the same bytes by
--- kernels/peaks.cu in the same run. First, that it gives the bits of the cpu. Medians by the GPU's clock.
+-- kernels/measure/peaks.cu in the same run. First, that it gives the bits of the cpu. Medians by the GPU's clock.
 -- Run: pah scripts/studies/gpu/tensor.lua. Read next: kernels/tensor/copy.cu.
 local opt = pah.options {device = {"a cuda device", "cuda"}, megabytes = {"MiB of a tensor", 128}}
 local dev, cpu = pah.device(opt.device), pah.device "cpu"
@@ -59,7 +59,7 @@ local function tensor(dtype, megabytes)
 end
 
 local a, b = tensor "f32", tensor "f32"
-local peaks = dev:compile {source = require("pah.host").datadir .. "/kernels/peaks.cu"}
+local peaks = dev:compile {source = require("pah.host").datadir .. "/kernels/measure/peaks.cu"}
 local grid = dev:info().sms * 8
 local limit = 2 * bytes / median_time(function()
   peaks:launch("copy", {grid = grid, block = 512}, b, a, pah.i64(bytes / 16))

@@ -358,7 +358,13 @@ static void touch_part(const struct sim_view *v, struct sim_cell *c, unsigned sp
 
 static void split_chunk(struct pool *p, struct sim_space *s, uint64_t chunk) {
   struct sim_cell *c = &s->chunks[chunk];
-  for (int i = 0; i < CHUNK_WORDS; i++) inherit(p, c, &s->cells[chunk * CHUNK_WORDS + (uint64_t)i], 0xf);
+  for (int i = 0; i < CHUNK_WORDS; i++) {
+    struct sim_cell *word = &s->cells[chunk * CHUNK_WORDS + (uint64_t)i];
+    if (c->more)
+      inherit(p, c, word, 0xf);
+    else
+      *word = *c;
+  }
   while (c->more) pop(p, &c->more);
   *c = (struct sim_cell){.write = 0}; /* cells that do not count have no uses: hooks.c relies on it */
   s->split[chunk] = 1;

@@ -113,6 +113,7 @@ void sim_add_flags(struct sim_command *c, int arch, const char *compiler) {
   static const char *const gcc[] = {"-fno-tree-sra", /* a float4 stays one access */
                                     "-fno-tree-vectorize",
                                     "-fno-tree-slp-vectorize",
+                                    "-fno-var-tracking", /* lines are wanted, not where variables are */
                                     "-fmax-errors=20",
                                     "-fno-gnu-unique",
                                     "-fno-extern-tls-init",

@@ -1,7 +1,7 @@
 /* peaks.cu - what a GPU can reach, for lua/pah/measure/peaks.lua: copy and read move bytes as fast as memory lets them,
  * read_blocks does in a shuffled order, peak and peak_fp8 do nothing but matrix instructions on zeros: wgmma on sm_90a,
  * mma.sync elsewhere (fp8 from sm_89 on, before it peak_fp8 is peak). */
-#include "ptx.cuh"
+#include "../ptx.cuh"
 
 extern "C" __global__ void copy(float4 *to, const float4 *from, long long count) {
   long long step = (long long)gridDim.x * blockDim.x;

@@ -1,6 +1,6 @@
 /* clock.cu - what the clocks of a GPU say at a moment, for lua/pah/measure/gpu_clock.lua: two stamps around a sample
  * give the rate that its multiprocessors ran at. */
-#include "ptx.cuh"
+#include "../ptx.cuh"
 
 /* at[0]: nanoseconds of the GPU's timer, at[1]: cycles of multiprocessor 0, whose counter is its own; as many thread
  * blocks as there are multiprocessors are launched, so that one of them is there. */

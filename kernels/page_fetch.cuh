@@ -1,0 +1,128 @@
+/* page_fetch.cuh - Q, and K and V through the block table, into shared memory by cp.async: 16 bytes a lane, eight lanes
+ * a row of 128 bytes, so that an instruction reads four whole lines. Each lane looks up one token of the tile and hands
+ * its place to the lanes that copy it; the table is read a tile ahead. Tokens past the end, and of blocks that are
+ * none, become zeros without being read. A row of more than 128 bytes is cut into columns. Chunk c of row r lies at
+ * chunk c ^ r % 8: neither copies nor ldmatrix meet in a bank. The kernel's config.cuh comes first: IO_T, DIM, DIM_V,
+ * COLUMNS (elements of 128 bytes), TILE_M, STRIPE, TILE_N, WARPS, SLOTS, AHEAD, PACK. Read next:
+ * sm80/forward/products.cuh. */
+#pragma once
+#include "places.cuh"
+#include "row_tiles.cuh"
+
+constexpr int ROW_BYTES = 128, CHUNK = 16 / (int)sizeof(IO_T); /* elements of a chunk */
+
+/* Q, then a ring of SLOTS tiles of K and V by turns. */
+template <int dim> constexpr int COLUMNS_OF = (dim + COLUMNS - 1) / COLUMNS;
+constexpr unsigned Q_BYTES = TILE_M * COLUMNS_OF<DIM> * ROW_BYTES;
+constexpr unsigned SLOT_BYTES = TILE_N * COLUMNS_OF<(DIM > DIM_V ? DIM : DIM_V)> * ROW_BYTES;
+
+static_assert(SLOTS >= 2 && TILE_N % (4 * WARPS) == 0 && TILE_N / WARPS <= 32, "warps share the rows of a tile");
+static_assert(TILE_M % PACK == 0 && DIM % 8 == 0 && DIM_V % 8 == 0, "PACK divides the rows; copies move 16 bytes");
+
+/* What the host hands to the kernel beside pah_attn_params; in constant memory it costs no registers. */
+struct fetch_sizes {
+  place_units k, v;
+  int tile_blocks, tile_slots; /* TILE_N tokens as blocks and slots */
+};
+
+extern __shared__ __align__(1024) unsigned char pool[];
+
+struct fetcher {
+  const pah_attn_params &p;
+  const fetch_sizes &sizes;
+  const work_item &w;
+  unsigned q, ring;             /* in shared memory */
+  int block, slot_of_block, id; /* of this lane's token of the tile that comes next */
+  int kv_head;
+
+  static __device__ __forceinline__ int warp() {
+    return (int)threadIdx.x / 32;
+  }
+  static __device__ __forceinline__ int lane() {
+    return (int)threadIdx.x % 32;
+  }
+  /* Rows 4w to 4w + 3 of every 4 * WARPS belong to warp w; lane l looks up the l % 4-th of them, l / 4 times on. */
+  static __device__ __forceinline__ int my_token() {
+    return lane() / 4 * (4 * WARPS) + warp() * 4 + lane() % 4;
+  }
+
+  __device__ __forceinline__ void begin() {
+    const int token = (w.end - 1) * TILE_N + my_token();
+    kv_head = w.head / (p.heads / p.kv_heads);
+    block = token / p.block_size;
+    slot_of_block = token - block * p.block_size;
+    look_up(w.end - 1);
+  }
+
+  /* The table is read only for tokens in use. */
+  __device__ __forceinline__ void look_up(int tile) {
+    id = -1;
+    if (lane() < TILE_N / WARPS && tile >= w.begin && tile * TILE_N + my_token() < w.s.len_k)
+      id = p.block_table[w.b * p.table_batch + block * p.table_block];
+  }
+
+  __device__ __forceinline__ unsigned place(const place_units &units) const {
+    return place_of(units, (int)p.num_blocks, id, slot_of_block, kv_head);
+  }
+
+  template <int dim> __device__ __forceinline__ void copy(const void *data, const place_units &units, int slot) {
+    const int in_row = lane() % 8, row = warp() * 4 + lane() / 8;
+    const unsigned mine = place(units);
+    const unsigned to = ring + slot * SLOT_BYTES + row * ROW_BYTES + ((in_row ^ row % 8) << 4);
+#pragma unroll
+    for (int i = 0; i < TILE_N / (4 * WARPS); i++) {
+      const unsigned at = __shfl_sync(0xffffffffu, mine, 4 * i + lane() / 8);
+      const bool there = at != NOWHERE;
+      const char *source = (const char *)data + (unsigned long long)(there ? at : 0) * units.bytes + in_row * 16;
+#pragma unroll
+      for (int j = 0; j < COLUMNS_OF<dim>; j++) {
+        const bool inside = (j + 1) * COLUMNS <= dim || j * 8 + in_row < dim / CHUNK;
+        ptx::cp_async_cg(to + i * (4 * WARPS * ROW_BYTES) + j * (TILE_N * ROW_BYTES),
+                         inside ? source + j * ROW_BYTES : (const char *)data, there && inside ? 16 : 0);
+      }
+    }
+  }
+
+  /* The n-th tile after K of `tile`, counting V of it as the first and K of the one before it as the second, into a
+   * slot of the ring, if there is such a tile; a group of copies in any case. */
+  template <int n> __device__ __forceinline__ void fetch(int tile, int to_slot) {
+    tile -= n / 2;
+    if (tile >= w.begin) {
+      if (n % 2) {
+        copy<DIM_V>(p.v.data, sizes.v, to_slot);
+        block -= sizes.tile_blocks;
+        slot_of_block -= sizes.tile_slots;
+        if (slot_of_block < 0) slot_of_block += p.block_size, block--;
+        look_up(tile - 1);
+      } else {
+        copy<DIM>(p.k.data, sizes.k, to_slot);
+      }
+    }
+    ptx::cp_async_commit_group();
+  }
+
+  /* What comes before anything is computed. */
+  template <int n> __device__ __forceinline__ void fetch_first() {
+    fetch<n>(w.end - 1, n);
+    if constexpr (n + 1 < AHEAD) fetch_first<n + 1>();
+  }
+
+  /* This warp's rows of Q; they land with the first tile of K. Rows that are none become zeros. */
+  __device__ __forceinline__ void load_q() {
+    const int in_row = lane() % 8;
+#pragma unroll
+    for (int i = 0; i < TILE_M / STRIPE * 4; i++) {
+      const int row = i / 4 * STRIPE + warp() * 16 + i % 4 * 4 + lane() / 8, query = w.first_q + row / PACK;
+      const bool there = query < w.s.len_q;
+      const IO_T *from =
+          row_at<IO_T>(p.q, w.b, w.head + row % PACK, w.s.first_row + (there ? query : 0)) + in_row * CHUNK;
+      const unsigned to = q + row * ROW_BYTES + ((in_row ^ row % 8) << 4);
+#pragma unroll
+      for (int j = 0; j < COLUMNS_OF<DIM>; j++) {
+        const bool inside = (j + 1) * COLUMNS <= DIM || j * 8 + in_row < DIM / CHUNK;
+        ptx::cp_async_cg(to + j * (TILE_M * ROW_BYTES), inside ? from + j * COLUMNS : (const IO_T *)p.q.data,
+                         there && inside ? 16 : 0);
+      }
+    }
+  }
+};

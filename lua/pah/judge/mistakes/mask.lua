@@ -1,0 +1,121 @@
+-- mask.lua - mistakes in what a query sees: causal, window and tree. Each entry edits a copy of the problem that
+-- attention/plain.lua computes. Read next: init.lua.
+
+-- A copy's `visible` becomes f(self, b, h, i, j, right), `right` being what it should be.
+local function see(f)
+  return function(m, base)
+    function m.visible(self, b, h, i, j) return f(self, b, h, i, j, base.visible(self, b, h, i, j)) end
+  end
+end
+
+local function causal(add, base)
+  local align = base.causal
+  if not align then
+    if next(base.trees) then return end
+    for _, name in ipairs {"bottom-right", "top-left"} do
+      add(("a causal mask (%s) that was not asked for"):format(name), function(m) m.causal = name end)
+    end
+    return
+  end
+  add("mask ignored: causal is not applied", function(m)
+    m.causal = false
+    function m.offset(self, b) return align == "top-left" and 0 or self.len_k[b] - self.len_q[b] end
+  end)
+  if align == "bottom-right" then
+    add("top-left for bottom-right: the causal mask is aligned with the first key", function(m)
+      m.causal = "top-left"
+    end)
+  else
+    add("bottom-right for top-left: the causal mask is aligned with the last key", function(m)
+      m.causal = "bottom-right"
+    end)
+  end
+  add("causal mask off by one: a query does not see the key of its own", see(function(self, b, _, i, j, right)
+    return right and j < i + self:offset(b)
+  end))
+  add("causal mask off by one: a query sees one key too many", function(m)
+    function m.visible(self, b, h, i, j)
+      return base.visible(self, b, h, i, j) or j > 0 and j == i + self:offset(b) + 1 and j < self.len_k[b]
+        and base.visible(self, b, h, i, j - 1)
+    end
+  end)
+end
+
+local function window(add, base)
+  local left, right = base.left, base.right
+  if left == math.huge and right == math.huge then return end
+  local function set(cause, l, r)
+    add(cause, function(m) m.left, m.right = l, r end)
+  end
+  set("window ignored", math.huge, math.huge)
+  if left < math.huge and right < math.huge then
+    set("left side of the window ignored", math.huge, right)
+    set("right side of the window ignored", left, math.huge)
+    if left ~= right then set("left and right of the window exchanged", right, left) end
+  end
+  if left < math.huge then
+    set("window off by one: one key too many at the left", left + 1, right)
+    set("window off by one: one key too few at the left", left - 1, right)
+  end
+  if right < math.huge then
+    set("window off by one: one key too many at the right", left, right + 1)
+    set("window off by one: one key too few at the right", left, right - 1)
+  end
+  local function moved(cause, offset)
+    add(cause, function(m)
+      function m.visible(self, b, _, i, j)
+        local diagonal = i + offset(self, b)
+        if j < diagonal - left or j > diagonal + right then return false end
+        return not self.causal or j <= i + self:offset(b)
+      end
+    end)
+  end
+  if base.causal ~= "top-left" then
+    moved("top-left for bottom-right: the window is counted from the first key", function() return 0 end)
+  else
+    moved("bottom-right for top-left: the window is counted from the last key", function(self, b)
+      return self.len_k[b] - self.len_q[b]
+    end)
+  end
+end
+
+-- Bit `j` of the tree of query i as another row or sequence has it.
+local function tree(add, base)
+  if not next(base.trees) then return end
+  add("mask ignored: tree_mask is not applied", function(m) m.trees = {} end)
+  add("tree_mask taken for a chain (causal)", function(m) m.trees, m.causal = {}, "bottom-right" end)
+  for b, word in pairs {[0] = "the first", "the next"} do
+    add(("tree_mask of another sequence: of %s"):format(word), function(m)
+      m.trees = {}
+      for s = 0, base.B - 1 do m.trees[s] = base.trees[b == 0 and 0 or (s + 1) % base.B] end
+    end)
+  end
+  for _, step in ipairs {-1, 1} do
+    add(("tree_mask of another query: of the one %s"):format(step < 0 and "before" or "after"), function(m)
+      m.trees = {}
+      for b, sees in pairs(base.trees) do
+        m.trees[b] = function(i, j) return sees(math.max(0, math.min(base.len_q[b] - 1, i + step)), j) end
+      end
+    end)
+  end
+  add("tree_mask: rows and columns exchanged", function(m)
+    m.trees = {}
+    for b, sees in pairs(base.trees) do m.trees[b] = function(i, j) return sees(j, i) end end
+  end)
+  add("tree_mask: only the first word of 32 bits is read", function(m)
+    m.trees = {}
+    for b, sees in pairs(base.trees) do m.trees[b] = function(i, j) return j < 32 and sees(i, j) end end
+  end)
+end
+
+return function(add, base)
+  causal(add, base)
+  window(add, base)
+  tree(add, base)
+  if base.mask_function then
+    add("mask ignored: the mask function is not applied", function(m) m.mask_function = false end)
+  end
+  if (base.causal and 1 or 0) + (base.left < math.huge and 1 or 0) + (next(base.trees) and 1 or 0) > 1 then
+    add("mask ignored: neither causal, window nor tree is applied", see(function() return true end))
+  end
+end
