@@ -9,7 +9,7 @@
 
 /* What the warps that compute a tile of rows must know of it. */
 struct work_item {
-  int b, head, first_q; /* the first head and query of the tile */
+  int b, head, kv_head, first_q; /* the first head and query of the tile */
   sequence s;
   int begin, end;           /* tiles of keys that some row sees */
   int full_begin, full_end; /* those of them that every row sees whole, so that nothing is masked */
@@ -56,6 +56,7 @@ __device__ inline bool find_work(const pah_attn_params &p, int index, work_item 
   const int heads = p.heads / PACK;
   if (!find_rows(p, index / heads, w)) return false;
   w.head = index % heads * PACK;
+  w.kv_head = w.head / (p.heads / p.kv_heads);
   w.s = sequence_of(p, w.b);
   w.s.len_k = (int)(w.s.len_k > p.max_blocks * p.block_size ? p.max_blocks * p.block_size : w.s.len_k); /* safe */
   const int last_q = at_most(w.s.len_q, w.first_q + ROWS_OF_QUERIES) - 1;

@@ -2,12 +2,19 @@
  * leave them, by wgmma and mma.sync alike. A thread holds two rows, g and g + 8 of its warp's 16: element i belongs to
  * row i / 2 % 2, key 8 * (i / 4) + 2t + i % 2. Four neighbouring lanes share a row. Scores stay unscaled:
  * exp(scale * (s - max)) is one multiply-add and one ex2, with scale * log2(e) as the factor. The kernel's config.cuh
- * comes first: TILE_N, PACK, SOFTCAP, TREE, LAZY_LOG2. Read next: store.cuh, sm90/forward.cu, sm80/forward/forward.cu.
- */
+ * comes first: TILE_N, PACK, SOFTCAP, TREE, LAZY_LOG2, and what has a default here.
+ * Read next: store.cuh, sm90/forward.cu, sm80/forward/forward.cu. */
 #pragma once
 #include "ptx.cuh"
 #include "row_tiles.cuh"
 #include "softmax.cuh"
+
+#ifndef DESCALED
+#define DESCALED 0 /* 1: descales and o_scale apply */
+#endif
+#ifndef P_LOG2
+#define P_LOG2 0 /* weights are 2^P_LOG2 times exp(score - maximum) */
+#endif
 
 template <class F> __device__ __forceinline__ float over_row(float x, F combine) {
   x = combine(x, __shfl_xor_sync(0xffffffffu, x, 1));
@@ -31,11 +38,17 @@ __device__ __forceinline__ float precise_tanh(float x) {
 }
 
 struct softmax_state {
-  float scale; /* of a score, times log2(e): softmax_scale, or the cap itself */
+  float scale; /* of a score, times log2(e): softmax_scale with the descales, or the cap itself */
+  float inner; /* what scores are multiplied by first: before tanh, or where scale would not be a number above 0 */
   float max[2], sum[2];
 
-  __device__ __forceinline__ void begin(const pah_attn_params &p) {
-    scale = (SOFTCAP ? p.softcap : p.softmax_scale) * LOG2E;
+  __device__ __forceinline__ void begin(const pah_attn_params &p, const work_item &w) {
+    float factor = p.softmax_scale;
+    inner = 1;
+    if (DESCALED) factor *= descale_of(p.q_descale, w.b, w.kv_head) * descale_of(p.k_descale, w.b, w.kv_head);
+    if (SOFTCAP) inner = factor / p.softcap, factor = p.softcap;
+    if (DESCALED && !(factor > 0 && factor < -negative_infinity())) inner = factor, factor = 1;
+    scale = factor * LOG2E;
     max[0] = max[1] = negative_infinity();
     sum[0] = sum[1] = 0;
   }
@@ -54,13 +67,13 @@ struct softmax_state {
       float now = fmaxf(old, over_row(fmaxf(top[0], top[1]), larger()));
       if ((now - old) * scale <= LAZY_LOG2) now = old; /* never so while old is -inf */
       max[r] = now;
-      const float base = exponent_base(now) * scale;
+      const float base = exponent_base(now) * scale, base_p = base - P_LOG2;
       shrink[r] = ptx::ex2(old * scale - base);
       float add[2] = {0, 0};
 #pragma unroll
       for (int i = 0; i < count; i += 4) {
-        s[i + 2 * r] = ptx::ex2(s[i + 2 * r] * scale - base);
-        s[i + 2 * r + 1] = ptx::ex2(s[i + 2 * r + 1] * scale - base);
+        s[i + 2 * r] = ptx::ex2(s[i + 2 * r] * scale - base_p);
+        s[i + 2 * r + 1] = ptx::ex2(s[i + 2 * r + 1] * scale - base_p);
         add[0] += s[i + 2 * r];
         add[1] += s[i + 2 * r + 1];
       }
@@ -71,7 +84,7 @@ struct softmax_state {
   /* What the sums of weighted values are multiplied by at the end, and the lse. A sink is one more score, without a
    * value (-inf: none): all counts from the larger of it and the maximum. */
   __device__ __forceinline__ void finish(int r, float sink, float &factor, float &lse) {
-    const float total = over_row(sum[r], plus()), base = exponent_base(max[r]) * scale;
+    const float total = over_row(sum[r], plus()), base = exponent_base(max[r]) * scale - P_LOG2;
     if (total == 0 || sink == -negative_infinity()) {
       factor = 0;
       lse = sink;
@@ -86,16 +99,16 @@ struct softmax_state {
 
 /* tanh of the scaled scores: the cap itself is part of softmax_state::scale. Where all of a warp's are below 0.5, a
  * polynomial that is off by 1e-5 of x at most; two more MUFU operations a score cost as much as a product of the tile.
- */
-template <int count> __device__ __forceinline__ void cap_scores(const pah_attn_params &p, float (&s)[count]) {
-  if (!SOFTCAP) return;
-  const float factor = p.softmax_scale / p.softcap;
+ * inner: softmax_state::inner, and what descales may ask for without a cap. */
+template <int count> __device__ __forceinline__ void cap_scores(float inner, float (&s)[count]) {
+  if (!SOFTCAP && (!DESCALED || inner == 1)) return;
   float largest = 0;
 #pragma unroll
   for (int i = 0; i < count; i++) {
-    s[i] *= factor;
+    s[i] *= inner;
     largest = fmaxf(largest, fabsf(s[i]));
   }
+  if (!SOFTCAP) return;
   if (__any_sync(0xffffffffu, largest > 0.5f)) {
 #pragma unroll
     for (int i = 0; i < count; i++) s[i] = precise_tanh(s[i]);

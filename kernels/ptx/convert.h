@@ -96,6 +96,11 @@ PAH_PTX u32 f16_code(float x) {
   if (magnitude > 0x7f800000u) return 0x7fff;
   return sign | (magnitude >= 0x477ff000u ? 0x7c00u : rounded_code<10, 15>(x)); // 65520
 }
+PAH_PTX float f16_value(u32 code) { // 2^112 is the difference of the exponents' biases
+  const u32 sign = (code & 0x8000) << 16, magnitude = (code & 0x7fff) << 13;
+  if (magnitude >= 0x0f800000u) return __uint_as_float(sign | 0x70000000u | magnitude);
+  return __uint_as_float(sign | __float_as_uint(__uint_as_float(magnitude) * 0x1p112f));
+}
 #endif
 
 PAH_PTX u32 cvt_bf16x2(float lo, float hi) {
@@ -115,6 +120,18 @@ PAH_PTX u32 cvt_f16x2(float lo, float hi) {
   u32 r;
   asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(hi), "f"(lo));
   return r;
+#endif
+}
+
+// Two f16 as floats, exactly.
+PAH_PTX void cvt_f32x2_f16x2(float &lo, float &hi, u32 pair) {
+#ifdef PAH_SIM
+  lo = f16_value(pair & 0xffffu);
+  hi = f16_value(pair >> 16);
+#else
+  asm("{\n .reg .b16 a, b;\n mov.b32 {a, b}, %2;\n cvt.f32.f16 %0, a;\n cvt.f32.f16 %1, b;\n}"
+      : "=f"(lo), "=f"(hi)
+      : "r"(pair));
 #endif
 }
 

@@ -42,6 +42,28 @@ PAH_PTX void store_streaming(void *p, const u32 (&r)[4]) {
 #endif
 }
 
+// 16 bytes of shared memory at an address as ptx::shared() gives it.
+PAH_PTX uint4 load_shared(u32 address) {
+#ifdef PAH_SIM
+  return *static_cast<const uint4 *>(pah_sim_shared_pointer(address));
+#else
+  uint4 r;
+  asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(r.x), "=r"(r.y), "=r"(r.z), "=r"(r.w)
+               : "r"(address)
+               : "memory");
+  return r;
+#endif
+}
+PAH_PTX void store_shared(u32 address, uint4 x) {
+#ifdef PAH_SIM
+  *static_cast<uint4 *>(pah_sim_shared_pointer(address)) = x;
+#else
+  asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(x.x), "r"(x.y), "r"(x.z), "r"(x.w)
+               : "memory");
+#endif
+}
+
 PAH_PTX void prefetch_l2(const void *p) {
 #ifdef PAH_SIM
   (void)p;

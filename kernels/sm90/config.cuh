@@ -1,13 +1,15 @@
-/* sm90/config.cuh - the sizes of the fast forward for sm_90a: what the host defines (HEAD_DIM, HEAD_DIM_V, IO_T,
- * TILE_N, and what has a default here), and what follows from it. HEAD_DIM is a multiple of 64; a smaller head_dim has
- * zeros in the columns that it lacks, which bulk copies write by themselves. One thread block: CONSUMERS warpgroups
- * that compute 64 rows each, and one more that only loads. A row is a query of one head; with PACK = g, g heads of one
- * K/V head share a tile and row r is query r / g of head r % g. Read next: forward.cu. */
+/* sm90/config.cuh - the sizes of the fast forward for sm_90a: what the host defines (HEAD_DIM, HEAD_DIM_V, IO_T or
+ * Q_T, KV_T and OUT_T, TILE_N, and what has a default here), and what follows from it. HEAD_DIM is a multiple of 64; a
+ * smaller head_dim has zeros in the columns that it lacks, which bulk copies write by themselves. One thread block:
+ * CONSUMERS warpgroups that compute 64 rows each, and one more that only loads. A row is a query of one head; with
+ * PACK = g, g heads of one K/V head share a tile and row r is query r / g of head r % g.
+ * Read next: forward.cu, operands.cuh. */
 #pragma once
 #include "mask.cuh"
 #include "places.cuh"
 #include "ptx.cuh"
 #include "types.cuh"
+#include "operands.cuh"
 
 #ifndef HEAD_DIM_V
 #define HEAD_DIM_V HEAD_DIM
@@ -33,28 +35,52 @@
 #define PING_PONG 0 /* 1: the warpgroups take turns at the tensor cores */
 #endif
 #ifndef LAZY_LOG2
-#define LAZY_LOG2 8 /* a maximum is raised only if it would rise by a factor of more than 2^8; 0: always */
+#define LAZY_LOG2 (P_SIZE == 1 ? 0 : 8) /* a maximum is raised only if it would rise by more than 2^8; 0: always */
+#endif
+#ifndef Q_IN_REGISTERS
+/* 1: Q is read from shared memory once an item, not by every product; of fp8, where registers are left. */
+#define Q_IN_REGISTERS                                                                                                 \
+  (FP8_Q && HEAD_DIM <= 128 && TILE_N <= (P_SIZE == 1 && HEAD_DIM == 64 ? 192 : 128) && !(SOFTCAP && P_SIZE == 2))
+#endif
+#ifndef HOLD_WAIT
+#define HOLD_WAIT 0 /* 1: exponentials come before the wait for P V, where ptxas has them after it */
 #endif
 #ifndef GATHER_FENCE
 #define GATHER_FENCE 1 /* 0: wgmma reads what cp.async wrote with no fence between, which PTX does not allow */
 #endif
 #ifndef PRODUCER_REGISTERS
-#define PRODUCER_REGISTERS (CONSUMERS == 3 ? 32 : GATHER ? 72 : 56)
+#define PRODUCER_REGISTERS                                                                                             \
+  (CONSUMERS == 3                        ? 32                                                                          \
+   : K_STAGED && GATHER                  ? 104                                                                         \
+   : V_STAGED && (V_SIZE == 2 || GATHER) ? 88                                                                          \
+   : GATHER || V_STAGED                  ? 72                                                                          \
+                                         : 56)
 #endif
 #ifndef CONSUMER_REGISTERS
-#define CONSUMER_REGISTERS (CONSUMERS == 3 ? 160 : GATHER ? 216 : 224)
+#define CONSUMER_REGISTERS                                                                                             \
+  (CONSUMERS == 3                        ? 160                                                                         \
+   : K_STAGED && GATHER                  ? 200                                                                         \
+   : V_STAGED && (V_SIZE == 2 || GATHER) ? 208                                                                         \
+   : GATHER || V_STAGED                  ? 216                                                                         \
+                                         : 224)
 #endif
 
 constexpr int TILE_M = 64 * CONSUMERS, ROWS_OF_QUERIES = TILE_M / PACK;
 constexpr int CONSUMER_THREADS = 128 * CONSUMERS, THREADS = CONSUMER_THREADS + 128;
 
-/* Shared memory holds columns of 64 elements: a row of one is 128 bytes, swizzled, as bulk copies and wgmma want it. */
-constexpr int COLUMNS = 64, ROW_BYTES = 128;
-constexpr unsigned Q_BYTES = TILE_M * HEAD_DIM * 2, K_BYTES = TILE_N * HEAD_DIM * 2, V_BYTES = TILE_N * HEAD_DIM_V * 2;
+/* Shared memory: Q, STAGES tiles of K and of V as they are multiplied, tiles as the cache has them on their way to that
+ * (fp8/staging.cuh), and sums that left their registers (fp8/sums.cuh). Q and K lie in columns of COLUMNS elements. */
+constexpr int COLUMNS = columns_of(HEAD_DIM, Q_SIZE), ROW_BYTES = COLUMNS * Q_SIZE;
+constexpr unsigned Q_BYTES = TILE_M * HEAD_DIM * Q_SIZE, K_BYTES = TILE_N * HEAD_DIM * Q_SIZE;
+constexpr unsigned V_BYTES = TILE_N * HEAD_DIM_V * V_SIZE;
+constexpr unsigned RAW_K_BYTES = K_STAGED ? TILE_N * HEAD_DIM : 0, RAW_V_BYTES = V_STAGED ? TILE_N * HEAD_DIM_V : 0;
 constexpr unsigned K_START = Q_BYTES, V_START = K_START + STAGES * K_BYTES;
-constexpr unsigned SHARED_BYTES = V_START + STAGES * V_BYTES; /* STAGES tiles of K, and of V */
+constexpr unsigned RAW_K_START = V_START + STAGES * V_BYTES, RAW_V_START = RAW_K_START + RAW_STAGES * RAW_K_BYTES;
+constexpr unsigned SUMS_START = RAW_V_START + RAW_STAGES * RAW_V_BYTES;
+constexpr unsigned SHARED_BYTES = SUMS_START + (P_SIZE == 1 ? TILE_M * HEAD_DIM_V * 4 : 0);
 
-static_assert(HEAD_DIM % COLUMNS == 0 && HEAD_DIM_V % COLUMNS == 0 && HEAD_DIM_V <= 256, "head_dim: 64, 128, 192, 256");
+static_assert(HEAD_DIM % 64 == 0 && HEAD_DIM_V % 64 == 0 && HEAD_DIM_V <= 256, "head_dim: 64, 128, 192, 256");
+static_assert(P_SIZE == 2 || (TILE_N % 32 == 0 && HEAD_DIM_V <= 128), "fp8 weights: TILE_N % 32, head_dim of V to 128");
 static_assert(TILE_N % 16 == 0 && TILE_N <= 256, "TILE_N: a multiple of 16 up to 256");
 static_assert(TILE_M % PACK == 0, "PACK: divides TILE_M");
 
@@ -64,12 +90,3 @@ struct sm90_sizes {
   int head_dim, head_dim_v; /* of the tensors: multiples of 8 */
   place_units k, v;         /* where GATHER finds tokens */
 };
-
-template <class T> struct wgmma_kind;
-template <> struct wgmma_kind<bf16> { static constexpr int value = ptx::WGMMA_BF16; };
-template <> struct wgmma_kind<f16> { static constexpr int value = ptx::WGMMA_F16; };
-constexpr int KIND = wgmma_kind<IO_T>::value;
-
-__device__ __forceinline__ unsigned pair_of(float lo, float hi) {
-  return KIND == ptx::WGMMA_BF16 ? ptx::cvt_bf16x2(lo, hi) : ptx::cvt_f16x2(lo, hi);
-}

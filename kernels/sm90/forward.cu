@@ -4,6 +4,7 @@
  * when the former is done; between warpgroups, one has the tensor cores while the other has the exponentials.
  * 671 TFLOP/s causal at 16384 on an H200; what each step was worth: doc/design/gpu-forward.md. Defines: config.cuh.
  * Read next: work.cuh, producer.cuh, products.cuh, tile_softmax.cuh. */
+#include "fp8/sums.cuh"
 #include "producer.cuh"
 #include "products.cuh"
 #include "store.cuh"
@@ -18,8 +19,12 @@ struct consumer {
   ring_place<STAGES> k_at, v_at;
   unsigned q_parity = 0;
   softmax_state state;
+  far_sums far; /* of fp8 products */
   float o[HEAD_DIM_V / 2], s[TILE_N / 2];
-  unsigned weights[TILE_N / 16][4];
+  unsigned weights[TILE_N * P_SIZE / 32][4]; /* for 16 or 32 tokens at a time */
+  packed_queries queries;
+
+  static constexpr bool FAR = P_SIZE == 1 && NEAR_TILES > 0;
 
   /* Turns at the tensor cores: barrier 1 + g is warpgroup g's, and it is the one before it that opens it. */
   __device__ __forceinline__ void begin_turn() {
@@ -29,13 +34,20 @@ struct consumer {
     if (PING_PONG && CONSUMERS > 1) ptx::bar_arrive(1 + (group + 1) % CONSUMERS, 256);
   }
 
+  __device__ __forceinline__ unsigned my_q() const {
+    return ptx::shared(pool) + group * (64 * ROW_BYTES);
+  }
   __device__ __forceinline__ void issue_qk() {
-    multiply_rows<TILE_M, TILE_N>(s, rows_descriptor(ptx::shared(pool) + group * (64 * ROW_BYTES)),
-                                  rows_descriptor(ptx::shared(pool) + K_START + k_at.slot * K_BYTES));
+    const unsigned long long k = rows_descriptor(ptx::shared(pool) + K_START + k_at.slot * K_BYTES);
+    if (Q_IN_REGISTERS)
+      multiply_queries<TILE_N>(s, queries, k);
+    else
+      multiply_rows<TILE_M, TILE_N>(s, rows_descriptor(my_q()), k);
     ptx::wgmma_commit_group();
   }
   __device__ __forceinline__ void issue_pv() {
-    add_columns<HEAD_DIM_V>(o, weights, columns_descriptor<TILE_N>(ptx::shared(pool) + V_START + v_at.slot * V_BYTES));
+    add_columns<HEAD_DIM_V>(o, weights, columns_descriptor<TILE_N>(ptx::shared(pool) + V_START + v_at.slot * V_BYTES),
+                            FAR ? far.near > 0 : 1);
     ptx::wgmma_commit_group();
   }
   template <int groups> __device__ __forceinline__ void finish_qk() {
@@ -56,7 +68,7 @@ struct consumer {
     ptx::wgmma_fence();
     issue_qk();
     finish_qk<0>();
-    cap_scores(p, s);
+    cap_scores(state.inner, s);
     if (w.end > w.full_end || w.full_end == w.full_begin) mask_scores(p, w, w.end - 1, s);
     float shrink[2];
     state.weigh(s, shrink);
@@ -73,28 +85,39 @@ struct consumer {
     issue_pv();
     end_turn();
     finish_qk<1>();
-    cap_scores(p, s);
+    cap_scores(state.inner, s);
     if (masked) mask_scores(p, w, tile, s);
     float shrink[2];
     state.weigh(s, shrink);
+    if (HOLD_WAIT && __any_sync(0xffffffffu, state.sum[0] < 0 || state.sum[1] < 0)) s[0] = 0; /* never */
     finish_pv();
     pack_weights(weights, s);
     shrink_sums(shrink);
+    if (FAR) far.count_tile(state, o, far_places());
+  }
+
+  __device__ __forceinline__ float4 *far_places() {
+    return (float4 *)(pool + SUMS_START) + threadIdx.x;
   }
 
   __device__ __forceinline__ void shrink_sums(const float (&shrink)[2]) {
-    if (LAZY_LOG2 && !__any_sync(0xffffffffu, shrink[0] != 1 || shrink[1] != 1)) return;
+    if (!__any_sync(0xffffffffu, shrink[0] != 1 || shrink[1] != 1)) return;
 #pragma unroll
     for (int i = 0; i < HEAD_DIM_V / 2; i++) o[i] *= shrink[i / 2 % 2];
   }
 
   __device__ __forceinline__ void run_item(const work_item &w) {
-    state.begin(p);
+    state.begin(p, w);
+    if (FAR) far.begin();
 #pragma unroll
     for (int i = 0; i < HEAD_DIM_V / 2; i++) o[i] = 0;
     if (w.begin < w.end) {
       wait_full(c.q_full, q_parity);
       q_parity ^= 1;
+      if (Q_IN_REGISTERS) {
+        load_queries(queries, my_q());
+        release_by_warp(c.q_empty);
+      }
       const int full_end = w.full_end, full_begin = w.full_begin, begin = w.begin;
       int tile = w.end - 1;
       first_tile(w);
@@ -104,11 +127,12 @@ struct consumer {
       for (; tile >= full_begin; tile--) next_tile<false>(w, tile);
 #pragma unroll 1
       for (; tile >= begin; tile--) next_tile<true>(w, tile);
-      release(c.q_empty);
+      if (!Q_IN_REGISTERS) release(c.q_empty);
       wait_tile(c.v_full[v_at.slot], v_at.parity);
       ptx::wgmma_fence();
       issue_pv();
       finish_pv();
+      if (FAR) far.collect(state, o, far_places());
     }
     store_rows(p, n.head_dim_v, w, state, o);
   }
@@ -143,7 +167,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
   __syncthreads();
   if (group == CONSUMERS) {
     ptx::setmaxnreg_dec<PRODUCER_REGISTERS>();
-    producer job = {p, q, c, pool, {k, p.k, n.k, n.head_dim}, {v, p.v, n.v, n.head_dim_v}, {p, n, c.tail}};
+    producer job = {p, q, c, pool, {k, p.k, n.k, n.head_dim}, {v, p.v, n.v, n.head_dim_v}, {p, n, c.tail}, {c, pool}};
     job.run();
   } else {
     ptx::setmaxnreg_inc<CONSUMER_REGISTERS>();

@@ -25,36 +25,38 @@ template <int rows> struct gather { /* of a tile */
     return lane / 4 * 16 + (int)threadIdx.x / 32 % 4 * 4 + lane % 4;
   }
 
-  template <int columns>
+  template <int head_dim>
   __device__ __forceinline__ void copy(const kv_operand &of, unsigned char *to_tile, kv_place at, int kv_head,
                                        unsigned long long &full) {
+    constexpr int columns = columns_of(head_dim, KV_SIZE), row_bytes = columns * KV_SIZE, elements = 16 / KV_SIZE;
     const place_units &units = of.units;
     const unsigned tile = ptx::shared(to_tile);
     const int lane = threadIdx.x % 32, in_row = lane % 8;
     const int row = (int)threadIdx.x / 32 % 4 * 4 + lane / 8; /* and every 16th after it */
     const unsigned place = place_of(units, (int)p.num_blocks, at.block, at.slot, kv_head);
     const char *from = (const char *)of.blocks.data + in_row * 16;
-    bool inside[columns / COLUMNS]; /* of the row's columns */
+    bool inside[head_dim / columns]; /* of the row's columns */
 #pragma unroll
-    for (int j = 0; j < columns / COLUMNS; j++) inside[j] = j * COLUMNS + in_row * 8 < of.head_dim;
-    const unsigned to = tile + ptx::swizzled<128>(row * ROW_BYTES + in_row * 16); /* 16 rows on swizzle alike */
+    for (int j = 0; j < head_dim / columns; j++) inside[j] = j * columns + in_row * elements < of.head_dim;
+    const unsigned to = tile + ptx::swizzled<row_bytes>(row * row_bytes + in_row * 16); /* 16 rows on swizzle alike */
 #pragma unroll
     for (int i = 0; i < rows / 16; i++) {
       const unsigned found = __shfl_sync(0xffffffffu, place, 4 * i + lane / 8);
       const bool there = found != NOWHERE;
       const char *source = from + (unsigned long long)(there ? found : 0) * units.bytes;
+      if (in_row * 16 >= row_bytes) continue; /* rows of 64 bytes */
 #pragma unroll
-      for (int j = 0; j < columns / COLUMNS; j++)
-        ptx::cp_async_cg(to + i * (16 * ROW_BYTES) + j * (rows * ROW_BYTES), source + j * ROW_BYTES,
+      for (int j = 0; j < head_dim / columns; j++)
+        ptx::cp_async_cg(to + i * (16 * row_bytes) + j * (rows * row_bytes), source + j * row_bytes,
                          there && inside[j] ? 16 : 0);
     }
     ptx::cp_async_mbarrier_arrive_noinc(ptx::shared(&full));
   }
 
   /* Tokens past the end are zeros anyway. */
-  template <int columns>
+  template <int head_dim>
   __device__ __forceinline__ void copy_clean(const kv_operand &of, unsigned char *tile, kv_place place, int kv_head,
                                              unsigned long long &full, int) {
-    copy<columns>(of, tile, place, kv_head, full);
+    copy<head_dim>(of, tile, place, kv_head, full);
   }
 };

@@ -1,9 +1,9 @@
 /* sm90/pages.cuh - K and V by bulk copies, for block sizes that are multiples of 8: a box is n.box tokens of one page,
- * 64 elements of each, and lands swizzled. The tensor map spans the whole cache, [num_blocks, block_size, Hkv, D]. What
- * lies outside of it arrives as zeros: tokens past the end, and block ids that are none, whatever the table holds. A
- * warp takes some 60 to 100 cycles to issue a copy, and a tile of 128 tokens in pages of 16 is 32 of them beside 2048
- * cycles of products: so all four warps of the producer copy, every fourth box each, one box a lane. (One warp alone
- * held the kernel at 573 TFLOP/s where four reach 677.) Read next: producer.cuh, gather.cuh. */
+ * a column of each (64 or 128 bytes), and lands swizzled. The tensor map spans the whole cache, [num_blocks,
+ * block_size, Hkv, D]. What lies outside of it arrives as zeros: tokens past the end, and block ids that are none,
+ * whatever the table holds. A warp takes some 60 to 100 cycles to issue a copy, and a tile of 128 tokens in pages of 16
+ * is 32 of them beside 2048 cycles of products: so all four warps of the producer copy, every fourth box each, one box
+ * a lane. (One warp alone held the kernel at 573 TFLOP/s where four reach 677.) Read next: producer.cuh, gather.cuh. */
 #pragma once
 #include "ring.cuh"
 
@@ -31,13 +31,14 @@ template <int rows> struct pages { /* of a tile */
   template <int head_dim>
   __device__ __forceinline__ void copy(const kv_operand &from, unsigned char *to_tile, kv_place place, int kv_head,
                                        unsigned long long &full) {
+    constexpr int columns = columns_of(head_dim, KV_SIZE), row_bytes = columns * KV_SIZE;
     const unsigned barrier = ptx::shared(&full), tile = ptx::shared(to_tile);
-    if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive_expect_tx(barrier, tokens_of_warp * (head_dim * 2));
+    if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive_expect_tx(barrier, tokens_of_warp * (head_dim * KV_SIZE));
     __syncwarp();
     if (token >= rows) return;
 #pragma unroll
-    for (int i = 0; i < head_dim / COLUMNS; i++)
-      ptx::tensor_load(tile + i * (rows * ROW_BYTES) + token * ROW_BYTES, from.map, i * COLUMNS, kv_head, place.slot,
+    for (int i = 0; i < head_dim / columns; i++)
+      ptx::tensor_load(tile + i * (rows * row_bytes) + token * row_bytes, from.map, i * columns, kv_head, place.slot,
                        place.block, barrier);
   }
 

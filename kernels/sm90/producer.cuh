@@ -3,6 +3,7 @@
  * copies) and gather.cuh (cp.async); both find a token the same way, here. Read next: pages.cuh. */
 #pragma once
 #include "channel.cuh"
+#include "fp8/staging.cuh"
 
 #if GATHER
 #include "gather.cuh"
@@ -19,7 +20,8 @@ struct producer {
   unsigned char *pool;
   kv_operand k, v;
   kv_source source;
-  ring_place<STAGES> k_at, v_at;
+  staging staged;
+  ring_place<STAGES> k_at, v_at; /* of tiles that are not staged */
   unsigned q_parity = 0;
 
   /* The token that this lane looks up: block of the sequence and slot in it, moved from tile to tile without dividing.
@@ -88,6 +90,10 @@ struct producer {
 
   /* clean: rows past the `used` first are zeros. */
   template <bool clean> __device__ __forceinline__ void load_k(kv_place place, int kv_head, int used) {
+    if (K_STAGED) {
+      staged.send_for_k(source, k, place, kv_head);
+      return;
+    }
     wait_empty(c.k_empty[k_at.slot], k_at.parity);
     unsigned char *tile = pool + K_START + k_at.slot * K_BYTES;
     if (clean)
@@ -98,31 +104,38 @@ struct producer {
   }
 
   __device__ __forceinline__ void load_v(kv_place place, int kv_head, int used) {
+    if (V_STAGED) {
+      staged.send_for_v(source, v, place, kv_head, used);
+      return;
+    }
     wait_empty(c.v_empty[v_at.slot], v_at.parity);
     unsigned char *tile = pool + V_START + v_at.slot * V_BYTES;
     source.template copy_clean<HEAD_DIM_V>(v, tile, place, kv_head, c.v_full[v_at.slot], used);
     v_at.advance();
   }
 
-  /* K of a tile comes before V of the tile before it. */
+  /* K of a tile comes before V of the tile before it, so there is one round more than there are tiles. What is staged
+   * was sent for in the round before. */
   __device__ __forceinline__ void load(const work_item &w) {
-    const int kv_head = w.head / (p.heads / p.kv_heads);
+    const int kv_head = w.kv_head, last = w.end - 1;
     kv_place place = start(w), before = place;
-    load_q(w);
-    for (int tile = w.end - 1; tile >= begin; tile--) {
+    if (last >= begin) load_q(w);
+    for (int tile = last;; tile--) {
       const kv_place next = find(tile - 1); /* on its way while this tile waits for room */
-      load_k<false>(place, kv_head, 0);
-      if (tile < w.end - 1) load_v(before, kv_head, len_k - (tile + 1) * TILE_N);
+      if (!K_STAGED && tile >= begin) load_k<false>(place, kv_head, 0);
+      staged.rewrite();
+      if (K_STAGED && tile >= begin) load_k<false>(place, kv_head, 0);
+      if (tile < last) load_v(before, kv_head, len_k - (tile + 1) * TILE_N);
+      if (tile < begin) return;
       before = place;
       place = next;
     }
-    load_v(before, kv_head, len_k - begin * TILE_N);
   }
 
   /* The first warp finds the item. */
   __device__ __forceinline__ void publish(ring_place<WORK_SLOTS> place, int index) {
     work_item w;
-    if (!find_work(p, index, w)) w.b = -1;
+    if (!find_work(p, index, w)) w.b = -1, w.begin = w.end = 0;
     wait_empty(c.work_empty[place.slot], place.parity);
     if (threadIdx.x % 32 == 0) {
       c.work[place.slot] = w;
@@ -142,8 +155,8 @@ struct producer {
       if (threadIdx.x % 128 < 32) publish(item, next_index(round));
       wait_full(c.work_full[item.slot], item.parity);
       const work_item &w = c.work[item.slot];
+      if (V_STAGED || w.begin < w.end) load_item(w);
       if (w.b < 0) return;
-      if (w.begin < w.end) load_item(w);
       release_work(c, item.slot);
       item.advance();
     }

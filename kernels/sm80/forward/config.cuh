@@ -44,7 +44,3 @@ constexpr int STRIPE = 16 * WARPS, TILE_M = STRIPE * M_TILES, ROWS_OF_QUERIES = 
 
 template <class T> constexpr bool IS_BF16 = false;
 template <> constexpr bool IS_BF16<bf16> = true;
-
-__device__ __forceinline__ unsigned pair_of(float lo, float hi) {
-  return IS_BF16<IO_T> ? ptx::cvt_bf16x2(lo, hi) : ptx::cvt_f16x2(lo, hi);
-}

@@ -44,7 +44,7 @@ struct computer {
     multiply_qk(s, q, receive<0>(tile));
 #pragma unroll
     for (int m = 0; m < M_TILES; m++) {
-      cap_scores(p, s[m]);
+      cap_scores(state[m].inner, s[m]);
       if (masked) mask_scores(p, w, tile, s[m], m * STRIPE);
     }
     weight_tiles weights;
@@ -65,7 +65,7 @@ struct computer {
   __device__ __forceinline__ void begin() {
 #pragma unroll
     for (int m = 0; m < M_TILES; m++) {
-      state[m].begin(p);
+      state[m].begin(p, w);
 #pragma unroll
       for (int i = 0; i < HEAD_DIM_V / 2; i++) o[m][i] = 0;
     }

@@ -4,6 +4,7 @@
 #pragma once
 #include "config.cuh"
 #include "page_fetch.cuh"
+#include "store.cuh"
 
 typedef float score_tiles[M_TILES][TILE_N / 2]; /* of a thread, as tile_softmax.cuh has them */
 typedef float sum_tiles[M_TILES][HEAD_DIM_V / 2];
@@ -103,5 +104,5 @@ __device__ __forceinline__ void pack_weights(weight_tiles &p, const score_tiles 
   for (int m = 0; m < M_TILES; m++)
 #pragma unroll
     for (int i = part * (TILE_N / 4 / PARTS); i < (part + 1) * (TILE_N / 4 / PARTS); i++)
-      p[m][i / 4][i % 4] = pair_of(s[m][2 * i], s[m][2 * i + 1]);
+      p[m][i / 4][i % 4] = pair_of(IO_T(), s[m][2 * i], s[m][2 * i + 1]);
 }

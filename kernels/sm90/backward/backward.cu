@@ -36,7 +36,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
         p, plan, q, d_out, keys, pool, from_k, from_v, {p, n, keys.tail}, {p, plan, {plan.dkdv_taken}}};
     first.run();
     ptx::bar_sync(HALF_TIME, THREADS);
-    producer second = {p, q, rows, pool, from_k, from_v, {p, n, rows.tail}};
+    producer second = {p, q, rows, pool, from_k, from_v, {p, n, rows.tail}, {rows, pool}};
     tickets ticket = {plan.dq_taken};
     ticket.begin();
     second.run([&](int) { return ticket.next(); }, [&](const work_item &w) { load_item(second, d_out, w); });

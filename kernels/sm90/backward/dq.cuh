@@ -35,7 +35,7 @@ __device__ __forceinline__ void load_rows(producer &by, const ptx::tensor_map &d
 
 /* K and V of a tile, both without what lies past the end: both are multiplied by dS. Q and dout of the item. */
 __device__ __forceinline__ void load_item(producer &by, const ptx::tensor_map &d_out, const work_item &w) {
-  const int kv_head = w.head / (by.p.heads / by.p.kv_heads);
+  const int kv_head = w.kv_head;
   kv_place place = by.start(w);
   for (int tile = w.end - 1; tile >= w.begin; tile--) {
     const kv_place next = by.find(tile - 1); /* on its way while this tile waits for room */
@@ -80,7 +80,7 @@ struct dq_consumer {
 
   /* With a softcap, s is tanh of the scores. */
   __device__ __forceinline__ void uncap() {
-    cap_scores(p, s);
+    cap_scores(p.softmax_scale / p.softcap, s);
 #pragma unroll
     for (int i = 0; i < TILE_N / 2; i++) dp[i] = (dp[i] - delta[i / 2 % 2]) * (1 - s[i] * s[i]);
   }
@@ -139,7 +139,7 @@ struct dq_consumer {
         unsigned x[4];
 #pragma unroll
         for (int j = 0; j < 4; j++)
-          x[j] = pair_of(dq[16 * col + 4 * j + 2 * r] * p.softmax_scale,
+          x[j] = pair_of(IO_T(), dq[16 * col + 4 * j + 2 * r] * p.softmax_scale,
                          dq[16 * col + 4 * j + 2 * r + 1] * p.softmax_scale);
         trade(x);
         const int column = 32 * col + 8 * (int)(threadIdx.x % 4);

@@ -2,7 +2,7 @@
  * leaves them; keys by queries, as dkdv.cuh has them: element i of a thread is key row_of(i / 2 % 2), query
  * 8 * (i / 4) + 2t + i % 2, so that numbers of queries come in pairs from shared memory. Read next: dkdv.cuh. */
 #pragma once
-#include "../../tile_softmax.cuh"
+#include "../../store.cuh"
 #include "uses.cuh"
 
 /* row_of(), from the special register once more: kept from the start of the kernel it would cost the register that the
@@ -27,7 +27,7 @@ __device__ __forceinline__ float4 numbers_at(const float *stats, int c) {
 __device__ __forceinline__ void uncap_gradients(const pah_attn_params &p, const float *stats, float (&s)[QUERIES / 2],
                                                 float (&dp)[QUERIES / 2]) {
   if (!SOFTCAP) return;
-  cap_scores(p, s);
+  cap_scores(p.softmax_scale / p.softcap, s);
 #pragma unroll
   for (int c = 0; c < QUERIES / 8; c++) {
     /* volatile: what is loaded with them would be kept for later, and there are no registers to keep it in */
@@ -51,9 +51,9 @@ __device__ __forceinline__ void weigh_queries(const pah_attn_params &p, const fl
     for (int r = 0; r < 2; r++) {
       const int i = 4 * c + 2 * r;
       const float x = ptx::ex2(s[i] * factor - of.x), y = ptx::ex2(s[i + 1] * factor - of.z);
-      weights[c / 2][c % 2 * 2 + r] = pair_of(x, y);
-      gradients[c / 2][c % 2 * 2 + r] =
-          SOFTCAP ? pair_of(x * dp[i], y * dp[i + 1]) : pair_of(x * (dp[i] - of.y), y * (dp[i + 1] - of.w));
+      weights[c / 2][c % 2 * 2 + r] = pair_of(IO_T(), x, y);
+      gradients[c / 2][c % 2 * 2 + r] = SOFTCAP ? pair_of(IO_T(), x * dp[i], y * dp[i + 1])
+                                                : pair_of(IO_T(), x * (dp[i] - of.y), y * (dp[i + 1] - of.w));
     }
   }
 }

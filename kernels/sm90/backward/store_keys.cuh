@@ -18,7 +18,7 @@ __device__ __forceinline__ void store_keys(const pah_attn_params &p, const pah_b
       unsigned x[4];
 #pragma unroll
       for (int j = 0; j < 4; j++)
-        x[j] = pair_of(sums[16 * c + 4 * j + 2 * r] * factor, sums[16 * c + 4 * j + 2 * r + 1] * factor);
+        x[j] = pair_of(IO_T(), sums[16 * c + 4 * j + 2 * r] * factor, sums[16 * c + 4 * j + 2 * r + 1] * factor);
       trade(x);
       const int column = 32 * c + 8 * (int)(threadIdx.x % 4);
       if (there && column < head_dim) *(uint4 *)(at + column) = make_uint4(x[0], x[1], x[2], x[3]);

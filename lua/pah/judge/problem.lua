@@ -265,7 +265,8 @@ function M.poison(problem)
 end
 
 --- The problem of a case on a device (an object or a name): args (inputs), results (tensors to be written, NaN), and
--- run(kernel, num_splits) -> results; reference(changes, intermediate) -> the oracle's results by the same names.
+-- run(kernel, num_splits) -> results, with `kernel` kept, the name that was asked for; reference(changes, intermediate)
+-- -> the oracle's results by the same names.
 -- functions: score and mask of the oracle, see pah.reference.
 function M.build(case, device, functions)
   local plan = M.plan(case)
@@ -292,7 +293,7 @@ function M.build(case, device, functions)
 
   function problem.run(kernel, num_splits)
     local args = M.call_args(problem)
-    args.kernel, args.num_splits = kernel, num_splits or case.num_splits
+    problem.kernel, args.kernel, args.num_splits = kernel, kernel, num_splits or case.num_splits
     operations[case.op](args)
     return problem.results
   end

@@ -36,7 +36,11 @@ end
 
 local function forward(device, d)
   for _, dtype in ipairs {"f32", "f16", "bf16"} do by_name("fwd", problem(device, dtype, dtype, d)) end
-  for _, dtype in ipairs {"fp8_e4m3", "fp8_e5m2"} do attention.exports.fwd_fp8(problem(device, dtype, dtype, d)) end
+  for _, dtype in ipairs {"fp8_e4m3", "fp8_e5m2"} do by_name("fwd_fp8", problem(device, dtype, dtype, d)) end
+  local wide = problem(device, "fp8_e4m3", "fp8_e4m3", d)
+  wide.out_dtype = "bf16"
+  by_name("fwd_fp8", wide)
+  by_name("fwd_fp8", problem(device, "bf16", "fp8_e4m3", d))
 end
 
 local decode_dtypes = {"f32", "f16", "bf16", "fp8_e4m3", "fp8_e5m2"} -- of the cache
@@ -81,6 +85,8 @@ function M.collect(arch)
   end
   for _, d in ipairs(larger_dims) do
     for _, name in ipairs {"sm90", "sm80"} do attempt("fwd", name, problem(device, "bf16", "bf16", d)) end
+    attempt("fwd_fp8", "sm90", problem(device, "fp8_e4m3", "fp8_e4m3", d))
+    attempt("fwd_fp8", "sm90", problem(device, "bf16", "fp8_e4m3", d))
   end
   others(device)
   device:set {dry = false}

@@ -58,20 +58,21 @@ def sums(counts):
 def prepared(row, backend):
     """The call of a row, and its flops."""
     size, heads, kv_heads, dim, dtype = row["block_size"], row["H"], row["Hkv"], row["D"], DTYPES[row["dtype"]]
+    cache = DTYPES[row["kv"]]
     if row.get("Dv") or row.get("sinks"):
         raise NotImplementedError("head_dim of v, sinks: not measured here")
     sequences = [(sq, sk) for sq, sk, count in row["kinds"] for _ in range(count)]
     blocks = [(sk + size - 1) // size for _, sk in sequences]
     table = torch.randperm(sum(blocks), device=device).int()
     half = torch.float16 if row["dtype"] == "f16" else torch.bfloat16
-    kv = torch.randn(sum(blocks), 2, size, kv_heads, dim, device=device, dtype=half).to(dtype)
+    kv = torch.randn(sum(blocks), 2, size, kv_heads, dim, device=device, dtype=half).to(cache)
     last = torch.tensor([(sk - 1) % size + 1 for _, sk in sequences], dtype=torch.int32, device=device)
     q = torch.randn(sum(sq for sq, _ in sequences), heads, dim, device=device, dtype=half).to(dtype)
     out = torch.empty(q.shape, device=device, dtype=half)
     wrapper = flashinfer.BatchPrefillWithPagedKVCacheWrapper(workspace, "NHD", backend=backend)
     wrapper.plan(sums([sq for sq, _ in sequences]), sums(blocks), table, last, heads, kv_heads, dim, size,
                  causal=row["causal"], window_left=row["window"][0] if row.get("window") else -1,
-                 logits_soft_cap=row["softcap"], q_data_type=dtype, kv_data_type=dtype, o_data_type=half)
+                 logits_soft_cap=row["softcap"], q_data_type=dtype, kv_data_type=cache, o_data_type=half)
     scales = [torch.ones(n, device=device) for n in (heads, kv_heads, kv_heads)] if dtype.itemsize == 1 else []
     flops = 4 * dim * heads * sum(visible(row, sq, sk) for sq, sk in sequences)
     return lambda: wrapper.run(q, kv, *scales, out=out), flops

@@ -1,10 +1,11 @@
--- forward.lua - TFLOP/s of pah.fwd on the shapes of doc/design/gpu-forward.md, or of variants of
--- kernels/sm90/forward.cu beside each other: `pah scripts/studies/gpu/forward.lua [--rows TEXT] [--variants FILE]`.
+-- forward.lua - TFLOP/s of pah.fwd and fwd_fp8 on the shapes of doc/design/gpu-forward.md and gpu-fp8.md, or of
+-- variants of kernels/sm90/forward.cu beside each other:
+-- `pah scripts/studies/gpu/forward.lua [--rows TEXT] [--variants FILE]`; `--rows fp8`: those of an fp8 cache.
 -- All variants of a row are timed in turn, round after round, each call behind a flush of L2 that the host does not
 -- wait for; medians; FLOPs by the exact count of visible pairs. Each is first compared with the float64 reference on a
 -- smaller problem. --compile only compiles (no GPU needed). FILE returns a list of {name, DEFINE = value, ...}, D for
 -- the head_dim that a variant is for; of kernel = "sm80", "simt" or by itself sm90; without defines it is
--- pah.fwd (op = "decode": pah.decode), with `kernel` if it has one (--kernel without a FILE).
+-- pah.fwd or fwd_fp8 (op = "decode": pah.decode), with `kernel` if it has one (--kernel without a FILE).
 -- --peer FILE: JSON lines {name, tflops, peer}.
 local ffi = require "ffi"
 local json = require "pah.util.json"
@@ -46,7 +47,8 @@ end
 -- Arguments of pah.fwd and the flops. limit: lengths at most this.
 local function problem(row, heads, kv_heads, limit)
   local D, block_size = row.D or 128, row.block_size or 16
-  local Dv, dtype = row.Dv or D, row.dtype or "bf16"
+  local Dv, q = row.Dv or D, row.dtype or "bf16"
+  local kv, out = row.kv or q, row.out or q
   local H, Hkv, total, flops, lens, sums = heads or 32, kv_heads or 8, 0, 0, {}, {0}
   limit = limit or math.huge
   for _, kind in ipairs(row[2]) do
@@ -58,22 +60,22 @@ local function problem(row, heads, kv_heads, limit)
     end
   end
   local table_, used = pah.block_table{seqlens = lens, block_size = block_size, num_blocks = total, seed = 1}
-  local function random(shape, seed)
+  local function random(shape, seed, dtype)
     if opt.compile then return pah.empty(shape, {dtype = dtype, device = device}) end
     return pah.randn(shape, {dtype = dtype, device = device, seed = seed})
   end
   local a = {
-    k_blocks = random({total, block_size, Hkv, D}, 2), v_blocks = random({total, block_size, Hkv, Dv}, 3),
+    k_blocks = random({total, block_size, Hkv, D}, 2, kv), v_blocks = random({total, block_size, Hkv, Dv}, 3, kv),
     block_table = table_:to(device), seqused_k = used:to(device), causal = row.causal ~= false, window = row.window,
     softcap = row.softcap, sinks = row.sinks and pah.randn({H}, {device = device, seed = 4}) or nil,
   }
   if row.ragged or #row[2] > 1 then
-    a.q, a.cu_seqlens_q = random({sums[#sums], H, D}, 1), pah.tensor(sums, {dtype = "i32", device = device})
-    a.out, a.lse = pah.empty({sums[#sums], H, Dv}, {dtype = dtype, device = device}),
+    a.q, a.cu_seqlens_q = random({sums[#sums], H, D}, 1, q), pah.tensor(sums, {dtype = "i32", device = device})
+    a.out, a.lse = pah.empty({sums[#sums], H, Dv}, {dtype = out, device = device}),
       pah.empty({H, sums[#sums]}, {device = device})
   else
-    a.q = random({#lens, H, sums[2], D}, 1)
-    a.out, a.lse = pah.empty({#lens, H, sums[2], Dv}, {dtype = dtype, device = device}),
+    a.q = random({#lens, H, sums[2], D}, 1, q)
+    a.out, a.lse = pah.empty({#lens, H, sums[2], Dv}, {dtype = out, device = device}),
       pah.empty({#lens, H, sums[2]}, {device = device})
   end
   return a, flops
@@ -101,11 +103,14 @@ local function gcd(a, b)
   return a
 end
 
+local function is_fp8(t) return t.dtype:match "^fp8" ~= nil end
+
 --- Compiles for the problem `a` (arguments of pah.fwd) and the defines `config`: TILE_N, CONSUMERS, STAGES, PACK, ...
 function sm90.compile(a, config)
-  local defines = {TILE_N = 128, STAGES = 2}
+  local defines = {TILE_N = 128, STAGES = 2, DESCALED = is_fp8(a.out) and 1 or 0}
+  defines.WIDE_VALUES = is_fp8(a.q) and not is_fp8(a.out) and 1 or 0
   for key, value in pairs(config or {}) do defines[key] = value end
-  defines.IO_T = a.q.dtype
+  defines.Q_T, defines.KV_T, defines.OUT_T = a.q.dtype, a.k_blocks.dtype, a.out.dtype
   defines.HEAD_DIM = math.ceil(a.k_blocks:size(4) / 64) * 64
   defines.HEAD_DIM_V = math.ceil(a.v_blocks:size(4) / 64) * 64
   local box = gcd(a.k_blocks:size(2), defines.TILE_N)
@@ -173,6 +178,15 @@ function sm90.params(a, out, lse)
   return p
 end
 
+-- As shared_of() there.
+function sm90.shared(a, d, tile_m)
+  local q, k, v, n = is_fp8(a.q) and 1 or 2, d.HEAD_DIM, d.HEAD_DIM_V, d.TILE_N
+  local v_size = d.WIDE_VALUES == 1 and 2 or q
+  local raw = (is_fp8(a.k_blocks) and v or 0) + (is_fp8(a.k_blocks) and q == 2 and k or 0)
+  return q * k * tile_m + (q * k + v_size * v) * d.STAGES * n + raw * (d.RAW_STAGES or 1) * n
+    + (v_size == 1 and 4 * tile_m * v or 0)
+end
+
 --- A function that launches it, and the out and lse that it fills.
 function sm90.prepare(kernel, a, out, lse)
   local d, ragged = kernel.d, a.cu_seqlens_q ~= nil
@@ -184,11 +198,15 @@ function sm90.prepare(kernel, a, out, lse)
   sm80.units(n.v, a.v_blocks)
   local p = sm90.params(a, out, lse)
   local q = with_batch(a.q, ragged)
-  local q_map = pack > 1 and pah.tensor_map(q:transpose(2, 3), {box = {1, tile_m / pack, pack, 64}, swizzle = 128}) or
-    pah.tensor_map(q, {box = {1, 1, tile_m, 64}, swizzle = 128})
-  local box = {box = {1, kernel.box, 1, 64}, swizzle = 128}
-  local k_map, v_map = pah.tensor_map(a.k_blocks, box), pah.tensor_map(a.v_blocks, box)
-  local shared = tile_m * dim * 2 + d.STAGES * d.TILE_N * (dim + d.HEAD_DIM_V) * 2
+  local function map(t, box, width)
+    local size = is_fp8(t) and 1 or 2
+    box[4] = width % (128 / size) == 0 and 128 / size or 64 / size
+    return pah.tensor_map(t, {box = box, swizzle = box[4] * size})
+  end
+  local q_map = pack > 1 and map(q:transpose(2, 3), {1, tile_m / pack, pack}, dim) or map(q, {1, 1, tile_m}, dim)
+  local k_map = map(a.k_blocks, {1, kernel.box, 1}, dim)
+  local v_map = map(a.v_blocks, {1, kernel.box, 1}, d.HEAD_DIM_V)
+  local shared = sm90.shared(a, d, tile_m)
   local tiles = ragged and math.floor(tonumber(p.total_q) * pack / tile_m) + p.batch or
     math.ceil(p.seqlen_q * pack / tile_m) * p.batch
   local items = tonumber(tiles * p.heads / pack)
@@ -217,7 +235,7 @@ local function prepare(variant, a)
   local call = {}
   for key, value in pairs(a) do call[key] = value end
   if (variant.kernel or "") ~= "" then call.kernel = variant.kernel end
-  local op = pah[variant.op or "fwd"]
+  local op = pah[variant.op or (is_fp8(a.k_blocks) and "fwd_fp8" or "fwd")]
   return function() op(call) end
 end
 
@@ -231,7 +249,8 @@ local function reference(row, a)
     for key, value in pairs(a) do
       if key ~= "out" and key ~= "lse" then host[key] = type(value) == "cdata" and value:to("cpu") or value end
     end
-    wanted[row] = pah.reference.fwd(host):to("f32")
+    host.out_dtype = is_fp8(a.k_blocks) and a.out.dtype or nil
+    wanted[row] = pah.reference[is_fp8(a.k_blocks) and "fwd_fp8" or "fwd"](host):to("f32")
   end
   return wanted[row]
 end
@@ -242,7 +261,8 @@ local function check(variant, row)
   a.out:fill(0 / 0)
   prepare(variant, a)()
   local off = pah.diff(a.out:to("cpu"):to("f32"), reference(row, a))
-  if off.nan > 0 or off.rel_norm > 4e-3 then error(("wrong: off by %.2g, %d NaN"):format(off.rel_norm, off.nan), 0) end
+  local limit = a.out.dtype == "fp8_e5m2" and 0.08 or is_fp8(a.out) and 0.04 or 4e-3
+  if off.nan > 0 or off.rel_norm > limit then error(("wrong: off by %.2g, %d NaN"):format(off.rel_norm, off.nan), 0) end
 end
 
 -- ---- The rows ---------------------------------------------------------------------------------------------------
@@ -258,7 +278,7 @@ if opt.compile then
         local r = kernel.module:resources(kernel.name or "forward_sm90")
         print(row[1], variant[1], "registers", r.registers, "spilled", r.spill_store_bytes)
       elseif fits(variant, row) then
-        pah.fwd(a)
+        prepare(variant, a)()
       end
     end
   end

@@ -1,7 +1,10 @@
 -- forward_rows.lua - the rows of forward.lua: {name, kinds}, a kind {queries, keys, sequences}, and what differs from
--- 32 query heads over 8 KV heads (H), head_dim 128 (D, Dv), bf16 (dtype), blocks of 16 (block_size), causal. Run as a
--- script it prints them as JSON lines, which flashinfer_forward.py and dense_attention.py read.
+-- 32 query heads over 8 KV heads (H), head_dim 128 (D, Dv), bf16 (dtype; of the cache, kv; of the result, out), blocks
+-- of 16 (block_size), causal. Run as a script it prints them as JSON lines, which flashinfer_forward.py and
+-- dense_attention.py read.
 local function of(sq, sk, count) return {{sq, sk, count or 1}} end
+
+local E4M3, E5M2 = "fp8_e4m3", "fp8_e5m2"
 
 local rows = {
   {"causal 1x16384", of(16384, 16384)}, {"causal 4x4096", of(4096, 4096, 4)}, {"causal 1x2048", of(2048, 2048)},
@@ -17,6 +20,17 @@ local rows = {
   {"16 new on 16384", of(16, 16384)}, {"64 new on 16384", of(64, 16384)}, {"32x4 new on 4096", of(4, 4096, 32)},
   {"32x16 new on 4096", of(16, 4096, 32)}, {"32x64 new on 4096", of(64, 4096, 32)},
   {"f32 1x4096", of(4096, 4096), dtype = "f32"},
+  {"fp8 causal 1x16384", of(16384, 16384), dtype = E4M3}, {"fp8 causal 4x4096", of(4096, 4096, 4), dtype = E4M3},
+  {"fp8 512 new on 16384", of(512, 16384), dtype = E4M3},
+  {"fp8 full 1x16384", of(16384, 16384), dtype = E4M3, causal = false},
+  {"fp8 to bf16 causal 1x16384", of(16384, 16384), dtype = E4M3, out = "bf16"},
+  {"fp8 to bf16 causal 4x4096", of(4096, 4096, 4), dtype = E4M3, out = "bf16"},
+  {"fp8 to bf16 512 new on 16384", of(512, 16384), dtype = E4M3, out = "bf16"},
+  {"fp8 to bf16 full 1x16384", of(16384, 16384), dtype = E4M3, out = "bf16", causal = false},
+  {"fp8 e5m2 causal 1x16384", of(16384, 16384), dtype = E5M2},
+  {"fp8 e4m3 x e5m2 causal 1x16384", of(16384, 16384), dtype = E4M3, kv = E5M2},
+  {"fp8 cache causal 1x16384", of(16384, 16384), kv = E4M3}, {"fp8 cache causal 4x4096", of(4096, 4096, 4), kv = E4M3},
+  {"fp8 D 64", of(16384, 16384), dtype = E4M3, D = 64}, {"fp8 D 256", of(16384, 16384), dtype = E4M3, D = 256},
 }
 
 if arg and arg[0] and arg[0]:match "forward_rows%.lua$" then
@@ -24,8 +38,9 @@ if arg and arg[0] and arg[0]:match "forward_rows%.lua$" then
   for _, row in ipairs(rows) do
     print(json.encode{
       name = row[1], kinds = row[2], causal = row.causal ~= false, block_size = row.block_size or 16, H = row.H or 32,
-      Hkv = row.Hkv or 8, D = row.D or 128, dtype = row.dtype or "bf16", window = row.window,
-      softcap = row.softcap or 0, Dv = row.Dv, sinks = row.sinks,
+      Hkv = row.Hkv or 8, D = row.D or 128, dtype = row.dtype or "bf16", kv = row.kv or row.dtype or "bf16",
+      out = row.out or row.dtype or "bf16", window = row.window, softcap = row.softcap or 0, Dv = row.Dv,
+      sinks = row.sinks,
     })
   end
 end

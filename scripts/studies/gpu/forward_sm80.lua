@@ -7,7 +7,8 @@ local M = {}
 --- Fills in struct place_units of kernels/places.cuh: the pool has no gaps between heads.
 function M.units(u, pool)
   local s, d = pool.strides, pool:size(4)
-  u.bytes, u.block, u.slot, u.head = (pool.dtype == "f32" and 4 or 2) * d, s[1] / d, s[2] / d, s[3] / d
+  local size = pool.dtype == "f32" and 4 or pool.dtype:match "^fp8" and 1 or 2
+  u.bytes, u.block, u.slot, u.head = size * d, s[1] / d, s[2] / d, s[3] / d
 end
 
 ffi.cdef "struct place_units { unsigned bytes, block, slot, head; };"

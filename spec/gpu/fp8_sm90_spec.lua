@@ -1,0 +1,229 @@
+-- fp8_sm90_spec.lua - pah.fwd_fp8 by kernels/sm90/forward.cu on sim:sm_90a with every check on: what the table of
+-- cases does not say of it. The same bits for every box of pages and in every schedule; NaN is kept, and what lies past
+-- the end is not; results that are exact; sums that leave their registers; descales of any sign; what is refused; no
+-- spills.
+-- Cases: spec/attention/cases_spec.lua. Other types: forward_sm90_spec.lua.
+local ffi = require "ffi"
+local why = require("spec.support.gpu.sim").why
+
+local function same_bits(a, b)
+  a, b = a:to("cpu"):contiguous(), b:to("cpu"):contiguous()
+  return ffi.string(a:data(), a.nbytes) == ffi.string(b:data(), b.nbytes)
+end
+
+-- rel_norm of a result: rounding to the type, and weights of fp8 where the result is of fp8.
+local LIMIT = {fp8_e4m3 = 0.042, fp8_e5m2 = 0.075, bf16 = 4e-3, f16 = 1e-3, f32 = 1e-3}
+
+describe("fwd_fp8 for sm_90a", function()
+  if why then return pending(why) end
+  local sim = pah.device "sim:sm_90a"
+
+  -- Contents [tokens, Hkv, D] of each sequence in shuffled blocks; slots past the end are NaN.
+  local function problem(o)
+    local H, Hkv, D, block_size, total, used = o.H or 2, o.Hkv or 1, o.D or 128, o.block_size or 16, 0, 0
+    local q_type = o.q or "fp8_e4m3"
+    local kv_type = o.kv or q_type
+    for _, len in ipairs(o.len_k) do total, used = total + math.ceil(len / block_size), used + len end
+    local function random(shape, seed) return pah.randn(shape, {seed = seed, device = "cpu"}) end
+    local k, v = random({used, Hkv, D}, 1), random({used, Hkv, o.Dv or D}, 2)
+    local q = random({#o.len_k, H, o.Sq, D}, 3)
+    if o.change then o.change(q, k, v) end
+    local table_, lens = pah.block_table{seqlens = o.len_k, block_size = block_size, num_blocks = total + 2, seed = 4}
+    local function pool(content)
+      content = content:to(kv_type)
+      local blocks = pah.full({total + 2, block_size, Hkv, content:size(3)}, 0 / 0, {dtype = kv_type, device = "cpu"})
+      local at = 0
+      for b, len in ipairs(o.len_k) do
+        for first = 0, len - 1, block_size do
+          local count = math.min(block_size, len - first)
+          blocks:select(1, table_:get(b, first / block_size + 1) + 1):narrow(1, 1, count)
+            :copy(content:narrow(1, at + first + 1, count))
+        end
+        at = at + len
+      end
+      return blocks:to(sim)
+    end
+    return {
+      q = q:to(q_type):to(sim), k_blocks = pool(k), v_blocks = pool(v), block_table = table_:to(sim),
+      seqused_k = lens:to(sim), causal = o.causal, window = o.window, softcap = o.softcap, out_dtype = o.out,
+      o_scale = o.o_scale, q_descale = o.q_descale, k_descale = o.k_descale, v_descale = o.v_descale,
+      softmax_scale = o.softmax_scale, kernel = "sm90",
+    }
+  end
+
+  local function reference(a)
+    local host = {}
+    for key, value in pairs(a) do host[key] = pah.is_tensor(value) and value:to("cpu") or value end
+    return pah.reference.fwd_fp8(host)
+  end
+
+  local function right(a)
+    local out, lse = pah.fwd_fp8(a)
+    local want, want_lse = reference(a)
+    local off = pah.diff(out:to("cpu"):to("f32"), want:to("f32"))
+    assert.equal(0, off.nan)
+    assert.is_true(off.rel_norm < LIMIT[out.dtype], ("off by %g"):format(off.rel_norm))
+    local ok, report = pah.allclose(lse:to("cpu"), want_lse, {atol = 1e-4, rtol = 1e-5})
+    assert.is_true(ok, tostring(report))
+    return out, lse
+  end
+
+  it("gives the same bits for every block size, to fp8 and to bf16, from a wider q too", function()
+    for _, types in ipairs {{"fp8_e4m3", nil, "fp8_e4m3"}, {"fp8_e4m3", nil, "bf16"}, {"bf16", "fp8_e4m3"}} do
+      local first, first_lse
+      for _, block_size in ipairs {16, 8, 24, 128, 1, 5} do
+        if block_size == 1 and types[1] == types[3] then first = nil end -- token by token, tiles have fewer keys
+        local out, lse = right(problem{len_k = {200, 61, 0}, Sq = 40, block_size = block_size, causal = true,
+          q = types[1], kv = types[2], out = types[3]})
+        local same = not first or same_bits(first, out) and same_bits(first_lse, lse)
+        assert.is_true(same, "blocks of " .. block_size)
+        first, first_lse = out, lse
+      end
+    end
+  end)
+
+  it("gives the same bits in every schedule #slow", function()
+    for _, types in ipairs {{"fp8_e4m3"}, {"fp8_e5m2", nil, "f16"}, {"bf16", "fp8_e4m3"}} do
+      local first
+      for n, schedule in ipairs {"order", "reverse", "random"} do
+        sim:set{schedule = schedule, seed = n}
+        local out = right(problem{len_k = {700}, Sq = 140, q = types[1], kv = types[2], out = types[3], causal = true})
+        if first then assert.is_true(same_bits(first, out), schedule) end
+        first = out
+      end
+    end
+    sim:set{schedule = "order", seed = 0}
+  end)
+
+  it("multiplies e4m3 and e5m2, each with each, and widens a cache for a q of 16 bits", function()
+    for _, q in ipairs {"fp8_e4m3", "fp8_e5m2", "bf16", "f16"} do
+      for _, kv in ipairs {"fp8_e4m3", "fp8_e5m2"} do
+        right(problem{len_k = {150, 33}, Sq = 70, q = q, kv = kv, causal = true, H = 4, Hkv = 2, block_size = 32})
+      end
+    end
+  end)
+
+  it("does head_dims between its sizes, and the largest", function()
+    for _, D in ipairs {16, 80, 160, 256} do
+      for _, types in ipairs {{"fp8_e4m3"}, {"bf16", "fp8_e4m3"}} do
+        right(problem{len_k = {140, 33}, Sq = 70, D = D, q = types[1], kv = types[2], causal = true})
+      end
+    end
+    right(problem{len_k = {140, 33}, Sq = 70, D = 192, Dv = 128, out = "f32", window = {50, 0}})
+    for _, D in ipairs {64, 192, 256} do right(problem{len_k = {140, 33}, Sq = 70, D = D, block_size = 3}) end
+  end)
+
+  it("keeps NaN where it is visible, and only there", function()
+    local row = {Sq = 70, len_k = {150}, causal = true, H = 1}
+    for _, out_dtype in ipairs {"fp8_e4m3", "f32"} do
+      row.out = out_dtype
+      local function nan(change)
+        row.change = change
+        local out, lse = pah.fwd_fp8(problem(row))
+        return out:to("cpu"):to("f32"), lse:to("cpu")
+      end
+      local out, lse = nan(function(q) q:set(0 / 0, 1, 1, 5, 3) end) -- of query 5
+      for i = 1, 70 do
+        assert.equal(i == 5, out:get(1, 1, i, 1) ~= out:get(1, 1, i, 1))
+        assert.equal(i == 5, lse:get(1, 1, i) ~= lse:get(1, 1, i))
+      end
+      out = nan(function(_, k) k:set(0 / 0, 100, 1, 1) end) -- of key 99: queries from 99 - 80 on see it
+      for i = 1, 70 do assert.equal(i > 19, out:get(1, 1, i, 1) ~= out:get(1, 1, i, 1)) end
+      out = nan(function(_, _, v) v:set(0 / 0, 30, 1, 7) end) -- of a key that all see: column 7 of all
+      for i = 1, 70 do
+        for d = 1, 128 do assert.equal(d == 7, out:get(1, 1, i, d) ~= out:get(1, 1, i, d)) end
+      end
+    end
+  end)
+
+  it("saturates results of fp8", function()
+    local a = problem{len_k = {64}, Sq = 8, o_scale = 2 ^ 14, out = "fp8_e4m3"}
+    local out, want = pah.fwd_fp8(a):to("cpu"):to("f32"), (reference(a))
+    for _, i in ipairs {1, 2, 50, 128} do
+      local exact = want:get(1, 1, 1, i)
+      if math.abs(exact) == 448 then assert.equal(exact, out:get(1, 1, 1, i)) end
+    end
+    local worst = pah.diff(out, want:to("f32"))
+    assert.is_true(worst.rel_norm < 0.05, "off by " .. worst.rel_norm)
+  end)
+
+  it("is exact where it can be: equal weights, and a single key with all of them", function()
+    for _, out_dtype in ipairs {"fp8_e4m3", "f32"} do
+      -- Small integers and 64 keys: the mean is exact in f32 sums; times 64 it is an integer.
+      local a = problem{len_k = {64}, Sq = 3, out = out_dtype, v_descale = 64, change = function(q, _, v)
+        q:fill(0)
+        v:copy(pah.randint(-1, 2, {64, 1, 128}, {seed = 5, device = "cpu"}):to("f32"))
+      end}
+      assert.equal(0, pah.diff(pah.fwd_fp8(a):to("cpu"):to("f32"),
+        reference(a):to(out_dtype == "f32" and "f32" or "fp8_e4m3"):to("f32")).max_abs)
+      local chosen = problem{len_k = {300}, Sq = 1, out = out_dtype, H = 1, softmax_scale = 1, change = function(q, k)
+        q:fill(8)
+        k:fill(-8)
+        k:select(1, 34):fill(8)
+      end}
+      local content = pah.randn({300, 1, 128}, {seed = 2, device = "cpu"}):to("fp8_e4m3"):to("f32")
+      local out = pah.fwd_fp8(chosen):to("cpu"):to("f32")
+      for d = 1, 128 do assert.equal(content:get(34, 1, d), out:get(1, 1, 1, d)) end
+    end
+  end)
+
+  it("adds up long rows beyond the tensor cores, also when their maximum rises late", function()
+    right(problem{len_k = {5000}, Sq = 3, H = 1, o_scale = 16})
+    local a = problem{len_k = {5000}, Sq = 3, H = 1, D = 64, change = function(q, k)
+      -- tiles come from the last to the first: the scores rise all the way
+      for i = 1, 5000 do k:select(1, i):fill((5000 - i) / 2500) end
+      q:fill(0.5)
+    end}
+    right(a)
+  end)
+
+  it("takes descales of any sign, of tensors and of heads", function()
+    right(problem{len_k = {150, 33}, Sq = 20, k_descale = -0.5, q_descale = 2, v_descale = -3})
+    right(problem{len_k = {150, 33}, Sq = 20, k_descale = 0, v_descale = 2, out = "bf16"})
+    local heads = pah.tensor({{0.5, -1}, {0, 2}}, {device = sim})
+    right(problem{len_k = {150, 33}, Sq = 20, H = 4, Hkv = 2, k_descale = heads, v_descale = heads, q_descale = 0.5})
+    right(problem{len_k = {150, 33}, Sq = 20, H = 4, Hkv = 2, k_descale = heads, softcap = 3, q = "bf16",
+      kv = "fp8_e5m2"})
+  end)
+
+  it("refuses by name what it cannot do", function()
+    local function refused(words, o, change)
+      local a = problem(o)
+      if change then change(a) end
+      local ok, message = pcall(pah.fwd_fp8, a)
+      assert.is_false(ok, words)
+      assert.is_truthy(tostring(message):find(words, 1, true), message)
+    end
+    refused("q: the sm90 kernel takes bf16 or f16", {len_k = {20}, Sq = 4, q = "f32", kv = "fp8_e4m3"})
+    refused("the sm90 kernel takes data and strides", {len_k = {20}, Sq = 4, D = 24, out = "f32"})
+    refused("out: the sm90 kernel writes fp8", {len_k = {20}, Sq = 4, D = 72, q = "bf16", out = "fp8_e4m3"})
+  end)
+
+  it("is compiled without spilling, for every size that is launched #slow", function()
+    local ok, device = pcall(pah.device, "cuda:sm_90a")
+    if not ok then return pending("needs NVRTC: " .. tostring(device)) end
+    device:set{dry = true}
+    local function zeros(shape, dtype) return pah.zeros(shape, {dtype = dtype, device = device}) end
+    for _, dims in ipairs {{64, 64}, {128, 128}, {192, 128}, {192, 192}, {256, 256}} do
+      local D, Dv = unpack(dims)
+      for _, types in ipairs {{"fp8_e4m3"}, {"fp8_e4m3", out = "bf16"}, {"bf16", "fp8_e4m3"}} do
+        local cache = types[2] or types[1]
+        for n = 0, 3 do
+          local softcap, size = n % 2, n < 2 and 16 or 1
+          pah.fwd_fp8{q = zeros({1, 2, 4, D}, types[1]), k_blocks = zeros({4, size, 1, D}, cache),
+            v_blocks = zeros({4, size, 1, Dv}, cache), block_table = zeros({1, 4}, "i32"), out_dtype = types.out,
+            softcap = softcap, kernel = "sm90"}
+        end
+      end
+    end
+    device:set{dry = false}
+    local seen = 0
+    for _, instance in ipairs(require("pah.module").instances(device)) do
+      if instance.kernel == "forward_sm90" then
+        seen = seen + 1
+        assert.equal(0, instance.spill_store_bytes + instance.local_bytes, instance.source)
+      end
+    end
+    assert.is_true(seen >= 60)
+  end)
+end)
