@@ -1,4 +1,4 @@
--- no_sequences_spec.lua - every GPU kernel takes a batch of no sequences and sequences of no queries, padded and ragged:
+-- no_sequences_spec.lua - every GPU kernel takes a batch of no sequences and sequences of no queries, padded or ragged:
 -- sizes of 0 reach the host's divisions (how many heads share a tile, how many thread blocks). On sim, by its name.
 local no_sim = require("spec.support.gpu.sim").why
 
