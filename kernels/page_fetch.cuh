@@ -48,7 +48,7 @@ struct fetcher {
 
   __device__ __forceinline__ void begin() {
     const int token = (w.end - 1) * TILE_N + my_token();
-    kv_head = w.head / (p.heads / p.kv_heads);
+    kv_head = kv_head_of(p, w);
     block = token / p.block_size;
     slot_of_block = token - block * p.block_size;
     look_up(w.end - 1);

@@ -9,11 +9,16 @@
 
 /* What the warps that compute a tile of rows must know of it. */
 struct work_item {
-  int b, head, kv_head, first_q; /* the first head and query of the tile */
+  int b, head, first_q; /* the first head and query of the tile */
   sequence s;
   int begin, end;           /* tiles of keys that some row sees */
   int full_begin, full_end; /* those of them that every row sees whole, so that nothing is masked */
 };
+
+/* Not kept in the item, for which the backward lacks a register. */
+__device__ inline int kv_head_of(const pah_attn_params &p, const work_item &w) {
+  return w.head / (p.heads / p.kv_heads);
+}
 
 /* Tiles of rows and their sequences: all lanes of a warp call this together. Row tiles of ragged sequences are
  * counted by a scan over 32 sequences at a time. Returns false when there is no such tile. */
@@ -56,7 +61,6 @@ __device__ inline bool find_work(const pah_attn_params &p, int index, work_item 
   const int heads = p.heads / PACK;
   if (!find_rows(p, index / heads, w)) return false;
   w.head = index % heads * PACK;
-  w.kv_head = w.head / (p.heads / p.kv_heads);
   w.s = sequence_of(p, w.b);
   w.s.len_k = (int)(w.s.len_k > p.max_blocks * p.block_size ? p.max_blocks * p.block_size : w.s.len_k); /* safe */
   const int last_q = at_most(w.s.len_q, w.first_q + ROWS_OF_QUERIES) - 1;

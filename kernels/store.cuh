@@ -98,7 +98,7 @@ template <class T> struct row_store<T, 4> {
 
 __device__ __forceinline__ void store_rows(const pah_attn_params &p, int head_dim_v, const work_item &w,
                                            softmax_state &state, float (&o)[HEAD_DIM_V / 2], int first_row = 0) {
-  const float value_scale = DESCALED ? descale_of(p.v_descale, w.b, w.kv_head) * p.o_scale : 1;
+  const float value_scale = DESCALED ? descale_of(p.v_descale, w.b, kv_head_of(p, w)) * p.o_scale : 1;
 #pragma unroll
   for (int r = 0; r < 2; r++) {
     const int row = first_row + row_of(r), query = w.first_q + row / PACK, head = w.head + row % PACK;

@@ -45,7 +45,8 @@ struct softmax_state {
   __device__ __forceinline__ void begin(const pah_attn_params &p, const work_item &w) {
     float factor = p.softmax_scale;
     inner = 1;
-    if (DESCALED) factor *= descale_of(p.q_descale, w.b, w.kv_head) * descale_of(p.k_descale, w.b, w.kv_head);
+    const int kv_head = kv_head_of(p, w);
+    if (DESCALED) factor *= descale_of(p.q_descale, w.b, kv_head) * descale_of(p.k_descale, w.b, kv_head);
     if (SOFTCAP) inner = factor / p.softcap, factor = p.softcap;
     if (DESCALED && !(factor > 0 && factor < -negative_infinity())) inner = factor, factor = 1;
     scale = factor * LOG2E;

@@ -45,7 +45,7 @@ __device__ inline bool row_sees(const pah_attn_params &p, const work_item &w, in
 __device__ inline void add_value(const pah_attn_params &p, const work_item &w, int t, int d) {
   const unsigned block = (unsigned)p.block_table[w.b * p.table_batch + t / p.block_size * p.table_block];
   if (block >= (unsigned)p.num_blocks) return;
-  const float value = to_float(token_at<IO_T>(p, p.v, w.b, t, w.head / (p.heads / p.kv_heads))[d]);
+  const float value = to_float(token_at<IO_T>(p, p.v, w.b, t, kv_head_of(p, w))[d]);
   if (is_finite(value)) return;
 #pragma unroll 1
   for (int row = 0; row < TILE_M; row++) {

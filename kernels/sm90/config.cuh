@@ -48,18 +48,16 @@
 #ifndef GATHER_FENCE
 #define GATHER_FENCE 1 /* 0: wgmma reads what cp.async wrote with no fence between, which PTX does not allow */
 #endif
+/* K and V are both rewritten, and either tokens are looked up too, or ptxas, which is short by 12 bytes, wants it. */
+#define PRODUCER_HEAVY (K_STAGED && (GATHER || (HEAD_DIM == 128 && !SOFTCAP)))
 #ifndef PRODUCER_REGISTERS
 #define PRODUCER_REGISTERS                                                                                             \
-  (CONSUMERS == 3                        ? 32                                                                          \
-   : K_STAGED && GATHER                  ? 104                                                                         \
-   : V_STAGED && (V_SIZE == 2 || GATHER) ? 88                                                                          \
-   : GATHER || V_STAGED                  ? 72                                                                          \
-                                         : 56)
+  (CONSUMERS == 3 ? 32 : PRODUCER_HEAVY ? 104 : V_STAGED && (V_SIZE == 2 || GATHER) ? 88 : GATHER || V_STAGED ? 72 : 56)
 #endif
 #ifndef CONSUMER_REGISTERS
 #define CONSUMER_REGISTERS                                                                                             \
   (CONSUMERS == 3                        ? 160                                                                         \
-   : K_STAGED && GATHER                  ? 200                                                                         \
+   : PRODUCER_HEAVY                      ? 200                                                                         \
    : V_STAGED && (V_SIZE == 2 || GATHER) ? 208                                                                         \
    : GATHER || V_STAGED                  ? 216                                                                         \
                                          : 224)

@@ -13,6 +13,10 @@ typedef gather<TILE_N> kv_source;
 typedef pages<TILE_N> kv_source;
 #endif
 
+/* Whether the producer has what it needs of an item in registers. Who gathers has it so, that the table is read early;
+ * with bulk copies and where tiles are rewritten it would spill, and reads shared memory again. */
+constexpr bool ITEM_KEPT = GATHER && !V_STAGED;
+
 struct producer {
   const pah_attn_params &p;
   const ptx::tensor_map &q;
@@ -28,8 +32,16 @@ struct producer {
    */
   kv_place at;
   int tile_blocks, tile_slots; /* TILE_N / block_size, and the rest */
-  const int *table;            /* of the item's sequence, */
-  int begin, len_k;            /* and more of the item: here it need not be read again for every tile */
+  const work_item *item;       /* what is being loaded; and of it, if ITEM_KEPT, */
+  const int *table;            /* the row of its sequence, */
+  int begin, len_k;            /* the first tile, and keys */
+
+  __device__ __forceinline__ int first_tile() const {
+    return ITEM_KEPT ? begin : item->begin;
+  }
+  __device__ __forceinline__ int keys() const {
+    return ITEM_KEPT ? len_k : item->s.len_k;
+  }
 
   __device__ __forceinline__ void go_to(int tile) {
     const int token = tile * TILE_N + source.my_token();
@@ -47,9 +59,9 @@ struct producer {
   __device__ __forceinline__ kv_place find(int tile) {
     const int in_tile = source.my_token();
     kv_place place = {-1, 0};
-    if (in_tile < TILE_N && tile >= begin && tile * TILE_N + in_tile < len_k) {
+    if (in_tile < TILE_N && tile >= first_tile() && tile * TILE_N + in_tile < keys()) {
       place.slot = at.slot;
-      place.block = table[at.block * p.table_block];
+      place.block = (ITEM_KEPT ? table : p.block_table + item->b * p.table_batch)[at.block * p.table_block];
     }
     go_back();
     return place;
@@ -57,6 +69,7 @@ struct producer {
 
   /* The places of the item's last tile; find() goes down from there. */
   __device__ __forceinline__ kv_place start(const work_item &w) {
+    item = &w;
     table = p.block_table + w.b * p.table_batch;
     begin = w.begin;
     len_k = w.s.len_k;
@@ -117,16 +130,16 @@ struct producer {
   /* K of a tile comes before V of the tile before it, so there is one round more than there are tiles. What is staged
    * was sent for in the round before. */
   __device__ __forceinline__ void load(const work_item &w) {
-    const int kv_head = w.kv_head, last = w.end - 1;
+    const int kv_head = kv_head_of(p, w), last = w.end - 1;
     kv_place place = start(w), before = place;
-    if (last >= begin) load_q(w);
+    if (last >= first_tile()) load_q(w);
     for (int tile = last;; tile--) {
       const kv_place next = find(tile - 1); /* on its way while this tile waits for room */
-      if (!K_STAGED && tile >= begin) load_k<false>(place, kv_head, 0);
+      if (!K_STAGED && tile >= first_tile()) load_k<false>(place, kv_head, 0);
       staged.rewrite();
-      if (K_STAGED && tile >= begin) load_k<false>(place, kv_head, 0);
-      if (tile < last) load_v(before, kv_head, len_k - (tile + 1) * TILE_N);
-      if (tile < begin) return;
+      if (K_STAGED && tile >= first_tile()) load_k<false>(place, kv_head, 0);
+      if (tile < last) load_v(before, kv_head, keys() - (tile + 1) * TILE_N);
+      if (tile < first_tile()) return;
       before = place;
       place = next;
     }

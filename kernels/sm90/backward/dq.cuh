@@ -35,7 +35,7 @@ __device__ __forceinline__ void load_rows(producer &by, const ptx::tensor_map &d
 
 /* K and V of a tile, both without what lies past the end: both are multiplied by dS. Q and dout of the item. */
 __device__ __forceinline__ void load_item(producer &by, const ptx::tensor_map &d_out, const work_item &w) {
-  const int kv_head = w.kv_head;
+  const int kv_head = kv_head_of(by.p, w);
   kv_place place = by.start(w);
   for (int tile = w.end - 1; tile >= w.begin; tile--) {
     const kv_place next = by.find(tile - 1); /* on its way while this tile waits for room */
