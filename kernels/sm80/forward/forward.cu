@@ -44,7 +44,7 @@ struct computer {
     multiply_qk(s, q, receive<0>(tile));
 #pragma unroll
     for (int m = 0; m < M_TILES; m++) {
-      cap_scores(state[m].inner, s[m]);
+      cap_scores(p.softmax_scale / p.softcap, s[m]);
       if (masked) mask_scores(p, w, tile, s[m], m * STRIPE);
     }
     weight_tiles weights;
