@@ -31,7 +31,9 @@ static struct shape shape_of(const struct pah_device *dev, const struct pah_attn
   h.rows = 8 * h.octets * h.team;
   h.slot = (bytes == 1 || s->D <= 64 ? 32 : 16) * (s->D + s->Dv) * bytes;
   int64_t room = pah_arch_limits(dev->info.arch)->shared_block - STATIC_SHARED;
-  int most = h.octets == 2 || s->D > 128 ? 8 : 12; /* registers: 168 a thread, or up to 255 */
+  /* Registers: 168 a thread, or up to 255. Before sm_89 fp8 is widened by many instructions, which need more. */
+  int by_hand = bytes == 1 && atoi(dev->info.arch + 3) < 89;
+  int most = h.octets == 2 || s->D > 128 || by_hand ? 8 : 12;
   h.stages = most == 8 && s->D <= 128 && room >= 8 * 3 * h.slot ? 3 : 2;
   int64_t fit = room / (h.stages * h.slot);
   if (fit > 8 && fit < 12) fit = 8; /* a quarter of the multiprocessor with three warps has 168 registers for each */

@@ -5,6 +5,7 @@
 #include "matrix.h"
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -144,12 +145,20 @@ static struct {
   round_function *round;
 } set = {rows_plain, widen_bf16, widen_f16, widen_sums, round_sums};
 
+#if defined(__x86_64__)
+/* clang 14's __builtin_cpu_supports does not know the word. */
+static int has_f16c(void) {
+  unsigned a, b, c, d;
+  return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+#endif
+
 static void choose(void) {
   static int chosen;
   if (chosen) return;
   chosen = 1;
 #if defined(__x86_64__)
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c")) return;
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !has_f16c()) return;
   set.rows = __builtin_cpu_supports("avx512f") ? rows_avx512 : rows_avx2;
   set.bf16 = widen_bf16_avx2;
   set.f16 = widen_f16_avx2;
