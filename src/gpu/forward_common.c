@@ -82,7 +82,7 @@ int pah_forward_packs(const struct pah_attn_sizes *s, int64_t tile) {
 }
 
 int pah_forward_pack(const struct pah_attn_sizes *s, int64_t tile) {
-  if (!s->total_q || !pah_forward_packs(s, tile)) return 1; /* B may be 0 then */
+  if (!s->total_q || !pah_forward_packs(s, tile)) return 1;    /* B may be 0 then */
   int64_t rows = up(s->total_q, s->B);                         /* of a sequence, on average: */
   if (s->ragged && rows < UNEVEN * tile) return (int)s->group; /* some may be far shorter */
   double alone = (double)rows / (double)(up(rows, tile) * tile);
