@@ -1,11 +1,13 @@
 -- cuda_spec.lua - the cuda device with no GPU: over a test driver (driver/*.c, built here) that keeps memory on sim,
 -- hands launches to the simulator and fails any call on demand. The specs themselves are spec/driver/cuda_cases.lua
--- and fault_cases.lua, each in a process of its own; every 20th case of the table runs there too. What needs neither
--- driver nor GPU: nvrtc_spec.lua.
+-- and fault_cases.lua, each in a process of its own; every 20th case of those to be run runs there too. What needs
+-- neither driver nor GPU: nvrtc_spec.lua.
 local host = require "pah.host"
 local shell = require("spec.support.child").shell
 
 local sim_why = require("spec.support.gpu.sim").why
+
+local every = 20 * tonumber(os.getenv "PAH_CASES_EVERY" or 1)
 
 local base = os.tmpname()
 local library = base .. ".so"
@@ -13,8 +15,8 @@ local words, code = shell(("${CC:-cc} -std=gnu11 -shared -fPIC -Isrc -o %s spec/
 
 -- The specs of a file in a process that has the test driver, as a list of {name=, result=, words=}.
 local function run(arguments)
-  local environment = ("env -u PAH_DEVICE PAH_PROGRAM=%s PAH_LIBCUDA=%s PAH_LIBNVRTC=%s PAH_CASES_EVERY=20 "
-    .. "LSAN_OPTIONS=detect_leaks=0"):format(host.exe, library, library)
+  local environment = ("env -u PAH_DEVICE PAH_PROGRAM=%s PAH_LIBCUDA=%s PAH_LIBNVRTC=%s PAH_CASES_EVERY=%d "
+    .. "LSAN_OPTIONS=detect_leaks=0"):format(host.exe, library, library, every)
   local output = shell(("%s %s test -o TAP %s"):format(environment, host.exe, arguments))
   local list = {}
   for line in output:gmatch "[^\n]+" do

@@ -110,7 +110,7 @@ int cuda_module_compile(struct pah_device *dev, struct pah_module *m) {
     image->known[i] = code.entries[i].known;
   }
   if (!status) { /* only now does anything change */
-    memcpy(m->kernels, found, (size_t)m->kernel_count * sizeof *found);
+    if (m->kernel_count) memcpy(m->kernels, found, (size_t)m->kernel_count * sizeof *found);
     if (m->image) cuda_module_unload(dev, m->image);
     m->image = image;
   } else if (image) {
