@@ -1,6 +1,6 @@
 /* places.cuh - where a token lies in a pool of K or V, in 32 bits: a count of units, of which the pool's strides are
  * multiples. With heads that touch a unit is a row of one head, 256 bytes for 128 elements of bf16, and pools of a
- * terabyte fit. The host finds unit and strides (src/gpu/forward_common.c). Read next: page_fetch.cuh. */
+ * terabyte fit. The host finds unit and strides (src/gpu/fast/forward_common.c). Read next: page_fetch.cuh. */
 #pragma once
 #include "ptx.cuh"
 

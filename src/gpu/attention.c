@@ -5,16 +5,11 @@
 #include <string.h>
 
 #include "attention/attn_check.h"
-#include "backward_sm90.h"
+#include "fast/fast_kernels.h"
 #include "error.h"
-#include "forward_sm80.h"
-#include "forward_sm90.h"
-#include "forward_split.h"
 #include "gpu.h"
-#include "mla.h"
 #include "occupancy.h"
 #include "params.h"
-#include "sm80.h"
 
 struct job {
   struct pah_device *dev;
@@ -199,11 +194,9 @@ static int check_contents(struct job *j) {
 struct fast_kernel {
   const char *name;
   int op;
-  int (*takes)(const struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s); /* or why not */
-  int (*run)(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
-             struct pah_attn_params *p);
-  /* Whether it is worth while, not asked of what is named; may be NULL: always. */
-  int (*pays)(const struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s);
+  pah_gpu_takes *takes;
+  pah_gpu_run *run;
+  pah_gpu_pays *pays; /* not asked of what is named; NULL: always */
 };
 static const struct fast_kernel fast_kernels[] = {
     {"split-kv", PAH_FWD, pah_forward_split_takes, pah_forward_split, pah_forward_split_pays},
@@ -212,8 +205,8 @@ static const struct fast_kernel fast_kernels[] = {
     {"sm80", PAH_FWD, pah_forward_sm80_takes, pah_forward_sm80, NULL},
     {"simt", PAH_FWD, pah_forward_simt_takes, pah_forward_simt, NULL},
     {"sm90", PAH_BWD, pah_backward_sm90_takes, pah_backward_sm90, NULL},
-    {"mla", PAH_DECODE, pah_gpu_mla_takes, pah_gpu_mla_decode, NULL},
-    {"sm80", PAH_DECODE, pah_gpu_sm80_takes, pah_gpu_sm80_decode, NULL},
+    {"mla", PAH_DECODE, pah_decode_mla_takes, pah_decode_mla, NULL},
+    {"sm80", PAH_DECODE, pah_decode_sm80_takes, pah_decode_sm80, NULL},
 };
 
 /* The first that takes the call, or the one that it names; *chosen stays NULL for naive. */

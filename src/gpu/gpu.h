@@ -34,7 +34,7 @@ struct pah_gpu_state {
   unsigned ticket;                /* of the last call that was checked, */
   int unseen;                     /* and whether the host has looked since */
   struct pah_gpu_area scratch;    /* pah_gpu_scratch */
-  struct pah_gpu_area arrivals;   /* of sm80.c: counters that are zero between launches, */
+  struct pah_gpu_area arrivals;   /* of decode_sm80.c: counters that are zero between launches, */
   struct pah_gpu_area parts;      /* and parts of rows */
   int graphs;                     /* that may use these areas: what they outgrow is kept until there are none */
   struct pah_gpu_outgrown *outgrown;

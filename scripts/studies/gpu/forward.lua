@@ -81,7 +81,7 @@ local function problem(row, heads, kv_heads, limit)
   return a, flops
 end
 
--- ---- The kernel by itself, with sizes of one's choice: as src/gpu/forward_sm90.c does it ---------------------------
+-- ---- The kernel by itself, with sizes of one's choice: as src/gpu/fast/forward_sm90.c does it -----------------------
 
 local sm90 = {}
 

@@ -1,5 +1,5 @@
 -- forward_sm80.lua - kernels/sm80/forward/forward.cu and kernels/simt/forward.cu launched by themselves with sizes of
--- your choice, as src/gpu/forward_sm80.c does it: for variants of forward.lua of kernel = "sm80" and "simt".
+-- your choice, as src/gpu/fast/forward_sm80.c does it: for variants of forward.lua of kernel = "sm80" and "simt".
 local ffi = require "ffi"
 
 local M = {}

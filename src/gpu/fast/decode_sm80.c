@@ -1,8 +1,8 @@
-/* sm80.c - decode by kernels/sm80: what it takes, the sizes of its tiles, its memory. It is one launch: as many thread
- * blocks as fit at once, KV heads x runs. Two areas of memory are kept from call to call: parts of rows that several
- * thread blocks share, and the counters of those who have arrived, which every launch leaves at zero.
- * Read next: kernels/sm80/decode.cu, kernels/sm80/tile.cuh (the same sizes, checked there). */
-#include "sm80.h"
+/* decode_sm80.c - decode by kernels/sm80: what it takes, the sizes of its tiles, its memory. It is one launch: as many
+ * thread blocks as fit at once, KV heads x runs. Two areas of memory are kept from call to call: parts of rows that
+ * several thread blocks share, and the counters of those who have arrived, which every launch leaves at zero. Read
+ * next: kernels/sm80/decode.cu, kernels/sm80/tile.cuh (the same sizes, checked there). */
+#include "fast_kernels.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "error.h"
-#include "occupancy.h"
+#include "gpu/occupancy.h"
 
 enum { STATIC_SHARED = 12 * 1024, SIM_RUNS = 6, MAX_SOFTCAP = 1000 };
 
@@ -74,7 +74,7 @@ static int fits_words(const struct pah_tensor *t) {
   return 1;
 }
 
-int pah_gpu_sm80_takes(const struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s) {
+int pah_decode_sm80_takes(const struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s) {
   int kv = a->k_blocks.dtype;
   if (pah_arch_limits(dev->info.arch)->arch < 80) return refuse("device", "sm_80 and newer");
   if (!is_taken(s->D) || !is_taken(s->Dv) || s->Dv > s->D)
@@ -175,8 +175,8 @@ static void define_all(struct pah_gpu_call *call, const struct pah_device *dev, 
   pah_gpu_define_type(call, "OUT_T", a->out.dtype);
 }
 
-int pah_gpu_sm80_decode(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
-                        struct pah_attn_params *p) {
+int pah_decode_sm80(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
+                    struct pah_attn_params *p) {
   struct shape h = shape_of(dev, a, s);
   struct pah_gpu_call call = {.file = "sm80/decode.cu",
                               .kernel = "decode",

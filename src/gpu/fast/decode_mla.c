@@ -1,12 +1,11 @@
-/* mla.c - decode where V is the first columns of K (MLA: 576 and 512) by kernels/sm90/mla: one launch, a thread block a
- * multiprocessor. Read next: kernels/sm90/mla/decode.cu, tile.cuh there (the same sizes). */
-#include "mla.h"
+/* decode_mla.c - decode where V is the first columns of K (MLA: 576 and 512) by kernels/sm90/mla: one launch, a thread
+ * block a multiprocessor. Read next: kernels/sm90/mla/decode.cu, tile.cuh there (the same sizes). */
+#include "fast_kernels.h"
 
 #include <limits.h>
 #include <string.h>
 
 #include "error.h"
-#include "sm80.h"
 
 enum { D = 576, DV = 512, ROWS = 64, KEYS = 64, STAGES = 2, COLUMNS = 64, THREADS = 384, SIM_RUNS = 3 };
 enum { SHARED = 2 * (ROWS * D + STAGES * KEYS * D + ROWS * KEYS) };
@@ -34,7 +33,7 @@ static int64_t row_groups(const struct pah_attn *a, const struct pah_attn_sizes 
   return up((queries < PAH_MAX_DECODE_QUERIES ? queries : PAH_MAX_DECODE_QUERIES) * s->group, ROWS) * s->Hkv * s->B;
 }
 
-int pah_gpu_mla_takes(const struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s) {
+int pah_decode_mla_takes(const struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s) {
   if (strcmp(dev->info.arch, "sm_90a") != 0) return refuse("device", "sm_90a (Hopper)");
   if (s->D != D || s->Dv != DV || !pah_v_in_k(a) || a->v_blocks.data != a->k_blocks.data)
     return refuse("v_blocks", "the first 512 of k_blocks' 576 elements, as a view");
@@ -51,8 +50,8 @@ int pah_gpu_mla_takes(const struct pah_device *dev, const struct pah_attn *a, co
   return PAH_OK;
 }
 
-int pah_gpu_mla_decode(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
-                       struct pah_attn_params *p) {
+int pah_decode_mla(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
+                   struct pah_attn_params *p) {
   /* One multiprocessor is a simulated one: it gets the runs of several, so that joining is simulated too. */
   int64_t runs = dev->info.sms > 1 ? dev->info.sms / s->Hkv : SIM_RUNS;
   struct pah_gpu_call call = {.file = "sm90/mla/decode.cu",

@@ -1,7 +1,7 @@
 /* backward_sm90.c - what kernels/sm90/backward/ is launched with: numbers of queries and the plan (prepare.cu,
  * plan.cu), then the gradients (backward.cu); and their working memory. What they cannot do is said by takes(), before
  * anything is written. Read next: kernels/sm90/backward/plan.cuh, doc/design/gpu-backward.md. */
-#include "backward_sm90.h"
+#include "fast_kernels.h"
 
 #include <limits.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* forward_sm90.c - what kernels/sm90/forward.cu is launched with: which tile for which head_dim, heads packed or not,
  * tensor maps of q, k and v, one thread block per multiprocessor. What it cannot do is said by takes(), before anything
  * is written. Read next: kernels/sm90/config.cuh, doc/design/gpu-forward.md. */
-#include "forward_sm90.h"
+#include "fast_kernels.h"
 
 #include <stdio.h>
 #include <string.h>

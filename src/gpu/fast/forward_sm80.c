@@ -2,13 +2,13 @@
  * and f16 and kernels/simt/forward.cu for f32: which tile for which head_dim and how much shared memory, heads packed
  * or not, a thread block for each tile of rows. What they cannot do is said by takes(), before anything is written.
  * Read next: kernels/sm80/forward/config.cuh, kernels/simt/config.cuh, doc/design/gpu-forward-sm80.md. */
-#include "forward_sm80.h"
+#include "fast_kernels.h"
 
 #include <string.h>
 
 #include "error.h"
 #include "forward_common.h"
-#include "occupancy.h"
+#include "gpu/occupancy.h"
 
 enum { KIB = 1024, LARGEST_DIM = 256, DIM_UNIT = 8, ROW_BYTES = 128 };
 
