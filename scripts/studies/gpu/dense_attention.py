@@ -9,55 +9,32 @@ before each call, the call between two events, medians. cuDNN's backward is not 
 import json
 import sys
 
-try:
-    import torch
-    import torch.nn.functional as F
-    from torch.nn.attention import SDPBackend, sdpa_kernel
-except ImportError as missing:
-    sys.exit(f"dense_attention.py: {missing}; pip install torch")
-if not torch.cuda.is_available():
-    sys.exit("dense_attention.py: PyTorch sees no GPU")
+import peer
 
-device = torch.device("cuda")
-torch.manual_seed(1)
-DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
+torch = peer.load()  # says what is missing, so it comes before the other imports
+import torch.nn.functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
 PEERS = {f"cudnn {torch.backends.cudnn.version()}": SDPBackend.CUDNN_ATTENTION,
          f"flash-attention 2 of torch {torch.__version__}": SDPBackend.FLASH_ATTENTION}
-dirty = torch.empty(256 << 20, dtype=torch.uint8, device=device)
 
 
-def seconds(call, budget=0.12):
-    """Median time of a call with cold caches: 7 to 60 calls."""
-    for _ in range(2):
-        call()
-    times = []
-    while len(times) < 7 or len(times) < 60 and sum(times) < budget:
-        first, last = torch.cuda.Event(True), torch.cuda.Event(True)
-        dirty.zero_()
-        first.record()
-        call()
-        last.record()
-        torch.cuda.synchronize()
-        times.append(first.elapsed_time(last) / 1e3)
-    return sorted(times)[len(times) // 2]
-
-
-def say(op, row, peer, flops, call):
-    said = {"op": op, "name": row["name"], "peer": peer}
+def say(op, row, name, flops, call):
+    said = {"op": op, "name": row["name"], "peer": name}
     try:
-        time = seconds(call)
+        time, _ = peer.seconds(call)
         said |= {"tflops": round(flops / time / 1e12, 1), "us": round(time * 1e6, 1)}
     except Exception as error:  # a row of its own: the others are measured all the same
         said["fail"] = str(error)[-300:]
     print(json.dumps(said), flush=True)
 
 
-def measure(row, peer, backend):
+def measure(row, name, backend):
     tokens, _, batch = row["kinds"][0]
 
     def random(heads):
         shape = (batch, tokens, heads, row["D"])
-        return torch.randn(shape, device=device, dtype=DTYPES[row["dtype"]]).transpose(1, 2).requires_grad_()
+        return torch.randn(shape, device=peer.device, dtype=peer.DTYPES[row["dtype"]]).transpose(1, 2).requires_grad_()
 
     q, k, v = random(row["H"]), random(row["Hkv"]), random(row["Hkv"])
     dout = random(row["H"]).detach()
@@ -69,18 +46,18 @@ def measure(row, peer, backend):
 
     with sdpa_kernel(backend):
         with torch.no_grad():
-            say("fwd", row, peer, flops, forward)
+            say("fwd", row, name, flops, forward)
         try:
             out = forward()
         except Exception:  # said by the row above
             return
-        say("bwd", row, peer, 2.5 * flops, lambda: torch.autograd.grad(out, (q, k, v), dout, retain_graph=True))
+        say("bwd", row, name, 2.5 * flops, lambda: torch.autograd.grad(out, (q, k, v), dout, retain_graph=True))
 
 
 def dense(row):
     same = len(row["kinds"]) == 1 and row["kinds"][0][0] == row["kinds"][0][1]
-    plain = row["dtype"] in DTYPES and not row.get("window") and not row["softcap"]
-    return same and plain and row["block_size"] == 16
+    plain = not any(row.get(name) for name in ("window", "softcap", "sinks", "Dv"))
+    return same and plain and row["dtype"] in ("bf16", "f16") and row["block_size"] == 16
 
 
 for line in sys.stdin:

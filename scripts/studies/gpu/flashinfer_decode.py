@@ -7,59 +7,38 @@ Needs PyTorch with CUDA, and `pip install flashinfer-python` (measured with 0.6.
 use: minutes). Times as decode.lua takes them: 256 MB written twice before each call, the call between two events,
 median of 31. Rows that FlashInfer does not take are printed with "fail".
 """
-import itertools
 import json
 import sys
 
-try:
-    import torch
-    import flashinfer
-except ImportError as missing:
-    sys.exit(f"flashinfer_decode.py: {missing}; pip install torch flashinfer-python")
-if not torch.cuda.is_available():
-    sys.exit("flashinfer_decode.py: PyTorch sees no GPU")
+import peer
 
-device = torch.device("cuda")
-torch.manual_seed(1)
-DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16, "fp8_e4m3": torch.float8_e4m3fn, "fp8_e5m2": torch.float8_e5m2}
+torch, flashinfer = peer.load("flashinfer")
 CALLS, KV_HEADS = 31, 8
-dirty = torch.empty(256 << 20, dtype=torch.uint8, device=device)
-workspace = torch.empty(512 << 20, dtype=torch.uint8, device=device)
+workspace = torch.empty(512 << 20, dtype=torch.uint8, device=peer.device)
 
 
 def microseconds(call):
-    """Median and least time of a call with cold caches."""
+    """Median and least time of a call, all queued behind each other."""
     for _ in range(3):
         call()
-    events = [(torch.cuda.Event(True), torch.cuda.Event(True)) for _ in range(CALLS)]
-    for first, last in events:
-        dirty.zero_()
-        dirty.zero_()
-        first.record()
-        call()
-        last.record()
+    events = [peer.timed(call, 2) for _ in range(CALLS)]
     torch.cuda.synchronize()
     times = sorted(first.elapsed_time(last) * 1e3 for first, last in events)
     return times[CALLS // 2], times[0]
 
 
-def sums(counts):
-    return torch.tensor([0] + list(itertools.accumulate(counts)), dtype=torch.int32, device=device)
-
-
 def prepared_mla(row):
     """The call of a row of MLA."""
-    lens, size, heads, dtype = row["lens"], row["size"], row["H"], DTYPES[row["dtype"]]
+    lens, size, heads, dtype = row["lens"], row["size"], row["H"], peer.DTYPES[row["dtype"]]
     blocks = [(length + size - 1) // size for length in lens]
     total = sum(blocks)
-    normal = lambda *shape: torch.randn(*shape, device=device, dtype=dtype)
+    normal = lambda *shape: torch.randn(*shape, device=peer.device, dtype=dtype)
     ckv, kpe = normal(total, size, 512), normal(total, size, 64)
     q_nope, q_pe = normal(len(lens), heads, 512), normal(len(lens), heads, 64)
     out = torch.empty_like(q_nope)
     wrapper = flashinfer.mla.BatchMLAPagedAttentionWrapper(workspace, backend="fa3")
-    wrapper.plan(sums([1] * len(lens)), sums(blocks), torch.randperm(total, device=device).int(),
-                 torch.tensor(lens, dtype=torch.int32, device=device), heads, 512, 64, size, False, 192 ** -0.5, dtype,
-                 dtype)
+    wrapper.plan(peer.sums([1] * len(lens)), peer.sums(blocks), torch.randperm(total, device=peer.device).int(),
+                 peer.ints(lens), heads, 512, 64, size, False, 192 ** -0.5, dtype, dtype)
     return lambda: wrapper.run(q_nope, q_pe, ckv, kpe, out=out)
 
 
@@ -68,21 +47,21 @@ def prepared(row):
     if row["mla"]:
         return prepared_mla(row)
     lens, size, heads, dim = row["lens"], row["size"], row["H"], row["D"]
-    dtype, cache = DTYPES[row["dtype"]], DTYPES[row["cache"]]
+    dtype, cache = peer.DTYPES[row["dtype"]], peer.DTYPES[row["cache"]]
     blocks = [(length + size - 1) // size for length in lens]
     total = sum(blocks)
-    table = torch.randperm(total, device=device).int()
-    kv = torch.randn(total, 2, size, KV_HEADS, dim, device=device, dtype=dtype).to(cache)
-    last = torch.tensor([(length - 1) % size + 1 for length in lens], dtype=torch.int32, device=device)
-    q = torch.randn(len(lens) * row["queries"], heads, dim, device=device, dtype=dtype)
+    table = torch.randperm(total, device=peer.device).int()
+    kv = torch.randn(total, 2, size, KV_HEADS, dim, device=peer.device, dtype=dtype).to(cache)
+    last = peer.ints([(length - 1) % size + 1 for length in lens])
+    q = torch.randn(len(lens) * row["queries"], heads, dim, device=peer.device, dtype=dtype)
     out = torch.empty_like(q)
     if row["queries"] == 1:
         wrapper = flashinfer.BatchDecodeWithPagedKVCacheWrapper(workspace, "NHD", use_tensor_cores=True, backend="fa2")
-        wrapper.plan(sums(blocks), table, last, heads, KV_HEADS, dim, size, q_data_type=dtype, kv_data_type=cache)
+        wrapper.plan(peer.sums(blocks), table, last, heads, KV_HEADS, dim, size, q_data_type=dtype, kv_data_type=cache)
     else:
         wrapper = flashinfer.BatchPrefillWithPagedKVCacheWrapper(workspace, "NHD", backend="fa2")
-        wrapper.plan(sums([row["queries"]] * len(lens)), sums(blocks), table, last, heads, KV_HEADS, dim, size,
-                     causal=True, q_data_type=dtype, kv_data_type=cache, o_data_type=dtype)
+        wrapper.plan(peer.sums([row["queries"]] * len(lens)), peer.sums(blocks), table, last, heads, KV_HEADS, dim,
+                     size, causal=True, q_data_type=dtype, kv_data_type=cache, o_data_type=dtype)
     return lambda: wrapper.run(q, kv, out=out)
 
 

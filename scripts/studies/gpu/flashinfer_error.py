@@ -7,22 +7,15 @@ flashinfer_forward.py needs.
 """
 import sys
 
-try:
-    import torch
-    import flashinfer
-except ImportError as missing:
-    sys.exit(f"flashinfer_error.py: {missing}; pip install torch flashinfer-python")
-if not torch.cuda.is_available():
-    sys.exit("flashinfer_error.py: PyTorch sees no GPU")
+import peer
 
-device = torch.device("cuda")
-torch.manual_seed(1)
+torch, flashinfer = peer.load("flashinfer")
 HEADS, DIM, QUERIES, BLOCK = 4, 128, 16, 16
-workspace = torch.empty(512 << 20, dtype=torch.uint8, device=device)
+workspace = torch.empty(512 << 20, dtype=torch.uint8, device=peer.device)
 
 
 def random(*shape, mean=0.0):
-    return (torch.randn(*shape, device=device) + mean).to(torch.float8_e4m3fn)
+    return (torch.randn(*shape, device=peer.device) + mean).to(torch.float8_e4m3fn)
 
 
 for keys in [int(a) for a in sys.argv[1:]] or [1024, 16384, 131072]:
@@ -30,12 +23,11 @@ for keys in [int(a) for a in sys.argv[1:]] or [1024, 16384, 131072]:
     for mean in (0, 1):
         q = random(QUERIES, HEADS, DIM)
         kv = torch.stack([random(blocks, BLOCK, 1, DIM), random(blocks, BLOCK, 1, DIM, mean=mean)], dim=1)
-        ends = [torch.tensor([0, n], dtype=torch.int32, device=device) for n in (QUERIES, blocks)]
+        ends = [peer.ints([0, n]) for n in (QUERIES, blocks)]
         wrapper = flashinfer.BatchPrefillWithPagedKVCacheWrapper(workspace, "NHD", backend="fa3")
-        wrapper.plan(*ends, torch.arange(blocks, dtype=torch.int32, device=device),
-                     torch.tensor([BLOCK], dtype=torch.int32, device=device), HEADS, 1, DIM, BLOCK, causal=False,
+        wrapper.plan(*ends, peer.ints(range(blocks)), peer.ints([BLOCK]), HEADS, 1, DIM, BLOCK, causal=False,
                      q_data_type=q.dtype, kv_data_type=q.dtype, o_data_type=torch.bfloat16)
-        scales = [torch.ones(n, device=device) for n in (HEADS, 1, 1)]
+        scales = [torch.ones(n, device=peer.device) for n in (HEADS, 1, 1)]
         out = wrapper.run(q, kv, *scales).double()
         k, v = (kv[:, i].reshape(keys, DIM).double() for i in (0, 1))
         want = torch.softmax(q.double() @ k.T / DIM**0.5, -1) @ v

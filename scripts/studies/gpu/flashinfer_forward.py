@@ -7,40 +7,13 @@ The arguments are its backends (fa2, fa3); then names of rows, all if none. Need
 `pip install flashinfer-python` (measured with 0.6.4, which compiles its kernels on first use: minutes). Times as
 forward.lua takes them: 256 MB written before each call, the call between two events, medians.
 """
-import itertools
 import json
 import sys
 
-try:
-    import torch
-    import flashinfer
-except ImportError as missing:
-    sys.exit(f"flashinfer_forward.py: {missing}; pip install torch flashinfer-python")
-if not torch.cuda.is_available():
-    sys.exit("flashinfer_forward.py: PyTorch sees no GPU")
+import peer
 
-device = torch.device("cuda")
-torch.manual_seed(1)
-DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16, "fp8_e4m3": torch.float8_e4m3fn, "fp8_e5m2": torch.float8_e5m2}
-dirty = torch.empty(256 << 20, dtype=torch.uint8, device=device)
-workspace = torch.empty(512 << 20, dtype=torch.uint8, device=device)
-
-
-def seconds(call, budget=0.12):
-    """Median and least time of a call with cold caches: 7 to 60 calls."""
-    for _ in range(2):
-        call()
-    times = []
-    while len(times) < 7 or len(times) < 60 and sum(times) < budget:
-        first, last = torch.cuda.Event(True), torch.cuda.Event(True)
-        dirty.zero_()
-        first.record()
-        call()
-        last.record()
-        torch.cuda.synchronize()
-        times.append(first.elapsed_time(last) / 1e3)
-    times.sort()
-    return times[len(times) // 2], times[0]
+torch, flashinfer = peer.load("flashinfer")
+workspace = torch.empty(512 << 20, dtype=torch.uint8, device=peer.device)
 
 
 def visible(row, queries, keys):
@@ -51,29 +24,25 @@ def visible(row, queries, keys):
     return sum(max(0, i + offset - max(0, i + offset - left) + 1) for i in range(queries))
 
 
-def sums(counts):
-    return torch.tensor([0] + list(itertools.accumulate(counts)), dtype=torch.int32, device=device)
-
-
 def prepared(row, backend):
     """The call of a row, and its flops."""
-    size, heads, kv_heads, dim, dtype = row["block_size"], row["H"], row["Hkv"], row["D"], DTYPES[row["dtype"]]
-    cache = DTYPES[row["kv"]]
+    size, heads, kv_heads, dim, dtype = row["block_size"], row["H"], row["Hkv"], row["D"], peer.DTYPES[row["dtype"]]
+    cache = peer.DTYPES[row["kv"]]
     if row.get("Dv") or row.get("sinks"):
         raise NotImplementedError("head_dim of v, sinks: not measured here")
     sequences = [(sq, sk) for sq, sk, count in row["kinds"] for _ in range(count)]
     blocks = [(sk + size - 1) // size for _, sk in sequences]
-    table = torch.randperm(sum(blocks), device=device).int()
+    table = torch.randperm(sum(blocks), device=peer.device).int()
     half = torch.float16 if row["dtype"] == "f16" else torch.bfloat16
-    kv = torch.randn(sum(blocks), 2, size, kv_heads, dim, device=device, dtype=half).to(cache)
-    last = torch.tensor([(sk - 1) % size + 1 for _, sk in sequences], dtype=torch.int32, device=device)
-    q = torch.randn(sum(sq for sq, _ in sequences), heads, dim, device=device, dtype=half).to(dtype)
-    out = torch.empty(q.shape, device=device, dtype=half)
+    kv = torch.randn(sum(blocks), 2, size, kv_heads, dim, device=peer.device, dtype=half).to(cache)
+    last = peer.ints([(sk - 1) % size + 1 for _, sk in sequences])
+    q = torch.randn(sum(sq for sq, _ in sequences), heads, dim, device=peer.device, dtype=half).to(dtype)
+    out = torch.empty(q.shape, device=peer.device, dtype=half)
     wrapper = flashinfer.BatchPrefillWithPagedKVCacheWrapper(workspace, "NHD", backend=backend)
-    wrapper.plan(sums([sq for sq, _ in sequences]), sums(blocks), table, last, heads, kv_heads, dim, size,
+    wrapper.plan(peer.sums([sq for sq, _ in sequences]), peer.sums(blocks), table, last, heads, kv_heads, dim, size,
                  causal=row["causal"], window_left=row["window"][0] if row.get("window") else -1,
                  logits_soft_cap=row["softcap"], q_data_type=dtype, kv_data_type=cache, o_data_type=half)
-    scales = [torch.ones(n, device=device) for n in (heads, kv_heads, kv_heads)] if dtype.itemsize == 1 else []
+    scales = [torch.ones(n, device=peer.device) for n in (heads, kv_heads, kv_heads)] if dtype.itemsize == 1 else []
     flops = 4 * dim * heads * sum(visible(row, sq, sk) for sq, sk in sequences)
     return lambda: wrapper.run(q, kv, *scales, out=out), flops
 
@@ -86,7 +55,7 @@ for line in sys.stdin:
         said = {"name": row["name"], "peer": f"flashinfer {flashinfer.__version__} {backend}"}
         try:
             call, flops = prepared(row, backend)
-            median, least = seconds(call)
+            median, least = peer.seconds(call)
             said |= {"tflops": round(flops / median / 1e12, 1), "us": round(median * 1e6, 1)}
             said["min_us"] = round(least * 1e6, 1)
         except Exception as error:  # a row of its own: the others are measured all the same
