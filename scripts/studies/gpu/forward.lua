@@ -8,7 +8,6 @@
 -- pah.fwd or fwd_fp8 (op = "decode": pah.decode), with `kernel` if it has one (--kernel without a FILE).
 -- --peer FILE: JSON lines {name, tflops, peer}.
 local ffi = require "ffi"
-local json = require "pah.util.json"
 
 local opt = pah.options{
   rows = {"only rows whose name has this text", ""}, variants = {"a file that returns a list of variants", ""},
@@ -285,15 +284,7 @@ if opt.compile then
   return
 end
 
-local peers = {}
-if opt.peer ~= "" then
-  for line in io.lines(opt.peer) do
-    local peer = json.decode(line)
-    peers[peer.name] = peer
-  end
-end
-local file = opt.output ~= "" and assert(io.open(opt.output, "w"))
-local turns = dofile((arg[0]:gsub("[^/]*$", "")) .. "turns.lua")(device, {seconds = opt.seconds})
+local turns = dofile((arg[0]:gsub("[^/]*$", "")) .. "turns.lua")(device, opt)
 local names = {}
 for v, variant in ipairs(variants) do names[v] = variant[1] end
 device:set{check = false, limit = 3}
@@ -308,7 +299,6 @@ for _, row in ipairs(only_rows()) do
   end
   local lists = turns.measure(runs, names)
   for v, name in ipairs(names) do
-    if lists[v] then turns.report(row[1], name, lists[v], flops, peers[row[1]], file) end
+    if lists[v] then turns.report(row[1], name, lists[v], flops) end
   end
 end
-if file then file:close() end

@@ -1,6 +1,6 @@
 -- turns.lua - times of several functions on a GPU in turn, round after round, each call behind a flush of L2 that the
--- host does not wait for; medians. What forward.lua and backward.lua share:
--- local turns = dofile(folder .. "turns.lua")(device, {seconds = of samples for each}).
+-- host does not wait for; medians; beside figures of others. What forward.lua and backward.lua share:
+-- local turns = dofile(folder .. "turns.lua")(device, {seconds = of samples for each, peer = path, output = path}).
 local gpu_clock = require "pah.measure.gpu_clock"
 local json = require "pah.util.json"
 
@@ -33,8 +33,19 @@ local function sampler(device)
   end
 end
 
+-- The JSON lines {name, tflops, peer} of a file by name; none of "".
+local function peers_of(path)
+  local peers = {}
+  for line in (path == "" and function() end or io.lines(path)) do
+    local peer = json.decode(line)
+    peers[peer.name] = peer
+  end
+  return peers
+end
+
 return function(device, options)
-  local sample, M = sampler(device), {}
+  local sample, M, peers = sampler(device), {}, peers_of(options.peer)
+  local file = options.output ~= "" and assert(io.open(options.output, "w"))
 
   --- Lists of seconds by the keys of `runs`; names say which one failed.
   function M.measure(runs, names)
@@ -61,8 +72,9 @@ return function(device, options)
     return lists
   end
 
-  --- A line of the table; `peer` {tflops, peer}; a JSON line to `file`. Returns TFLOP/s.
-  function M.report(row, variant, list, flops, peer, file)
+  --- A line of the table, and a JSON line to the output. Returns TFLOP/s.
+  function M.report(row, variant, list, flops)
+    local peer = peers[row]
     local n, t, hz = #list, median(list), median(list.hz) or 0 / 0 -- sorted now
     local rate = flops / t / 1e12
     print(("%-18s %-26s %8.1f us  %6.1f TFLOP/s  (best %6.1f, %d, %4.0f MHz, %4.1f %%)%s"):format(row, variant,
@@ -72,6 +84,7 @@ return function(device, options)
     if file then
       file:write(json.encode{row = row, variant = variant, seconds = t, best = list[1], n = n, hz = hz, flops = flops},
         "\n")
+      file:flush()
     end
     return rate
   end
