@@ -3,14 +3,10 @@
 -- batches; sinks, tree masks and head_dim 192 for q and k with 128 for v; what is refused.
 -- Cases: spec/attention/cases_spec.lua.
 local assert = require "luassert"
-local ffi = require "ffi"
+local same_bits = require("spec.support.bits").same
+local spills = require "spec.support.gpu.spills"
 
 local M = {}
-
-local function same_bits(a, b)
-  a, b = a:to("cpu"):contiguous(), b:to("cpu"):contiguous()
-  return ffi.string(a:data(), a.nbytes) == ffi.string(b:data(), b.nbytes)
-end
 
 -- Sequences of one content, [tokens, Hkv, D], in blocks of any size; slots past the end hold NaN.
 function M.problem(sim, o)
@@ -189,30 +185,19 @@ function M.specs(it, kernel, sim)
   end)
 end
 
---- Compiles all sizes for an architecture: none may spill. -> how many there were.
+--- Compiles all sizes for an architecture: none may spill. -> how many there were; nil and why if they cannot be.
 function M.no_spills(kernel, function_name, arch)
-  local ok, device = pcall(pah.device, "cuda:" .. arch)
-  if not ok then return nil, "needs NVRTC: " .. tostring(device) end
-  device:set{dry = true}
-  for _, dims in ipairs {{64, 64}, {128, 128}, {192, 128}, {192, 192}, {256, 256}} do
-    local D, Dv = unpack(dims)
-    for _, block_size in ipairs {16, 1} do
-      local function zeros(shape, dtype) return pah.zeros(shape, {dtype = dtype or "bf16", device = device}) end
-      for softcap = 0, 1 do
-        pah.fwd{q = zeros{1, 2, 4, D}, k_blocks = zeros{4, block_size, 1, D}, v_blocks = zeros{4, block_size, 1, Dv},
-          block_table = zeros({1, 4}, "i32"), softcap = softcap, kernel = kernel}
+  return spills.none(arch, function_name, function(zeros)
+    for _, dims in ipairs {{64, 64}, {128, 128}, {192, 128}, {192, 192}, {256, 256}} do
+      local D, Dv = unpack(dims)
+      for _, block_size in ipairs {16, 1} do
+        for softcap = 0, 1 do
+          pah.fwd{q = zeros{1, 2, 4, D}, k_blocks = zeros{4, block_size, 1, D}, v_blocks = zeros{4, block_size, 1, Dv},
+            block_table = zeros({1, 4}, "i32"), softcap = softcap, kernel = kernel}
+        end
       end
     end
-  end
-  device:set{dry = false}
-  local seen = 0
-  for _, instance in ipairs(require("pah.module").instances(device)) do
-    if instance.kernel == function_name then
-      seen = seen + 1
-      assert.equal(0, instance.spill_store_bytes + instance.local_bytes, instance.source)
-    end
-  end
-  return seen
+  end)
 end
 
 return M

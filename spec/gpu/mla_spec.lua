@@ -1,14 +1,9 @@
 -- mla_spec.lua - kernels/sm90/mla on sim:sm_90a with every check on, by the float64 oracle: several queries, ragged
 -- ones, windows, sinks, any block size, splits, more segments than a list holds; the same bits in every
 -- schedule; what is refused. Cases that it shares with others: spec/attention/cases_spec.lua.
-local ffi = require "ffi"
 local refused = require "spec.support.refused"
 local why = require("spec.support.gpu.sim").why
-
-local function bits_of(t)
-  local host = t:to("cpu"):contiguous()
-  return ffi.string(host:data(), host.nbytes)
-end
+local bits_of = require("spec.support.bits").of
 
 describe("decode by mla on sim", function()
   if why then return pending(why) end

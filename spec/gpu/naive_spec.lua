@@ -5,15 +5,11 @@ local cases = require "pah.judge.cases"
 local ffi = require "ffi"
 local judge = require "pah.judge.budget"
 local problems = require "pah.judge.problem"
+local same_bits = require("spec.support.bits").same
 
 local DTYPES = {"f32", "f16", "bf16", "fp8_e4m3", "fp8_e5m2"}
 local declare_params = require("spec.gpu.sm80").declare_params
 local why = require("spec.support.gpu.sim").why
-
-local function same_bits(a, b)
-  a, b = a:to("cpu"):contiguous(), b:to("cpu"):contiguous()
-  return ffi.string(a:data(), a.nbytes) == ffi.string(b:data(), b.nbytes)
-end
 
 -- What the kernel `name` of check.cu concludes of the params p: nil, or {rule, sequence, index, value, limit}; both its
 -- verdict on a first call and, as a stream of calls has it, behind others that broke nothing.

@@ -3,13 +3,9 @@
 -- What they share with the naive ones: spec/attention/cases_spec.lua.
 local ffi = require "ffi"
 local sm80 = require "spec.gpu.sm80"
+local bits_of = require("spec.support.bits").of
 
 local why = require("spec.support.gpu.sim").why
-
-local function bits_of(t)
-  local host = t:to("cpu"):contiguous()
-  return ffi.string(host:data(), host.nbytes)
-end
 
 describe("decode by sm80 on sim", function()
   if why then return pending(why) end

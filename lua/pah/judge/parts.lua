@@ -65,11 +65,7 @@ end
 
 -- ---- Merge ----------------------------------------------------------------------------------------------------------
 
-local function total(list)
-  local sum = 0
-  for _, n in ipairs(list) do sum = sum + n end
-  return sum
-end
+local total = problems.total
 
 local function merge_shapes(case)
   if case.ragged then return {total(case.len_q), case.H, case.D}, {case.H, total(case.len_q)} end

@@ -100,11 +100,14 @@ function M.pool(case, plan, tokens, device)
   return blocks
 end
 
-local function total(list)
+--- The sum of a list of lengths.
+function M.total(list)
   local sum = 0
   for _, n in ipairs(list) do sum = sum + n end
   return sum
 end
+
+local total = M.total
 
 local function prefix_sums(list)
   local sums = {0}

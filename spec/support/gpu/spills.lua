@@ -1,0 +1,25 @@
+-- spills.lua - kernels compiled without a GPU, and whether they spill registers. Needs NVRTC.
+local assert = require "luassert"
+
+local M = {}
+
+--- Compiles for `arch` what the calls of run(zeros) launch, zeros(shape, dtype) makes their tensors; none of the
+--- instances of the kernel `name` may spill or use a stack. Returns how many they are; nil and why if they cannot be
+--- compiled here.
+function M.none(arch, name, run)
+  local ok, device = pcall(pah.device, "cuda:" .. arch)
+  if not ok then return nil, "needs NVRTC: " .. tostring(device) end
+  device:set{dry = true}
+  run(function(shape, dtype) return pah.zeros(shape, {dtype = dtype or "bf16", device = device}) end)
+  device:set{dry = false}
+  local seen = 0
+  for _, instance in ipairs(require("pah.module").instances(device)) do
+    if instance.kernel == name then
+      seen = seen + 1
+      assert.equal(0, instance.spill_store_bytes + instance.local_bytes, instance.source)
+    end
+  end
+  return seen
+end
+
+return M
