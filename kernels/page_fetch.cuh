@@ -101,6 +101,17 @@ struct fetcher {
     ptx::cp_async_commit_group();
   }
 
+  /* Waits for K (0) or V (1) of the tile, which is in `slot`, and lets another come in place of what was computed last;
+   * `slot` goes on. -> where it is, from the ring's start. */
+  template <int value> __device__ __forceinline__ unsigned receive(int tile, int &slot) {
+    ptx::cp_async_wait_group<AHEAD - 1>();
+    __syncthreads(); /* all copies of it are there; and all warps are done with the slot that is filled next */
+    fetch<AHEAD + value>(tile, slot == 0 ? SLOTS - 1 : slot - 1);
+    const unsigned at = slot * SLOT_BYTES;
+    slot = slot + 1 == SLOTS ? 0 : slot + 1;
+    return at;
+  }
+
   /* What comes before anything is computed. */
   template <int n> __device__ __forceinline__ void fetch_first() {
     fetch<n>(w.end - 1, n);

@@ -24,16 +24,6 @@ struct computer {
   running_softmax state[THREAD_ROWS];
   sum_tile o;
 
-  /* Waits for K (0) or V (1) of the tile, and lets another come in place of what was computed last. -> where it is. */
-  template <int value> __device__ __forceinline__ unsigned receive(int tile) {
-    ptx::cp_async_wait_group<AHEAD - 1>();
-    __syncthreads(); /* all copies of it are there; and all warps are done with the slot that is filled next */
-    f.fetch<AHEAD + value>(tile, slot == 0 ? SLOTS - 1 : slot - 1);
-    const unsigned at = ring + slot * SLOT_BYTES;
-    slot = slot + 1 == SLOTS ? 0 : slot + 1;
-    return at;
-  }
-
   __device__ __forceinline__ void score(score_tile &s, int tile, bool masked) {
 #pragma unroll
     for (int i = 0; i < THREAD_ROWS; i++) {
@@ -91,11 +81,11 @@ struct computer {
     for (int tile = w.end - 1; tile >= w.begin; tile--) {
       score_tile s;
       const bool masked = tile < w.full_begin || tile >= w.full_end;
-      multiply_qk(s, q, receive<0>(tile));
+      multiply_qk(s, q, ring + f.receive<0>(tile, slot));
       score(s, tile, masked);
       weigh(s);
       leave_weights(weights, s);
-      const unsigned values = receive<1>(tile);
+      const unsigned values = ring + f.receive<1>(tile, slot);
       if (masked && careful) clear_nonfinite(values);
       multiply_pv(o, weights, values);
     }

@@ -18,6 +18,19 @@ __device__ inline void release_work(channels &c, int slot) {
   release_by_warp(c.work_empty[slot]);
 }
 
+/* What consumers do: item after item until there is no more. */
+template <class F> __device__ __forceinline__ void each_item(channels &c, F run_item) {
+  ring_place<WORK_SLOTS> at;
+  for (;;) {
+    wait_full(c.work_full[at.slot], at.parity);
+    const work_item &w = c.work[at.slot];
+    if (w.b < 0) break;
+    run_item(w);
+    release_work(c, at.slot);
+    at.advance();
+  }
+}
+
 /* `copies` arrive at a barrier that waits for copies; where tiles are staged, a thread of each warp that wrote them. */
 __device__ inline void open_channels(channels &c, int copies) {
   ptx::mbarrier_init(ptx::shared(&c.q_full), 1);

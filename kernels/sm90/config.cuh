@@ -8,6 +8,7 @@
 #include "mask.cuh"
 #include "places.cuh"
 #include "ptx.cuh"
+#include "row_options.cuh"
 #include "types.cuh"
 #include "operands.cuh"
 
@@ -17,17 +18,8 @@
 #ifndef CONSUMERS
 #define CONSUMERS 2
 #endif
-#ifndef PACK
-#define PACK 1
-#endif
 #ifndef GATHER
 #define GATHER 0 /* 1: K and V token by token, for block sizes that are no multiple of 8 */
-#endif
-#ifndef SOFTCAP
-#define SOFTCAP 0 /* 1: p.softcap is applied */
-#endif
-#ifndef TREE
-#define TREE 0 /* 1: p.tree_mask is applied */
 #endif
 
 /* For experiments: scripts/studies/gpu/forward.lua sets them, doc/design/gpu-forward.md says what came of it. */

@@ -138,16 +138,8 @@ struct consumer {
   }
 
   __device__ __forceinline__ void run() {
-    ring_place<WORK_SLOTS> at;
     if (group == CONSUMERS - 1) end_turn(); /* the first turn is warpgroup 0's */
-    for (;;) {
-      wait_full(c.work_full[at.slot], at.parity);
-      const work_item &w = c.work[at.slot];
-      if (w.b < 0) break;
-      run_item(w);
-      release_work(c, at.slot);
-      at.advance();
-    }
+    each_item(c, [&](const work_item &w) { run_item(w); });
     if (group == 0) begin_turn(); /* the turn that nobody took */
   }
 };

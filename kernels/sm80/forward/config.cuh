@@ -5,19 +5,11 @@
 #pragma once
 #include "mask.cuh"
 #include "ptx.cuh"
+#include "row_options.cuh"
 #include "types.cuh"
 
 #ifndef DIM_V
 #define DIM_V DIM
-#endif
-#ifndef PACK
-#define PACK 1
-#endif
-#ifndef SOFTCAP
-#define SOFTCAP 0 /* 1: p.softcap is applied */
-#endif
-#ifndef TREE
-#define TREE 0 /* 1: p.tree_mask is applied */
 #endif
 
 /* In shared memory a row is cut into columns of 64 elements; what head_dim lacks of the last one is zero. */

@@ -18,16 +18,6 @@ struct computer {
   softmax_state state[M_TILES];
   sum_tiles o;
 
-  /* Waits for K (0) or V (1) of the tile, and lets another come in place of what was computed last. -> where it is. */
-  template <int value> __device__ __forceinline__ unsigned receive(int tile) {
-    ptx::cp_async_wait_group<AHEAD - 1>();
-    __syncthreads(); /* all copies of it are there; and all warps are done with the slot that is filled next */
-    f.fetch<AHEAD + value>(tile, slot == 0 ? SLOTS - 1 : slot - 1);
-    const unsigned at = f.ring + slot * SLOT_BYTES;
-    slot = slot + 1 == SLOTS ? 0 : slot + 1;
-    return at;
-  }
-
   __device__ __forceinline__ void shrink_sums(const float (&shrink)[M_TILES][2]) {
     bool any = false;
 #pragma unroll
@@ -41,7 +31,7 @@ struct computer {
 
   template <bool masked> __device__ __forceinline__ void next_tile(int tile) {
     score_tiles s;
-    multiply_qk(s, q, receive<0>(tile));
+    multiply_qk(s, q, f.ring + f.receive<0>(tile, slot));
 #pragma unroll
     for (int m = 0; m < M_TILES; m++) {
       cap_scores(p.softmax_scale / p.softcap, s[m]);
@@ -57,7 +47,7 @@ struct computer {
         state[m].weigh(*(float(*)[TILE_N / 2 / PARTS])(s[m] + part * (TILE_N / 2 / PARTS)), shrink[m]);
       pack_weights(weights, s, part);
       shrink_sums(shrink);
-      if (part == 0) values = receive<1>(tile);
+      if (part == 0) values = f.ring + f.receive<1>(tile, slot);
       multiply_pv(o, weights, part, values);
     }
   }

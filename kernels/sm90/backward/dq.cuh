@@ -164,14 +164,6 @@ struct dq_consumer {
   }
 
   __device__ __forceinline__ void run() {
-    ring_place<WORK_SLOTS> at;
-    for (;;) {
-      wait_full(c.work_full[at.slot], at.parity);
-      const work_item &w = c.work[at.slot];
-      if (w.b < 0) break;
-      run_item(w);
-      release_work(c, at.slot);
-      at.advance();
-    }
+    each_item(c, [&](const work_item &w) { run_item(w); });
   }
 };

@@ -13,16 +13,7 @@ __device__ __forceinline__ void store_keys(const pah_attn_params &p, const pah_b
     const bool there = row < w.rows;
     const long long block = there ? block_at(p, w.b, place) : 0;
     IO_T *at = (IO_T *)to.data + block * to.block + (token - place * p.block_size) * to.slot + w.kv_head * to.head;
-#pragma unroll
-    for (int c = 0; c < HEAD_DIM / 32; c++) { /* 32 columns: four registers of a lane */
-      unsigned x[4];
-#pragma unroll
-      for (int j = 0; j < 4; j++)
-        x[j] = pair_of(IO_T(), sums[16 * c + 4 * j + 2 * r] * factor, sums[16 * c + 4 * j + 2 * r + 1] * factor);
-      trade(x);
-      const int column = 32 * c + 8 * (int)(threadIdx.x % 4);
-      if (there && column < head_dim) *(uint4 *)(at + column) = make_uint4(x[0], x[1], x[2], x[3]);
-    }
+    row_store<IO_T>::run(at, there, head_dim, sums, r, factor);
   }
 }
 
