@@ -32,10 +32,6 @@ static void set_grid(struct pah_gpu_call *call, int64_t x, int64_t y, int64_t z)
   call->grid[2] = z;
 }
 
-static int64_t up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
-
 static void define_dims(struct pah_gpu_call *call, const struct job *j) {
   pah_gpu_define(call, "HEAD_DIM", j->s.D);
   pah_gpu_define(call, "HEAD_DIM_V", j->s.Dv);
@@ -65,7 +61,7 @@ static int forward(struct job *j) {
   pah_gpu_define_type(&call, "OUT_T", a->out.dtype);
   call.threads = 128;
   call.shared = pah_gpu_tile_bytes(t, j->s.D, j->s.Dv);
-  set_grid(&call, up(j->p.seqlen_q, t->block_m), j->s.H, j->s.B);
+  set_grid(&call, pah_up(j->p.seqlen_q, t->block_m), j->s.H, j->s.B);
   return pah_gpu_call(j->dev, &call);
 }
 
@@ -76,7 +72,7 @@ static int forward(struct job *j) {
 static int64_t choose_splits(const struct job *j) {
   if (j->a->num_splits > 0) return j->a->num_splits;
   int64_t blocks = j->s.B * j->s.H, wanted = 2 * j->dev->info.sms * 4,
-          longest = up(j->s.max_blocks * j->s.block_size, 256), splits = blocks ? up(wanted, blocks) : 1;
+          longest = pah_up(j->s.max_blocks * j->s.block_size, 256), splits = blocks ? pah_up(wanted, blocks) : 1;
   if (splits > longest) splits = longest;
   return splits < 1 ? 1 : splits > 1024 ? 1024 : splits;
 }
@@ -156,10 +152,11 @@ static int backward_naive(struct job *j) {
   int64_t per_sequence = j->s.ragged ? j->s.total_q : j->p.seqlen_q;
   j->p.delta = (struct pah_rows){delta, j->s.ragged ? 0 : j->s.H * per_sequence, per_sequence, 1};
   if (j->s.total_q)
-    status = backward_part(j, "naive/backward_dq.cu", "backward_dq", t, up(j->p.seqlen_q, t->block_m), j->s.H, j->s.B);
+    status =
+        backward_part(j, "naive/backward_dq.cu", "backward_dq", t, pah_up(j->p.seqlen_q, t->block_m), j->s.H, j->s.B);
   if (!status && j->s.num_blocks)
     status = backward_part(j, "naive/backward_dkv.cu", "backward_dkv", t, j->s.num_blocks, j->s.Hkv,
-                           up(j->s.block_size, t->block_n));
+                           pah_up(j->s.block_size, t->block_n));
   return status;
 }
 
@@ -172,7 +169,7 @@ static int check_naive(const struct job *j, int op) {
   if (a->k_blocks.dtype != a->v_blocks.dtype)
     return pah_fail(PAH_EUNSUPPORTED, "v_blocks: dtype is %s, must be that of k_blocks (%s) for the naive kernels",
                     pah_dtype_name(a->v_blocks.dtype), pah_dtype_name(a->k_blocks.dtype));
-  int64_t z = op == PAH_BWD ? up(s->block_size, tile_of(j, PAH_BWD).block_n) : 0;
+  int64_t z = op == PAH_BWD ? pah_up(s->block_size, tile_of(j, PAH_BWD).block_n) : 0;
   int64_t reach = s->max_blocks * s->block_size;
   int open = a->seqused_k.dtype == PAH_NONE && a->seqlen_k < 0; /* every sequence has `reach` keys */
   if (s->B > 65535 || s->H > 65535 || z > 65535 || s->num_blocks > INT_MAX || s->total_q > INT_MAX ||

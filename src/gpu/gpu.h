@@ -51,6 +51,11 @@ int pah_gpu_look(struct pah_device *dev);
 
 enum { PAH_GPU_DEFINES = 16 };
 
+/* How many pieces of b make a: a / b rounded up. */
+static inline int64_t pah_up(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
 struct pah_gpu_define {
   const char *name; /* a literal */
   int64_t value;    /* a number, or an enum pah_dtype: types.cuh calls types as pah_dtype_name does */

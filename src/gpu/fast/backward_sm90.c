@@ -42,10 +42,6 @@ struct backward {
   int64_t items;     /* at most */
 };
 
-static int64_t up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
-
 /* Tokens that one bulk copy may bring, for tiles of both halves; no multiple of ROW_UNIT: K and V are gathered. */
 static int64_t box_of(const struct pah_attn *a, const struct pah_attn_sizes *s, const struct tiles *t) {
   return pah_gcd(s->block_size, pah_gcd(KEYS, t->keys[0][a->softcap > 0]));
@@ -66,16 +62,12 @@ static int find_units(const struct pah_attn *a, struct sizes *sizes) {
 
 /* Entries of the table, and the pieces into which tiles may cut them. */
 static int64_t most_items(const struct pah_attn_sizes *s) {
-  return s->B * (s->max_blocks + up(s->max_blocks * s->block_size, KEYS));
+  return s->B * (s->max_blocks + pah_up(s->max_blocks * s->block_size, KEYS));
 }
 
 int pah_backward_sm90_takes(const struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s) {
-  if (strcmp(dev->info.arch, "sm_90a") != 0)
-    return pah_fail(PAH_EUNSUPPORTED, "kernel: the sm90 kernel needs an sm_90a (Hopper), %s is %s", dev->info.name,
-                    dev->info.arch);
-  if (a->block_m || a->block_n)
-    return pah_fail(PAH_EUNSUPPORTED, "block_m: the sm90 kernel has tiles of its own, must be 0");
-  int status = pah_forward_check_types(a, "sm90");
+  int status = pah_forward_check_hopper(dev, a, "sm90");
+  if (!status) status = pah_forward_check_types(a, "sm90");
   if (status) return status;
   if (s->D > LARGEST_DIM || s->Dv > LARGEST_DIM)
     return pah_fail(PAH_EUNSUPPORTED, "head_dim: the sm90 kernel takes multiples of %d up to %d, this is %lld and %lld",
@@ -96,7 +88,7 @@ int pah_backward_sm90_takes(const struct pah_device *dev, const struct pah_attn 
 /* ---- Working memory ---- */
 
 static int64_t padded(int64_t bytes) {
-  return up(bytes, 256) * 256;
+  return pah_up(bytes, 256) * 256;
 }
 
 /* Parts of scratch, one after the other; all of them are written before they are read. */
@@ -203,7 +195,7 @@ static int launch_gradients(const struct backward *w) {
 int pah_backward_sm90(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
                       struct pah_attn_params *p) {
   struct backward w = {.dev = dev, .a = a, .s = s, .p = p, .t = tiles_for(s)};
-  w.row_tiles = s->ragged ? s->total_q / w.t->queries + s->B : s->B * up(a->q.shape[2], w.t->queries);
+  w.row_tiles = s->ragged ? s->total_q / w.t->queries + s->B : s->B * pah_up(a->q.shape[2], w.t->queries);
   w.items = most_items(s);
   int status = allocate(&w);
   if (!status)

@@ -10,10 +10,6 @@
 enum { D = 576, DV = 512, ROWS = 64, KEYS = 64, STAGES = 2, COLUMNS = 64, THREADS = 384, SIM_RUNS = 3 };
 enum { SHARED = 2 * (ROWS * D + STAGES * KEYS * D + ROWS * KEYS) };
 
-static int64_t up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
-
 static int refuse(const char *field, const char *must) {
   return pah_fail(PAH_EUNSUPPORTED, "%s: the mla kernel takes only %s", field, must);
 }
@@ -30,7 +26,7 @@ static int fits_copies(const struct pah_tensor *t) {
 static int64_t row_groups(const struct pah_attn *a, const struct pah_attn_sizes *s) {
   int64_t queries = s->ragged ? s->total_q : s->B ? s->total_q / s->B : 0;
   (void)a;
-  return up((queries < PAH_MAX_DECODE_QUERIES ? queries : PAH_MAX_DECODE_QUERIES) * s->group, ROWS) * s->Hkv * s->B;
+  return pah_up((queries < PAH_MAX_DECODE_QUERIES ? queries : PAH_MAX_DECODE_QUERIES) * s->group, ROWS) * s->Hkv * s->B;
 }
 
 int pah_decode_mla_takes(const struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s) {
@@ -45,7 +41,7 @@ int pah_decode_mla_takes(const struct pah_device *dev, const struct pah_attn *a,
     return refuse("k_blocks", "data and strides of whole 16 bytes");
   int64_t splits = a->num_splits > 0 ? a->num_splits : 1, reach = s->max_blocks * s->block_size;
   if (s->block_size > INT_MAX || s->num_blocks < 1 || s->num_blocks > INT_MAX || s->total_q > INT_MAX ||
-      reach > INT_MAX || row_groups(a, s) * splits > INT_MAX || row_groups(a, s) * up(reach + 1, KEYS) > INT_MAX)
+      reach > INT_MAX || row_groups(a, s) * splits > INT_MAX || row_groups(a, s) * pah_up(reach + 1, KEYS) > INT_MAX)
     return refuse("block_table", "1 to 2^31-1 blocks, tokens and pieces of work");
   return PAH_OK;
 }

@@ -20,13 +20,9 @@ struct shape {
   int64_t rows, slot;              /* rows of a team; bytes of a warp's share of a ring's slot */
 };
 
-static int64_t up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
-
 /* Rows are counted by the average of ragged queries: longer ones are cut into groups of rows. */
 static struct shape shape_of(const struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s) {
-  int64_t rows = s->group * (s->B ? up(s->total_q, s->B) : 1), bytes = pah_dtype_size(a->k_blocks.dtype);
+  int64_t rows = s->group * (s->B ? pah_up(s->total_q, s->B) : 1), bytes = pah_dtype_size(a->k_blocks.dtype);
   struct shape h = {.octets = rows > 32 ? 2 : 1, .team = rows <= 8 ? 1 : rows <= 16 ? 2 : 4};
   h.rows = 8 * h.octets * h.team;
   h.slot = (bytes == 1 || s->D <= 64 ? 32 : 16) * (s->D + s->Dv) * bytes;
@@ -90,10 +86,10 @@ int pah_decode_sm80_takes(const struct pah_device *dev, const struct pah_attn *a
   if (h.warps < h.team) return refuse("q", "fewer rows on this device");
   int64_t queries = s->ragged ? s->total_q : s->B ? s->total_q / s->B : 0;
   int64_t groups =
-      up((queries < PAH_MAX_DECODE_QUERIES ? queries : PAH_MAX_DECODE_QUERIES) * s->group, h.rows) * s->Hkv * s->B;
+      pah_up((queries < PAH_MAX_DECODE_QUERIES ? queries : PAH_MAX_DECODE_QUERIES) * s->group, h.rows) * s->Hkv * s->B;
   int64_t splits = a->num_splits > 0 ? a->num_splits : 1, reach = s->max_blocks * s->block_size;
   if (s->block_size > INT_MAX || s->num_blocks > INT_MAX || s->total_q > INT_MAX || reach > INT_MAX ||
-      groups * splits > INT_MAX || groups * up(reach + 1, 16) > INT_MAX)
+      groups * splits > INT_MAX || groups * pah_up(reach + 1, 16) > INT_MAX)
     return refuse("block_table", "fewer than 2^31 blocks, tokens and pieces of work");
   return PAH_OK;
 }
@@ -193,7 +189,7 @@ int pah_decode_sm80(struct pah_device *dev, const struct pah_attn *a, const stru
   define_all(&call, dev, a, s, &h, queries);
   p->num_splits = a->num_splits > 0 ? a->num_splits : 0;
   int64_t groups =
-      up((queries < PAH_MAX_DECODE_QUERIES ? queries : PAH_MAX_DECODE_QUERIES) * s->group, h.rows) * s->Hkv * s->B;
+      pah_up((queries < PAH_MAX_DECODE_QUERIES ? queries : PAH_MAX_DECODE_QUERIES) * s->group, h.rows) * s->Hkv * s->B;
   int64_t parts = p->num_splits ? groups * p->num_splits : 2 * s->Hkv * call.grid[1];
   int status = pah_gpu_decode_areas(dev, groups, parts * h.rows * (s->Dv + 2), p);
   return status ? status : pah_gpu_decode_call(dev, &call);

@@ -2,13 +2,20 @@
 #include "forward_common.h"
 
 #include <limits.h>
+#include <string.h>
 
 #include "error.h"
+#include "gpu/gpu.h"
 
 enum { COPY_BYTES = 16, LARGEST_UNIT = 1 << 16, ROW_UNIT = 8, LARGEST_PACK = 16, UNEVEN = 4 };
 
-static int64_t up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
+int pah_forward_check_hopper(const struct pah_device *dev, const struct pah_attn *a, const char *kernel) {
+  if (strcmp(dev->info.arch, "sm_90a") != 0)
+    return pah_fail(PAH_EUNSUPPORTED, "kernel: the %s kernel needs an sm_90a (Hopper), %s is %s", kernel,
+                    dev->info.name, dev->info.arch);
+  if (a->block_m || a->block_n)
+    return pah_fail(PAH_EUNSUPPORTED, "block_m: the %s kernel has tiles of its own, must be 0", kernel);
+  return PAH_OK;
 }
 
 int pah_forward_check_types(const struct pah_attn *a, const char *kernel) {
@@ -83,15 +90,15 @@ int pah_forward_packs(const struct pah_attn_sizes *s, int64_t tile) {
 
 int pah_forward_pack(const struct pah_attn_sizes *s, int64_t tile) {
   if (!s->total_q || !pah_forward_packs(s, tile)) return 1;    /* B may be 0 then */
-  int64_t rows = up(s->total_q, s->B);                         /* of a sequence, on average: */
+  int64_t rows = pah_up(s->total_q, s->B);                     /* of a sequence, on average: */
   if (s->ragged && rows < UNEVEN * tile) return (int)s->group; /* some may be far shorter */
-  double alone = (double)rows / (double)(up(rows, tile) * tile);
-  double packed = (double)(rows * s->group) / (double)(up(rows * s->group, tile) * tile);
+  double alone = (double)rows / (double)(pah_up(rows, tile) * tile);
+  double packed = (double)(rows * s->group) / (double)(pah_up(rows * s->group, tile) * tile);
   return alone < 0.9 * packed ? (int)s->group : 1;
 }
 
 int64_t pah_forward_items(const struct pah_attn *a, const struct pah_attn_sizes *s, int64_t tile, int pack) {
   int64_t rows = tile / pack;
-  int64_t tiles = s->ragged ? s->total_q / rows + s->B : up(a->q.shape[2], rows) * s->B;
+  int64_t tiles = s->ragged ? s->total_q / rows + s->B : pah_up(a->q.shape[2], rows) * s->B;
   return tiles * (s->H / pack);
 }

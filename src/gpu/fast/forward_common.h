@@ -4,8 +4,11 @@
 #define PAH_GPU_FORWARD_COMMON_H
 
 #include "attention/attn.h"
+#include "device.h"
 
-/* PAH_OK, or PAH_EUNSUPPORTED with "field: the KERNEL kernel takes ...": bf16 or f16, all alike; */
+/* PAH_OK, or PAH_EUNSUPPORTED with "field: the KERNEL kernel takes ...": a device with wgmma, no tiles by name; */
+int pah_forward_check_hopper(const struct pah_device *dev, const struct pah_attn *a, const char *kernel);
+/* bf16 or f16, all alike; */
 int pah_forward_check_types(const struct pah_attn *a, const char *kernel);
 /* f32; */
 int pah_forward_check_f32(const struct pah_attn *a, const char *kernel);

@@ -107,12 +107,8 @@ static int check_types(const struct pah_attn *a, const struct pah_attn_sizes *s)
 }
 
 int pah_forward_sm90_takes(const struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s) {
-  if (strcmp(dev->info.arch, "sm_90a") != 0)
-    return pah_fail(PAH_EUNSUPPORTED, "kernel: the sm90 kernel needs an sm_90a (Hopper), %s is %s", dev->info.name,
-                    dev->info.arch);
-  if (a->block_m || a->block_n)
-    return pah_fail(PAH_EUNSUPPORTED, "block_m: the sm90 kernel has tiles of its own, must be 0");
-  int status = check_types(a, s);
+  int status = pah_forward_check_hopper(dev, a, "sm90");
+  if (!status) status = check_types(a, s);
   if (status) return status;
   if (s->D > LARGEST_DIM || s->Dv > LARGEST_DIM)
     return pah_fail(PAH_EUNSUPPORTED, "head_dim: the sm90 kernel takes multiples of %d up to %d, this is %lld and %lld",

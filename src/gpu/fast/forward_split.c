@@ -12,10 +12,6 @@
 
 enum { TILE_ROWS = 128, OCTET = 8, SIM_SMS = 6 };
 
-static int64_t up(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
-
 int pah_forward_split_takes(const struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s) {
   int64_t queries = s->ragged ? s->total_q : a->q.shape[2];
   if (queries > PAH_MAX_DECODE_QUERIES)
@@ -40,8 +36,8 @@ int pah_forward_split_pays(const struct pah_device *dev, const struct pah_attn *
   int64_t blocks = hopper ? 1 : 2, percent = hopper ? 37 : 70;
   int64_t sms = dev->info.sms > 1 ? dev->info.sms : SIM_SMS; /* one is a simulated one */
   int64_t tiles = pah_forward_items(a, s, TILE_ROWS, pah_forward_pack(s, TILE_ROWS)), wave = blocks * sms;
-  int64_t rows = up(s->group * up(s->total_q, s->B), OCTET) * OCTET * s->B * s->Hkv;
-  return rows * 100 < up(tiles, wave) * wave * TILE_ROWS * percent;
+  int64_t rows = pah_up(s->group * pah_up(s->total_q, s->B), OCTET) * OCTET * s->B * s->Hkv;
+  return rows * 100 < pah_up(tiles, wave) * wave * TILE_ROWS * percent;
 }
 
 int pah_forward_split(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
