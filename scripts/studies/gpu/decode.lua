@@ -3,7 +3,7 @@
 -- all queued, so that the host's time is not seen), GB/s of K and V, and the share of the time that measure/peaks.cu
 -- takes to read as many bytes, measured in the same way in the same run. peer=FILE: JSON lines {"name": a row's,
 -- "us": microseconds, ...} of another library on this machine, to print ratios. Rows: decode_rows.lua; a
--- peer: flashinfer_decode.py. Results: doc/log/gpu.md.
+-- peer: peers/flashinfer_decode.py. Results: doc/log/gpu.md.
 local opt = pah.options{
   device = {"the GPU", "cuda"},
   samples = {"calls of each row", 31},

@@ -1,7 +1,7 @@
 -- decode_rows.lua - the rows of decode.lua: {name, lengths}, and what differs from blocks of 16 (size), bf16 (dtype,
 -- cache), 32 query heads over 8 KV heads (H), head_dim 128 (D), one query (queries); or MLA (mla): one KV head of 576
--- elements, the first 512 of which are V too. Run as a script it prints them as JSON lines, which flashinfer_decode.py
--- reads, so that both time the same rows.
+-- elements, the first 512 of which are V too. Run as a script it prints them as JSON lines, which
+-- peers/flashinfer_decode.py reads, so that both time the same rows.
 local function equal(count, len)
   local lens = {}
   for i = 1, count do lens[i] = len end

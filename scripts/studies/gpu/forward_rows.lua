@@ -1,7 +1,7 @@
 -- forward_rows.lua - the rows of forward.lua: {name, kinds}, a kind {queries, keys, sequences}, and what differs from
 -- 32 query heads over 8 KV heads (H), head_dim 128 (D, Dv), bf16 (dtype; of the cache, kv; of the result, out), blocks
--- of 16 (block_size), causal. Run as a script it prints them as JSON lines, which flashinfer_forward.py and
--- dense_attention.py read.
+-- of 16 (block_size), causal. Run as a script it prints them as JSON lines, which peers/flashinfer_forward.py and
+-- peers/dense_attention.py read.
 local function of(sq, sk, count) return {{sq, sk, count or 1}} end
 
 local E4M3, E5M2 = "fp8_e4m3", "fp8_e5m2"

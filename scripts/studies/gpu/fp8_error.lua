@@ -1,7 +1,7 @@
 -- fp8_error.lua - how far pah.fwd_fp8 is from float64 on a GPU when rows are long: the norm of the error over the norm
 -- of the result, for values around 0 and around 1, and the largest error of lse. `pah scripts/studies/gpu/fp8_error.lua
--- [--keys 1024,16384,131072]`. flashinfer_error.py prints the same of FlashInfer. Values around 1 show sums that lose
--- their last bits always in one direction; doc/design/gpu-fp8.md.
+-- [--keys 1024,16384,131072]`. peers/flashinfer_error.py prints the same of FlashInfer. Values around 1 show sums that
+-- lose their last bits always in one direction; doc/design/gpu-fp8.md.
 local opt = pah.options{
   keys = {"lengths of a row", "1024,16384,131072"}, device = {"the device", "cuda"},
   kernel = {"its name; empty: the default", ""},

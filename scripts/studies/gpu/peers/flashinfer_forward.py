@@ -1,6 +1,6 @@
 """flashinfer_forward.py - FlashInfer's paged forward on the rows of forward.lua, as JSON lines for its --peer option:
 
-    pah scripts/studies/gpu/forward_rows.lua | python3 scripts/studies/gpu/flashinfer_forward.py fa3 >peer.jsonl
+    pah scripts/studies/gpu/forward_rows.lua | python3 scripts/studies/gpu/peers/flashinfer_forward.py fa3 >peer.jsonl
     pah scripts/studies/gpu/forward.lua --peer peer.jsonl
 
 The arguments are its backends (fa2, fa3); then names of rows, all if none. Needs PyTorch with CUDA, and

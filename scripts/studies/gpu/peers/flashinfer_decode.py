@@ -1,6 +1,6 @@
 """flashinfer_decode.py - FlashInfer's paged decode on the rows of decode.lua, as JSON lines for its --peer option:
 
-    pah scripts/studies/gpu/decode_rows.lua | python3 scripts/studies/gpu/flashinfer_decode.py >peer.jsonl
+    pah scripts/studies/gpu/decode_rows.lua | python3 scripts/studies/gpu/peers/flashinfer_decode.py >peer.jsonl
     pah scripts/studies/gpu/decode.lua --peer peer.jsonl
 
 Needs PyTorch with CUDA, and `pip install flashinfer-python` (measured with 0.6.4, which compiles its kernels on first

@@ -1,6 +1,6 @@
 """dense_attention.py - cuDNN and FlashAttention 2 of PyTorch, on the rows of forward.lua that a dense call can do:
 
-    pah scripts/studies/gpu/forward_rows.lua | python3 scripts/studies/gpu/dense_attention.py >dense.jsonl
+    pah scripts/studies/gpu/forward_rows.lua | python3 scripts/studies/gpu/peers/dense_attention.py >dense.jsonl
 
 As many queries as keys, all sequences alike, no paging. Prints JSON lines {op, name, peer, tflops}: op "fwd", and
 "bwd" at 2.5 times the forward's flops. Needs PyTorch with CUDA. Times as forward.lua takes them: 256 MB written

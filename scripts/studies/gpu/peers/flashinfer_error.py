@@ -1,6 +1,6 @@
 """flashinfer_error.py - what fp8_error.lua prints, of FlashInfer's fa3 forward with e4m3 q, K and V and a bf16 result:
 
-    python3 scripts/studies/gpu/flashinfer_error.py [KEYS ...]
+    python3 scripts/studies/gpu/peers/flashinfer_error.py [KEYS ...]
 
 Problems of the same kind: 4 query heads over one K/V head, 16 queries, head_dim 128, normal numbers. Needs what
 flashinfer_forward.py needs.
