@@ -5,7 +5,8 @@
 --     --title "naive forward: bytes moved over the fewest possible"
 return pah.experiment{
   name = "tiles",
-  axes = {{name = "block_m", values = pah.powers(8, 128)}, {name = "tokens", values = {64, 128, 256, 512}}},
+  axes = {{name = "block_m", values = pah.powers(8, 128), about = "rows of a tile of queries (block_m)"},
+    {name = "tokens", values = {64, 128, 256, 512}}},
   setup = function() return pah.device "sim" end,
   run = function(p, sim)
     local pool = {p.tokens / 16, 16, 1, 64}

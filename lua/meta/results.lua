@@ -129,6 +129,7 @@ function Store:close() end
 ---@field where? table # `{axis = value}` of the points to draw
 ---@field out? string # `.svg`, `.png` or `.pdf`; default: text on standard output
 ---@field title? string # of the picture
+---@field theme? string # colours of the file: "light", "dark", or "auto" (only SVG): those that its reader prefers
 ---@field width? integer # pixels of the file, or characters of the terminal
 
 ---a picture of results: a curve, a heat map, a roofline, bars or samples. Returns the path that was written.

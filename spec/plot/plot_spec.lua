@@ -341,7 +341,7 @@ describe("pictures by gnuplot", function()
     local drawings = gnuplot.draw(jobs, "spec")
     for i, words in ipairs {{">seqlen<", ">32k<", ">f16<", ">bandwidth (GB/s)<", "block_size 8 (of 8"},
       {">block_size<", ">128<"}, {"f32 multiply-adds 300 GFLOP/s", "memory reads 30.0 GB/s", "fastest cache 120 GB/s"},
-      {">block_size 8 seqlen 1024 f32<", "the first 40 of 90"}, {">median ", "one of 90 points"}} do
+      {">f32<", ">block_size 8 seqlen 1024<", "the first 40 of 90"}, {">median ", "one of 90 points"}} do
       for _, word in ipairs(words) do
         assert.truthy(drawings[i]:find(word, 1, true), choice.kinds[i] .. ": " .. word)
       end

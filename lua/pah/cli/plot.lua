@@ -31,6 +31,8 @@ flops_per_second (TFLOP/s), fraction (of the limit), and every other number of t
     by = {"axes that distinguish lines, separated by commas", {}, type = "string"}, metric = {"number to draw"},
     where = {"AXIS=VALUE of the points to draw, separated by commas", {}, type = "string"},
     title = {"title of the picture"}, out = {"file to write: .svg, .png or .pdf", short = "o"},
+    theme = {"colours of the file; auto: an SVG in those that its reader prefers",
+      choices = {"light", "dark", "auto"}},
     width = {"width in pixels, or in characters of the terminal", type = "whole"},
   },
   words = 1000,
@@ -40,7 +42,8 @@ flops_per_second (TFLOP/s), fraction (of the limit), and every other number of t
     local where, wrong = conditions(opt.where)
     if not where then return complain(('--where: "%s" is not AXIS=VALUE'):format(text.line(wrong))) end
     plot.plot{sources, kind = opt.kind, x = opt.x, y = opt.y, by = #opt.by > 0 and opt.by or nil,
-      metric = opt.metric, where = next(where) and where or nil, title = opt.title, out = opt.out, width = opt.width}
+      metric = opt.metric, where = next(where) and where or nil, title = opt.title, out = opt.out, theme = opt.theme,
+      width = opt.width}
     return 0
   end,
 }

@@ -78,6 +78,7 @@ print(#rows, rows[1].key, rows[1].values.square)]]},
     where?: table    `{axis = value}` of the points to draw
     out?: string     `.svg`, `.png` or `.pdf`; default: text on standard output
     title?: string   of the picture
+    theme?: string   colours of the file: "light", "dark", or "auto" (only SVG): those that its reader prefers
     width?: integer  pixels of the file, or characters of the terminal]]},
   {"pah.plot(args: PlotArgs) -> string", [[
     a picture of results: a curve, a heat map, a roofline, bars or samples. Returns the path that was written.

@@ -31,7 +31,8 @@ local function given_metric(name, runs)
   return metric
 end
 
--- Time, unless the points have different work: then their rate, by what limits most of them.
+-- Time, unless the points have different work: then the bandwidth where reads and writes bound all of them, else the
+-- share of the limit, which is one measure for what bytes and what flops bound.
 local function chosen_metric(runs, where)
   local timed = data.points(runs, "median", where)
   if #timed == 0 then
@@ -47,7 +48,7 @@ local function chosen_metric(runs, where)
     by[r.limit.by] = (by[r.limit.by] or 0) + 1
   end
   if not different then return data.metric "median" end
-  return data.metric(by.flops > by.bytes and "flops_per_second" or "bytes_per_second")
+  return data.metric(by.flops > 0 and "fraction" or "bytes_per_second")
 end
 
 -- ---- Axes ---------------------------------------------------------------------------------------------------------
@@ -231,7 +232,14 @@ local function coloured(plan, o, axes, list)
   plan.by = names_of(by)
 end
 
-plans.bars, plans.roofline = coloured, coloured
+plans.roofline = coloured
+
+-- Bars of one axis are named by it: colours would say the same again.
+function plans.bars(plan, o, axes, list)
+  plan.by = {}
+  if o.by or #list > 1 then coloured(plan, o, axes, list) end
+end
+
 function plans.samples(plan) plan.by = {} end
 
 -- Points of a roofline need both counts of work, whatever the metric.

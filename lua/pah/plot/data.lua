@@ -208,8 +208,8 @@ local function sort_values(axis)
   for i, value in ipairs(axis.values) do axis.at[value] = i end
 end
 
---- The axes of runs, each {name=, values=, at={value -> place}, numeric=}, those that `points` have, whose axes are of
---- M.axes_of.
+--- The axes of runs, each {name=, about=, values=, at={value -> place}, numeric=}, those that `points` have, whose axes
+--- are of M.axes_of.
 function M.axes(runs, points)
   local axes, by_name = {}, {}
   local function axis(name)
@@ -230,7 +230,10 @@ function M.axes(runs, points)
     for _, a in ipairs(run.header.axes or {}) do
       for _, stored in ipairs(a.values or {}) do
         local name, value = axis_name(a.name, run), axis_value(stored)
-        if used[name] and used[name][value] then add_value(axis(name), value) end
+        if used[name] and used[name][value] then
+          add_value(axis(name), value)
+          axis(name).about = axis(name).about or type(a.about) == "string" and a.about ~= "" and a.about or nil
+        end
       end
     end
   end

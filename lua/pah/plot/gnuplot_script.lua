@@ -2,12 +2,15 @@
 -- title, notes, legend, name of the y axis, the frame, ticks, name of the x axis; so nothing overlaps at any width.
 -- Promises: names are written only as strings of util/safe_text.lua, in which gnuplot executes nothing. Read next:
 -- run_gnuplot.lua.
+local bars = require "pah.plot.gnuplot_bars"
+local direct = require "pah.plot.direct_labels"
 local pictures = require "pah.plot.layout"
 local text = require "pah.util.safe_text"
 
 local M = {}
 
 local FONT, CHARACTER = 13, 7.4 -- size of the text and about its width, in pixels
+local SMALL, RIGHT = 10, 18 -- size of the small print; margin where no labels stand
 local shapes = {7, 5, 9, 13, 11, 15, 6, 4}
 
 local quote = text.gnuplot
@@ -20,7 +23,8 @@ Script.__index = Script
 
 -- Dashes are longer for cairo, whose pixels are smaller.
 local function new_script(width, height, theme, format)
-  return setmetatable({lines = {}, width = width, height = height, theme = theme, top = 6, tags = 0,
+  return setmetatable({lines = {}, width = width, height = height, theme = theme, top = 6, bottom = 50, right = RIGHT,
+    tags = 0,
     dashes = format == "svg" and "(6,4)" or "(14,9)"}, Script)
 end
 
@@ -42,20 +46,43 @@ function Script:say(words, x, y, colour, options)
     options or "left")
 end
 
--- Parts, with `between` between them, in as many lines as they need.
-function Script:paragraph(parts, between, colour, size)
-  local room = math.floor((self.width - 24) / (CHARACTER * size / FONT))
-  local line
-  local function flush()
-    self.top = self.top + size + 5
-    self:say(text.cut(line, room), 12, self.top - size / 2, colour, ("left font ',%d'"):format(size))
-    line = nil
-  end
+-- Parts, with `between` between them, in as many lines as they need at that width and size of type.
+local function wrapped(parts, between, width, size)
+  local room = math.floor((width - 24) / (CHARACTER * size / FONT))
+  local lines = {}
   for _, part in ipairs(parts) do
-    if line and text.width(line .. between .. part) > room then flush() end
-    line = line and line .. between .. part or part
+    local last = lines[#lines]
+    if last and text.width(last .. between .. part) <= room then
+      lines[#lines] = last .. between .. part
+    else
+      lines[#lines + 1] = part
+    end
   end
-  if line then flush() end
+  for i, line in ipairs(lines) do lines[i] = text.cut(line, room) end
+  return lines
+end
+
+function Script:paragraph(parts, between, colour, size)
+  for _, line in ipairs(wrapped(parts, between, self.width, size)) do
+    self.top = self.top + size + 5
+    self:say(line, 12, self.top - size / 2, colour, ("left font ',%d'"):format(size))
+  end
+end
+
+-- The small print of a picture, below everything else; `bottom` is where the frame ends, in pixels from below.
+local function small_lines(picture, width)
+  local parts = {unpack(picture.source)}
+  parts[#parts + 1] = picture.interval or nil
+  return wrapped(parts, " · ", width, SMALL)
+end
+
+function Script:small_print(picture)
+  local lines = small_lines(picture, self.width)
+  for i, line in ipairs(lines) do
+    self:say(line, 12, self.height - 4 - (#lines - i + 0.5) * (SMALL + 4), self.theme.muted,
+      ("left font ',%d'"):format(SMALL))
+  end
+  self.bottom = 50 + #lines * (SMALL + 4) + (#lines > 0 and 4 or 0)
 end
 
 -- ---- Title and legend ---------------------------------------------------------------------------------------------
@@ -72,16 +99,22 @@ function Script:entry_mark(entry, x, y)
   end
 end
 
-function Script:legend(picture)
+-- What a legend or the labels name: each {name=, colour=, shape= or dashed=, points=}.
+function Script:entries(picture)
   local entries, theme = {}, self.theme
-  local named = #picture.lines > 0 and picture.kind ~= "samples" and (picture.series[1] or {}).name ~= ""
+  local named = picture.kind ~= "samples" and (picture.series[1] or {}).name ~= ""
+    and (#picture.lines > 0 or picture.kind == "roofline")
   for i, series in ipairs((#picture.series > 1 or named) and picture.series or {}) do
     local n = (i - 1) % 8 + 1
-    entries[i] = {name = series.name, colour = theme.series[n], shape = shapes[n]}
+    entries[i] = {name = series.name, colour = theme.series[n], shape = shapes[n], points = series.points}
   end
-  for _, line in ipairs(picture.lines) do
-    entries[#entries + 1] = {name = line.name, colour = theme.limit, dashed = line.dashed}
+  for _, line in ipairs(picture.kind ~= "roofline" and picture.lines or {}) do
+    entries[#entries + 1] = {name = line.name, colour = theme.limit, dashed = line.dashed, points = line.points}
   end
+  return entries
+end
+
+function Script:legend(entries)
   if #entries == 0 then return end
   local x, row = 12, 20
   self.top = self.top + 4
@@ -90,7 +123,7 @@ function Script:legend(picture)
     local width = 26 + CHARACTER * text.width(name) + 14
     if x > 12 and x + width > self.width then x, self.top = 12, self.top + row end
     self:entry_mark(entry, x, self.top + row / 2)
-    self:say(name, x + 24, self.top + row / 2, theme.ink)
+    self:say(name, x + 24, self.top + row / 2, self.theme.ink)
     x = x + width
   end
   self.top = self.top + row + 2
@@ -130,24 +163,30 @@ local function x_ticks(axis, room)
   return pictures.ticks(axis, 2)
 end
 
+-- Sets ticks on the x axis of a frame that is `room` wide.
+function Script:x_ticks(axis, room)
+  self:add("set xtics %s tc rgb '%s'", tick_list(x_ticks(axis, room)), self.theme.muted)
+end
+
 function Script:range(letter, axis)
   if axis.log then self:add("set logscale %s %d", letter, axis.log) end
   self:add("set %srange [%s:%s]", letter, number(axis.low), number(axis.high))
 end
 
 -- Margins, axes and ticks; y may be nil (bars have no numbers there). Returns the width of the frame in pixels.
-function Script:frame(picture, left, bottom)
-  local theme = self.theme
+function Script:frame(picture, left)
+  local theme, right, bottom = self.theme, self.width - self.right, self.bottom
+  self.area = {left = left, right = right, top = self.top + 6, bottom = self.height - bottom}
   self:add("set lmargin at screen %s\nset rmargin at screen %s\nset tmargin at screen %s\nset bmargin at screen %s",
-    self:x(left), self:x(self.width - 18), self:y(self.top + 6), self:y(self.height - bottom))
+    self:x(left), self:x(right), self:y(self.area.top), self:y(self.area.bottom))
   self:add("unset key\nset border 1 lc rgb '%s' lw 1\nset tics scale 0 nomirror tc rgb '%s'\nset errorbars small",
     theme.muted, theme.muted)
   self:add("set style fill solid 1 noborder")
   if picture.x.label then
-    self:say(text.cut(picture.x.label, math.floor((self.width - left) / CHARACTER)), (left + self.width - 18) / 2,
-      self.height - 10, theme.muted, "center")
+    self:say(text.cut(picture.x.label, math.floor((self.width - left) / CHARACTER)), (left + right) / 2,
+      self.area.bottom + 40, theme.muted, "center")
   end
-  return self.width - 18 - left
+  return right - left
 end
 
 function Script:axes(picture)
@@ -156,11 +195,11 @@ function Script:axes(picture)
   self:say(picture.y.label, 12, self.top - 7, theme.muted)
   local ticks = pictures.ticks(picture.y, self.height > 300 and 7 or 5)
   local left = 18 + CHARACTER * widest(ticks)
-  local room = self:frame(picture, left, 50)
+  local room = self:frame(picture, left)
   self:range("x", picture.x)
   self:range("y", picture.y)
-  self:add("set ytics %s tc rgb '%s'\nset xtics %s tc rgb '%s'", tick_list(ticks), theme.muted,
-    tick_list(x_ticks(picture.x, room)), theme.muted)
+  self:add("set ytics %s tc rgb '%s'", tick_list(ticks), theme.muted)
+  self:x_ticks(picture.x, room)
   self:add("set grid ytics %s back lc rgb '%s' lw 1 lt 1", picture.kind == "roofline" and "xtics" or "noxtics",
     theme.grid)
 end
@@ -184,8 +223,11 @@ local function xy(points)
 end
 
 local function points_and_lines(script, picture)
-  local theme, plots = script.theme, {}
+  local theme, plots, entries = script.theme, {}, script:entries(picture)
+  script.right = direct.margin(picture, entries, script) or script.right
+  if script.right == RIGHT then script:legend(entries) end
   script:axes(picture)
+  direct.labels(picture, entries, script)
   if picture.band then
     script:add("set object 1 rect from graph 0, first %s to graph 1, first %s fc rgb '%s' fs solid 1 noborder behind",
       number(picture.band.low), number(picture.band.high), theme.band)
@@ -209,36 +251,6 @@ local function points_and_lines(script, picture)
       or ("$series%d using 1:2:3:4 with yerrorbars pt %d ps %g lw 1.2 lc rgb '%s'"):format(i, shape, size, colour)
   end
   script:add("plot %s", table.concat(plots, ", "))
-end
-
-local function bars(script, picture)
-  local theme, n = script.theme, #picture.bars
-  local names = 0
-  for _, bar in ipairs(picture.bars) do names = math.max(names, text.width(bar.name)) end
-  local left = 18 + CHARACTER * names
-  local above = left > 0.42 * script.width -- names too long to stand beside their bars stand above them
-  if above then left = 12 end
-  local room = script:frame(picture, left, 50)
-  picture.x.high = picture.x.high * (above and 1.3 or 1.25)
-  script:range("x", picture.x)
-  script:add("set yrange [%s:0.4]\nunset ytics\nset xtics %s tc rgb '%s'\nset grid xtics noytics back lc rgb '%s' lt 1",
-    number(n + 0.6), tick_list(x_ticks(picture.x, room)), theme.muted, theme.grid)
-  local rows = {}
-  for i, bar in ipairs(picture.bars) do
-    local colour = tonumber(theme.series[((bar.series or 1) - 1) % 8 + 1]:sub(2), 16)
-    local low, high = i - 0.34, i + 0.34
-    if above then low, high = i + 0.02, i + 0.36 end
-    rows[i] = {bar.v, (low + high) / 2, 0, bar.v, low, high, bar.low, bar.high, colour}
-    script:add("set label %d %s at %s,%s %s tc rgb '%s'", script:tag(),
-      quote(above and text.cut(bar.name, math.floor((script.width - 30) / CHARACTER)) or bar.name),
-      "graph 0", "first " .. number(above and i - 0.22 or i), above and "left" or "right offset character -0.8,0",
-      theme.ink)
-    script:add("set label %d %s at first %s,%s left offset character 0.8,0 tc rgb '%s'", script:tag(), quote(bar.text),
-      number(math.max(bar.v, bar.high)), number((low + high) / 2), theme.muted)
-  end
-  script:block("bars", rows)
-  script:add("plot $bars using 1:2:3:4:5:6:9 with boxxyerror lc rgb variable, "
-    .. "$bars using 1:2:7:8 with xerrorbars pt -1 lw 1.2 lc rgb '%s'", theme.ink)
 end
 
 -- The scale of a heat map: its levels from the least to the most.
@@ -267,13 +279,14 @@ local function heat(script, picture)
   local names = 0
   for _, name in ipairs(h.y) do names = math.max(names, text.width(name)) end
   names = math.min(names, math.floor(0.3 * script.width / CHARACTER))
-  local room = script:frame(picture, 20 + CHARACTER * names, 50)
+  local room = script:frame(picture, 20 + CHARACTER * names)
   local axis = {words = h.x, values = h.x, low = 0.5, high = #h.x + 0.5}
   script:range("x", axis)
   script:add("set yrange [0.5:%s]\nunset border", number(#h.y + 0.5))
   local ticks, rows = {}, {}
   for j, name in ipairs(h.y) do ticks[j] = {at = j, text = text.cut(name, names)} end
-  script:add("set xtics %s\nset ytics %s", tick_list(x_ticks(axis, room)), tick_list(ticks))
+  script:x_ticks(axis, room)
+  script:add("set ytics %s", tick_list(ticks))
   for j = 1, #h.y do
     for i = 1, #h.x do
       local cell = h.cells[j][i]
@@ -291,16 +304,12 @@ local function heat(script, picture)
   script:add "plot $cells using 1:2:3:4:5:6:7 with boxxyerror lc rgb variable"
 end
 
-local kinds = {curve = points_and_lines, roofline = points_and_lines, samples = points_and_lines, bars = bars,
+local kinds = {curve = points_and_lines, roofline = points_and_lines, samples = points_and_lines, bars = bars.draw,
   heat = heat}
 
 -- Height for a width: taller where bars or rows need it.
 local function height_of(picture, width)
-  if picture.bars then
-    local names = 0
-    for _, bar in ipairs(picture.bars) do names = math.max(names, text.width(bar.name)) end
-    return 130 + #picture.bars * (18 + CHARACTER * names > 0.42 * width and 44 or 26)
-  end
+  if picture.bars then return bars.height(picture, width) end
   if picture.heat then return 170 + #picture.heat.y * 34 end
   return width < 500 and 340 or math.floor(width * 0.56)
 end
@@ -308,16 +317,14 @@ end
 --- The job for gnuplot.draw: options width (pixels), theme (theme.lua), background,
 --- title (false: none stands above).
 function M.job(picture, format, options)
-  local width = options.width or 760
-  local legend_room = 22 * math.ceil((#picture.series + #picture.lines) / (width < 500 and 1 or 4))
-  local script = new_script(width, height_of(picture, width) + 21 * math.ceil(
-    text.width(options.title or "") * 9.6 / (width - 24)) + 18 * #picture.notes
-    + legend_room, options.theme, format)
-  local words = {}
+  local width, words = options.width or 760, {}
   for word in (options.title or ""):gmatch "%S+" do words[#words + 1] = word end
+  local height = height_of(picture, width) + 21 * #wrapped(words, " ", width, 16)
+    + 17 * #wrapped(picture.notes, " · ", width, 12) + (SMALL + 4) * #small_lines(picture, width)
+  local script = new_script(width, height, options.theme, format)
   script:paragraph(words, " ", options.theme.ink, 16)
   script:paragraph(picture.notes, " · ", options.theme.muted, 12)
-  if picture.kind ~= "heat" then script:legend(picture) end
+  script:small_print(picture)
   kinds[picture.kind](script, picture)
   return {format = format, width = width, height = script.height, background = options.background,
     script = table.concat(script.lines, "\n")}

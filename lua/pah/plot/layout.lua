@@ -2,6 +2,7 @@
 -- Promises: everything that is drawn is here as numbers in the unit of its axis, for gnuplot and for the terminal.
 -- Read next: gnuplot_script.lua, terminal.lua, roofline.lua.
 local data = require "pah.plot.data"
+local provenance = require "pah.plot.provenance"
 local roofline = require "pah.plot.roofline"
 local text = require "pah.util.safe_text"
 local units = require "pah.util.units"
@@ -31,9 +32,12 @@ local function evenly(values)
   return true
 end
 
+-- What an axis of the results is called: in the words of the script, if it has some.
+local function label_of(axis) return text.line(axis.about or axis.name) end
+
 -- The x axis of a curve over the values of an axis of the results.
 local function x_axis(axis)
-  local x = {label = text.line(axis.name), values = axis.values, at = {}}
+  local x = {label = label_of(axis), values = axis.values, at = {}}
   if not axis.numeric then
     x.words = {}
     for i, value in ipairs(axis.values) do x.words[i], x.at[value] = text.line(units.axis_value(value)), i end
@@ -154,29 +158,44 @@ function builders.curve(plan, picture)
   picture.title = ("%s by %s"):format(plan.metric.label, plan.x.name)
 end
 
+-- Words for the axes of a point that `wanted` holds true of, or nil where there are none.
+local function words_for(point, axes, wanted)
+  local words = {}
+  for _, axis in ipairs(axes) do
+    local value = point.axes[axis.name]
+    if value ~= nil and wanted(axis.name) then
+      words[#words + 1] = type(value) == "string" and value or ("%s %s"):format(axis.name, units.axis_value(value))
+    end
+  end
+  return #words > 0 and text.line(table.concat(words, " ")) or nil
+end
+
+-- A bar is named by the axes that colour it; the others make groups, whose bars stand together.
 function builders.bars(plan, picture)
   local x = metric_axis(plan.metric, 0, select(2, range(plan.points)), true)
-  picture.x, picture.bars = x, {}
-  local f, series = x.unit[1], {}
+  local f, by, line_at, rank, groups, all = x.unit[1], {}, {}, {}, 0, {}
+  for _, name in ipairs(plan.by) do by[name] = true end
   for i, line in ipairs(split(plan)) do
     picture.series[i] = {name = line.name, points = {}}
-    series[line.name] = i
+    line_at[line.name] = i
   end
   for i, p in ipairs(plan.points) do
-    if i > MOST_BARS then break end
-    local words = {}
-    for _, axis in ipairs(plan.axes) do
-      local value = p.axes[axis.name]
-      if value ~= nil then
-        words[#words + 1] = type(value) == "string" and value or ("%s %s"):format(axis.name, units.axis_value(value))
-      end
-    end
-    if #words == 0 then words[1] = p.axes.name or p.rows[1].result and p.rows[1].result.name or "result" end
-    picture.bars[i] = {name = text.line(table.concat(words, " ")), v = p.v / f, low = p.low / f, high = p.high / f,
-      series = series[line_of(p, plan.by)], text = units.text(plan.metric.kind, p.v)}
+    local name = words_for(p, plan.axes, function(axis) return by[axis] end)
+    local group = words_for(p, plan.axes, function(axis) return not by[axis] end)
+    if not name then name, group = group, nil end
+    if group and not rank[group] then groups, rank[group] = groups + 1, groups + 1 end
+    name = name or text.line(p.axes.name or p.rows[1].result and p.rows[1].result.name or "result")
+    all[i] = {name = name, group = group, rank = group and rank[group] or 0, series = line_at[line_of(p, plan.by)],
+      place = i, v = p.v / f, low = p.low / f, high = p.high / f, text = units.of(x.unit, p.v)}
   end
-  if #plan.points > MOST_BARS then
-    table.insert(picture.notes, ("the first %d of %d points"):format(MOST_BARS, #plan.points))
+  table.sort(all, function(a, b)
+    if a.rank ~= b.rank then return a.rank < b.rank end
+    if a.series ~= b.series then return a.series < b.series end
+    return a.place < b.place
+  end)
+  picture.x, picture.bars = x, {unpack(all, 1, math.min(#all, MOST_BARS))}
+  if #all > MOST_BARS then
+    table.insert(picture.notes, ("the first %d of %d points"):format(MOST_BARS, #all))
   end
   picture.title = plan.metric.label
 end
@@ -188,7 +207,7 @@ function builders.heat(plan, picture)
   local unit = units.scale(plan.metric.kind, high)
   local log = low > 0 and high / low > 20
   local heat = {x = {}, y = {}, cells = {}, levels = LEVELS, log = log, unit = unit[2],
-    low_text = units.text(plan.metric.kind, low, 3), high_text = units.text(plan.metric.kind, high, 3),
+    low_text = units.of(unit, low, 3), high_text = units.of(unit, high, 3),
     label = text.line(plan.metric.label)}
   for _, axis in ipairs {x, y} do
     if #axis.values > MOST_CELLS then
@@ -208,7 +227,7 @@ function builders.heat(plan, picture)
     row[i] = {v = p.v / unit[1], level = math.min(LEVELS, 1 + math.floor(part * LEVELS)),
       text = units.short(p.v / unit[1], 3)}
   end
-  picture.heat, picture.x, picture.y = heat, {label = text.line(x.name)}, {label = text.line(y.name)}
+  picture.heat, picture.x, picture.y = heat, {label = label_of(x)}, {label = label_of(y)}
   picture.title = ("%s by %s and %s"):format(plan.metric.label, x.name, y.name)
 end
 
@@ -233,7 +252,7 @@ function builders.samples(plan, picture)
   if #drawn < #r.samples then
     table.insert(picture.notes, ("%d samples that are no numbers to draw are not shown"):format(#r.samples - #drawn))
   end
-  local function said(seconds) return units.text("s", seconds or r.median) end
+  local function said(seconds) return units.of(y.unit, seconds or r.median) end
   if data.drawable(r.median) then
     picture.lines[1] = {name = ("median %s [%s, %s]"):format(said(r.median), said(r.low), said(r.high)),
       points = {{x = 0, y = r.median / f}, {x = #r.samples + 1, y = r.median / f}}}
@@ -270,8 +289,9 @@ local function thin(picture)
   table.insert(picture.notes, ("every %d%s point is drawn"):format(step, ({[2] = "nd", [3] = "rd"})[step] or "th"))
 end
 
---- The picture of a plan: {kind, title, notes (texts), series {{name=, points={{x=, y=, low=, high=}}}}, lines (of the
---- limits), x, y (axes), and bars or heat where it is one}.
+--- The picture of a plan: {kind, title, notes (texts), source (texts of the small print), interval (what bars at
+--- points mean, if there are some), series {{name=, points={{x=, y=, low=, high=}}}}, lines (of the limits), x, y
+--- (axes), and bars or heat where it is one}.
 function M.build(plan)
   local picture = {kind = plan.kind, series = {}, lines = {}, notes = {}}
   for i, words in ipairs(plan.fixed) do picture.notes[i] = text.line(words) end
@@ -286,6 +306,7 @@ function M.build(plan)
   local r = plan.points[1].rows[1].result
   if r and r.counted then table.insert(picture.notes, "counted on " .. text.line(r.device) .. ", not timed") end
   picture.title = text.line(picture.title):gsub("^%l", string.upper)
+  picture.source, picture.interval = provenance.of(plan), provenance.interval(plan)
   return picture
 end
 

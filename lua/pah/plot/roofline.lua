@@ -44,32 +44,44 @@ local function peaks_of(runs, points)
   return found
 end
 
--- The slopes and ceilings as lines with names, the highest roof first.
-local function lines_of(found, x, scale)
-  local lines, top = {}, 0
-  local names = {}
-  for name, value in pairs(found.peaks) do
-    names[#names + 1] = name
-    top = math.max(top, value)
-  end
+-- The ceilings, the highest first: {names (dtypes), peak}. Dtypes that differ by less than one part in fifty share one.
+local function ceilings(peaks)
+  local names, list = {}, {}
+  for name in pairs(peaks) do names[#names + 1] = name end
   table.sort(names, function(a, b)
-    if found.peaks[a] ~= found.peaks[b] then return found.peaks[a] > found.peaks[b] end
+    if peaks[a] ~= peaks[b] then return peaks[a] > peaks[b] end
     return a < b
   end)
-  local fastest = math.max(found.cache or 0, found.memory or 0, found.reads or 0)
   for _, name in ipairs(names) do
-    local peak = found.peaks[name]
+    local last = list[#list]
+    if last and last.peak < 1.02 * peaks[name] then
+      last.names = last.names .. ", " .. name
+    else
+      list[#list + 1] = {names = name, peak = peaks[name]}
+    end
+  end
+  return list
+end
+
+-- The slopes and ceilings as lines with names, the highest roof first; rates of both in one unit each.
+local function lines_of(found, x, unit)
+  local lines, list, scale = {}, ceilings(found.peaks), unit[1]
+  local top = list[1] and list[1].peak or 0
+  local fastest = math.max(found.cache or 0, found.memory or 0, found.reads or 0)
+  for i, ceiling in ipairs(list) do
+    local peak = ceiling.peak
     local start = fastest > 0 and math.max(x.low, peak / fastest) or x.low
-    lines[#lines + 1] = {name = ("%s multiply-adds %s"):format(name, units.text("FLOP/s", peak, 3)):gsub("^ ", ""),
+    lines[i] = {name = ("%s multiply-adds %s"):format(ceiling.names, units.of(unit, peak, 3)):gsub("^ ", ""),
       points = {{x = math.min(start, x.high), y = peak / scale}, {x = x.high, y = peak / scale}}}
   end
+  local reads = units.scale("B/s", found.memory or found.reads or found.cache or 1)
   for _, slope in ipairs {{"cache", "fastest cache", true}, {"memory", "memory reads"}, {"reads", "reads"}} do
     local rate = found[slope[1]]
     if rate then
       local stop = top > 0 and math.min(x.high, top / rate) or x.high
       if stop > x.low then
-        lines[#lines + 1] = {name = ("%s %s"):format(slope[2], units.text("B/s", rate, 3)), dashed = slope[3],
-          points = {{x = x.low, y = rate * x.low / scale}, {x = stop, y = rate * stop / scale}}}
+        lines[#lines + 1] = {name = ("%s %s"):format(slope[2], units.of(reads, rate, 3)), dashed = slope[3],
+          slope = true, points = {{x = x.low, y = rate * x.low / scale}, {x = stop, y = rate * stop / scale}}}
       end
     end
   end
@@ -98,7 +110,7 @@ function M.build(plan, picture, split)
   if not next(found.peaks) and (found.memory or found.reads) then
     y.high = math.max(y.high, (found.memory or found.reads) * x.high / unit[1])
   end
-  picture.lines = lines_of(found, x, unit[1])
+  picture.lines = lines_of(found, x, unit)
   for _, line in ipairs(picture.lines) do -- a slope enters from below, not from outside the frame
     local a, b = line.points[1], line.points[2]
     if a.y < y.low and b.y > y.low then a.x, a.y = a.x * y.low / a.y, y.low end

@@ -56,19 +56,25 @@ local function header(picture, settings)
   return lines
 end
 
+-- What tells a line of the limits: its looks, or where there are several a letter that stands on it.
+local function line_mark(picture, i)
+  if #picture.lines > 1 then return string.char(("a"):byte() + i - 1) end
+  return picture.lines[i].dashed and "╌" or "─"
+end
+
 local function legend(picture, settings, lines)
   local parts = {}
   local function add(mark, name, code)
     name = text.cut(name, settings.width - 3)
     parts[#parts + 1] = {coloured(settings, mark, code) .. " " .. name, 2 + text.width(name)}
   end
-  local plain_bars = picture.bars and not settings.colour -- whose names say it
-  if picture.kind ~= "samples" and not plain_bars and (#picture.series > 1 or (picture.series[1] or {}).name ~= "") then
+  local named = #picture.series > 1 or (picture.series[1] or {}).name ~= ""
+  if picture.kind ~= "samples" and not picture.bars and named then
     for i, series in ipairs(picture.series) do
-      add(picture.bars and "█" or marks[(i - 1) % 8 + 1], series.name, series_colours[(i - 1) % 8 + 1])
+      add(marks[(i - 1) % 8 + 1], series.name, series_colours[(i - 1) % 8 + 1])
     end
   end
-  for _, line in ipairs(picture.lines) do add(line.dashed and "╌" or "─", line.name, "2") end
+  for i, line in ipairs(picture.lines) do add(line_mark(picture, i), line.name, "2") end
   for _, line in ipairs(wrapped(parts, settings.width, "   ")) do lines[#lines + 1] = line end
 end
 
@@ -125,6 +131,12 @@ local function chart(picture, settings, lines)
       end
     end
   end
+  for i, line in ipairs(#picture.lines > 1 and picture.lines or {}) do -- near the ends that no other line reaches
+    local p, other = line.points[line.slope and 1 or 2], line.points[line.slope and 2 or 1]
+    local x, y = at(p.x, p.y)
+    local x2, y2 = at(other.x, other.y)
+    sheet:mark(x + 0.06 * (x2 - x), y + 0.06 * (y2 - y), line_mark(picture, i), "2")
+  end
   for i, series in ipairs(picture.kind ~= "samples" and picture.series or {}) do
     for _, p in ipairs(series.points) do
       local x, y = at(p.x, p.y)
@@ -150,20 +162,28 @@ end
 
 local eighths = {"▏", "▎", "▍", "▌", "▋", "▊", "▉"}
 
+-- The widest words of a field of the bars.
+local function widest(bars, field)
+  local most = 0
+  for _, bar in ipairs(bars) do most = math.max(most, bar[field] and text.width(bar[field]) or 0) end
+  return most
+end
+
 local function bars(picture, settings, lines)
-  local names, values = 0, 0
-  for _, bar in ipairs(picture.bars) do
-    names, values = math.max(names, text.width(bar.name)), math.max(values, text.width(bar.text))
-  end
-  names = math.min(names, math.max(12, settings.width - values - 14))
-  local room = settings.width - names - values - 3
+  local groups = math.min(widest(picture.bars, "group"), math.floor(settings.width / 4))
+  local names, values = widest(picture.bars, "name"), widest(picture.bars, "text")
+  local before = groups > 0 and groups + 1 or 0
+  names = math.min(names, math.max(12, settings.width - before - values - 14))
+  local room = settings.width - before - names - values - 3
   local most = 0
   for _, bar in ipairs(picture.bars) do most = math.max(most, bar.v) end
-  for _, bar in ipairs(picture.bars) do
+  for i, bar in ipairs(picture.bars) do
     local parts = most > 0 and math.floor(math.max(0, bar.v) / most * room * 8 + 0.5) or 0
     local drawn = ("█"):rep(math.floor(parts / 8)) .. (eighths[parts % 8] or "")
     if drawn == "" then drawn = "▏" end
-    lines[#lines + 1] = ("%s %s %s"):format(text.pad(text.cut(bar.name, names), names),
+    local first = i == 1 or bar.group ~= picture.bars[i - 1].group
+    local group = before > 0 and text.pad(text.cut(first and bar.group or "", groups), before) or ""
+    lines[#lines + 1] = ("%s%s %s %s"):format(group, text.pad(text.cut(bar.name, names), names),
       coloured(settings, drawn, series_colours[((bar.series or 1) - 1) % 8 + 1]), bar.text)
   end
   lines[#lines + 1] = faint(settings, text.cut(picture.x.label, settings.width))
@@ -214,6 +234,14 @@ function M.draw(picture, settings)
     legend(picture, settings, lines);
     (picture.bars and bars or chart)(picture, settings, lines)
   end
+  local small = {}
+  local function add(words)
+    words = text.cut(words, settings.width)
+    small[#small + 1] = {faint(settings, words), text.width(words)}
+  end
+  for _, words in ipairs(picture.source) do add(words) end
+  if picture.interval and not picture.bars then add(picture.interval) end
+  for _, line in ipairs(wrapped(small, settings.width, ", ")) do lines[#lines + 1] = line end
   for i, line in ipairs(lines) do lines[i] = line:gsub(" +$", "") end
   return table.concat(lines, "\n") .. "\n"
 end

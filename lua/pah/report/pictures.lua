@@ -91,7 +91,7 @@ function M.draw(lists, what)
     for _, p in ipairs(list) do
       for _, width in ipairs {WIDE, NARROW} do
         -- Title and notes are the page's: they wrap as its text does.
-        local bare = setmetatable({notes = {}, title = false}, {__index = p})
+        local bare = setmetatable({notes = {}, source = {}, interval = false, title = false}, {__index = p})
         jobs[#jobs + 1] = script.job(bare, "svg", {width = width, theme = theme.marks})
       end
     end

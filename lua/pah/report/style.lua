@@ -16,7 +16,7 @@ p{margin:0 0 10px;max-width:95ch}
 header p{max-width:none}
 small{font-size:.86em;color:var(--muted)}
 .quiet{color:var(--muted)}
-a{color:var(--series-1);text-underline-offset:2px}
+a{color:var(--accent-1);text-underline-offset:2px}
 code{font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
 nav{margin-top:14px}
 nav ul{display:flex;flex-wrap:wrap;gap:4px 18px;list-style:none;margin:0;padding:0}
@@ -39,7 +39,7 @@ details>*:not(summary){margin-top:10px}
 .tag{font-size:12.5px;font-weight:650;line-height:1.9;white-space:nowrap}
 .tag::before{content:"";display:inline-block;width:8px;height:8px;border-radius:50%;background:currentColor;
 margin-right:6px}
-.bad .tag{color:var(--series-2)}.warn .tag{color:var(--series-5)}.good .tag{color:var(--series-3)}
+.bad .tag{color:var(--accent-2)}.warn .tag{color:var(--accent-4)}.good .tag{color:var(--accent-3)}
 .info .tag{color:var(--muted)}
 .findings p{margin:0}.findings .where{color:var(--muted);font-size:13.5px}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,460px),1fr));gap:30px 36px;margin-top:14px}
@@ -59,7 +59,7 @@ tbody tr:hover td{background:var(--band)}
 .n{text-align:right}
 .failed td:last-child{white-space:normal;min-width:280px}
 .bar{display:inline-block;width:64px;height:6px;margin-right:8px;vertical-align:middle;border-radius:3px;
-background:linear-gradient(to right,var(--series-1) calc(100%*var(--part)),var(--grid) 0)}
+background:linear-gradient(to right,var(--accent-1) calc(100%*var(--part)),var(--grid) 0)}
 .terms{display:grid;grid-template-columns:minmax(120px,190px) 1fr;gap:8px 24px;margin:0;font-size:14.5px;max-width:95ch}
 .terms dt{font-weight:600}.terms dd{margin:0}
 footer{margin-top:56px;padding-top:16px;padding-bottom:36px;color:var(--muted);font-size:13.5px}

@@ -40,11 +40,15 @@ function M.short(value, digits)
   return text
 end
 
+--- A value in the unit {factor, name}, with its name.
+function M.of(unit, value, digits)
+  local number = unit[2]:find "B$" and M.short or M.number -- bytes are exact
+  return ((number(value / unit[1], digits) .. " " .. unit[2]):gsub(" $", ""))
+end
+
 --- A value with its unit: "1.234 ms", "87.1 %"; bytes, which are exact, without zeros at the end: "16 KiB".
 function M.text(kind, value, digits)
-  local unit = M.scale(kind, value)
-  local number = kind == "B" and M.short or M.number
-  return ((number(value / unit[1], digits) .. " " .. unit[2]):gsub(" $", ""))
+  return M.of(M.scale(kind, value), value, digits)
 end
 
 --- A value of an axis: powers of two from 8192 on as "8k", "1M"; others as they are.
