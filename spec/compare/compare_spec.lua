@@ -189,7 +189,7 @@ describe("pah compare of files", function()
       [""] = "needs two runs, A and B",
       ["a.jsonl"] = "needs two runs, A and B",
       ["a.jsonl a.jsonl a.jsonl"] = "is one word too many",
-      ["a.jsonl gone.db"] = "gone.db: no such file",
+      ["a.jsonl gone.db"] = "gone.db: No such file",
       ["a.jsonl a.jsonl#nonsense"] = 'has no run "nonsense"; the last ones are',
       ["a.jsonl text.txt"] = "must end in .db, .sqlite or .jsonl",
       ["a.jsonl broken.jsonl"] = "broken.jsonl is no results file",

@@ -79,7 +79,7 @@ describe("a picture of several experiments", function()
       for _, row in ipairs(run.rows) do store:add(row) end
       store:close()
     end
-    local out, err, code = child.run(folder, "plot r.jsonl", "timeout 60")
+    local out, err, code = child.run(folder, "plot r.jsonl#all", "timeout 60")
     os.execute("rm -r " .. folder)
     assert.equal(0, code, err)
     assert.is_truthy(out:find "Bandwidth by seqlen.*10 points without seqlen not shown.*●", out)

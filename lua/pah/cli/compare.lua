@@ -4,6 +4,7 @@ local comparison = require "pah.compare"
 local host = require "pah.host"
 local interleave = require "pah.compare.parent"
 local json = require "pah.util.json"
+local named = require "pah.results.named"
 local schema = require "pah.results.schema"
 local stats = require "pah.measure.stats"
 local store_of = require "pah.compare.store"
@@ -110,10 +111,11 @@ end
 local function run(opt)
   local wrong = check(opt)
   if wrong then return complain(wrong) end
+  local names = named.with(opt, opt.run)
   local ok, c = pcall(function()
     local o = comparison.options{metric = opt.metric, threshold = fraction(opt.threshold), each = opt.each,
       any = opt.any}
-    return opt.interleave and interleaved(opt, o) or comparison.compare(opt[1], opt[2], o)
+    return opt.interleave and interleaved(opt, o) or comparison.compare(names[1], names[2], o)
   end)
   if not ok then return complain(c) end
   if opt.json then
@@ -128,7 +130,7 @@ return {
   usage = "A B | --interleave a.lua b.lua [options]",
   about = "is B faster or slower than A: two stored runs, or two interleaved scripts",
   text = [[
-A and B are results files (their last run), FILE#RUN (an id, or its beginning or end) or FILE#all (all runs).
+A and B are results files (their last run), FILE#RUN (an id or a part of it, a name) or FILE#all (all runs).
 With --interleave they are scripts, which call pah.bench or return a function; 'NAME=value a.lua --option 1' in quotes
 gives one its environment and arguments. Both run interleaved, a few milliseconds each, in new processes for each pair.
 Exit code: 0 faster or same, 1 slower, 2 undecided; 3, with a message on standard error, for wrong usage and for files
@@ -142,6 +144,7 @@ that cannot be compared. What the figures mean: doc/comparing.md.]],
     interleave = {"A and B are scripts: run them interleaved", false},
     pairs = {"pairs of processes", 12}, time = {"seconds measured for each point, over all pairs", 12, type = "number"},
     seed = {"for the choice of who begins; 0: a new one each time", 0},
+    run = named.option,
     out = {"results file that gets the samples of both", "", short = "o"},
   },
   words = 1 / 0, run = run, wrong_usage = WRONG_USAGE,

@@ -1,4 +1,5 @@
 -- plot.lua - the command `pah plot`: a picture of a results file. Read next: plot/init.lua, init.lua.
+local named = require "pah.results.named"
 local plot = require "pah.plot"
 local text = require "pah.util.safe_text"
 
@@ -19,9 +20,10 @@ local function conditions(words)
 end
 
 return {
-  usage = "RUN.db [MORE ...] [-o FILE.svg] [options]",
+  usage = "FILE[#RUN] [MORE ...] [-o FILE.svg] [options]",
   about = "a picture of measured results, in the terminal or as SVG, PNG or PDF",
   text = [[
+FILE is the last run of a results file, FILE#RUN another one, FILE#all all of them; of several, each has its lines.
 Options that are not given are chosen from the results. Kinds: curve (a metric over an axis), heat (a metric over two
 axes), roofline, bars (one for each point), samples (of one point, in order). Metrics: median, bytes_per_second (GB/s),
 flops_per_second (TFLOP/s), fraction (of the limit), and every other number of the results.]],
@@ -31,13 +33,13 @@ flops_per_second (TFLOP/s), fraction (of the limit), and every other number of t
     by = {"axes that distinguish lines, separated by commas", {}, type = "string"}, metric = {"number to draw"},
     where = {"AXIS=VALUE of the points to draw, separated by commas", {}, type = "string"},
     title = {"title of the picture"}, out = {"file to write: .svg, .png or .pdf", short = "o"},
-    theme = {"colours of the file; auto: an SVG in those that its reader prefers",
+    run = named.option, theme = {"colours of the file; auto: an SVG in those that its reader prefers",
       choices = {"light", "dark", "auto"}},
     width = {"width in pixels, or in characters of the terminal", type = "whole"},
   },
   words = 1000,
   run = function(opt)
-    local sources = {unpack(opt)}
+    local sources = named.with(opt, opt.run)
     if #sources == 0 then return complain "no results file is named" end
     local where, wrong = conditions(opt.where)
     if not where then return complain(('--where: "%s" is not AXIS=VALUE'):format(text.line(wrong))) end

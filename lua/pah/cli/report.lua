@@ -1,18 +1,21 @@
 -- report.lua - the command `pah report`: results files as one page of HTML. Read next: report/init.lua.
+local named = require "pah.results.named"
 local report = require "pah.report"
 
 return {
-  usage = "RUN.db [MORE ...] [-o report.html] [--title TITLE]",
+  usage = "FILE[#RUN] [MORE ...] [-o report.html] [options]",
   about = "measured results as one self-contained HTML page",
   text = [[
-Environment, what stands out, tables and pictures of every run in the files. The page needs no network
-and no scripts, and is made for light and dark, paper and phones. gnuplot draws the pictures.]],
+FILE is the last run of a results file, FILE#RUN another one, FILE#all all of them. Environment, what stands out, tables
+and pictures of every run. The page needs no network and no scripts, and is made for light and dark, paper and phones.
+gnuplot draws the pictures.]],
   options = {
     out = {"file to write", "report.html", short = "o"}, title = {"title of the page"},
+    run = named.option,
   },
   words = 1000,
   run = function(opt)
-    local sources = {unpack(opt)}
+    local sources = named.with(opt, opt.run)
     if #sources == 0 then
       io.stderr:write "pah: report: no results file is named\nhint: `pah help report` shows the usage\n"
       return 2

@@ -3,6 +3,7 @@
 -- results/init.lua, results/table.lua, results/merge.lua.
 local columns = require "pah.util.columns"
 local merge = require("pah.results.merge").merge
+local named = require "pah.results.named"
 local parts_of = require "pah.results.parts"
 local results = require "pah.results"
 local results_table = require "pah.results.table"
@@ -67,7 +68,7 @@ local function tables(runs, markdown)
   for i, run in ipairs(runs) do
     local h = run.header
     local pah_ = h.pah or {}
-    local line = ("%s, run %s: %s; pah %s%s"):format(h.name, run.id, where_of(run), pah_.version or "?",
+    local line = ("%s, %s: %s; pah %s%s"):format(h.name, named.sentence(run), where_of(run), pah_.version or "?",
       pah_.git and (" at " .. pah_.git:sub(1, 12) .. (pah_.dirty and ", changed" or "")) or "")
     parts[#parts + 1] = (i > 1 and "\n" or "") .. (markdown and "**" .. line .. "**\n\n" or line .. "\n")
     if #run.rows > 0 then
@@ -130,14 +131,12 @@ local function run(opt)
   if opt[1] == "merge" then return run_merge(opt) end
   if opt[2] then return misused(('"%s" is one word too many'):format(opt[2])) end
   if opt.replace then return misused "--replace goes with merge" end
-  local ok, file = pcall(results.read, opt[1])
-  if not ok then return complain(file) end
-  for _, note in ipairs(file.notes) do io.stderr:write("pah: ", opt[1], ": ", note, "\n") end
-  local runs = {}
-  for _, this in ipairs(file.runs) do
-    if not opt.run or this.id:find(opt.run, 1, true) or this.header.name == opt.run then runs[#runs + 1] = this end
+  local ok, runs, notes = pcall(named.read, "results", named.with({opt[1]}, opt.run)[1])
+  if not ok then return complain(runs) end
+  for _, note in ipairs(notes) do io.stderr:write("pah: ", opt[1], ": ", note, "\n") end
+  if runs[1].last_of and (opt.out or opt.format ~= "text") then -- as text the heading says it
+    io.stderr:write(("pah: %s: %s; #all means all of them\n"):format(opt[1], named.sentence(runs[1])))
   end
-  if opt.run and #runs == 0 then return complain(("results: no run of %s is %s"):format(opt[1], opt.run)) end
   if not opt.out then
     io.stdout:write(writers[opt.format](runs))
     return 0
@@ -149,17 +148,18 @@ local function run(opt)
 end
 
 return {
-  usage = "FILE [options]   or   results merge FILE ... -o FILE",
+  usage = "FILE[#RUN] [options]   or   results merge FILE ... -o FILE",
   about = "what a results file holds: runs, their points, times and errors; or copy it, or merge several",
   options = {
     format = {"how it is printed", "text", choices = {"text", "md", "csv", "json"}},
     out = {"copy the runs to this file, .db or .jsonl, instead of printing", nil, type = "string", short = "o"},
-    run = {"only runs with this name, or with this in their id", nil, type = "string"},
+    run = named.option,
     replace = {"merge: the file of -o may be there already, and is replaced", false},
   },
   words = 1 / 0,
   text = [[
-FILE is one that an experiment has written with -o. merge unites runs of one experiment, such as shards measured on
-several machines, as one run of a new file: the same program, script, options and seed, every row once.]],
+FILE is one that an experiment has written with -o: its last run, FILE#RUN another one, FILE#all all of them. merge
+unites runs of one experiment, such as shards measured on several machines, as one run of a new file: the same program,
+script, options and seed, every row once.]],
   run = run,
 }

@@ -5,11 +5,10 @@
 local classes = require "pah.util.classes"
 local errors = require "pah.errors"
 local field = require("pah.results.header").field
+local named = require "pah.results.named"
 local machines_of = require "pah.compare.machines"
-local results = require "pah.results"
 local schema = require "pah.results.schema"
 local stats = require "pah.measure.stats"
-local readable = require("pah.util.whole_file").readable
 local text = require "pah.compare.text"
 local versus = require "pah.compare.statistics"
 
@@ -36,42 +35,13 @@ end
 
 -- ---- Runs -----------------------------------------------------------------------------------------------------------
 
-local function list_of_ids(runs)
-  local ids = {}
-  for i = math.max(1, #runs - 4), #runs do ids[#ids + 1] = runs[i].id end
-  return table.concat(ids, ", ")
-end
-
-local function choose(file, path, which)
-  local runs = file.runs
-  if #runs == 0 then errors.raisef("compare: %s has no run", path) end
-  if not which then return {runs[#runs]} end
-  if which == "all" then return {unpack(runs)} end
-  local found = {}
-  for _, run in ipairs(runs) do
-    if run.id == which then return {run} end
-    if run.id:sub(1, #which) == which or run.id:sub(-#which) == which then found[#found + 1] = run end
-  end
-  if #found == 1 then return found end
-  errors.raisef("compare: %s %s run \"%s\"; the last ones are %s", path, #found == 0 and "has no" or
-    "has more than one", which, list_of_ids(runs))
-end
-
---- The runs (a list, with the reader's notes) that "FILE" (its last), "FILE#RUN" (an id, or its beginning or end) or
---- "FILE#all" names.
+--- The runs (a list, with the reader's notes) that a name means: results/named.lua.
 function M.load(name)
-  local path, which = name, nil
-  if not readable(name) then
-    path, which = name:match "^(.*)#([^#]*)$"
-    if not path then path, which = name, nil end
-  end
-  if not readable(path) then errors.raisef("compare: %s: no such file", path) end
-  local file = results.read(path)
-  local runs = choose(file, path, which)
+  local runs, notes = named.read("compare", name)
   for _, run in ipairs(runs) do
-    if #run.rows == 0 then errors.raisef("compare: %s: run %s has no rows", path, run.id) end
+    if #run.rows == 0 then errors.raisef("compare: %s: run %s has no rows", name, run.id) end
   end
-  runs.notes = file.notes
+  runs.notes = notes
   return runs
 end
 
@@ -210,8 +180,8 @@ end
 local function about(name, runs)
   local run = runs[#runs]
   local h = run.header
-  return {name = type(name) == "string" and name or run.id, run = run.id, runs = #runs, started = h.started,
-    device = h.device, load = field(h, "host.load"), git = field(h, "pah.git"), script = h.script}
+  return {name = type(name) == "string" and name or run.id, run = run.id, runs = #runs, last_of = run.last_of,
+    started = h.started, device = h.device, load = field(h, "host.load"), git = field(h, "pah.git"), script = h.script}
 end
 
 -- ---- The comparison -------------------------------------------------------------------------------------------------

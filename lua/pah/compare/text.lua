@@ -2,6 +2,7 @@
 -- Promises: the verdict comes last, in words, with the smallest difference that could have been found.
 -- Read next: init.lua, cli/compare.lua.
 local columns = require "pah.util.columns"
+local named = require "pah.results.named"
 local safe = require "pah.util.safe_text"
 local units = require "pah.util.units"
 local versus = require "pah.compare.statistics"
@@ -141,7 +142,8 @@ end
 local function title(side, letter)
   local parts = {("%s: %s"):format(letter, side.name)}
   if side.run and side.run ~= side.name then
-    parts[#parts + 1] = side.runs > 1 and ("%d runs"):format(side.runs) or "run " .. side.run
+    parts[#parts + 1] = side.runs > 1 and ("%d runs"):format(side.runs)
+      or named.sentence{id = side.run, last_of = side.last_of}
   end
   if side.started then parts[#parts + 1] = side.started end
   if side.device then parts[#parts + 1] = "on " .. side.device end

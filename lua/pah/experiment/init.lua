@@ -64,7 +64,7 @@ local function chosen(axes, opt)
     local values, why = axis.values, nil
     if text ~= axes_of.text(axis.values) then values, why = axes_of.parse(axis, text) end
     if not values then options.refuse(("--%s: %s"):format(axis.name:gsub("_", "-"), why)) end
-    list[i] = {name = axis.name, values = values}
+    list[i] = {name = axis.name, values = values, about = axis.about}
   end
   return list
 end

@@ -170,7 +170,7 @@ end
 
 local function header_of(o)
   local axes = {}
-  for i, axis in ipairs(o.axes) do axes[i] = {name = axis.name, values = axis.values} end
+  for i, axis in ipairs(o.axes) do axes[i] = {name = axis.name, values = axis.values, about = axis.about} end
   local header = {name = o.name, axes = axes, seed = o.seed, rounds = o.rounds, options = o.options, device = o.device,
     limits = type(o.limits) == "table" and o.limits or nil, shard = o.shard}
   for _, path in ipairs(o.files or {}) do

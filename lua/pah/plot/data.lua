@@ -2,8 +2,8 @@
 -- Promises: takes whatever holds results (a file, runs, a run, rows, results of pah.bench); counted results have no
 -- time; rounds of several machines are never one point. Read next: choice.lua, results/parts.lua.
 local errors = require "pah.errors"
+local named = require "pah.results.named"
 local parts_of = require "pah.results.parts"
-local results = require "pah.results"
 local schema = require "pah.results.schema"
 local stats = require "pah.measure.stats"
 
@@ -30,10 +30,10 @@ local function append(list, more)
   for _, item in ipairs(more or {}) do list[#list + 1] = item end
 end
 
---- The runs in `source`: a path, what pah.results.read returns, a run, or a list of runs, rows or results. Also the
---- notes of files that could not be read whole.
+--- The runs in `source`: a name (results/named.lua), what pah.results.read returns, a run, or a list of runs, rows or
+--- results. Also the notes of files that could not be read whole.
 function M.runs(source, what)
-  if type(source) == "string" then source = results.read(source) end
+  if type(source) == "string" then return named.read(what, source) end
   if type(source) ~= "table" then
     errors.raisef("%s: results are a %s, must be a path, runs, rows or results of pah.bench", what, type(source))
   end

@@ -1,6 +1,7 @@
 -- provenance.lua - where the numbers of a picture come from, for its small print: machine, program and commit, date,
 -- run, and what its bars mean. Promises: only what the headers say; results without a header have none of it.
 -- Read next: layout.lua.
+local named = require "pah.results.named"
 local parts_of = require "pah.results.parts"
 local text = require "pah.util.safe_text"
 
@@ -74,7 +75,7 @@ function M.of(plan)
   add(machines())
   add(programs())
   add(days_of(plan.runs))
-  if #plan.runs == 1 and plan.runs[1].id ~= "" then add("run " .. text.line(plan.runs[1].id)) end
+  if #plan.runs == 1 and plan.runs[1].id ~= "" then add(text.line(named.sentence(plan.runs[1]))) end
   return list
 end
 

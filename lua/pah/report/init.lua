@@ -7,6 +7,7 @@ local facts = require "pah.report.facts"
 local files = require "pah.util.whole_file"
 local findings = require "pah.report.findings"
 local host = require "pah.host"
+local named = require "pah.results.named"
 local pictures = require "pah.report.pictures"
 local safe = require "pah.util.safe_text"
 local style = require "pah.report.style"
@@ -188,6 +189,9 @@ function M.report(o)
     errors.raisef("report: title is a %s, must be a string", type(o.title))
   end
   local runs, notes = data.runs(source, "report")
+  for _, run in ipairs(runs) do
+    if run.last_of then notes[#notes + 1] = named.sentence(run) .. " of its file; FILE#all has all of them" end
+  end
   files.write(o.out, M.page(runs, o.title, notes), "report")
   return o.out
 end

@@ -200,7 +200,9 @@ local function axis_differences(old, new, words, list)
   for _, axis in ipairs(old or {}) do
     if not names[axis.name] then list[#list + 1] = words.gone:format(axis.name) end
   end
-  if #list == 0 and text(old) ~= text(new) then list[1] = "the axes stand in another order" end
+  for i, axis in ipairs(old or {}) do
+    if #list == 0 and new[i].name ~= axis.name then list[1] = "the axes stand in another order" end
+  end
 end
 
 -- How a difference is told: of a run that is resumed, and of two that lie side by side.
