@@ -57,8 +57,9 @@ describe("pah.experiment", function()
     local out, err, code = run "--block-size 8:32*2 --dtype f32,f16 --batch 10 --factor=0.1 --rounds 2"
     assert.equal(0, code)
     local lines = lines_of(out)
-    assert.equal(6, #lines) -- 8 x f32 is left out by where
-    assert.is_truthy(lines[2]:find "^ +8  f16 .* e%.lua:%d+: no f16 here$", out)
+    assert.equal(7, #lines) -- 8 x f32 is left out by where
+    assert.is_truthy(lines[2]:find "^ +8  f16 .* 1$", out)
+    assert.is_truthy(lines[7]:find "^error 1 %(3 points%): e%.lua:%d+: no f16 here$", out) -- once for all
     assert.is_truthy(lines[3]:find "^ +16  f32 .* 10 +16$", out)
     assert.is_truthy(err:find "block_size=%d+ dtype=f16: e.lua:", err)
     assert.equal(1, select(2, err:gsub("no f16 here", "")), err)

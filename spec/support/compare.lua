@@ -12,9 +12,10 @@ function M.write(name, text) child.write(M.folder .. "/" .. name, text) end
 --- pah compare WORDS in the folder: stdout, stderr, exit code.
 function M.compare(words) return child.run(M.folder, "compare " .. words) end
 
---- Raises unless `part` stands in `text`.
+--- Raises unless `part` stands in `text`, however its lines are broken.
 function M.has(text, part)
-  if not text:find(part, 1, true) then error(("%q is not in:\n%s"):format(part, text), 2) end
+  local function line(words) return (words:gsub("%s+", " ")) end
+  if not line(text):find(line(part), 1, true) then error(("%q is not in:\n%s"):format(part, text), 2) end
 end
 
 -- Samples around `median`, a little apart, the same each time.

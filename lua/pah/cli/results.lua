@@ -72,8 +72,9 @@ local function tables(runs, markdown)
       pah_.git and (" at " .. pah_.git:sub(1, 12) .. (pah_.dirty and ", changed" or "")) or "")
     parts[#parts + 1] = (i > 1 and "\n" or "") .. (markdown and "**" .. line .. "**\n\n" or line .. "\n")
     if #run.rows > 0 then
-      parts[#parts + 1] = (markdown and columns.markdown or columns.plain)(results_table.cells(run.rows, h.axes,
-        parts_of.machines(run)))
+      local machines = parts_of.machines(run)
+      parts[#parts + 1] = markdown and columns.markdown(results_table.cells(run.rows, h.axes, machines))
+        or results_table.text(run.rows, h.axes, machines)
     end
   end
   return table.concat(parts)

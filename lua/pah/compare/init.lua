@@ -267,6 +267,14 @@ local function pair_up(c, a, b)
   return both
 end
 
+-- Whether A and B are the very same runs of a results file: then there is nothing to be undecided about.
+local function the_same(a, b)
+  for i = 1, math.max(#a, #b) do
+    if not a[i] or not b[i] or not a[i].header.run or a[i].id ~= b[i].id then return false end
+  end
+  return true
+end
+
 local function nothing(c, o)
   local why = "no point is in both and measured in both"
   if #c.unmeasured > 0 then why = ("the points have no %s (counts of sim have none)"):format(o.metric) end
@@ -290,7 +298,7 @@ function M.compare(a, b, opts)
   for _, runs in ipairs {runs_a, runs_b} do
     for _, note in ipairs(runs.notes or {}) do c.notes[#c.notes + 1] = tostring(note) end
   end
-  if c.a.run == c.b.run and runs_a[1].header.run then c.notes[#c.notes + 1] = "A and B are the same run" end
+  c.itself = the_same(runs_a, runs_b)
   local both = pair_up(c, points_a, points_b)
   if #both == 0 then nothing(c, o) end
   local sides, counted = {}, false
@@ -299,7 +307,7 @@ function M.compare(a, b, opts)
     sides[i] = {a = x, b = y}
     local counts = point.x.result.counted or point.y.result.counted
     counted = counted or counts
-    local r = counts and exact(math.exp(x.estimate), math.exp(y.estimate), o)
+    local r = (counts or c.itself) and exact(math.exp(x.estimate), math.exp(y.estimate), o)
       or versus.unpaired(x, y, {threshold = o.threshold, confidence = M.confidence(o, #both)})
     r.key, r.a, r.b = point.key, math.exp(x.estimate), math.exp(y.estimate)
     r.rounds_a, r.rounds_b, r.counted = point.x.count, point.y.count, counts
@@ -309,7 +317,7 @@ function M.compare(a, b, opts)
     r.machines_a, r.machines_b = point.x.machines, point.y.machines
     c.points[i] = r
   end
-  if counted then
+  if counted or c.itself then
     local sum = 0
     for _, point in ipairs(c.points) do sum = sum + math.log(point.ratio) / #c.points end
     c.all = exact(1, math.exp(sum), o)

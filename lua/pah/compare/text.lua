@@ -38,7 +38,7 @@ local function rows_of(c)
     rows[#rows + 1] = {("%d on %s"):format(group.count, group.name), "", "", number(group.all.ratio),
       interval(group.all), percent(group.all.detectable), group.all.verdict}
   end
-  rows[#rows + 1] = {#c.points > 1 and ("all %d (geometric mean)"):format(#c.points) or "all", "", "",
+  rows[#rows + 1] = {#c.points > 1 and ("all %d (geomean)"):format(#c.points) or "all", "", "",
     number(all.ratio), interval(all), percent(all.detectable), all.verdict}
   return rows
 end
@@ -52,15 +52,18 @@ function M.sentence(c)
   local all = c.all
   local change = math.abs(all.ratio - 1)
   local text = words[all.verdict]
+  local what = c.points[1] and c.points[1].counted and c.metric or "time"
   if all.verdict == "faster" or all.verdict == "slower" then
-    text = ("%s: %.3f times the time of A, between %.3f and %.3f"):format(text, all.ratio, all.low, all.high)
+    if what ~= "time" then text = all.verdict == "faster" and "B has fewer" or "B has more" end
+    text = ("%s: %.3f times the %s of A, between %.3f and %.3f"):format(text, all.ratio, what, all.low, all.high)
   elseif all.verdict == "same" then
-    text = ("%s within %s: B takes %.3f times the time of A, between %.3f and %.3f"):format(text,
-      percent(c.threshold), all.ratio, all.low, all.high)
+    text = ("%s within %s: B takes %.3f times the %s of A, between %.3f and %.3f"):format(text, percent(c.threshold),
+      all.ratio, what, all.low, all.high)
   else
     text = ("%s: B takes %.3f times the time of A, anything between %s and %s is possible"):format(text, all.ratio,
       number(all.low), number(all.high))
   end
+  if c.itself then return "A and B are the same run: its numbers are the same, by themselves that says nothing" end
   if all.error == 0 then return text .. "; counts are exact" end
   if all.verdict == "undecided" and all.detectable < 10 and change < all.detectable then
     text = text .. (". A slow-down of %s would have been found"):format(percent(all.detectable))
@@ -92,6 +95,20 @@ local function add_rough(lines, c)
     100 * versus.rough.confidence))
 end
 
+-- Errors of points that fail alike are one line.
+local function add_errors(lines, side, entries)
+  local keys, order = {}, {}
+  for _, entry in ipairs(entries) do
+    if not keys[entry.error] then
+      keys[entry.error] = {}
+      order[#order + 1] = entry.error
+    end
+    table.insert(keys[entry.error], (entry.key ~= "" and entry.key or "(the point)")
+      .. (entry.count > 1 and (", %d rounds"):format(entry.count) or ""))
+  end
+  for _, why in ipairs(order) do add_keys(lines, "error in " .. side, keys[why], ": " .. why) end
+end
+
 local function short(text) return #text == 64 and text:match "^%x+$" and text:sub(1, 12) or text end
 
 -- One line for all that differs in the state of the machine, and one for the rest.
@@ -108,12 +125,7 @@ function M.remarks(c)
   local lines = {}
   add_keys(lines, "only in A", c.only_a)
   add_keys(lines, "only in B", c.only_b)
-  for _, side in ipairs {"A", "B"} do
-    for _, entry in ipairs(c["errors_" .. side:lower()]) do
-      lines[#lines + 1] = ("error in %s: %s: %s%s"):format(side, entry.key ~= "" and entry.key or "(the point)",
-        entry.error, entry.count > 1 and (" (%d rounds)"):format(entry.count) or "")
-    end
-  end
+  for _, side in ipairs {"A", "B"} do add_errors(lines, side, c["errors_" .. side:lower()]) end
   add_keys(lines, "without " .. c.metric, c.unmeasured)
   add_differences(lines, "other conditions", c.differs, true)
   add_differences(lines, "differs", c.differs, false)
@@ -145,7 +157,7 @@ local function title(side, letter)
     parts[#parts + 1] = side.runs > 1 and ("%d runs"):format(side.runs)
       or named.sentence{id = side.run, last_of = side.last_of}
   end
-  if side.started then parts[#parts + 1] = side.started end
+  if side.started and #parts == 1 then parts[#parts + 1] = side.started end
   if side.device then parts[#parts + 1] = "on " .. side.device end
   if side.git then parts[#parts + 1] = "pah " .. side.git:sub(1, 12) end
   if side.load then parts[#parts + 1] = ("load %.1f"):format(side.load) end
@@ -158,14 +170,17 @@ local function how(c)
   return ("%s of a call; %s; a difference below %s does not count"):format(c.metric, confidence, percent(c.threshold))
 end
 
+-- A line of words in as many lines of 80 columns as it needs, those after the first indented.
+local function folded(line) return (columns.wrapped("", safe.line(line), 78):gsub("\n", "\n  ")) end
+
 --- For people.
 function M.table(c)
   local remarks = M.remarks(c)
-  local lines = {safe.line(title(c.a, "A")), safe.line(title(c.b, "B")), how(c), "",
+  local lines = {folded(title(c.a, "A")), folded(title(c.b, "B")), folded(how(c)), "",
     (columns.plain(rows_of(c), to_the_right):gsub("\n$", ""))}
   if #remarks > 0 then lines[#lines + 1] = "" end
-  for _, line in ipairs(remarks) do lines[#lines + 1] = safe.line(line) end
-  lines[#lines + 1] = "\n" .. M.sentence(c)
+  for _, line in ipairs(remarks) do lines[#lines + 1] = folded(line) end
+  lines[#lines + 1] = "\n" .. columns.wrapped("", M.sentence(c), 80)
   return table.concat(lines, "\n")
 end
 

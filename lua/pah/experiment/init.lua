@@ -2,7 +2,6 @@
 -- line with --help, its rows go to a results file, and a table is printed at the end. Works in a script, at the prompt
 -- and in a spec. Read next: sweep.lua, options.lua, results/table.lua.
 local axes_of = require "pah.experiment.axes"
-local columns = require "pah.util.columns"
 local errors = require "pah.errors"
 local options = require "pah.options"
 local peaks = require "pah.measure.peaks"
@@ -128,7 +127,7 @@ function M.experiment(spec)
   if spec.report then
     spec.report(rows, own)
   elseif not opt.quiet then
-    io.stdout:write(columns.plain(results_table.cells(rows, axes)))
+    io.stdout:write(results_table.text(rows, axes))
   end
   if opt.out and not opt.quiet then
     io.stderr:write(("pah: %d rows of run %s in %s\n"):format(#rows, rows.run, opt.out))

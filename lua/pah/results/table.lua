@@ -2,6 +2,8 @@
 -- of the limit and the other values returned. Several rounds of a point become one line: the median of their medians;
 -- those of several machines never do.
 -- Read next: experiment/init.lua, cli/results.lua.
+local columns_text = require "pah.util.columns"
+local safe = require "pah.util.safe_text"
 local schema = require "pah.results.schema"
 local stats = require "pah.measure.stats"
 local units = require "pah.util.units"
@@ -80,9 +82,25 @@ function M.names(rows, field)
   return names
 end
 
+-- The cell of an error: its text, or with the list `errors` its number in that list, where it is counted.
+local function error_cell(why, errors)
+  if not why then return "" end
+  why = why:match "^[^\n]*"
+  if not errors then return why end
+  for i, item in ipairs(errors) do
+    if item.text == why then
+      item.count = item.count + 1
+      return tostring(i)
+    end
+  end
+  errors[#errors + 1] = {text = why, count = 1}
+  return tostring(#errors)
+end
+
 --- Rows of cells, the first of headings, and which columns hold numbers; axes as in the header of a run. machines, if
---- the rows are of several, is the list of results/parts.lua: their names are then a column.
-function M.cells(rows, axes, machines)
+--- the rows are of several, is the list of results/parts.lua: their names are then a column. With the list `errors`, an
+--- error is a number in the table and {text=, count=} in the list.
+function M.cells(rows, axes, machines, errors)
   local groups, names, used, failed = grouped(rows), M.names(rows, "values"), {}, false
   for _, column in ipairs(columns) do
     for _, group in ipairs(groups) do
@@ -121,12 +139,22 @@ function M.cells(rows, axes, machines)
     end
     if machines then line[#line + 1] = machines[group.machine].name end
     if failed then
-      local why = first_of(group, function(row) return row.error end)
-      line[#line + 1] = why and why:match "^[^\n]*" or ""
+      line[#line + 1] = error_cell(first_of(group, function(row) return row.error end), errors)
     end
     cells[#cells + 1] = line
   end
   return cells, right
+end
+
+--- The table for people: errors that several rows have are told once, below.
+function M.text(rows, axes, machines)
+  local errors = {}
+  local lines = {columns_text.plain(M.cells(rows, axes, machines, errors))}
+  for i, item in ipairs(errors) do
+    local first = ("error %d%s: "):format(i, item.count > 1 and (" (%d points)"):format(item.count) or "")
+    lines[#lines + 1] = columns_text.wrapped(first, safe.line(item.text), 80) .. "\n"
+  end
+  return table.concat(lines)
 end
 
 return M
