@@ -60,6 +60,8 @@ struct pah_device_ops {
    * device's own limits is checked; report is never NULL, zeroed, and only sim fills it. */
   int (*compile)(struct pah_device *dev, struct pah_module *m);
   int takes_images; /* 1: compile also links m->text as compiled code (m->is_image), and launches take clusters */
+  /* It takes images that are PTX text, and this tells their kernels; NULL: kernels of images are asked for by name. */
+  void (*ptx_kernels)(const char *text, void (*found)(void *data, const char *name), void *data);
   void (*unload)(struct pah_device *dev, void *image);
   int (*launch)(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *kernel,
                 const struct pah_launch *launch, struct pah_report *report);

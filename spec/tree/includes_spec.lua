@@ -7,7 +7,7 @@ local order = {
   "src/tensor", "src/attention", "src/reference", "src/cpu", "src/module",
   "src/sim", -- what kernels see of the simulator
   "kernels/ptx", "kernels", "kernels/*", -- kernels/params.h is the host's too
-  "src/gpu", "src/cuda", "src/sim/block", "src/sim/ptx", "src/sim/host", "src/host",
+  "src/gpu", "src/cuda", "src/sim/block", "src/sim/ptx", "src/sim/translate", "src/sim/host", "src/host",
 }
 
 local rank = {}

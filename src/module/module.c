@@ -132,8 +132,9 @@ static char **copy_list(const char *first, const char *const *list, int64_t coun
 }
 
 static int check_spec(const struct pah_device *device, const struct pah_module_spec *spec) {
-  if (spec->image && !device->ops->takes_images)
-    return pah_fail(PAH_EUNSUPPORTED, "load: the device is %s, must be cuda with a GPU", device->info.name);
+  if (spec->image && !device->ops->takes_images && !device->ops->ptx_kernels)
+    return pah_fail(PAH_EUNSUPPORTED, "load: the device is %s, must be cuda with a GPU, or sim for PTX",
+                    device->info.name);
   if (!device->ops->compile)
     return pah_fail(PAH_EUNSUPPORTED, "device: %s compiles no kernels, must be cuda or sim", device->info.name);
   if (!spec->image && !spec->source == !spec->text)
@@ -171,6 +172,7 @@ static int fill(struct pah_module *m, const struct pah_module_spec *spec) {
  * the names asked for have the last word. */
 static int compile(struct pah_module *m) {
   int64_t asked = m->kernel_count;
+  if (m->is_image && m->device->ops->ptx_kernels) m->device->ops->ptx_kernels(m->text, add_found, m);
   if (m->is_image) return m->device->ops->compile(m->device, m);
   pah_scan_kernels(m->text, add_found, m);
   int status = m->device->ops->compile(m->device, m);

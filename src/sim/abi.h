@@ -84,6 +84,9 @@ int pah_sim_printf(const char *format, ...) __attribute__((format(printf, 1, 2))
 /* What the header knows cannot be simulated: a finding "unsupported" with these words; the launch ends. */
 void pah_sim_unsupported(const char *what) __attribute__((noreturn));
 
+/* PTX that is no PTX: the finding "bad-ptx". */
+void pah_sim_bad_ptx(const char *what) __attribute__((noreturn));
+
 /* By the compiler (-fsanitize=bounds): an index outside its array, a finding. The access itself comes after it. `what`:
  * the compiler's struct that tells the types; index: by value, if it has at most 64 bits. */
 void pah_sim_index(const void *what, uintptr_t index);

@@ -70,6 +70,9 @@ enum {
 };
 void pah_sim_wgmma(int kind_and_n, int flags, float *d, unsigned long long a_descriptor,
                    unsigned long long b_descriptor, struct pah_sim_v4 a); /* kind_and_n: kind + 16 * n */
+/* The same with each sum somewhere. */
+void pah_sim_wgmma_at(int kind_and_n, int flags, float *const *d, unsigned long long a_descriptor,
+                      unsigned long long b_descriptor, struct pah_sim_v4 a);
 void pah_sim_wgmma_fence(void);
 void pah_sim_wgmma_commit(void);
 void pah_sim_wgmma_wait(int groups);

@@ -56,6 +56,10 @@ void pah_sim_unsupported(const char *what) {
   sim_fatal(__builtin_return_address(0), "unsupported", "%s cannot be simulated", what);
 }
 
+void pah_sim_bad_ptx(const char *what) {
+  sim_fatal(__builtin_return_address(0), "bad-ptx", "%s", what);
+}
+
 int pah_sim_printf(const char *format, ...) {
   char text[4096];
   va_list args;

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "build.h"
 
+#include <ctype.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
@@ -21,6 +22,7 @@
 #include "error.h"
 #include "compiler.h"
 #include "process.h"
+#include "sim/translate/module.h"
 
 enum { DYNAMIC_ALIGN = 1024, DYNAMIC_ROOM = 228 * 1024 };
 
@@ -56,7 +58,7 @@ static char *entries(const struct pah_module *m) {
   if (!f) return NULL;
   fprintf(f, "\n#line 1 \"pah_entries\"\n");
   for (int64_t i = 0; i < m->kernel_count; i++)
-    fprintf(f, "PAH_SIM_ENTRY(%lld, %s)\n", (long long)i, m->kernels[i].name);
+    fprintf(f, "PAH_SIM_ENTRY(%lld, %s%s)\n", (long long)i, m->is_image ? "f_" : "", m->kernels[i].name);
   fclose(f);
   return text;
 }
@@ -183,6 +185,17 @@ static int link_object(const struct pah_module *m, const char *compiler, const s
   return status;
 }
 
+/* The C++ of the module, to be freed; PTX is translated. */
+static int source_text(const struct pah_module *m, char **text) {
+  char why[320];
+  *text = m->is_image ? ptx_module(m->text, m->path, why, sizeof why) : strdup(m->text);
+  if (*text) return PAH_OK;
+  if (!m->is_image) return pah_fail(PAH_ENOMEM, "%s: no memory", m->path);
+  if (!isprint((unsigned char)*m->text) && !isspace((unsigned char)*m->text))
+    return pah_fail(PAH_EINVAL, "load: %s is no PTX text; sim takes ptx=, neither cubin= nor fatbin=", m->path);
+  return pah_fail(PAH_EINVAL, "%s:%s", m->path, why);
+}
+
 /* All steps, in files of the work folder: k.so is the result, k.d says what went in. */
 static int make(const struct pah_module *m, int arch, const char *compiler, const char *headers,
                 const struct pah_work *w) {
@@ -190,14 +203,12 @@ static int make(const struct pah_module *m, int arch, const char *compiler, cons
   snprintf(source, sizeof source, "%s/k.cpp", w->path);
   snprintf(object, sizeof object, "%s/k.o", w->path);
   snprintf(assembly, sizeof assembly, "%s/k.s", w->path);
-  char *first = beginning(m), *tail = entries(m), *names = NULL, *whole = NULL;
+  char *first = beginning(m), *tail = entries(m), *names = NULL, *whole = NULL, *text = NULL;
   uint64_t bytes = 0;
-  if (!first || !tail || asprintf(&whole, "%s%s", first, m->text) < 0) {
-    free(first);
-    free(tail);
-    return pah_fail(PAH_ENOMEM, "%s: no memory", m->path);
-  }
-  int status = write_text(source, whole, tail);
+  int status = source_text(m, &text);
+  if (!status && (!first || !tail || asprintf(&whole, "%s%s", first, text) < 0))
+    status = pah_fail(PAH_ENOMEM, "%s: no memory", m->path);
+  if (!status) status = write_text(source, whole, tail);
   if (!status) status = compile_object(m, arch, compiler, headers, w);
   if (!status) status = sim_elf_shared(object, &names, &bytes);
   if (!status) status = write_shared(assembly, names, bytes);
@@ -205,7 +216,8 @@ static int make(const struct pah_module *m, int arch, const char *compiler, cons
   snprintf(object, sizeof object, "%s/k.so", w->path);
   if (!status) status = sim_elf_disarm(object, m->path);
   free(names);
-  free(whole);
+  free(text);
+  if (first && tail) free(whole);
   free(first);
   free(tail);
   return status;

@@ -20,6 +20,7 @@
 #include "compiler.h"
 #include "launch.h"
 #include "sim/ptx/tensor_map.h"
+#include "sim/translate/module.h"
 
 struct state {
   struct pah_gpu_state gpu; /* first: gpu/gpu.h */
@@ -297,6 +298,7 @@ const struct pah_device_ops pah_sim_ops = {
     .attention = pah_gpu_attention,
     .merge = pah_gpu_merge,
     .kv_append = pah_gpu_kv_append,
+    .ptx_kernels = ptx_entries,
     .compile = sim_compile,
     .unload = sim_unload,
     .launch = sim_run,

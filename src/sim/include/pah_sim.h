@@ -23,6 +23,7 @@
 #include "pah_sim_builtins.h"
 #include "pah_sim_atomics.h"
 #include "pah_sim_math.h"
+#include "pah_sim_ptx.h"
 #include "pah_sim_entry.h"
 
 #endif

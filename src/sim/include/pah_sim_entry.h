@@ -5,9 +5,14 @@
 #ifndef PAH_SIM_ENTRY_H
 #define PAH_SIM_ENTRY_H
 
+/* Of PTX the size is known only. */
+template <class T> struct pah_sim_untyped : std::false_type {};
+template <int Bytes, int Align> struct pah_sim_untyped<pah_ptx::t_param<Bytes, Align>> : std::true_type {};
+
 template <class T> constexpr int pah_sim_parameter() {
   typedef std::remove_cv_t<T> U;
-  int kind = std::is_pointer<U>::value                                                              ? 1
+  int kind = pah_sim_untyped<U>::value                                                              ? 0
+             : std::is_pointer<U>::value                                                            ? 1
              : std::is_floating_point<U>::value                                                     ? 4
              : std::is_enum<U>::value || (std::is_integral<U>::value && std::is_unsigned<U>::value) ? 3
              : std::is_integral<U>::value                                                           ? 2

@@ -17,9 +17,10 @@ enum { WARPS = 4, ROWS = 64, LARGEST_N = 256, KEPT_GROUPS = 64 };
 struct sums {
   struct sums *next;
   int n;
-  float *registers[WARPS * SIM_WARP];
-  float value[ROWS][LARGEST_N]; /* columns [0, n) */
-  int64_t group[WARPS];         /* that the last wgmma of these sums belongs to, as the warp counts */
+  float *registers[WARPS * SIM_WARP]; /* the first one of each thread */
+  float **places[WARPS * SIM_WARP];   /* where they lie apart: all of them; else NULL */
+  float value[ROWS][LARGEST_N];       /* columns [0, n) */
+  int64_t group[WARPS];               /* that the last wgmma of these sums belongs to, as the warp counts */
   int flying[WARPS];
   int seen[WARPS]; /* value is what the registers held at the landing, or at the last wgmma.fence after it */
   const void *pc;
@@ -36,6 +37,7 @@ static struct warpgroup {
 struct operand {
   int kind, n, flags;
   float *d;
+  float *const *places; /* of the sums, where they lie apart; else NULL */
   unsigned long long a_descriptor, b_descriptor;
   struct pah_sim_v4 a;
 };
@@ -51,11 +53,15 @@ static float *sum_at(struct sums *s, int thread, int i) {
   return &s->value[16 * warp + lane / 4 + 8 * (i / 2 % 2)][8 * (i / 4) + 2 * (lane % 4) + i % 2];
 }
 
+static float *register_at(const struct sums *s, int thread, int i) {
+  return s->places[thread] ? s->places[thread][i] : s->registers[thread] + i;
+}
+
 static int intact(const struct sums *s, int warp) {
   const uint32_t expected = poison();
   for (int thread = warp * SIM_WARP; thread < (warp + 1) * SIM_WARP; thread++) {
     for (int i = 0; i < s->n / 2; i++) {
-      if (memcmp(&s->registers[thread][i], &expected, 4) != 0) return 0;
+      if (memcmp(register_at(s, thread, i), &expected, 4) != 0) return 0;
     }
   }
   return 1;
@@ -69,7 +75,7 @@ static void land(struct sums *s, int warp, struct sim_thread *const threads[SIM_
     return; /* the registers may be something else by now */
   }
   for (int thread = warp * SIM_WARP; thread < (warp + 1) * SIM_WARP; thread++) {
-    for (int i = 0; i < s->n / 2; i++) s->registers[thread][i] = *sum_at(s, thread, i);
+    for (int i = 0; i < s->n / 2; i++) *register_at(s, thread, i) = *sum_at(s, thread, i);
   }
   s->seen[warp] = 1;
 }
@@ -88,15 +94,26 @@ static struct sums *sums_for(struct warpgroup *w, const struct sim_group_collect
   return s;
 }
 
-/* Takes up what the warp holds in its registers; 1: they are other registers or hold other values than before. */
-static int take_registers(struct sums *s, int warp, float *const registers[WARPS * SIM_WARP]) {
+/* The registers of the thread's sums are from now on those of the instruction. */
+static void take_places(struct sums *s, int thread, const struct operand *o) {
+  free(s->places[thread]);
+  s->places[thread] = NULL;
+  s->registers[thread] = o->d;
+  if (!o->places) return;
+  const size_t bytes = (size_t)(s->n / 2) * sizeof *o->places;
+  s->places[thread] = async_allocate(bytes);
+  memcpy(s->places[thread], o->places, bytes);
+}
+
+/* Takes up what the warp holds in its registers; 1: they hold other values than before. */
+static int take_registers(struct sums *s, int warp) {
   int changed = 0;
   for (int thread = warp * SIM_WARP; thread < (warp + 1) * SIM_WARP; thread++) {
-    const float *d = registers[thread];
     for (int i = 0; i < s->n / 2; i++) {
       float *value = sum_at(s, thread, i);
-      if (memcmp(value, &d[i], sizeof *value) != 0) changed = 1;
-      *value = d[i];
+      const float *held = register_at(s, thread, i);
+      if (memcmp(value, held, sizeof *value) != 0) changed = 1;
+      *value = *held;
     }
   }
   return changed;
@@ -104,13 +121,13 @@ static int take_registers(struct sums *s, int warp, float *const registers[WARPS
 
 /* For a wgmma that adds to what the registers hold, when they are not on their way already. */
 static void begin_sums(struct sums *s, const struct sim_group_collective *c, int warp) {
-  float *registers[WARPS * SIM_WARP];
   int same_place = s->seen[warp];
   for (int thread = warp * SIM_WARP; thread < (warp + 1) * SIM_WARP; thread++) {
-    registers[thread] = ((const struct operand *)c->lanes[thread])->d;
-    if (s->registers[thread] != registers[thread]) same_place = 0;
+    const struct operand *o = c->lanes[thread];
+    if (s->registers[thread] != o->d) same_place = 0;
+    take_places(s, thread, o);
   }
-  if (take_registers(s, warp, registers) && same_place)
+  if (take_registers(s, warp) && same_place)
     sim_find(c->pc, "wgmma-not-fenced", "the sums were changed after the last wgmma.fence of warp %d of the warpgroup",
              warp);
 }
@@ -174,8 +191,8 @@ static void multiply(struct sums *s, int kind, int add, const double *a, const d
 static void take_off(struct warpgroup *w, struct sums *s, const struct sim_group_collective *c) {
   for (int thread = 0; thread < WARPS * SIM_WARP; thread++) {
     const struct operand *o = c->lanes[thread];
-    s->registers[thread] = o->d;
-    memset(o->d, 0xff, (size_t)(s->n / 2) * sizeof *o->d);
+    take_places(s, thread, o);
+    for (int i = 0; i < s->n / 2; i++) memset(register_at(s, thread, i), 0xff, sizeof(float));
     c->threads[thread]->flying_sums += !s->flying[thread / SIM_WARP];
   }
   for (int warp = 0; warp < WARPS; warp++) {
@@ -210,12 +227,24 @@ static void run_wgmma(struct sim_group_collective *c) {
   sim_counters()->mma_flops += 2LL * ROWS * o->n * matrix_depth(o->kind);
 }
 
-void pah_sim_wgmma(int kind_and_n, int flags, float *d, unsigned long long a_descriptor,
-                   unsigned long long b_descriptor, struct pah_sim_v4 a) {
-  struct operand o = {kind_and_n % 16, kind_and_n / 16, flags, d, a_descriptor, b_descriptor, a};
+static void issue(struct operand *o, const void *pc) {
   static const char *const names[] = {"wgmma.bf16", "wgmma.f16",  "wgmma.f16.f16",   "wgmma.tf32",
                                       "wgmma.e4m3", "wgmma.e5m2", "wgmma.e4m3.e5m2", "wgmma.e5m2.e4m3"};
-  sim_group_collective(names[o.kind], &o, run_wgmma, __builtin_return_address(0));
+  sim_group_collective(names[o->kind], o, run_wgmma, pc);
+}
+
+void pah_sim_wgmma(int kind_and_n, int flags, float *d, unsigned long long a_descriptor,
+                   unsigned long long b_descriptor, struct pah_sim_v4 a) {
+  struct operand o = {kind_and_n % 16, kind_and_n / 16, flags, d, NULL, a_descriptor, b_descriptor, a};
+  issue(&o, __builtin_return_address(0));
+}
+
+void pah_sim_wgmma_at(int kind_and_n, int flags, float *const *d, unsigned long long a_descriptor,
+                      unsigned long long b_descriptor, struct pah_sim_v4 a) {
+  struct operand o = {kind_and_n % 16, kind_and_n / 16, flags, d[0], NULL, a_descriptor, b_descriptor, a};
+  for (int i = 1; i < o.n / 2; i++)
+    if (d[i] != d[0] + i) o.places = d;
+  issue(&o, __builtin_return_address(0));
 }
 
 /* ---- Fence, commit, wait: each by a warp ---- */
@@ -227,7 +256,7 @@ static void run_fence(struct sim_collective *c) {
   const int warp = c->warp % WARPS;
   w->fenced[warp] = 1;
   for (struct sums *s = w->sums; s != NULL; s = s->next) {
-    if (s->seen[warp] && !s->flying[warp]) take_registers(s, warp, s->registers);
+    if (s->seen[warp] && !s->flying[warp]) take_registers(s, warp);
   }
 }
 
@@ -274,12 +303,20 @@ void pah_sim_setmaxnreg(int increase, int count) {
 
 /* ---- Life of a thread block ---- */
 
+static int is_among(const struct sums *s, int thread, const char *p) {
+  const char *first = (const char *)s->registers[thread];
+  if (!s->places[thread]) return p >= first && p < first + (size_t)(s->n / 2) * sizeof(float);
+  for (int i = 0; i < s->n / 2; i++) {
+    const char *place = (const char *)s->places[thread][i];
+    if (p >= place && p < place + sizeof(float)) return 1;
+  }
+  return 0;
+}
+
 void sim_wgmma_touched(const struct sim_thread *t, const void *p, const void *pc) {
   for (const struct sums *s = groups[t->warp / WARPS].sums; s != NULL; s = s->next) {
-    const float *d = s->registers[t->id % (WARPS * SIM_WARP)];
-    if (!s->flying[t->warp % WARPS] || (const char *)p < (const char *)d ||
-        (const char *)p >= (const char *)(d + s->n / 2))
-      continue;
+    const int thread = t->id % (WARPS * SIM_WARP);
+    if (!s->flying[t->warp % WARPS] || !is_among(s, thread, p)) continue;
     sim_find(pc, "wgmma-pending", "the sums of a wgmma are touched before wgmma.wait_group");
     return;
   }
@@ -301,6 +338,7 @@ void wgmma_block_end(void) {
       groups[i].sums = s->next;
       if (s->flying[0] || s->flying[1] || s->flying[2] || s->flying[3])
         sim_find(s->pc, "wgmma-pending", "the thread block ended before wgmma.wait_group for the sums of this wgmma");
+      for (int thread = 0; thread < WARPS * SIM_WARP; thread++) free(s->places[thread]);
       free(s);
     }
   }

@@ -1,0 +1,70 @@
+/* emit.h - PTX statements as C++. Registers become variables of their width ("%r1" is x_r1), labels labels, and each
+ * instruction the text of its row (rows.h): calls of sim/include/pah_sim_ptx.h and of sim/abi_ptx.h. Two things use
+ * it: asm.c for asm statements, module.c for whole modules. Read next: emit.c, emit_special.c. */
+#ifndef PAH_PTX_EMIT_H
+#define PAH_PTX_EMIT_H
+
+#include <stdio.h>
+
+#include "asm.h"
+#include "parser.h"
+#include "table.h"
+
+enum ptx_symbol_kind { PTX_REGISTER, PTX_SHARED, PTX_MEMORY, PTX_PARAMETER, PTX_FUNCTION };
+
+struct ptx_symbol {
+  const char *name, *type;
+  enum ptx_symbol_kind kind;
+  int64_t range; /* %r<range>: name is "%r"; -1: none */
+  int depth;     /* of the { } that it belongs to */
+};
+
+/* The registers of the sums of a wgmma stand in an array, as the runtime writes them after the instruction. */
+struct ptx_tuple {
+  struct ptx_tuple *next;
+  int number;
+  const struct ptx_operand *sums;
+};
+
+struct ptx_emit {
+  FILE *out;
+  struct ptx_pool *pool;
+  struct ptx_symbol *symbols;
+  int count, room, depth;
+  const struct ptx_body *body;
+  const struct ptx_asm_operand *operands; /* of an asm statement */
+  int operand_count;
+  struct ptx_tuple *tuples;
+  const char *result; /* of the function: its return parameter; NULL: none */
+  int is_fresh;       /* nothing but declarations since the { */
+  int tracks_lines;   /* #line before each statement */
+  const char *path;   /* of the PTX */
+  char error[240];    /* what cannot be translated, and where */
+  int error_line;
+};
+
+/* The whole body. What it cannot translate: `error`, unless the instruction is unknown, which is told when it runs. */
+void ptx_emit_body(struct ptx_emit *e, const struct ptx_body *body);
+
+void ptx_declare(struct ptx_emit *e, const struct ptx_declaration *d);
+void ptx_add_symbol(struct ptx_emit *e, const char *name, const char *type, enum ptx_symbol_kind kind, int64_t range);
+const struct ptx_symbol *ptx_symbol(const struct ptx_emit *e, const char *name);
+void ptx_emit_error(struct ptx_emit *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void ptx_emit_name(struct ptx_emit *e, const char *prefix, const char *name); /* as C++ writes it */
+void ptx_emit_variable(struct ptx_emit *e, const struct ptx_declaration *d);
+void ptx_emit_type(struct ptx_emit *e, const struct ptx_declaration *d);      /* of a parameter */
+void ptx_emit_parameter(struct ptx_emit *e, const struct ptx_declaration *d); /* as C++ declares one, without a ; */
+
+/* For emit_special.c. */
+void ptx_emit_operand(struct ptx_emit *e, const struct ptx_operand *o);
+void ptx_emit_address(struct ptx_emit *e, const struct ptx_operand *o); /* as a number */
+void ptx_emit_code(struct ptx_emit *e, const char *code);               /* i_, m_, t_ and w_ names are qualified */
+void ptx_emit_pointer(struct ptx_emit *e, const struct ptx_operand *o, int is_shared);
+/* What an expression goes into; the caller writes the expression between the two. */
+void ptx_emit_begin(struct ptx_emit *e, const struct ptx_operand *to);
+void ptx_emit_end(struct ptx_emit *e, const struct ptx_operand *to);
+int ptx_operand_number(const struct ptx_emit *e, const char *name); /* of %0 or %[name]; -1: none */
+/* Instructions whose row names a function; 0: there is none of that name. */
+int ptx_emit_special(struct ptx_emit *e, const struct ptx_statement *s, const struct ptx_match *m);
+
+#endif
