@@ -5,7 +5,6 @@
 #define _GNU_SOURCE
 #include "build.h"
 
-#include <ctype.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
@@ -22,7 +21,6 @@
 #include "error.h"
 #include "compiler.h"
 #include "process.h"
-#include "sim/translate/module.h"
 
 enum { DYNAMIC_ALIGN = 1024, DYNAMIC_ROOM = 228 * 1024 };
 
@@ -58,7 +56,7 @@ static char *entries(const struct pah_module *m) {
   if (!f) return NULL;
   fprintf(f, "\n#line 1 \"pah_entries\"\n");
   for (int64_t i = 0; i < m->kernel_count; i++)
-    fprintf(f, "PAH_SIM_ENTRY(%lld, %s%s)\n", (long long)i, m->is_image ? "f_" : "", m->kernels[i].name);
+    fprintf(f, "PAH_SIM_ENTRY(%lld, %s%s)\n", (long long)i, sim_is_ptx(m) ? "f_" : "", m->kernels[i].name);
   fclose(f);
   return text;
 }
@@ -121,6 +119,7 @@ static int compile_object(const struct pah_module *m, int arch, const char *comp
   char *output;
   sim_add_word(&c, "%s", compiler);
   sim_add_flags(&c, arch, compiler);
+  if (sim_is_ptx(m)) sim_add_word(&c, "-O1"); /* a compiler has been over it: half the time, and no slower */
   sim_add_folders(&c, m, headers);
   sim_add_word(&c, "-include");
   sim_add_word(&c, "%s/pah.h", w->path);
@@ -185,17 +184,6 @@ static int link_object(const struct pah_module *m, const char *compiler, const s
   return status;
 }
 
-/* The C++ of the module, to be freed; PTX is translated. */
-static int source_text(const struct pah_module *m, char **text) {
-  char why[320];
-  *text = m->is_image ? ptx_module(m->text, m->path, why, sizeof why) : strdup(m->text);
-  if (*text) return PAH_OK;
-  if (!m->is_image) return pah_fail(PAH_ENOMEM, "%s: no memory", m->path);
-  if (!isprint((unsigned char)*m->text) && !isspace((unsigned char)*m->text))
-    return pah_fail(PAH_EINVAL, "load: %s is no PTX text; sim takes ptx=, neither cubin= nor fatbin=", m->path);
-  return pah_fail(PAH_EINVAL, "%s:%s", m->path, why);
-}
-
 /* All steps, in files of the work folder: k.so is the result, k.d says what went in. */
 static int make(const struct pah_module *m, int arch, const char *compiler, const char *headers,
                 const struct pah_work *w) {
@@ -203,11 +191,20 @@ static int make(const struct pah_module *m, int arch, const char *compiler, cons
   snprintf(source, sizeof source, "%s/k.cpp", w->path);
   snprintf(object, sizeof object, "%s/k.o", w->path);
   snprintf(assembly, sizeof assembly, "%s/k.s", w->path);
-  char *first = beginning(m), *tail = entries(m), *names = NULL, *whole = NULL, *text = NULL;
+  char *first = beginning(m), *tail = entries(m), *names = NULL, *whole = NULL;
   uint64_t bytes = 0;
-  int status = source_text(m, &text);
-  if (!status && (!first || !tail || asprintf(&whole, "%s%s", first, text) < 0))
-    status = pah_fail(PAH_ENOMEM, "%s: no memory", m->path);
+  if (!first || !tail || asprintf(&whole, "%s%s", first, m->text) < 0) {
+    free(first);
+    free(tail);
+    return pah_fail(PAH_ENOMEM, "%s: no memory", m->path);
+  }
+  int status = PAH_OK;
+  if (sim_is_ptx(m)) {
+    char *text = NULL;
+    status = sim_ptx_source(m, arch, whole, w, &text);
+    free(whole);
+    whole = text;
+  }
   if (!status) status = write_text(source, whole, tail);
   if (!status) status = compile_object(m, arch, compiler, headers, w);
   if (!status) status = sim_elf_shared(object, &names, &bytes);
@@ -216,8 +213,7 @@ static int make(const struct pah_module *m, int arch, const char *compiler, cons
   snprintf(object, sizeof object, "%s/k.so", w->path);
   if (!status) status = sim_elf_disarm(object, m->path);
   free(names);
-  free(text);
-  if (first && tail) free(whole);
+  free(whole);
   free(first);
   free(tail);
   return status;
@@ -282,8 +278,10 @@ static void make_salt(const char *compiler, int arch, const char *headers, char 
   static const char *const variables[] = {"CPATH", "CPLUS_INCLUDE_PATH", "GCC_EXEC_PREFIX", "COMPILER_PATH"};
   struct stat about = {0};
   stat(compiler, &about);
-  size_t n = (size_t)snprintf(salt, bytes, "sim 5 %s %lld %lld.%09ld sm_%d %s", compiler, (long long)about.st_size,
-                              (long long)about.st_mtim.tv_sec, about.st_mtim.tv_nsec, arch, headers);
+  const char *nvcc = sim_nvcc();
+  size_t n =
+      (size_t)snprintf(salt, bytes, "sim 7 %s %lld %lld.%09ld sm_%d %s nvcc %s", compiler, (long long)about.st_size,
+                       (long long)about.st_mtim.tv_sec, about.st_mtim.tv_nsec, arch, headers, nvcc ? nvcc : "");
   for (size_t i = 0; i < sizeof variables / sizeof *variables && n < bytes; i++) {
     const char *value = getenv(variables[i]);
     n += (size_t)snprintf(salt + n, bytes - n, " %s=%s", variables[i], value ? value : "");

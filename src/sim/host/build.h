@@ -8,6 +8,12 @@
 int sim_build(struct pah_module *m, int arch, struct sim_image **image); /* compiled, or taken from the cache; opened */
 void sim_image_close(struct sim_image *image);
 
+/* ptx_source.c: nvcc, if sources go by way of its PTX ($PAH_SIM_NVCC); else NULL. */
+const char *sim_nvcc(void);
+int sim_is_ptx(const struct pah_module *m); /* it is PTX, or goes by way of it */
+/* ptx_source.c: the C++ of such a module, malloc'ed; `whole`: its source with the defines. */
+int sim_ptx_source(const struct pah_module *m, int arch, const char *whole, const struct pah_work *w, char **text);
+
 /* elf.c: of a relocatable object, the undefined thread-local symbols (`extern __shared__`), separated by newlines, and
  * the bytes of the defined ones (`__shared__`). *names is malloc'ed. */
 int sim_elf_shared(const char *path, char **names, uint64_t *bytes);

@@ -17,7 +17,7 @@
 
 extern char **environ;
 
-static int find_program(const char *name, char *path, size_t bytes) {
+int sim_find_program(const char *name, char *path, size_t bytes) {
   if (strchr(name, '/')) return snprintf(path, bytes, "%s", name), access(name, X_OK) == 0;
   const char *dirs = getenv("PATH");
   for (const char *p = dirs ? dirs : "/usr/bin:/bin"; *p;) {
@@ -32,10 +32,10 @@ static int find_program(const char *name, char *path, size_t bytes) {
 const char *sim_compiler(void) {
   static char path[PATH_MAX];
   const char *asked = getenv("PAH_SIM_CXX");
-  if (asked && *asked) return find_program(asked, path, sizeof path) ? path : NULL;
+  if (asked && *asked) return sim_find_program(asked, path, sizeof path) ? path : NULL;
   static const char *const names[] = {"g++", "c++", "clang++"};
   for (int i = 0; i < 3; i++)
-    if (find_program(names[i], path, sizeof path)) return path;
+    if (sim_find_program(names[i], path, sizeof path)) return path;
   return NULL;
 }
 

@@ -10,6 +10,7 @@ struct sim_command {
   int count;
 };
 
+int sim_find_program(const char *name, char *path, size_t bytes); /* in PATH, or a path; 0: there is none */
 const char *sim_compiler(void); /* its path: $PAH_SIM_CXX, else g++, c++ or clang++; NULL: none */
 int sim_is_clang(const char *compiler);
 

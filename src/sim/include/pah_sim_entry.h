@@ -5,15 +5,16 @@
 #ifndef PAH_SIM_ENTRY_H
 #define PAH_SIM_ENTRY_H
 
-/* Of PTX the size is known only. */
-template <class T> struct pah_sim_untyped : std::false_type {};
-template <int Bytes, int Align> struct pah_sim_untyped<pah_ptx::t_param<Bytes, Align>> : std::true_type {};
+/* A parameter of PTX says its kind itself. */
+template <class T> struct pah_sim_ptx_kind : std::integral_constant<int, -1> {};
+template <int Bytes, int Align, int Kind>
+struct pah_sim_ptx_kind<pah_ptx::t_param<Bytes, Align, Kind>> : std::integral_constant<int, Kind> {};
 
 template <class T> constexpr int pah_sim_parameter() {
   typedef std::remove_cv_t<T> U;
-  int kind = pah_sim_untyped<U>::value                                                              ? 0
-             : std::is_pointer<U>::value                                                            ? 1
-             : std::is_floating_point<U>::value                                                     ? 4
+  int kind = pah_sim_ptx_kind<U>::value >= 0    ? pah_sim_ptx_kind<U>::value
+             : std::is_pointer<U>::value        ? 1
+             : std::is_floating_point<U>::value ? 4
              : std::is_enum<U>::value || (std::is_integral<U>::value && std::is_unsigned<U>::value) ? 3
              : std::is_integral<U>::value                                                           ? 2
                                                                                                     : 5;

@@ -45,8 +45,8 @@ template <class T, class... B> PAH_PTX_I void i_st_vector(choice order, void *p,
     *(V *)p = v;
 }
 
-/* Parameters of kernels and functions: so many bytes, by value. */
-template <int Bytes, int Align> struct __attribute__((aligned(Align))) t_param { uint8_t bytes[Bytes]; };
+/* Parameters of kernels and functions: so many bytes, by value. Kind: of enum pah_parameter_kind. */
+template <int Bytes, int Align, int Kind = 0> struct __attribute__((aligned(Align))) t_param { uint8_t bytes[Bytes]; };
 template <class T, class P> PAH_PTX_I result_of<T> i_param(const P &p, int at, int element) {
   bits_of<T> b;
   __builtin_memcpy(&b, p.bytes + at + element * (int)sizeof b, sizeof b);

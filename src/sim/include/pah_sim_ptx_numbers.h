@@ -170,7 +170,7 @@ template <class T, unsigned F> PAH_PTX_I result_of<T> lesser(bits_of<T> a, bits_
     const bits_of<T> nan = T::is == SMALL ? (bits_of<T>)0x7fff : (bits_of<T>)((bits_of<T>)-1 >> 1);
     if ((x != x || y != y) && ((F & m_NaN) || (x != x && y != y))) return nan;
     const bool first = x != x ? false : y != y ? true : x == y ? std::signbit(x) : x < y;
-    const auto chosen = first != greater || x != x || y != y ? (first ? x : y) : (first ? y : x);
+    const auto chosen = (x == x && y == y ? first != greater : first) ? x : y;
     return finished<T, (F & m_relu)>(chosen, chosen);
   } else {
     return (result_of<T>)((value_of<T>(a) < value_of<T>(b)) != greater ? a : b);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "emit.h"
+#include "pah_module.h"
 
 /* "b32" to 32, "f16x2" too; 0: "pred" and what is no type of registers. */
 static int width_of(const char *type) {
@@ -98,15 +99,24 @@ void ptx_emit_variable(struct ptx_emit *e, const struct ptx_declaration *d) {
 
 /* ---- Parameters ---- */
 
+/* What a launch may give for it. PTX tells pointers and integers of 64 bits apart by .ptr only, and not always. */
+static int kind_of(const struct ptx_declaration *d) {
+  if (d->is_pointer) return PAH_POINTER;
+  if (d->count >= 0) return PAH_BYTES;
+  if (d->type[0] == 'f') return PAH_FLOATING;
+  return strchr("us", d->type[0]) && width_of(d->type) < 64 ? PAH_SIGNED : PAH_UNTYPED;
+}
+
 void ptx_emit_type(struct ptx_emit *e, const struct ptx_declaration *d) {
   const int bytes = width_of(d->type) / 8;
   if (!strcmp(d->space, ".reg"))
     fputs(register_type(e, d->type), e->out);
   else
-    fprintf(e->out, "pah_ptx::t_param<%lld, %d>", (long long)elements(d) * bytes,
+    fprintf(e->out, "pah_ptx::t_param<%lld, %d, %d>", (long long)elements(d) * bytes,
             d->align ? d->align
             : bytes  ? bytes
-                     : 1);
+                     : 1,
+            e->is_entry ? kind_of(d) : PAH_UNTYPED);
 }
 
 void ptx_emit_parameter(struct ptx_emit *e, const struct ptx_declaration *d) {

@@ -35,6 +35,7 @@ struct ptx_emit {
   const struct ptx_asm_operand *operands; /* of an asm statement */
   int operand_count;
   struct ptx_tuple *tuples;
+  int is_entry;       /* parameters are those of a launch */
   const char *result; /* of the function: its return parameter; NULL: none */
   int is_fresh;       /* nothing but declarations since the { */
   int tracks_lines;   /* #line before each statement */

@@ -78,11 +78,13 @@ static void emit_head(struct module *m, const struct function *f) {
     fputs("void", e->out);
   ptx_emit_name(e, " f_", f->name);
   fputc('(', e->out);
+  e->is_entry = f->is_entry;
   for (int i = 0; i < f->count; i++) {
     if (i) fputs(", ", e->out);
     ptx_emit_parameter(e, f->parameters[i]);
   }
   fputc(')', e->out);
+  e->is_entry = 0;
 }
 
 /* ---- Bodies ---- */
