@@ -8,6 +8,18 @@
 #include "sched.h"
 #include "shadow.h"
 
+/* A new one; when there are no more, the last of those whose code others have too, so that no code hides another. */
+static struct sim_finding *place_for(struct sim_result *r, const char *code) {
+  if (r->finding_count < SIM_MAX_FINDINGS) return &r->findings[r->finding_count++];
+  int repeated = -1;
+  for (int i = 0; i < SIM_MAX_FINDINGS; i++) {
+    if (!strcmp(r->findings[i].code, code)) return NULL;
+    for (int j = 0; j < i; j++)
+      if (!strcmp(r->findings[i].code, r->findings[j].code)) repeated = i;
+  }
+  return repeated < 0 ? NULL : &r->findings[repeated];
+}
+
 static void add(const void *pc, const void *other_pc, const void *address, const char *code, const char *format,
                 va_list args) {
   struct sim_result *r = sim_result;
@@ -17,14 +29,13 @@ static void add(const void *pc, const void *other_pc, const void *address, const
       r->findings[i].count++;
       return;
     }
-  if (r->finding_count == SIM_MAX_FINDINGS) return;
-  struct sim_finding *f = &r->findings[r->finding_count];
+  struct sim_finding *f = place_for(r, code);
+  if (!f) return;
   *f = (struct sim_finding){.pc = pc, .other_pc = other_pc, .address = address, .count = 1};
   f->thread = sim_block.running ? sim_block.running->id : 0;
   f->block = sim_block.index;
   snprintf(f->code, sizeof f->code, "%s", code);
   vsnprintf(f->message, sizeof f->message, format, args);
-  r->finding_count++;
 }
 
 void sim_find_at(const void *pc, const void *other_pc, const void *address, const char *code, const char *format, ...) {

@@ -60,6 +60,21 @@ static void fill_finding(struct pah_finding *to, const struct sim_finding *f, co
   to->count = f->count;
 }
 
+/* Instructions of one source line, as of a loop that the compiler has unrolled, have one finding: same code, same words
+ * up to the first number. */
+static int merge_finding(struct pah_report *report, const struct pah_finding *f) {
+  const size_t words = strcspn(f->message, "0123456789");
+  for (int64_t i = 0; i < report->finding_count && f->line > 0; i++) {
+    struct pah_finding *had = &report->findings[i];
+    if (had->line != f->line || strcmp(had->file, f->file) != 0 || strcmp(had->code, f->code) != 0 ||
+        strncmp(had->message, f->message, words) != 0)
+      continue;
+    had->count += f->count;
+    return 1;
+  }
+  return 0;
+}
+
 /* Instructions of one source line become one entry. */
 static void fill_lines(struct pah_report *report, const struct sim_line *const *used, const struct sim_place *places,
                        int n) {
@@ -111,7 +126,7 @@ static int fill_report(const struct sim_job *job, struct pah_report *report) {
   for (int i = 0; i < findings; i++) {
     struct pah_finding *to = &report->findings[report->finding_count];
     fill_finding(to, &sim_result->findings[i], &places[2 * i], &places[2 * i + 1], job);
-    if (!sim_allowed_by_comment(to->source, to->code)) report->finding_count++;
+    if (!sim_allowed_by_comment(to->source, to->code) && !merge_finding(report, to)) report->finding_count++;
   }
   fill_lines(report, used, places + 2 * findings, lines);
   free(pcs);

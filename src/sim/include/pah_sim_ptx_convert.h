@@ -75,6 +75,13 @@ template <class D, class S, unsigned F> PAH_PTX_I result_of<D> i_cvt_pack(bits_o
   }
 }
 
+/* cvt.pack.sat: two 32-bit integers, saturated, into the low end of a register whose rest is c moved up. */
+template <class D> PAH_PTX_I uint32_t i_pack_saturated(uint32_t a, uint32_t b, uint32_t c) {
+  const int width = 8 * sizeof(bits_of<D>);
+  const uint32_t hi = (bits_of<D>)saturated<D>((int32_t)a), lo = (bits_of<D>)saturated<D>((int32_t)b);
+  return (width < 16 ? c << 2 * width : 0) | hi << width | lo;
+}
+
 /* ---- mov ---- */
 
 template <class T, class B> PAH_PTX_I bits_of<T> i_mov(B b) {

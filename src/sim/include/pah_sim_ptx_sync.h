@@ -35,6 +35,10 @@ PAH_PTX_I void i_syncwarp(uint32_t mask, int line = __builtin_LINE()) {
   pah_sim_syncwarp(mask, line);
 }
 
+PAH_PTX_I void i_fence_map(uint64_t, uint32_t) {
+  pah_sim_fence(PAH_SIM_FENCE_DEVICE);
+}
+
 /* shfl.sync d|p, a, b, c, mask: c holds the segment mask in bits 8 to 12 and the clamp in the low ones. p: the source
  * lane is within the segment. */
 struct shuffled {
@@ -79,8 +83,14 @@ PAH_PTX_I uint32_t i_mapa(uint32_t address, uint32_t rank) {
 
 /* ---- Matrices ---- */
 
-template <int Count, int Trans> PAH_PTX_I pah_sim_v4 i_ldmatrix(uint32_t row) {
-  return pah_sim_ldmatrix(Count, Trans, row);
+PAH_PTX_I int matrices(choice count) {
+  return count == w_x4 ? 4 : count == w_x2 ? 2 : 1;
+}
+template <unsigned F> PAH_PTX_I pah_sim_v4 i_ldmatrix(choice count, uint32_t row) {
+  return pah_sim_ldmatrix(matrices(count), (F & m_trans) != 0, row);
+}
+template <unsigned F> PAH_PTX_I void i_stmatrix(choice count, uint32_t row, pah_sim_v4 r) {
+  pah_sim_stmatrix(matrices(count), (F & m_trans) != 0, row, r);
 }
 /* A matrix of 8x8 that the lanes hold, transposed: lane l's column 2t + i of row g comes from row 2t + i, column g. */
 PAH_PTX_I uint32_t i_movmatrix(uint32_t a) {

@@ -52,8 +52,8 @@ const struct ptx_symbol *ptx_symbol(const struct ptx_emit *e, const char *name) 
 void ptx_emit_name(struct ptx_emit *e, const char *prefix, const char *name) {
   fputs(prefix, e->out);
   for (; *name; name++) {
-    if (*name == '$')
-      fputs("_S", e->out);
+    if (*name == '$' || *name == '%') /* "%out" and "out" are two names */
+      fputs(*name == '$' ? "_S" : "_R", e->out);
     else if (isalnum((unsigned char)*name) || *name == '_')
       fputc(*name, e->out);
   }

@@ -100,7 +100,13 @@ static void st(const struct special *p) {
 static void mov(const struct special *p) {
   const struct ptx_operand *to = operand(p, 0), *from = operand(p, 1);
   ptx_emit_begin(p->e, to);
-  if (to->kind == PTX_VECTOR && to->count > 1) {
+  if (to->kind == PTX_VECTOR && to->count > 1 && from->kind == PTX_VECTOR) { /* mov.v4 */
+    put(p, "i_words(");
+    for (int i = 0; i < from->count; i++) {
+      if (i) put(p, ", ");
+      ptx_emit_operand(p->e, &from->items[i]);
+    }
+  } else if (to->kind == PTX_VECTOR && to->count > 1) {
     put_typed(p, "i_unpack");
     fprintf(p->e->out, ", %d>(", to->count);
     ptx_emit_operand(p->e, from);

@@ -153,13 +153,11 @@ static void parse_attributes(struct ptx_lexer *x, struct ptx_declaration *d) {
   }
 }
 
-struct ptx_declaration *ptx_parse_declaration(struct ptx_lexer *x, const char *space) {
-  struct ptx_declaration *d = ptx_new(x->pool, sizeof *d);
-  *d = (struct ptx_declaration){.space = space, .range = -1, .count = -1};
-  parse_attributes(x, d);
-  if (!d->type) ptx_fail(x, "is \"%.60s\", must be a type, as .b32", ptx_token_text(x));
+/* name, name<4>, name[16] = {...} */
+static void parse_declarator(struct ptx_lexer *x, struct ptx_declaration *d) {
   if (x->token.kind != PTX_WORD) ptx_fail(x, "is \"%.60s\", must be a name", ptx_token_text(x));
   d->name = x->token.text;
+  d->range = d->count = -1;
   ptx_next(x);
   if (ptx_take(x, "<")) {
     d->range = (int64_t)parse_count(x);
@@ -175,6 +173,14 @@ struct ptx_declaration *ptx_parse_declaration(struct ptx_lexer *x, const char *s
     *values = parse_operand(x);
     d->values = values;
   }
+}
+
+struct ptx_declaration *ptx_parse_declaration(struct ptx_lexer *x, const char *space) {
+  struct ptx_declaration *d = ptx_new(x->pool, sizeof *d);
+  d->space = space;
+  parse_attributes(x, d);
+  if (!d->type) ptx_fail(x, "is \"%.60s\", must be a type, as .b32", ptx_token_text(x));
+  parse_declarator(x, d);
   return d;
 }
 
@@ -232,17 +238,14 @@ static void parse_directive(struct parse *p) {
   if (!strcmp(word, ".loc")) {
     parse_loc(p);
   } else if (ptx_is_space(word)) {
-    struct ptx_declaration *first = NULL;
-    do {
-      struct ptx_statement *s = add(p, PTX_DECLARATION);
-      s->declaration = first ? ptx_new(x->pool, sizeof *first) : ptx_parse_declaration(x, word);
-      if (first) { /* .reg .b32 a, b; */
-        *s->declaration = *first;
-        s->declaration->name = x->token.text;
-        ptx_next(x);
-      }
-      first = s->declaration;
-    } while (ptx_take(x, ",") && !x->error[0]);
+    struct ptx_declaration *d = ptx_parse_declaration(x, word);
+    add(p, PTX_DECLARATION)->declaration = d;
+    while (ptx_take(x, ",") && !x->error[0]) { /* .reg .b32 a, b<4>; */
+      struct ptx_declaration *next = ptx_new(x->pool, sizeof *next);
+      *next = (struct ptx_declaration){.space = d->space, .type = d->type, .align = d->align, .vector = d->vector};
+      parse_declarator(x, next);
+      add(p, PTX_DECLARATION)->declaration = next;
+    }
     ptx_want(x, ";");
   } else if (!strcmp(word, ".branchtargets")) {
     struct ptx_statement *s = add(p, PTX_TARGETS);
@@ -264,6 +267,12 @@ static void parse_instruction(struct parse *p) {
   if (x->token.kind != PTX_WORD) ptx_fail(x, "is \"%.60s\", must be an instruction", ptx_token_text(x));
   s->word = x->token.text;
   ptx_next(x);
+  while (x->token.kind == PTX_WORD && x->token.text[0] == '.') { /* "lop3 .b32" */
+    char *whole = ptx_new(x->pool, strlen(s->word) + strlen(x->token.text) + 1);
+    if (!x->pool->failed) strcat(strcpy(whole, s->word), x->token.text);
+    s->word = whole;
+    ptx_next(x);
+  }
   if (!s->guard && ptx_take(x, ":")) {
     s->kind = PTX_LABEL;
     return;

@@ -54,11 +54,12 @@
     {"set", "ibfh", "eq ne lt le gt ge lo ls hi hs equ neu ltu leu gtu geu num nan ftz", "",
      "=i_set<$T, $U, $F>($W, $1, $2)"},
     {"selp", "ibf", "", "", "=(($3) ? $1 : $2)"}, {"slct", "ibf", "ftz", "", "=i_slct<$U>($1, $2, $3)"},
-    {"mov", "ibfhp", "", "", "*mov"},
+    {"mov", "ibfhp", "", "v2 v4", "*mov"},
 
     /* ---- Conversions (pah_sim_ptx_convert.h) ---- */
     {"cvt", "8ifhx", "rn rz rm rp rna rni rzi rmi rpi ftz sat satfinite relu", "", "=i_cvt<$T, $U, $F>($1)"},
     {"cvt", "hfx", "rn rz satfinite relu", "", "=i_cvt_pack<$T, $U, $F>($1, $2)"},
+    {"cvt.pack.sat", "8i", "", "b32", "=i_pack_saturated<$T>($1, $2, $3)"},
     {"cvta.to.shared", "i", "", "", "=pah_sim_shared_address((const void *)($1))"},
     {"cvta.shared", "i", "", "", "=(uint64_t)pah_sim_shared_pointer($1)"},
     {"cvta", "i", "", "to global local const param", "=$1"},
@@ -104,18 +105,8 @@
     {"cp.async.bulk.tensor", "", "", "1d 2d 3d 4d 5d global shared::cta tile bulk_group L2::*", "*tensor_store"},
 
     /* ---- Matrices ---- */
-    {"ldmatrix.sync.aligned.m8n8.x1.trans", "b", "", IN_SHARED, "=i_ldmatrix<1, 1>($s1)"},
-    {"ldmatrix.sync.aligned.m8n8.x2.trans", "b", "", IN_SHARED, "=i_ldmatrix<2, 1>($s1)"},
-    {"ldmatrix.sync.aligned.m8n8.x4.trans", "b", "", IN_SHARED, "=i_ldmatrix<4, 1>($s1)"},
-    {"ldmatrix.sync.aligned.m8n8.x1", "b", "", IN_SHARED, "=i_ldmatrix<1, 0>($s1)"},
-    {"ldmatrix.sync.aligned.m8n8.x2", "b", "", IN_SHARED, "=i_ldmatrix<2, 0>($s1)"},
-    {"ldmatrix.sync.aligned.m8n8.x4", "b", "", IN_SHARED, "=i_ldmatrix<4, 0>($s1)"},
-    {"stmatrix.sync.aligned.m8n8.x1.trans", "b", "", IN_SHARED, "pah_sim_stmatrix(1, 1, $s0, i_words($v1))"},
-    {"stmatrix.sync.aligned.m8n8.x2.trans", "b", "", IN_SHARED, "pah_sim_stmatrix(2, 1, $s0, i_words($v1))"},
-    {"stmatrix.sync.aligned.m8n8.x4.trans", "b", "", IN_SHARED, "pah_sim_stmatrix(4, 1, $s0, i_words($v1))"},
-    {"stmatrix.sync.aligned.m8n8.x1", "b", "", IN_SHARED, "pah_sim_stmatrix(1, 0, $s0, i_words($v1))"},
-    {"stmatrix.sync.aligned.m8n8.x2", "b", "", IN_SHARED, "pah_sim_stmatrix(2, 0, $s0, i_words($v1))"},
-    {"stmatrix.sync.aligned.m8n8.x4", "b", "", IN_SHARED, "pah_sim_stmatrix(4, 0, $s0, i_words($v1))"},
+    {"ldmatrix.sync.aligned", "b", "x1 x2 x4 trans", "m8n8 " IN_SHARED, "=i_ldmatrix<$F>($W, $s1)"},
+    {"stmatrix.sync.aligned", "b", "x1 x2 x4 trans", "m8n8 " IN_SHARED, "i_stmatrix<$F>($W, $s0, i_words($v1))"},
     {"movmatrix.sync.aligned.m8n8.trans", "b", "", "", "=i_movmatrix($1)"},
 #define MMA(shape, d, a, b, kind)                                                                                      \
   {                                                                                                                    \
@@ -152,7 +143,7 @@
     {"fence.proxy.async", "", "", IN_SHARED " global", "pah_sim_fence(PAH_SIM_FENCE_PROXY_ASYNC)"},
     {"fence.mbarrier_init.release.cluster", "", "", "", "pah_sim_fence_mbarrier_init()"},
     {"fence.proxy.alias", "", "", "", "pah_sim_fence(PAH_SIM_FENCE_DEVICE)"},
-    {"fence.proxy.tensormap::generic", "", "", "acquire release" SCOPE, "pah_sim_fence(PAH_SIM_FENCE_DEVICE)"},
+    {"fence.proxy.tensormap::generic", "", "", "acquire release" SCOPE, "i_fence_map($a0, $1)"},
     {"fence.proxy.tensormap::generic", "", "", "acquire release" SCOPE, "pah_sim_fence(PAH_SIM_FENCE_DEVICE)"},
     {"fence", "", "", "sc acq_rel acquire release" SCOPE, "pah_sim_fence(PAH_SIM_FENCE_DEVICE)"},
     {"shfl.sync.idx", "b", "", "", "=i_shuffle(PAH_SIM_SHFL_IDX, $1, $2, $3, $4)"},

@@ -1,0 +1,202 @@
+-- ptx_module_spec.lua - whole PTX modules on sim: dev:load{ptx=}. Instructions against known answers, what modules
+-- consist of, findings at lines of the PTX and of the source that .loc names, and what is refused.
+-- The answers are worked out by hand from the PTX ISA.
+local describe = require("spec.support.gpu.sim").needed(describe, pending)
+local answers = require "spec.support.gpu.ptx_answers"
+
+local head = ".version 8.0\n.target sm_90a\n.address_size 64\n"
+
+local function loaded(text, arch)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "w"))
+  file:write(text)
+  file:close()
+  local ok, module = pcall(function() return pah.device(arch or "sim:sm_90a"):load{ptx = path} end)
+  os.remove(path)
+  if not ok then error(module, 0) end
+  return module, path
+end
+
+local function words(count, device) return pah.zeros({count}, {dtype = "i32", device = device}) end
+
+local function unsigned(t)
+  local list = t:to "cpu":totable()
+  for i, x in ipairs(list) do list[i] = x % 2 ^ 32 end
+  return list
+end
+
+describe("PTX on sim", function()
+  it("has the right result for every kind of instruction", function()
+    local text = {head, ".const .align 4 .b32 table[4] = {10, 20, 30, 40};\n.visible .entry k(.param .u64 out) {\n",
+      ".reg .b64 %out, %d<4>;\n.reg .b32 %r<4>;\n.reg .b16 %h<4>;\n.reg .pred %p<4>;\n",
+      ".shared .align 16 .b8 tile[64];\nld.param.u64 %out, [out];\n"}
+    for i, a in ipairs(answers) do
+      text[#text + 1] = ("%s\nst.global.b32 [%%out+%d], %%r0;\n"):format(a[1], 4 * (i - 1))
+    end
+    text[#text + 1] = "ret;\n}\n"
+    local module = loaded(table.concat(text))
+    local out = words(#answers, module.device)
+    module:launch("k", {}, out)
+    local got, wrong = unsigned(out), {}
+    for i, a in ipairs(answers) do
+      if got[i] ~= a[2] then wrong[#wrong + 1] = ("%s gives 0x%x, must be 0x%x"):format(a[1], got[i], a[2]) end
+    end
+    assert.same({}, wrong)
+  end)
+
+  local features = head .. [[
+.extern .func (.param .b32 r) vprintf (.param .b64 a, .param .b64 b);
+.extern .func missing (.param .b32 a);
+.extern .shared .align 16 .b8 dynamic[];
+.global .align 4 .u32 count = 5;
+.global .align 8 .u64 place = generic(count);
+.func (.param .b32 result) fact (.param .b32 n) {
+  .reg .b32 %r<4>; .reg .pred %p;
+  ld.param.u32 %r0, [n];
+  setp.gt.u32 %p, %r0, 1;
+  mov.u32 %r1, 1;
+  @!%p bra done;
+  sub.u32 %r1, %r0, 1;
+  { .param .b32 p0; .param .b32 r0;
+    st.param.b32 [p0+0], %r1;
+    call.uni (r0), fact, (p0);
+    ld.param.b32 %r1, [r0+0]; }
+  mul.lo.u32 %r1, %r1, %r0;
+done:
+  st.param.b32 [result+0], %r1;
+  ret;
+}
+.visible .entry k(.param .u64 .ptr .global .align 4 out, .param .u32 n, .param .f32 x, .param .align 8 .b8 pair[8])
+.maxntid 64, 1, 1
+{
+  .reg .b64 %d<4>; .reg .b32 %r<10>; .reg .f32 %f<2>; .reg .pred %p<3>;
+  ld.param.u64 %d0, [out];
+  cvta.to.global.u64 %d0, %d0;
+  mov.u32 %r0, %tid.x;
+  mad.wide.u32 %d1, %r0, 4, %d0;
+  and.b32 %r1, %r0, 3;
+table: .branchtargets L0, L1, L2, L3;
+  brx.idx %r1, table;
+L0: ld.param.u32 %r2, [n]; bra.uni out_of;
+L1: ld.param.f32 %f0, [x]; mov.b32 %r2, %f0; bra.uni out_of;
+L2: ld.param.v2.b32 {%r3, %r4}, [pair]; sub.u32 %r2, %r4, %r3; bra.uni out_of;
+L3: mov.u64 %d2, pair; ld.param.b32 %r2, [%d2+4];
+out_of:
+  shl.b32 %r5, %r0, 2;
+  mov.u32 %r6, dynamic;
+  add.u32 %r5, %r5, %r6;
+  st.shared.u32 [%r5], %r2;
+  bar.sync 0;
+  xor.b32 %r7, %r0, 1;
+  shl.b32 %r7, %r7, 2;
+  add.u32 %r7, %r7, %r6;
+  ld.shared.u32 %r2, [%r7];
+  shfl.sync.bfly.b32 %r2|%p0, %r2, 1, 31, -1;
+  st.global.u32 [%d1], %r2;
+  setp.ne.u32 %p1, %r0, 0;
+  @%p1 ret;
+  { .param .b32 p0; .param .b32 r0;
+    mov.b32 %r8, 6;
+    st.param.b32 [p0], %r8;
+    call (r0), fact, (p0);
+    ld.param.b32 %r8, [r0]; }
+  st.global.u32 [%d0+256], %r8;
+  ld.global.u64 %d3, [place];
+  ld.u32 %r9, [%d3];
+  st.global.u32 [%d0+260], %r9;
+  add.u32 %r9, %r9, 1;
+  st.global.u32 [count], %r9;
+  setp.ne.u32 %p2, %r9, 7;
+  @%p2 ret;
+  { .param .b32 p0; st.param.b32 [p0], %r8; call missing, (p0); }
+  ret;
+}
+]]
+
+  it("runs what modules consist of: functions, jumps by a table, parameters, variables that stay", function()
+    local module = loaded(features)
+    assert.same({"k"}, module:kernels())
+    assert.equal(64, module:resources("k").max_threads)
+    local out, pair = words(66, module.device), require "ffi".new("int32_t[2]", 100, 142)
+    module:launch("k", {block = 64, shared = 256}, out, 11, 1, pair)
+    local got = unsigned(out)
+    assert.same({11, 0x3f800000, 42, 142}, {got[1], got[2], got[3], got[4]})
+    assert.same({720, 5}, {got[65], got[66]})
+    local ok, message = pcall(module.launch, module, "k", {block = 64, shared = 256}, out, 11, 1, pair)
+    assert.is_false(ok)
+    assert.matches("unsupported: a call, in PTX, of missing cannot be simulated", message, 1, true)
+    assert.matches("argument 1: is a number, must be a pointer of 8 bytes",
+      select(2, pcall(module.launch, module, "k", {}, 3, 11, 1, pair)), 1, true)
+  end)
+
+  it("tells findings at lines of the PTX, or of the source that .loc names", function()
+    local module, path = loaded(head .. [[
+.visible .entry k(.param .u64 out) {
+  .reg .b64 %d; .reg .b32 %r; .reg .pred %p;
+  ld.param.u64 %d, [out];
+  mov.u32 %r, %tid.x;
+  st.global.u32 [%d], %r;
+  bar.sync 0;
+  .loc 1 77 3
+  ld.global.u32 %r, [%d+400];
+  setp.eq.u32 %p, %r, 3;
+  @%p foo.bar.s32 %r, 1;
+  ret;
+}
+.file 1 "/src/kernel.py"
+]])
+    local out = words(4, module.device)
+    local report = module:launch("k", {block = 2, on_finding = "report"}, out)
+    local race, outside = report.findings[1], report.findings[2]
+    assert.same({"race", path, 8, "st.global.u32 [%d], %r;"}, {race.code, race.file, race.line, race.source})
+    assert.same({"out-of-bounds", "/src/kernel.py", 77}, {outside.code, outside.file, outside.line})
+  end)
+
+  it("has an unknown instruction as a finding when it runs", function()
+    local module = loaded(head .. ".visible .entry k() {\nfoo.bar.s32 %tid.x, 1;\nret;\n}\n")
+    local report = module:launch("k", {on_finding = "report"})
+    assert.equal("unsupported", report.findings[1].code)
+    assert.equal("the PTX instruction foo.bar.s32 cannot be simulated", report.findings[1].message)
+    assert.equal(5, report.findings[1].line)
+  end)
+
+  local entry = head .. ".visible .entry k() {\n.reg .b32 %r<2>;\n"
+  for _, case in ipairs {
+    {entry .. "add.s32 %r0, %r1, ];\n}", '6: is "]", must be an operand'},
+    {entry .. "add.s32 %r0, %r1, %r2;\n}", '6: "%r2" is not declared'},
+    {entry .. "mov.b32 %r0, 1\nret;\n}", '7: is "ret", must be ";"'},
+    {entry .. "ld.shared.b32 %r0, %r1;\n}", "6: an operand is no address, must be one: [a]"},
+    {entry .. "ret;", '6: is the end, must be "}"'},
+    {"int main() {}", '1: is "int", must be .version, with which the text of a PTX module begins'},
+    {head .. ".reqnctapercluster 2;", '4: is ".reqnctapercluster", must be .entry, .func, a variable or another '
+      .. "directive of a module"},
+    {head .. ".entry k() .reqnctapercluster 2, 1, 1 { ret; }", "k is for clusters of 2 thread blocks, sim has "
+      .. "clusters of one"},
+    {"\127ELF", "is no PTX text; sim takes ptx=, neither cubin= nor fatbin="},
+  } do
+    it("refuses: " .. case[2], function()
+      local ok, message = pcall(loaded, case[1])
+      assert.is_false(ok)
+      assert.matches(case[2], message, 1, true)
+    end)
+  end
+
+  it("has every instruction that doc/ptx.md lists, and lists every one that it has", function()
+    local has, listed = {}, {}
+    for line in io.lines "src/sim/translate/rows.h" do
+      for name in line:gmatch '^{"([^"]+)"' do has[name:match "^[%w_]+"] = true end
+    end
+    has.mma, has.redux = true, true -- whose names a macro joins
+    local text = io.open "doc/ptx.md":read "*a":match "## Inline PTX and PTX modules on sim(.-)\n## "
+    for list in text:gmatch "\n|[^|\n]+|([^\n]+)|" do
+      for word in list:gmatch "`([%w_]+)[^`]*`" do listed[word] = true end
+    end
+    local function sorted(set)
+      local list = {}
+      for name in pairs(set) do list[#list + 1] = name end
+      table.sort(list)
+      return list
+    end
+    assert.same(sorted(has), sorted(listed))
+  end)
+end)
