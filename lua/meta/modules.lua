@@ -39,7 +39,8 @@ function Device:compile(args) end
 ---driver's sizes count (CUDA 12.4), and numbers must be typed
 ---@field params? table
 
----loads compiled code, on a GPU: a module as that of `dev:compile`
+---loads compiled code of others: on a GPU, or PTX text on sim, which runs it under every check; a module as that of
+---`dev:compile`
 ---@param args pah.LoadArgs
 ---@return pah.Module
 function Device:load(args) end

@@ -28,7 +28,9 @@ local entries = {
     fatbin?: string           or a fatbin
     params?: table            `{kernel = {"pointer", "i32", "f32", 64}}`: what a kernel takes (a number: the bytes of a
       struct); without it the driver's sizes count (CUDA 12.4), and numbers must be typed]]},
-  {"Device:load(args: LoadArgs) -> Module", "loads compiled code, on a GPU: a module as that of `dev:compile`"},
+  {"Device:load(args: LoadArgs) -> Module",
+    "loads compiled code of others: on a GPU, or PTX text on sim, which runs it under every check; a module as that of "
+    .. "`dev:compile`"},
   {"Module:kernels() -> string[]", "names compiled so far", example = scale .. "print(module:kernels())"},
   {record = "LaunchOptions", "how a kernel is launched", fields = [[
     grid?: integer|integer[]   thread blocks: a number or `{x, y, z}`; default 1

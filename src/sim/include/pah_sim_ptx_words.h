@@ -20,10 +20,12 @@
   X(gt)                                                                                                                \
   X(ge)                                                                                                                \
   X(ls)                                                                                                                \
-  X(hs) X(equ) X(neu) X(ltu) X(leu) X(gtu) X(geu) X(num) X(nan) X(and) X(or) X(xor) X(add) X(min) X(max) X(inc) X(dec) \
-      X(exch) X(cas) X(volatile) X(relaxed) X(acquire) X(release) X(acq_rel) X(finite) X(infinite) X(number)           \
-          X(notanumber) X(normal) X(subnormal) X(f4e) X(b4e) X(rc8) X(ecl) X(ecr) X(rc16) X(wrap) X(clamp) X(global)   \
-              X(shared) X(local) X(popc) X(x1) X(x2) X(x4)
+  X(hs)                                                                                                                \
+  X(equ)                                                                                                               \
+  X(neu) X(ltu) X(leu) X(gtu) X(geu) X(num) X(nan) X(and) X(or) X(xor) X(add) X(min) X(max) X(inc) X(dec) X(exch)      \
+      X(cas) X(volatile) X(relaxed) X(acquire) X(release) X(acq_rel) X(finite) X(infinite) X(number) X(notanumber)     \
+          X(normal) X(subnormal) X(f4e) X(b4e) X(rc8) X(ecl) X(ecr) X(rc16) X(wrap) X(clamp) X(global) X(shared)       \
+              X(local) X(popc) X(x1) X(x2) X(x4)
 
 #define PAH_PTX_TYPES(X)                                                                                               \
   X(u8)                                                                                                                \
@@ -33,7 +35,6 @@
   X(s8)                                                                                                                \
   X(s16)                                                                                                               \
   X(s32)                                                                                                               \
-  X(s64) X(b8) X(b16) X(b32) X(b64) X(f16) X(bf16) X(f32) X(f64) X(f16x2) X(bf16x2) X(pred) X(tf32) X(e4m3x2)          \
-      X(e5m2x2)
+  X(s64) X(b8) X(b16) X(b32) X(b64) X(f16) X(bf16) X(f32) X(f64) X(f16x2) X(bf16x2) X(pred) X(tf32) X(e4m3x2) X(e5m2x2)
 
 #endif
