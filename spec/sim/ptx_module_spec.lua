@@ -94,6 +94,58 @@ out_of:
 }
 ]]
 
+-- 64 x 8 sums of ones times columns that hold their own number, added up in two orders of the same registers.
+local scattered = [[
+.visible .entry NAME(.param .u64 .ptr out) {
+  .shared .align 128 .b8 tile[2304];
+  .reg .b64 %d<4>; .reg .b32 %r<6>; .reg .f32 %f<5>; .reg .pred %p<3>;
+  mov.u32 %r0, %tid.x;
+  mov.u32 %r1, tile;
+  mad.lo.u32 %r2, %r0, 16, %r1;
+  mov.u32 %r3, 0x3f803f80;
+  st.shared.v4.b32 [%r2], {%r3, %r3, %r3, %r3};
+  and.b32 %r4, %r0, 7;
+  cvt.rn.f32.u32 %f4, %r4;
+  cvt.rn.bf16x2.f32 %r4, %f4, %f4;
+  setp.lt.u32 %p0, %r0, 16;
+  @%p0 st.shared.v4.b32 [%r2+2048], {%r4, %r4, %r4, %r4};
+  fence.proxy.async;
+  bar.sync 0;
+  shr.u32 %r1, %r1, 4;
+  cvt.u64.u32 %d0, %r1;
+  or.b64 %d0, %d0, 0x1000080000;
+  add.s64 %d1, %d0, 128;
+  setp.ne.u32 %p1, 0, 0;
+  setp.eq.u32 %p2, 0, 0;
+  wgmma.fence.sync.aligned;
+  wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%f0, %f1, %f2, %f3}, %d0, %d1, %p1, 1, 1, 0, 0;
+  wgmma.commit_group.sync.aligned;
+  wgmma.wait_group.sync.aligned 0;
+  wgmma.fence.sync.aligned;
+  wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%f3, %f2, %f1, %f0}, %d0, %d1, %p2, 1, 1, 0, 0;
+  wgmma.commit_group.sync.aligned;
+  EARLY
+  wgmma.wait_group.sync.aligned 0;
+  ld.param.u64 %d2, [out];
+  mad.wide.u32 %d2, %r0, 16, %d2;
+  st.global.v4.f32 [%d2], {%f0, %f1, %f2, %f3};
+  ret;
+}
+]]
+
+-- Waits for an arrival that nobody makes.
+local waiting = [[
+.visible .entry wait() {
+  .shared .align 8 .b64 bar;
+  .reg .pred %p;
+  mbarrier.init.shared.b64 [bar], 3;
+again:
+  mbarrier.try_wait.parity.shared.b64 %p, [bar], 0;
+  @!%p bra again;
+  ret;
+}
+]]
+
 local entry = head .. ".visible .entry k() {\n.reg .b32 %r<2>;\n"
 local refused = {
   {entry .. "add.s32 %r0, %r1, ];\n}", '6: is "]", must be an operand'},
@@ -142,6 +194,23 @@ describe("PTX on sim", function()
     assert.matches("unsupported: a call, in PTX, of missing cannot be simulated", message, 1, true)
     assert.matches("argument 1: is a number, must be a pointer of 8 bytes",
       select(2, pcall(module.launch, module, "k", {}, 3, 11, 1, pair)), 1, true)
+  end)
+
+  it("has wgmma whose sums lie apart, and loops around mbarriers", function()
+    local module = loaded(head .. waiting .. scattered:gsub("NAME", "right"):gsub("EARLY", "")
+      .. scattered:gsub("NAME", "early"):gsub("EARLY", "add.f32 %%f1, %%f1, %%f2;"))
+    local out = pah.zeros({128, 4}, {device = module.device})
+    module:launch("right", {block = 128}, out)
+    for thread, sums in ipairs(out:to "cpu":totable()) do
+      local sum = 16 * (4 * ((thread - 1) % 4) + 1) -- columns 2t and 2t + 1, each once, whichever came first
+      assert.same({sum, sum, sum, sum}, sums)
+    end
+    local report = module:launch("early", {block = 128, on_finding = "report"}, out)
+    assert.equal("wgmma-pending", report.findings[1].code)
+    report = module:launch("wait", {on_finding = "report"})
+    assert.equal("livelock", report.findings[1].code)
+    assert.matches("phase 0 of the mbarrier at byte %d+ %(3 arrivals, 0 bytes missing%)", report.findings[1].message)
+    assert.matches('kernel: "gone" is not a kernel of', select(2, pcall(module.launch, module, "gone", {})), 1, true)
   end)
 
   it("tells findings at lines of the PTX, or of the source that .loc names", function()

@@ -85,6 +85,7 @@ void sim_fatal(const void *pc, const char *code, const char *format, ...)
  * launch ends with the finding "deadlock" that lists every thread's waits_for. */
 void sim_wait(const char *waits_for, int (*ready)(struct sim_thread *, void *), void *data);
 void sim_yield(void);
+void sim_yield_for(const char *waits_for); /* in a loop that waits for this */
 
 /* ---- Warp collectives with operands: the last lane of `mask` to call runs `run` for all of them, then all go on.
  * lanes[i] is the operand that lane i gave, NULL outside mask. `kind` is a name that must agree ("mma.m16n8k16.bf16").

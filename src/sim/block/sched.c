@@ -113,10 +113,14 @@ void sim_wait(const char *waits_for, int (*ready)(struct sim_thread *, void *), 
 
 /* Lets the others run first. A block in which all only yield for long waits for something that will not come. */
 void sim_yield(void) {
+  sim_yield_for("its turn");
+}
+
+void sim_yield_for(const char *waits_for) {
   struct sim_thread *t = sim_block.running;
   sim_block.idle++;
   t->state = SIM_BLOCKED;
-  t->waits_for = "its turn";
+  t->waits_for = waits_for;
   struct sim_block *b = &sim_block;
   t->state = SIM_RUNNABLE; /* at the far end, whatever the schedule, else it would be next again */
   if (sim_job->launch->schedule == PAH_IN_ORDER) {

@@ -47,14 +47,36 @@ int sim_is_ptx(const struct pah_module *m) {
   return m->is_image || sim_nvcc();
 }
 
+/* Is the kernel one of the PTX's? */
+struct wanted {
+  const char *name;
+  int found;
+};
+static void see_entry(void *data, const char *name) {
+  struct wanted *w = data;
+  if (!strcmp(w->name, name)) w->found = 1;
+}
+
+static int check_kernels(const struct pah_module *m, const char *ptx) {
+  for (int64_t i = 0; i < m->kernel_count; i++) {
+    struct wanted w = {m->kernels[i].name, 0};
+    ptx_entries(ptx, see_entry, &w);
+    if (!w.found)
+      return pah_fail(PAH_EINVAL, "%s: \"%.128s\" is no kernel of the PTX%s", m->path, w.name,
+                      m->is_image ? "" : ": with PAH_SIM_NVCC it must be extern \"C\" and no template");
+  }
+  return PAH_OK;
+}
+
 int sim_ptx_source(const struct pah_module *m, int arch, const char *whole, const struct pah_work *w, char **text) {
   char why[320], *ptx = NULL;
   int status = PAH_OK;
   if (m->is_image && !isprint((unsigned char)*m->text) && !isspace((unsigned char)*m->text))
     return pah_fail(PAH_EINVAL, "load: %s is no PTX text; sim takes ptx=, neither cubin= nor fatbin=", m->path);
   if (!m->is_image) status = by_nvcc(m, arch, sim_nvcc(), whole, w, &ptx);
-  if (status) return status;
-  *text = ptx_module(ptx ? ptx : m->text, m->path, why, sizeof why);
+  if (!status) *text = ptx_module(ptx ? ptx : m->text, m->path, why, sizeof why);
+  if (!status && !*text) status = pah_fail(PAH_EINVAL, "%s:%s", m->path, why);
+  if (!status) status = check_kernels(m, ptx ? ptx : m->text);
   free(ptx);
-  return *text ? PAH_OK : pah_fail(PAH_EINVAL, "%s:%s", m->path, why);
+  return status;
 }

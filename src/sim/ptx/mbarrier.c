@@ -34,6 +34,7 @@ struct sim_mbarrier {
   int initialiser, visible;               /* the thread; whether the async proxy knows of the initialisation */
   struct sim_clock *released, *completed; /* by all arrivals; by those of completed phases */
   char waits_for[128];                    /* for the report of a deadlock */
+  int64_t said[3];                        /* phase, arrivals and bytes in it */
 };
 
 static struct sim_mbarrier *barriers;
@@ -116,13 +117,22 @@ static int passed(const struct question *q) {
   return (q->b->phase & 1) != q->parity;
 }
 
+/* Says in waits_for what the current phase lacks. */
+static void describe(struct sim_mbarrier *b) {
+  const int64_t now[3] = {b->phase, b->missing - b->arriving, b->tx - b->flying};
+  if (b->waits_for[0] && !memcmp(b->said, now, sizeof now)) return;
+  memcpy(b->said, now, sizeof now);
+  snprintf(b->waits_for, sizeof b->waits_for,
+           "phase %lld of the mbarrier at byte %u (%lld arrivals, %lld bytes missing)", (long long)now[0], b->address,
+           (long long)now[1], (long long)now[2]);
+}
+
 static int answerable(struct sim_thread *t, void *data) {
   const struct question *q = data;
   struct sim_mbarrier *b = q->b;
   (void)t;
   if (passed(q) || deliverable(b)) return 1;
-  snprintf(b->waits_for, sizeof b->waits_for, "phase %u of the mbarrier at byte %u (%lld arrivals, %lld bytes missing)",
-           b->phase, b->address, (long long)(b->missing - b->arriving), (long long)(b->tx - b->flying));
+  describe(b);
   return 0;
 }
 
@@ -217,12 +227,19 @@ void pah_sim_mbarrier_expect(unsigned barrier, unsigned bytes) {
   expect(mbarrier_at(barrier, "mbarrier.expect_tx", pc), bytes, pc);
 }
 
+/* A loop around it is told of by what the mbarrier lacks, as a wait is. */
+static int test_once(struct question *q, const void *pc) {
+  if (test(q)) return 1;
+  describe(q->b);
+  sim_self()->pc = pc;
+  sim_yield_for(q->b->waits_for);
+  return 0;
+}
+
 int pah_sim_mbarrier_test(unsigned barrier, unsigned parity) {
   const void *pc = __builtin_return_address(0);
   struct question q = {mbarrier_at(barrier, "mbarrier.test_wait", pc), parity & 1};
-  if (test(&q)) return 1;
-  sim_yield();
-  return 0;
+  return test_once(&q, pc);
 }
 
 int pah_sim_mbarrier_test_state(unsigned barrier, unsigned long long state) {
@@ -234,9 +251,7 @@ int pah_sim_mbarrier_test_state(unsigned barrier, unsigned long long state) {
     acquire(b);
     return 1;
   }
-  if (test(&q)) return 1;
-  sim_yield();
-  return 0;
+  return test_once(&q, pc);
 }
 
 void pah_sim_mbarrier_wait(unsigned barrier, unsigned parity) {
