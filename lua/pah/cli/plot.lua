@@ -46,6 +46,7 @@ flops_per_second (TFLOP/s), fraction (of the limit), and every other number of t
     plot.plot{sources, kind = opt.kind, x = opt.x, y = opt.y, by = #opt.by > 0 and opt.by or nil,
       metric = opt.metric, where = next(where) and where or nil, title = opt.title, out = opt.out, theme = opt.theme,
       width = opt.width}
+    if opt.out then io.stderr:write("pah: plot: ", opt.out, "\n") end
     return 0
   end,
 }

@@ -70,7 +70,8 @@ local function tables(runs, markdown)
     local pah_ = h.pah or {}
     local line = ("%s, %s: %s; pah %s%s"):format(h.name, named.sentence(run), where_of(run), pah_.version or "?",
       pah_.git and (" at " .. pah_.git:sub(1, 12) .. (pah_.dirty and ", changed" or "")) or "")
-    parts[#parts + 1] = (i > 1 and "\n" or "") .. (markdown and "**" .. line .. "**\n\n" or line .. "\n")
+    parts[#parts + 1] = (i > 1 and "\n" or "") .. (markdown and "**" .. line .. "**" or columns.folded(line)) .. "\n"
+      .. (markdown and "\n" or "")
     if #run.rows > 0 then
       local machines = parts_of.machines(run)
       parts[#parts + 1] = markdown and columns.markdown(results_table.cells(run.rows, h.axes, machines))

@@ -170,16 +170,13 @@ local function how(c)
   return ("%s of a call; %s; a difference below %s does not count"):format(c.metric, confidence, percent(c.threshold))
 end
 
--- A line of words in as many lines of 80 columns as it needs, those after the first indented.
-local function folded(line) return (columns.wrapped("", safe.line(line), 78):gsub("\n", "\n  ")) end
-
 --- For people.
 function M.table(c)
   local remarks = M.remarks(c)
-  local lines = {folded(title(c.a, "A")), folded(title(c.b, "B")), folded(how(c)), "",
+  local lines = {columns.folded(title(c.a, "A")), columns.folded(title(c.b, "B")), columns.folded(how(c)), "",
     (columns.plain(rows_of(c), to_the_right):gsub("\n$", ""))}
   if #remarks > 0 then lines[#lines + 1] = "" end
-  for _, line in ipairs(remarks) do lines[#lines + 1] = folded(line) end
+  for _, line in ipairs(remarks) do lines[#lines + 1] = columns.folded(line) end
   lines[#lines + 1] = "\n" .. columns.wrapped("", M.sentence(c), 80)
   return table.concat(lines, "\n")
 end

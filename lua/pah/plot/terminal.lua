@@ -240,7 +240,7 @@ function M.draw(picture, settings)
     small[#small + 1] = {faint(settings, words), text.width(words)}
   end
   for _, words in ipairs(picture.source) do add(words) end
-  if picture.interval and not picture.bars then add(picture.interval) end
+  if picture.interval and not picture.bars and picture.kind ~= "samples" then add(picture.interval) end
   for _, line in ipairs(wrapped(small, settings.width, ", ")) do lines[#lines + 1] = line end
   for i, line in ipairs(lines) do lines[i] = line:gsub(" +$", "") end
   return table.concat(lines, "\n") .. "\n"

@@ -27,6 +27,9 @@ function M.wrapped(first, text, width)
   return table.concat(lines, "\n")
 end
 
+--- A line in as many lines of 80 columns as it needs, those after the first indented.
+function M.folded(line) return (M.wrapped("", safe.line(line), 78):gsub("\n", "\n  ")) end
+
 --- Lines of the rows (lists of strings, the first of headings), columns padded. right[i]: column i stands to the right.
 --- width: the words of the last column go on in further lines where it would reach beyond.
 function M.plain(rows, right, width)
