@@ -47,6 +47,7 @@ teardown(function() os.execute("rm -r " .. quoted(folder)) end)
 
 describe("the command line", function()
   setup(function()
+    write("kept.jsonl", "{}\n")
     write("words.lua", "#!/usr/bin/env pah\nprint(arg[0], #arg, ...)\nfor i = -3, -1 do print(i, arg[i]) end\n")
     write("fails.lua", "local function inner() error('no luck') end\nlocal function outer() inner() end\nouter()\n")
     write("object.lua", "error(setmetatable({}, {__tostring = function() return 'an object' end}))\n")
@@ -76,7 +77,7 @@ describe("the command line", function()
     golden("usage", {
       "--nonsense", "-e", "-Z", "tset", "gone.lua", "hello",
       "run", "run --batch 1 x.lua", "info word", "info --jsno", "kernels --json=1 x",
-      "run no/such/file.lua", "help info kernels",
+      "run no/such/file.lua", "run kept.jsonl", "help info kernels",
     })
   end)
 

@@ -64,6 +64,10 @@ command("run", {
         nearest and ('did you mean "%s"? `pah examples` lists what ships'):format(nearest)
           or "give the path of a file, or a name that `pah examples` lists")
     end
+    if path:find "%.jsonl$" or path:find "%.db$" or path:find "%.sqlite$" then
+      return complain(('run: %s holds results, must be a script'):format(path),
+        "`pah results` prints such a file, `pah plot` draws it")
+    end
     interpreter.set_arg(host.argv, 2)
     arg[0] = path
     local code = interpreter.init()

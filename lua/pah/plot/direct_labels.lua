@@ -76,12 +76,13 @@ end
 
 -- ---- Lines of a roofline ------------------------------------------------------------------------------------------
 
--- A slope's name runs along it, from its lower end; below it where another slope is close above.
-local function along_slope(script, name, a, b, below)
+-- A slope's name, or its short one, runs along it, from its lower end; below it where another slope is close above.
+local function along_slope(script, line, a, b, below)
   local length = math.sqrt((b.x - a.x) ^ 2 + (b.y - a.y) ^ 2)
   local ux, uy = (b.x - a.x) / length, (b.y - a.y) / length
   local away = below and 9 or -9
-  local words = text.cut(name, math.max(4, math.floor((length - 16) / CHARACTER)))
+  local room = math.max(4, math.floor((length - 10) / CHARACTER))
+  local words = text.width(line.name) <= room and line.name or text.cut(line.short, room)
   script:say(words, a.x + 10 * ux - away * uy, a.y + 10 * uy + away * ux, script.theme.muted,
     ("left rotate by %.1f"):format(math.deg(math.atan2(-uy, ux))))
 end
@@ -107,7 +108,7 @@ local function on_roof(picture, script)
   for _, line in ipairs(picture.lines) do
     local a, b = pixel(line.points[1]), pixel(line.points[2])
     if line.slope then
-      slopes[#slopes + 1] = {name = line.name, a = a, b = b}
+      slopes[#slopes + 1] = {line = line, a = a, b = b}
     else
       ceilings[#ceilings + 1] = {name = line.name, y = a.y}
     end
@@ -115,7 +116,7 @@ local function on_roof(picture, script)
   for i, slope in ipairs(slopes) do
     local above = slopes[i - 1]
     local close = above and math.abs(slope.a.y - above.a.y) + math.abs(slope.a.x - above.a.x) < 3.5 * ROW
-    along_slope(script, slope.name, slope.a, slope.b, close)
+    along_slope(script, slope.line, slope.a, slope.b, close)
   end
   on_ceilings(script, ceilings)
 end

@@ -77,10 +77,11 @@ local function lines_of(found, x, unit)
   local reads = units.scale("B/s", found.memory or found.reads or found.cache or 1)
   for _, slope in ipairs {{"cache", "fastest cache", true}, {"memory", "memory reads"}, {"reads", "reads"}} do
     local rate = found[slope[1]]
+    local words = rate and units.of(reads, rate, 3)
     if rate then
       local stop = top > 0 and math.min(x.high, top / rate) or x.high
       if stop > x.low then
-        lines[#lines + 1] = {name = ("%s %s"):format(slope[2], units.of(reads, rate, 3)), dashed = slope[3],
+        lines[#lines + 1] = {name = slope[2] .. " " .. words, short = slope[1] .. " " .. words, dashed = slope[3],
           slope = true, points = {{x = x.low, y = rate * x.low / scale}, {x = stop, y = rate * stop / scale}}}
       end
     end
