@@ -168,6 +168,10 @@ describe("names of lines", function()
     assert.same({"f32", "block_size 8", 1}, {p.bars[1].name, p.bars[1].group, p.bars[1].series})
     assert.same({"bf16", "block_size 8", 2}, {p.bars[2].name, p.bars[2].group, p.bars[2].series})
     assert.same({"f32", "block_size 16"}, {p.bars[3].name, p.bars[3].group})
+    local run = results.run() -- one bar in every group: no groups
+    for _, i in ipairs {10, 7, 6, 3, 2} do table.remove(run.rows, i) end
+    p = plot.picture{run, kind = "bars", by = "dtype"}
+    assert.same({"block_size 8 f32"}, {p.bars[1].name, p.bars[1].group})
     p = picture({axes = {dtypes}}, {kind = "bars"})
     assert.same({"f32", 1, "bf16", 1}, {p.bars[1].name, p.bars[1].series, p.bars[2].name, p.bars[2].series})
     assert.is_nil(p.bars[1].group)

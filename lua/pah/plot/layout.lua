@@ -170,6 +170,14 @@ local function words_for(point, axes, wanted)
   return #words > 0 and text.line(table.concat(words, " ")) or nil
 end
 
+-- Bars of which each would be a group of its own: one name for both.
+local function ungroup(bars, axes)
+  for _, bar in ipairs(bars) do
+    if bar.group then bar.name = words_for(bar.point, axes, function() return true end) end
+    bar.group = nil
+  end
+end
+
 -- A bar is named by the axes that colour it; the others make groups, whose bars stand together.
 function builders.bars(plan, picture)
   local x = metric_axis(plan.metric, 0, select(2, range(plan.points)), true)
@@ -186,13 +194,14 @@ function builders.bars(plan, picture)
     if group and not rank[group] then groups, rank[group] = groups + 1, groups + 1 end
     name = name or text.line(p.axes.name or p.rows[1].result and p.rows[1].result.name or "result")
     all[i] = {name = name, group = group, rank = group and rank[group] or 0, series = line_at[line_of(p, plan.by)],
-      place = i, v = p.v / f, low = p.low / f, high = p.high / f, text = units.of(x.unit, p.v)}
+      place = i, point = p, v = p.v / f, low = p.low / f, high = p.high / f, text = units.of(x.unit, p.v)}
   end
   table.sort(all, function(a, b)
     if a.rank ~= b.rank then return a.rank < b.rank end
     if a.series ~= b.series then return a.series < b.series end
     return a.place < b.place
   end)
+  if groups == #all then ungroup(all, plan.axes) end
   picture.x, picture.bars = x, {unpack(all, 1, math.min(#all, MOST_BARS))}
   if #all > MOST_BARS then
     table.insert(picture.notes, ("the first %d of %d points"):format(MOST_BARS, #all))
