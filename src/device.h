@@ -62,11 +62,14 @@ struct pah_device_ops {
   int takes_images; /* 1: compile also links m->text as compiled code (m->is_image), and launches take clusters */
   /* It takes images that are PTX text, and this tells their kernels; NULL: kernels of images are asked for by name. */
   void (*ptx_kernels)(const char *text, void (*found)(void *data, const char *name), void *data);
+  int finds_kernels; /* 1: compile adds the source's own kernels to those asked for (module/module.h) */
   void (*unload)(struct pah_device *dev, void *image);
   int (*launch)(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *kernel,
                 const struct pah_launch *launch, struct pah_report *report);
   int (*resources)(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *kernel,
                    struct pah_resources *resources);
+  /* The variable of m by its symbol: *data NULL if there is none. Optional: variables cannot be set. */
+  int (*variable)(struct pah_device *dev, struct pah_module *m, const char *symbol, void **data, int64_t *bytes);
   /* The sums of counters of this device's launches (module/tally.h); optional: it counts nothing. */
   struct pah_tally *(*tally)(struct pah_device *dev);
   /* Tensor maps; optional: refused. The arguments fit the rules of the hardware (tensor/tensor_map.c). */

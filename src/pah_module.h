@@ -14,6 +14,7 @@ struct pah_module; /* opaque: src/module/module.h; counted */
 struct pah_module_spec {
   const char *source;         /* path of a .cu file; NULL: `text` */
   const char *text;           /* the source itself, when `source` is NULL */
+  const char *std;            /* "c++17", NULL for it, or "c++20" */
   const char *image;          /* path of a cubin, PTX or fatbin in the place of both; cuda only */
   const char *const *defines; /* "NAME=VALUE" or "NAME" */
   const char *const *include; /* folders searched after that of the source */
@@ -102,6 +103,10 @@ int pah_module_compile(struct pah_device *device, const struct pah_module_spec *
 void pah_module_retain(struct pah_module *module);
 void pah_module_release(struct pah_module *module);
 const char *pah_module_kernel(struct pah_module *module, int64_t i); /* names compiled so far; NULL past the last */
+/* What of the source was left out as the host's, or was not found, a line each: "function main at line 12", "header
+ * torch/extension.h", and "launch f<float, 4> at line 9" for each instance of a template that the host's code starts.
+ * "" if there is nothing. As long as the module. */
+const char *pah_module_skipped(struct pah_module *module);
 /* `name` is a kernel of the source as it is written there: "decode", "ns::f", "f<128, float>"; compiled if needed. */
 int pah_module_signature(struct pah_module *module, const char *name, struct pah_signature *signature);
 int pah_module_resources(struct pah_module *module, const char *name, struct pah_resources *resources);
@@ -110,6 +115,10 @@ int pah_module_resources(struct pah_module *module, const char *name, struct pah
 int pah_module_launch(struct pah_module *module, const char *name, const struct pah_launch *launch,
                       struct pah_report *report);
 void pah_report_free(struct pah_report *report);
+/* A __device__ or __constant__ variable, "x" or "ns::x", from and to memory of the host; bytes: all that it has. On
+ * cuda get waits for the launches before it. */
+int pah_module_set(struct pah_module *module, const char *name, const void *from, int64_t bytes);
+int pah_module_get(struct pah_module *module, const char *name, void *to, int64_t bytes);
 /* Sums of the counters of all launches on sim since the last call with on = 1, those of built-in kernels included; they
  * are counted while it is on. sum and launches may be NULL. */
 int pah_device_tally(struct pah_device *device, int on, struct pah_counters *sum, int64_t *launches);

@@ -159,13 +159,13 @@ describe("a module", function()
       extern "C" __global__ void f(int *x) { x[0] = value; value = value + 1; }]]} end
     local module = compile [[
       __device__ int value;
-      struct Start { Start() { value = 41; } ~Start() { value = 0; } };
-      static Start start;]]
+      struct Start { __device__ Start() { value = 41; } __device__ ~Start() { value = 0; } };
+      static __device__ Start start;]]
     local x = pah.zeros({1}, {dtype = "i32", device = sim})
     module:launch("f", {}, x)
     module:launch("f", {}, x)
     assert.equal(42, x:item())
-    local words = "__device__ int value; struct Start { Start() { %s; } }; static Start start;"
+    local words = "__device__ int value; struct Start { __device__ Start() { %s; } }; __device__ Start start;"
     refused("text: a constructor of a static object was killed by signal 4", compile, words:format "__builtin_trap()")
     refused("text: a constructor of a static object was killed by signal 11", compile,
       words:format "*(volatile int *)8 = 1")
@@ -177,12 +177,12 @@ describe("a module", function()
       words:format "for (volatile int i = 0; i < 1; ) { }")
     refused("has an indirect function (ifunc), which sim cannot load", compile, [[
       __device__ int value;
-      static void g() {}
-      extern "C" { static void (*choose())() { __builtin_trap(); return g; } }
-      extern "C" void h() __attribute__((ifunc("choose")));]])
+      static __device__ void g() {}
+      extern "C" { static __device__ void (*choose())() { __builtin_trap(); return g; } }
+      extern "C" __device__ void h() __attribute__((ifunc("choose")));]])
     module = compile [[
       __device__ int value = 3;
-      __attribute__((destructor)) static void leave() { __builtin_trap(); }]]
+      __attribute__((destructor)) static __device__ void leave() { __builtin_trap(); }]]
     module:launch("f", {}, x)
     assert.equal(3, x:item())
     module = nil -- luacheck: ignore

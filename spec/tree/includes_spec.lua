@@ -4,7 +4,7 @@
 -- src/gpu/fast; kernels/naive, sm80, ... are beside one another.
 local order = {
   "src", -- the interface, errors, what a device is
-  "src/tensor", "src/attention", "src/reference", "src/cpu", "src/module",
+  "src/tensor", "src/attention", "src/reference", "src/cpu", "src/module", "src/source",
   "src/sim", -- what kernels see of the simulator
   "kernels/ptx", "kernels", "kernels/*", -- kernels/params.h is the host's too
   "src/gpu", "src/cuda", "src/sim/block", "src/sim/ptx", "src/sim/translate", "src/sim/host", "src/host",

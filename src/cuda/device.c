@@ -286,6 +286,7 @@ const struct pah_device_ops pah_cuda_ops = {
     .compile = cuda_module_compile,
     .takes_images = 1,
     .unload = cuda_module_unload,
+    .variable = cuda_module_variable,
     .launch = cuda_module_launch,
     .resources = cuda_module_resources,
     .tensor_map = cuda_tensor_map,

@@ -113,12 +113,29 @@ int cuda_module_compile(struct pah_device *dev, struct pah_module *m) {
     if (m->kernel_count) memcpy(m->kernels, found, (size_t)m->kernel_count * sizeof *found);
     if (m->image) cuda_module_unload(dev, m->image);
     m->image = image;
+    cuda_take_skipped(m, &code);
   } else if (image) {
     cuda_module_unload(dev, image);
   }
   free(found);
   if (!m->is_image) cuda_code_free(&code);
   return status;
+}
+
+int cuda_module_variable(struct pah_device *dev, struct pah_module *m, const char *symbol, void **data,
+                         int64_t *bytes) {
+  CUdeviceptr at = 0;
+  size_t size = 0;
+  const struct image *image = m->image;
+  *data = NULL;
+  int status = cuda_enter(dev);
+  if (status) return status;
+  const CUresult r = cu.cuModuleGetGlobal_v2(&at, &size, image->module, symbol);
+  if (r == CUDA_ERROR_NOT_FOUND) return PAH_OK;
+  if (r) return cuda_fail(dev, r, "cuModuleGetGlobal", symbol);
+  *data = (void *)(uintptr_t)at;
+  *bytes = (int64_t)size;
+  return PAH_OK;
 }
 
 void cuda_module_unload(struct pah_device *dev, void *data) {

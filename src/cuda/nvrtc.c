@@ -12,7 +12,7 @@
 
 #include "error.h"
 #include "api.h"
-#include "headers.h"
+#include "host_code.h"
 #include "pah_measure.h"
 
 /* What each kernel takes, as the compiler sees it: the number of parameters, then kind << 24 | bytes of each, which is
@@ -133,7 +133,7 @@ static void drop(struct options *o) {
 static void make_options(struct options *o, const struct pah_module *m, const char *target, int is_ptx) {
   const char *toolkit = cuda_toolkit_headers();
   add(o, "%s", target);
-  add(o, "%s", "--std=c++17");
+  add(o, "--std=%s", m->std);
   add(o, "%s", "--generate-line-info");
   add(o, "%s", "--pre-include=pah_standard.h");
   add(o, "%s", "--device-as-default-execution-space");
@@ -144,12 +144,12 @@ static void make_options(struct options *o, const struct pah_module *m, const ch
   for (char **d = m->defines; *d; d++) add(o, "--define-macro=%s", *d);
 }
 
-static char *whole_text(const struct pah_module *m) {
+static char *whole_text(const struct pah_module *m, const struct cuda_source *source) {
   char *text = NULL;
   size_t bytes = 0;
   FILE *f = open_memstream(&text, &bytes);
   if (!f) return NULL;
-  fprintf(f, "%s%s", m->text, signature_text);
+  fprintf(f, "%s%s", source->text ? source->text : m->text, signature_text);
   for (int64_t i = 0; i < m->kernel_count; i++)
     fprintf(f, "PAH_SIGNATURE(%lld, %s)\n", (long long)i, m->kernels[i].name);
   fclose(f);
@@ -209,17 +209,39 @@ static int compile_program(nvrtcProgram program, const struct pah_module *m, con
   return told ? told : collect(program, m, is_ptx, code);
 }
 
-static int compile(const struct pah_module *m, const struct options *o, int is_ptx, struct cuda_code *code,
-                   char **log) {
-  char *text = whole_text(m);
+static int compile_once(const struct pah_module *m, const struct cuda_source *source, const struct options *o,
+                        int is_ptx, struct cuda_code *code, char **log) {
+  char *text = whole_text(m, source);
   nvrtcProgram program = NULL;
   if (!text) return pah_fail(PAH_ENOMEM, "%s: no memory", m->path);
-  nvrtcResult r =
-      nvrtc.nvrtcCreateProgram(&program, text, m->path, cuda_header_count(), cuda_header_texts(), cuda_header_names());
+  nvrtcResult r = nvrtc.nvrtcCreateProgram(&program, text, m->path, source->count, source->texts, source->names);
   free(text);
   if (r) return nvrtc_fail(m->path, "nvrtcCreateProgram", r);
   int status = compile_program(program, m, o, is_ptx, code, log);
   nvrtc.nvrtcDestroyProgram(&program);
+  return status;
+}
+
+/* What was left out stands at the end of the log, which the cache keeps. */
+static const char left_out[] = "\npah: left out\n";
+
+static int compile(const struct pah_module *m, const struct options *o, int is_ptx, struct cuda_code *code,
+                   char **log) {
+  struct cuda_source source;
+  int status = cuda_source_begin(&source);
+  if (status) return status;
+  status = compile_once(m, &source, o, is_ptx, code, log);
+  while (status == PAH_EINVAL && cuda_source_again(&source, m, *log)) {
+    free(*log);
+    *log = NULL;
+    status = compile_once(m, &source, o, is_ptx, code, log);
+  }
+  char *both = NULL;
+  if (!status && source.skipped && asprintf(&both, "%s%s%s", *log, left_out, source.skipped) >= 0) {
+    free(*log);
+    *log = both;
+  }
+  cuda_source_end(&source);
   return status;
 }
 
@@ -283,6 +305,8 @@ static int fetch(const char *key, int64_t count, struct cuda_code *code, char **
 }
 
 static void describe(struct cuda_code *code, const char *log) {
+  const char *at = strstr(log, left_out);
+  if (at) code->skipped = strdup(at + strlen(left_out));
   for (int64_t i = 0; i < code->count; i++) cuda_read_log(log, code->entries[i].lowered, &code->entries[i].known);
 }
 
@@ -291,7 +315,7 @@ static int make_salt(const struct options *o, char *salt, size_t bytes) {
   int major = 0, minor = 0;
   nvrtcResult r = nvrtc.nvrtcVersion(&major, &minor);
   if (r) return nvrtc_fail("cuda", "nvrtcVersion", r);
-  size_t n = (size_t)snprintf(salt, bytes, "nvrtc 3 %d.%d %s", major, minor, cuda_nvrtc_build());
+  size_t n = (size_t)snprintf(salt, bytes, "nvrtc 4 %d.%d %s", major, minor, cuda_nvrtc_build());
   for (int i = 0; i < o->count && n < bytes; i++) n += (size_t)snprintf(salt + n, bytes - n, " %s", o->list[i]);
   return PAH_OK;
 }
@@ -334,9 +358,16 @@ int cuda_compile(const struct pah_module *m, const char *arch, struct cuda_code 
   return status;
 }
 
+void cuda_take_skipped(struct pah_module *m, struct cuda_code *code) {
+  free(m->skipped);
+  m->skipped = code->skipped;
+  code->skipped = NULL;
+}
+
 void cuda_code_free(struct cuda_code *code) {
   for (int64_t i = 0; i < code->count; i++) free(code->entries[i].lowered);
   free(code->entries);
   free(code->image);
+  free(code->skipped);
   *code = (struct cuda_code){.count = 0};
 }

@@ -14,11 +14,14 @@ struct cuda_code {
   size_t bytes;
   struct cuda_entry *entries; /* one for each kernel of the module */
   int64_t count;
+  char *skipped; /* as pah_module_skipped tells it; NULL: nothing */
 };
 
 /* Compiles all kernels of m for "sm_90a" and the like, or takes them from the cache. The compiler's words are the
  * error. */
 int cuda_compile(const struct pah_module *m, const char *arch, struct cuda_code *code);
+/* What was left out becomes the module's. */
+void cuda_take_skipped(struct pah_module *m, struct cuda_code *code);
 void cuda_code_free(struct cuda_code *code);
 
 /* Whether NVRTC makes cubins for it; the error names those that it knows. */

@@ -70,6 +70,7 @@ static int offline_compile(struct pah_device *dev, struct pah_module *m) {
   if (status) return status;
   struct pah_resources *known = calloc((size_t)code.count + 1, sizeof *known);
   for (int64_t i = 0; i < code.count && known; i++) known[i] = code.entries[i].known;
+  cuda_take_skipped(m, &code);
   cuda_code_free(&code);
   if (!known) return pah_fail(PAH_ENOMEM, "%s: no memory", m->path);
   free(m->image);

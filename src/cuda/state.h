@@ -82,6 +82,7 @@ void cuda_unshare(struct pah_device *dev, void *data);
 
 /* module.c: slots of the device. */
 int cuda_module_compile(struct pah_device *dev, struct pah_module *m);
+int cuda_module_variable(struct pah_device *dev, struct pah_module *m, const char *symbol, void **data, int64_t *bytes);
 void cuda_module_unload(struct pah_device *dev, void *image);
 int cuda_module_launch(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *k,
                        const struct pah_launch *launch, struct pah_report *report);

@@ -92,8 +92,9 @@ static void remove_room(const char *path) {
   char file[PATH_MAX];
   DIR *dir = opendir(path);
   for (struct dirent *e; dir && (e = readdir(dir));) {
-    if ((size_t)snprintf(file, sizeof file, "%s/%s", path, e->d_name) < sizeof file && e->d_name[0] != '.')
-      unlink(file);
+    if ((size_t)snprintf(file, sizeof file, "%s/%s", path, e->d_name) < sizeof file && e->d_name[0] != '.' &&
+        unlink(file) && (errno == EISDIR || errno == EPERM))
+      remove_room(file); /* a folder in it */
   }
   if (dir) closedir(dir);
   rmdir(path);

@@ -25,6 +25,7 @@ void pah_module_key(const struct pah_module *m, const char *salt, char key[PAH_K
   int is_relative = *m->path != '/';
   pah_hash_init(&hash);
   pah_hash_string(&hash, salt);
+  pah_hash_string(&hash, m->std);
   for (char **s = m->defines; *s; s++) pah_hash_string(&hash, *s);
   pah_hash_string(&hash, "");
   for (char **s = m->include; *s; s++) {
@@ -61,6 +62,7 @@ static void destroy(struct pah_module *m) {
   free_list(m->include);
   free(m->path);
   free(m->text);
+  free(m->skipped);
   pah_device_release(m->device);
   free(m);
 }
@@ -73,8 +75,7 @@ void pah_module_release(struct pah_module *m) {
   if (m && --m->references == 0) destroy(m);
 }
 
-/* Names are compared and kept without their blanks, but "unsigned int" keeps its own. */
-static void squeeze(char *out, const char *name) {
+void pah_module_squeeze(char *out, const char *name) {
   for (const char *p = name; *p; p++) {
     if (!isspace((unsigned char)*p))
       *out++ = *p;
@@ -106,7 +107,7 @@ static int add_kernel(struct pah_module *m, const char *name) {
     free(squeezed);
     return pah_fail(PAH_ENOMEM, "kernel: no memory for %.64s", name);
   }
-  squeeze(squeezed, name);
+  pah_module_squeeze(squeezed, name);
   for (int64_t i = 0; i < m->kernel_count; i++)
     if (!strcmp(m->kernels[i].name, squeezed)) {
       free(squeezed);
@@ -114,6 +115,10 @@ static int add_kernel(struct pah_module *m, const char *name) {
     }
   m->kernels[m->kernel_count++] = (struct pah_module_kernel){.name = squeezed};
   return PAH_OK;
+}
+
+void pah_module_found(struct pah_module *m, const char *name) {
+  add_kernel(m, name);
 }
 
 static void add_found(void *data, const char *name) {
@@ -139,6 +144,8 @@ static int check_spec(const struct pah_device *device, const struct pah_module_s
     return pah_fail(PAH_EUNSUPPORTED, "device: %s compiles no kernels, must be cuda or sim", device->info.name);
   if (!spec->image && !spec->source == !spec->text)
     return pah_fail(PAH_EINVAL, "source: give either source (a path) or text");
+  if (spec->std && strcmp(spec->std, "c++17") && strcmp(spec->std, "c++20"))
+    return pah_fail(PAH_EINVAL, "std: is \"%.20s\", must be c++17 or c++20", spec->std);
   for (int64_t i = 0; i < spec->define_count; i++) {
     const char *d = spec->defines[i];
     size_t n = strspn(d, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
@@ -157,6 +164,7 @@ static int fill(struct pah_module *m, const struct pah_module_spec *spec) {
   pah_data_path(kernels, sizeof kernels, "kernels");
   m->path = strdup(spec->image ? spec->image : spec->source ? spec->source : "text");
   m->is_image = spec->image != NULL;
+  m->std = spec->std && !strcmp(spec->std, "c++20") ? "c++20" : "c++17";
   m->defines = copy_list(NULL, spec->defines, spec->define_count, NULL);
   m->include = copy_list(folder, spec->include, spec->include_count, kernels);
   if (!m->path || !m->defines || !m->include) return pah_fail(PAH_ENOMEM, "source: no memory");
@@ -173,7 +181,7 @@ static int fill(struct pah_module *m, const struct pah_module_spec *spec) {
 static int compile(struct pah_module *m) {
   int64_t asked = m->kernel_count;
   if (m->is_image && m->device->ops->ptx_kernels) m->device->ops->ptx_kernels(m->text, add_found, m);
-  if (m->is_image) return m->device->ops->compile(m->device, m);
+  if (m->is_image || m->device->ops->finds_kernels) return m->device->ops->compile(m->device, m);
   pah_scan_kernels(m->text, add_found, m);
   int status = m->device->ops->compile(m->device, m);
   if (status != PAH_EINVAL || m->kernel_count == asked) return status;
@@ -208,6 +216,10 @@ const char *pah_module_kernel(struct pah_module *m, int64_t i) {
   return i >= 0 && i < m->kernel_count ? m->kernels[i].name : NULL;
 }
 
+const char *pah_module_skipped(struct pah_module *m) {
+  return m->skipped ? m->skipped : "";
+}
+
 static int no_kernel(const struct pah_module *m, const char *name, int64_t known) {
   char list[400] = "";
   size_t n = 0;
@@ -217,22 +229,32 @@ static int no_kernel(const struct pah_module *m, const char *name, int64_t known
                   known ? list : "none", n >= sizeof list - 2 ? "..." : "");
 }
 
+/* An identifier, with or without template arguments, among them (256) / 4: anything else would be text put into the
+ * source. */
+static int is_instance(const char *name) {
+  static const char word[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_:";
+  const size_t n = strspn(name, word), length = strlen(name);
+  if (!n || !name[n]) return n > 0;
+  if (name[n] != '<' || name[length - 1] != '>') return 0;
+  for (const char *p = name + n; *p; p++)
+    if (!strchr(word, *p) && !strchr("<>,* -()/+%&", *p)) return 0;
+  return 1;
+}
+
 /* The kernel of that name, compiled now if it is none of those known. */
 static int kernel(struct pah_module *m, const char *name, struct pah_module_kernel **k) {
   for (int64_t i = 0; i < m->kernel_count; i++) /* nearly always: a launch is not to pay for what follows */
     if (!strcmp(m->kernels[i].name, name)) return *k = &m->kernels[i], PAH_OK;
   char *squeezed = malloc(strlen(name) + 1);
   if (!squeezed) return pah_fail(PAH_ENOMEM, "kernel: no memory");
-  squeeze(squeezed, name);
+  pah_module_squeeze(squeezed, name);
   int64_t at = find_kernel(m, squeezed), known = m->kernel_count;
   int status = PAH_OK;
-  /* An identifier, with or without template arguments: anything else would be text put into the source. */
-  size_t plain = strspn(squeezed, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_:<>,* -");
-  if (at < 0 && (!*squeezed || squeezed[plain])) status = no_kernel(m, name, known);
+  if (at < 0 && !is_instance(squeezed)) status = no_kernel(m, name, known);
   if (at < 0 && !status) {
     status = add_kernel(m, squeezed);
     if (!status) status = m->device->ops->compile(m->device, m);
-    at = m->kernel_count - 1;
+    at = known;
     if (status) free_kernels(m, known);
     if (status == PAH_EINVAL) status = no_kernel(m, name, known);
   }

@@ -8,45 +8,16 @@ local classes = require "pah.util.classes"
 local errors = require "pah.errors"
 local ffi = require "ffi"
 local report_of = require "pah.module.launch_report"
+local scalar = require "pah.module.scalar"
 local tensor = require "pah.tensor"
+local variable = require "pah.module.variable"
 
 local C, check = binding.C, binding.check
+local Scalar, ctypes, cell = scalar.Scalar, scalar.ctypes, scalar.cell
 
 local M = {}
 local Module = classes.name("Module", {})
 Module.__index = Module
-
--- ---- Typed numbers: pah.i32(5), pah.f32(0.5), ... for parameters that a plain number does not fit ----------------
-
-local Scalar = {}
-Scalar.__tostring = function(s) return ("pah.%s(%s)"):format(s.name, tostring(s.value[0])) end
-
-local ctypes = {
-  i8 = "int8_t", i16 = "int16_t", i32 = "int32_t", i64 = "int64_t", u8 = "uint8_t", u16 = "uint16_t", u32 = "uint32_t",
-  u64 = "uint64_t", f32 = "float", f64 = "double",
-}
-local ranges = {
-  i8 = {-2 ^ 7, 2 ^ 7 - 1}, i16 = {-2 ^ 15, 2 ^ 15 - 1}, i32 = {-2 ^ 31, 2 ^ 31 - 1}, i64 = {-2 ^ 63, 2 ^ 63},
-  u8 = {0, 2 ^ 8 - 1}, u16 = {0, 2 ^ 16 - 1}, u32 = {0, 2 ^ 32 - 1}, u64 = {0, 2 ^ 64},
-}
-
--- A cell of the C type `name` (see ctypes) that holds the number or 64-bit cdata `value`.
-local function cell(name, value, what)
-  local range = ranges[name]
-  if type(value) == "number" and range and (value % 1 ~= 0 or value < range[1] or value > range[2]) then
-    errors.raisef("%s: is %s, must be a whole number that fits into %s", what, tostring(value), name)
-  elseif type(value) == "boolean" then
-    value = value and 1 or 0
-  elseif type(value) ~= "number" and not (ffi.istype("int64_t", value) or ffi.istype("uint64_t", value)) then
-    errors.raisef("%s: is a %s, must be a number", what, type(value))
-  end
-  return ffi.new(ctypes[name] .. "[1]", ffi.cast(ctypes[name], value))
-end
-
-local exports = {}
-for name in pairs(ctypes) do
-  exports[name] = function(value) return setmetatable({name = name, value = cell(name, value, name)}, Scalar) end
-end
 
 -- ---- Arguments ----------------------------------------------------------------------------------------------
 
@@ -164,7 +135,7 @@ local function define_list(defines)
   return list
 end
 
-local spec_keys = {source = true, text = true, defines = true, include = true, kernels = true}
+local spec_keys = {source = true, text = true, defines = true, include = true, kernels = true, std = true}
 
 -- The path of `source`: as given, else beside the running script, so that a script finds the .cu file next to it.
 local function find_source(source)
@@ -193,13 +164,18 @@ function M.compile(device, spec)
   local defines, include, kernels = define_list(spec.defines), string_list("include", spec.include),
     string_list("kernels", spec.kernels)
   local keep = {strings(defines), strings(include), strings(kernels)}
-  c.source, c.text = source, spec.text
+  if spec.std ~= nil and type(spec.std) ~= "string" then
+    errors.raisef("std: is a %s, must be \"c++17\" or \"c++20\"", type(spec.std))
+  end
+  c.source, c.text, c.std = source, spec.text, spec.std
   c.defines, c.include, c.kernels = keep[1], keep[2], keep[3]
   c.define_count, c.include_count, c.kernel_count = #defines, #include, #kernels
   local handle = ffi.new "struct pah_module *[1]"
   check(C.pah_module_compile(device.handle, c, handle))
-  return setmetatable({device = device, source = source or "text", handle = ffi.gc(handle[0], C.pah_module_release)},
-    Module)
+  local skipped = {}
+  for line in ffi.string(C.pah_module_skipped(handle[0])):gmatch "[^\n]+" do skipped[#skipped + 1] = line end
+  return setmetatable({device = device, source = source or "text", handle = ffi.gc(handle[0], C.pah_module_release),
+    skipped = skipped}, Module)
 end
 
 -- ---- Compiled code of others ------------------------------------------------------------------------------------
@@ -394,7 +370,8 @@ end
 
 function Module:__tostring() return ("pah.module %q on %s"):format(self.source, self.device.name) end
 
+Module.set, Module.get = variable.set, variable.get
 require("pah.device").class.compile, require("pah.device").class.load = M.compile, M.load
-M.exports = exports
+M.exports = scalar.exports
 
 return M

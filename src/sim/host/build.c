@@ -21,6 +21,7 @@
 #include "error.h"
 #include "compiler.h"
 #include "process.h"
+#include "device_source.h"
 
 enum { DYNAMIC_ALIGN = 1024, DYNAMIC_ROOM = 228 * 1024 };
 
@@ -33,48 +34,22 @@ static int write_text(const char *path, const char *text, const char *more) {
   return written ? PAH_OK : pah_fail(PAH_EIO, "%s: cannot be written: %s", path, strerror(errno));
 }
 
-/* The defines, behind our header instead of on the command line: a macro T or N must not reach into it. */
-static char *beginning(const struct pah_module *m) {
-  char *text = NULL;
-  size_t bytes = 0;
-  FILE *f = open_memstream(&text, &bytes);
-  if (!f) return NULL;
-  for (char **d = m->defines; *d; d++) {
-    const char *value = strchr(*d, '=');
-    fprintf(f, "#define %.*s %s\n", (int)(value ? value - *d : (long)strlen(*d)), *d, value ? value + 1 : "1");
-  }
-  fprintf(f, "#line 1 \"%s\"\n", m->path);
-  fclose(f);
-  return text;
-}
-
-/* What finds the kernels again: an entry and a signature each (sim/include/pah_sim_entry.h). */
-static char *entries(const struct pah_module *m) {
-  char *text = NULL;
-  size_t bytes = 0;
-  FILE *f = open_memstream(&text, &bytes);
-  if (!f) return NULL;
-  fprintf(f, "\n#line 1 \"pah_entries\"\n");
-  for (int64_t i = 0; i < m->kernel_count; i++)
-    fprintf(f, "PAH_SIM_ENTRY(%lld, %s%s)\n", (long long)i, sim_is_ptx(m) ? "f_" : "", m->kernels[i].name);
-  fclose(f);
-  return text;
-}
-
-/* The compiler's words, with the name of the source instead of our copy of it. */
-static int compile_error(const char *compiler, int exit_status, const char *output, const struct pah_module *m) {
+/* The compiler's words; what was left out may be what it misses. */
+int sim_compile_error(const char *compiler, int exit_status, const char *output, const struct pah_module *m,
+                      const char *missing) {
   if (exit_status < 0) return pah_fail(PAH_EDEVICE, "%s: cannot be run: %s", compiler, strerror(errno));
-  const char *assembly = output ? strstr(output, "asm") : NULL;
-  int is_asm = assembly && (strstr(output, "invalid 'asm'") || strstr(output, "impossible constraint") ||
-                            strstr(output, "invalid instruction") || strstr(output, "Error: "));
-  return pah_fail(PAH_EINVAL, "%s: does not compile for sim:\n%s%s", m->path, output ? output : "",
-                  is_asm ? "(inline PTX cannot be simulated: call the functions of kernels/ptx.cuh instead)" : "");
+  char names[400] = "";
+  size_t n = 0;
+  for (const char *p = missing; *p && n + 2 < sizeof names; p += strcspn(p, "\n") + 1)
+    n += (size_t)snprintf(names + n, sizeof names - n, "%s%.*s", n ? ", " : "", (int)strcspn(p, "\n"), p);
+  return pah_fail(PAH_EINVAL, "%s: does not compile for sim:\n%s%s%s%s", m->path,
+                  n ? "(not found, and taken as empty: " : "", names, n ? ")\n" : "", output ? output : "");
 }
 
 /* sim/include/pah_sim.h is most of what there is to compile, so g++ keeps it compiled. Writes pah.h into the work
  * folder, which includes it, and beside it pah.h.gch, if there is one: pah.h stands in where that does not fit. The
  * files that went into pah.h.gch are added to `reads`. */
-static int prepare_header(int arch, const char *compiler, const char *salt, struct pah_work *w,
+static int prepare_header(int arch, const char *compiler, const char *std, const char *salt, struct pah_work *w,
                           struct pah_reads *reads) {
   char key[PAH_KEY_SIZE], header[PATH_MAX], ready[PATH_MAX], path[PATH_MAX], text[PATH_MAX + 32], *output;
   struct pah_hash hash;
@@ -87,13 +62,14 @@ static int prepare_header(int arch, const char *compiler, const char *salt, stru
   pah_hash_init(&hash);
   pah_hash_string(&hash, salt);
   pah_hash_string(&hash, "gch");
+  pah_hash_string(&hash, std);
   pah_hash_finish(&hash, key);
   int found = pah_cache_find(key, "gch", &theirs, ready, sizeof ready);
   if (found == 0) {
     struct sim_command c = {.count = 0};
     pah_reads_begin(&theirs);
     sim_add_word(&c, "%s", compiler);
-    sim_add_flags(&c, arch, compiler);
+    sim_add_flags(&c, arch, compiler, std);
     sim_add_words(&c, (const char *const[]){"-x", "c++-header", header, "-MD", "-MT", "x", "-MF", NULL});
     sim_add_word(&c, "%s/pah.d", w->path);
     sim_add_word(&c, "-o");
@@ -113,24 +89,50 @@ static int prepare_header(int arch, const char *compiler, const char *salt, stru
   return PAH_OK;
 }
 
-static int compile_object(const struct pah_module *m, int arch, const char *compiler, const char *headers,
-                          const struct pah_work *w) {
+/* The source for the host's compiler: k.ii in the work folder. */
+static int write_translated(const struct pah_module *m, const char *source, int arch, const char *compiler,
+                            const char *headers, const struct pah_work *w, char **missing) {
+  char path[PATH_MAX], *text = NULL, *names = NULL;
+  struct sim_origin origin = {.m = m, .headers = headers, .work = w->path};
+  struct pah_side side;
+  int status = sim_preprocess(m, source, arch, compiler, headers, w, &text, missing);
+  if (status) return status;
+  size_t bytes;
+  FILE *f = open_memstream(&names, &bytes);
+  for (int64_t i = 0; i < m->kernel_count && f; i++) fprintf(f, "%s\n", m->kernels[i].name);
+  if (f) fclose(f);
+  status = pah_side_read(&side, text, names, sim_is_system, &origin);
+  if (!status && sim_is_ptx(m)) memset(side.gone, 0, (size_t)side.tokens.count); /* PTX is the device's, all of it */
+  if (!status) {
+    struct sim_writer *writer = sim_writer_new(&side, sim_is_clang(compiler));
+    char *translated = writer ? sim_translate(writer) : NULL,
+         *tail = writer ? sim_entries(m, &side, writer, *missing) : NULL;
+    snprintf(path, sizeof path, "%s/k.ii", w->path);
+    status = translated && tail ? write_text(path, translated, tail) : pah_fail(PAH_ENOMEM, "%s: no memory", m->path);
+    free(translated);
+    free(tail);
+    sim_writer_free(writer);
+    pah_side_free(&side);
+  }
+  free(names);
+  free(text);
+  return status;
+}
+
+static int compile_object(const struct pah_module *m, int arch, const char *compiler, const struct pah_work *w,
+                          const char *missing) {
   struct sim_command c = {.count = 0};
   char *output;
   sim_add_word(&c, "%s", compiler);
-  sim_add_flags(&c, arch, compiler);
-  if (sim_is_ptx(m)) sim_add_word(&c, "-O1"); /* a compiler has been over it: half the time, and no slower */
-  sim_add_folders(&c, m, headers);
-  sim_add_word(&c, "-include");
-  sim_add_word(&c, "%s/pah.h", w->path);
-  sim_add_words(&c, (const char *const[]){"-x", "c++", "-MD", "-MT", "x", "-MF", NULL});
-  sim_add_word(&c, "%s/k.d", w->path);
-  sim_add_word(&c, "-c");
-  sim_add_word(&c, "%s/k.cpp", w->path);
+  sim_add_flags(&c, arch, compiler, m->std);
+  if (!sim_is_clang(compiler)) sim_add_word(&c, "-fpreprocessed");
+  if (!sim_is_clang(compiler) && sim_has_cccl(m)) sim_add_word(&c, "-fpermissive"); /* CUB: using X = X<T> */
+  sim_add_words(&c, (const char *const[]){"-x", "c++-cpp-output", "-c", NULL});
+  sim_add_word(&c, "%s/k.ii", w->path);
   sim_add_word(&c, "-o");
   sim_add_word(&c, "%s/k.o", w->path);
   int exit_status = sim_run_program(c.argv, &output);
-  int status = exit_status ? compile_error(compiler, exit_status, output, m) : PAH_OK;
+  int status = exit_status ? sim_compile_error(compiler, exit_status, output, m, missing) : PAH_OK;
   free(output);
   sim_drop_command(&c);
   return status;
@@ -178,44 +180,43 @@ static int link_object(const struct pah_module *m, const char *compiler, const s
   sim_add_word(&c, "-o");
   sim_add_word(&c, "%s/k.so", w->path);
   int exit_status = sim_run_program(c.argv, &output);
-  int status = exit_status ? compile_error(compiler, exit_status, output, m) : PAH_OK;
+  int status = exit_status ? sim_compile_error(compiler, exit_status, output, m, "") : PAH_OK;
   free(output);
   sim_drop_command(&c);
+  return status;
+}
+
+/* The C++ of the module, to be freed; PTX is translated. */
+static int source_text(const struct pah_module *m, int arch, const struct pah_work *w, char **text) {
+  char *whole = sim_whole_source(m);
+  int status = whole ? PAH_OK : pah_fail(PAH_ENOMEM, "%s: no memory", m->path);
+  *text = whole;
+  if (status || !sim_is_ptx(m)) return status;
+  *text = NULL;
+  status = sim_ptx_source(m, arch, whole, w, text);
+  free(whole);
   return status;
 }
 
 /* All steps, in files of the work folder: k.so is the result, k.d says what went in. */
 static int make(const struct pah_module *m, int arch, const char *compiler, const char *headers,
                 const struct pah_work *w) {
-  char source[PATH_MAX], object[PATH_MAX], assembly[PATH_MAX];
-  snprintf(source, sizeof source, "%s/k.cpp", w->path);
+  char object[PATH_MAX], assembly[PATH_MAX];
   snprintf(object, sizeof object, "%s/k.o", w->path);
   snprintf(assembly, sizeof assembly, "%s/k.s", w->path);
-  char *first = beginning(m), *tail = entries(m), *names = NULL, *whole = NULL;
+  char *names = NULL, *missing = NULL, *text = NULL;
   uint64_t bytes = 0;
-  if (!first || !tail || asprintf(&whole, "%s%s", first, m->text) < 0) {
-    free(first);
-    free(tail);
-    return pah_fail(PAH_ENOMEM, "%s: no memory", m->path);
-  }
-  int status = PAH_OK;
-  if (sim_is_ptx(m)) {
-    char *text = NULL;
-    status = sim_ptx_source(m, arch, whole, w, &text);
-    free(whole);
-    whole = text;
-  }
-  if (!status) status = write_text(source, whole, tail);
-  if (!status) status = compile_object(m, arch, compiler, headers, w);
+  int status = source_text(m, arch, w, &text);
+  if (!status) status = write_translated(m, text, arch, compiler, headers, w, &missing);
+  if (!status) status = compile_object(m, arch, compiler, w, missing);
   if (!status) status = sim_elf_shared(object, &names, &bytes);
   if (!status) status = write_shared(assembly, names, bytes);
   if (!status) status = link_object(m, compiler, w);
   snprintf(object, sizeof object, "%s/k.so", w->path);
   if (!status) status = sim_elf_disarm(object, m->path);
   free(names);
-  free(whole);
-  free(first);
-  free(tail);
+  free(text);
+  free(missing);
   return status;
 }
 
@@ -280,7 +281,7 @@ static void make_salt(const char *compiler, int arch, const char *headers, char 
   stat(compiler, &about);
   const char *nvcc = sim_nvcc();
   size_t n =
-      (size_t)snprintf(salt, bytes, "sim 7 %s %lld %lld.%09ld sm_%d %s nvcc %s", compiler, (long long)about.st_size,
+      (size_t)snprintf(salt, bytes, "sim 9 %s %lld %lld.%09ld sm_%d %s nvcc %s", compiler, (long long)about.st_size,
                        (long long)about.st_mtim.tv_sec, about.st_mtim.tv_nsec, arch, headers, nvcc ? nvcc : "");
   for (size_t i = 0; i < sizeof variables / sizeof *variables && n < bytes; i++) {
     const char *value = getenv(variables[i]);
@@ -292,7 +293,7 @@ static int build(struct pah_module *m, int arch, const char *compiler, const cha
                  struct pah_work *w, char *path, size_t bytes) {
   char key[PAH_KEY_SIZE], depfile[PATH_MAX];
   struct pah_reads own, reads = {.count = 0};
-  int status = prepare_header(arch, compiler, salt, w, &reads);
+  int status = prepare_header(arch, compiler, m->std, salt, w, &reads);
   pah_reads_begin(&own);
   if (!status) status = make(m, arch, compiler, headers, w);
   snprintf(depfile, sizeof depfile, "%s/k.d", w->path);

@@ -7,6 +7,9 @@
 
 int sim_build(struct pah_module *m, int arch, struct sim_image **image); /* compiled, or taken from the cache; opened */
 void sim_image_close(struct sim_image *image);
+/* An error of the compiler as one of the source; missing: names of headers, each with an end of line. */
+int sim_compile_error(const char *compiler, int exit_status, const char *output, const struct pah_module *m,
+                      const char *missing);
 
 /* ptx_source.c: nvcc, if sources go by way of its PTX ($PAH_SIM_NVCC); else NULL. */
 const char *sim_nvcc(void);
@@ -26,6 +29,8 @@ int sim_elf_map(struct sim_image *image);
 /* variable.c: fills the table of shared variables; the static shared memory of the kernel at `kernel` in the object. */
 int sim_variables_read(struct sim_image *image);
 uint64_t sim_static_shared(const struct sim_image *image, uint64_t kernel);
+/* variable.c: a variable of the device by its symbol; *data NULL: there is none. */
+int sim_variable(const struct sim_image *image, const char *symbol, void **data, int64_t *bytes);
 /* variable.c: the most threads of a block, by the kernel's __launch_bounds__ or, without, 1024. */
 int sim_launch_bounds(const struct sim_image *image, uint64_t kernel);
 /* elf.c: the address in the object of the i-th kernel asked for, 0 past the last; is it one of them? */

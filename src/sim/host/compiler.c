@@ -93,9 +93,8 @@ void sim_drop_command(struct sim_command *c) {
   for (int i = 0; i < c->count; i++) free(c->argv[i]);
 }
 
-void sim_add_flags(struct sim_command *c, int arch, const char *compiler) {
-  static const char *const all[] = {"-std=c++17",
-                                    "-O2",
+void sim_add_flags(struct sim_command *c, int arch, const char *compiler, const char *std) {
+  static const char *const all[] = {"-O2",
                                     "-gdwarf-4",
                                     "-fPIC",
                                     "-fno-exceptions",
@@ -122,6 +121,7 @@ void sim_add_flags(struct sim_command *c, int arch, const char *compiler) {
   static const char *const clang[] = {"-fno-vectorize", "-fno-slp-vectorize",
                                       "-mllvm",         "-tsan-instrument-func-entry-exit=0",
                                       "-mllvm",         "-tsan-distinguish-volatile=1"};
+  sim_add_word(c, "-std=%s", std);
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) sim_add_word(c, "%s", all[i]);
   for (size_t i = 0; i < sizeof gcc / sizeof *gcc && !sim_is_clang(compiler); i++) sim_add_word(c, "%s", gcc[i]);
   for (size_t i = 0; i < sizeof clang / sizeof *clang && sim_is_clang(compiler); i++) sim_add_word(c, "%s", clang[i]);
@@ -134,4 +134,5 @@ void sim_add_folders(struct sim_command *c, const struct pah_module *m, const ch
   sim_add_word(c, "%s", m->include[0]);
   sim_add_word(c, "-I%s", headers); /* before any toolkit's headers of the same names */
   for (char **i = m->include; *i; i++) sim_add_word(c, "-I%s", *i);
+  sim_add_word(c, "-I%s/cccl", headers); /* stands in for CCCL, unless that is in the user's folders */
 }

@@ -19,7 +19,7 @@ void sim_add_words(struct sim_command *c, const char *const *words); /* until NU
 void sim_drop_command(struct sim_command *c);
 
 /* All that a precompiled header and the source have to agree on; the folders that are searched. */
-void sim_add_flags(struct sim_command *c, int arch, const char *compiler);
+void sim_add_flags(struct sim_command *c, int arch, const char *compiler, const char *std);
 void sim_add_folders(struct sim_command *c, const struct pah_module *m, const char *headers);
 
 /* Runs a program and collects what it says. Returns its exit status, or -1; *output is malloc'ed, cut at 256 KiB. */

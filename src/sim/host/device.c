@@ -154,8 +154,9 @@ static void sim_free(struct pah_device *dev, void *data, int64_t bytes) {
 }
 
 static int sim_copy_in(struct pah_device *dev, void *dst, const void *src, int64_t bytes) {
+  struct sim_arena *arena = &((struct state *)dev->state)->arena;
   memcpy(dst, src, (size_t)bytes);
-  sim_arena_written(&((struct state *)dev->state)->arena, dst, bytes);
+  if (sim_arena_find(arena, dst)) sim_arena_written(arena, dst, bytes); /* else a variable of a module */
   return PAH_OK;
 }
 
@@ -189,11 +190,26 @@ static int sim_tensor_hash(struct pah_device *dev, const struct pah_tensor *t, u
 
 /* ---- Modules ---- */
 
+/* The object's own list (entries.c): kernels behind those asked for, and what was left out. */
+static void find_kernels(const struct sim_image *image, struct pah_module *m) {
+  char symbol[48];
+  for (int64_t i = m->kernel_count;; i++) {
+    snprintf(symbol, sizeof symbol, "pah_name_%lld", (long long)i);
+    const char *name = dlsym(image->handle, symbol);
+    if (!name) break;
+    pah_module_found(m, name);
+  }
+  const char *skipped = dlsym(image->handle, "pah_skipped");
+  free(m->skipped);
+  m->skipped = skipped ? strdup(skipped) : NULL;
+}
+
 static int sim_compile(struct pah_device *dev, struct pah_module *m) {
   struct state *s = dev->state;
   struct sim_image *image;
   int status = sim_build(m, s->arch, &image);
   if (status) return status;
+  find_kernels(image, m);
   for (int64_t i = 0; i < m->kernel_count && !status; i++) {
     struct pah_module_kernel *k = &m->kernels[i];
     char name[48];
@@ -224,6 +240,12 @@ static int sim_compile(struct pah_device *dev, struct pah_module *m) {
 static void sim_unload(struct pah_device *dev, void *image) {
   (void)dev;
   sim_image_close(image);
+}
+
+static int sim_module_variable(struct pah_device *dev, struct pah_module *m, const char *symbol, void **data,
+                               int64_t *bytes) {
+  (void)dev;
+  return sim_variable(m->image, symbol, data, bytes);
 }
 
 static int most_shared(int arch) {
@@ -300,9 +322,11 @@ const struct pah_device_ops pah_sim_ops = {
     .kv_append = pah_gpu_kv_append,
     .ptx_kernels = ptx_entries,
     .compile = sim_compile,
+    .finds_kernels = 1,
     .unload = sim_unload,
     .launch = sim_run,
     .resources = sim_resources,
+    .variable = sim_module_variable,
     .tally = sim_tally,
     .tensor_map = sim_tensor_map,
 };

@@ -103,3 +103,23 @@ int sim_launch_bounds(const struct sim_image *image, uint64_t kernel) {
   }
   return MOST;
 }
+
+int sim_variable(const struct sim_image *image, const char *symbol, void **data, int64_t *bytes) {
+  char *file;
+  size_t size;
+  struct table t;
+  *data = NULL;
+  int status = pah_read_file("object", image->path, &file, &size);
+  if (status) return status;
+  for (size_t i = 0; find_table(file, size, &t) && i < t.count && !status; i++) {
+    const Elf64_Sym *s = &t.symbols[i];
+    if (ELF64_ST_TYPE(s->st_info) != STT_OBJECT || !s->st_size || strcmp(t.strings + s->st_name, symbol) != 0) continue;
+    *data = image->text + s->st_value;
+    *bytes = (int64_t)s->st_size;
+    if ((uint8_t *)*data < image->data || (uint8_t *)*data >= image->data_end)
+      status = pah_fail(PAH_EINVAL, "variable: %s is const: it has no place that can be set", symbol);
+    break;
+  }
+  free(file);
+  return status;
+}

@@ -103,7 +103,13 @@ public:
     pah_sim_syncwarp(self().mask(), line);
   }
   template <class T> PAH_SIM_INLINE T shfl(T value, int rank) const {
-    return pah_sim_shuffle(PAH_SIM_SHFL_IDX, self().mask(), value, self().lane((unsigned)rank), 32);
+    const unsigned mask = self().mask(), from = self().lane((unsigned)rank);
+    if constexpr (sizeof(T) <= 8) return pah_sim_shuffle(PAH_SIM_SHFL_IDX, mask, value, from, 32);
+    unsigned words[(sizeof(T) + 3) / 4] = {};
+    __builtin_memcpy(words, &value, sizeof value);
+    for (unsigned &word : words) word = pah_sim_shuffle(PAH_SIM_SHFL_IDX, mask, word, from, 32);
+    __builtin_memcpy(&value, words, sizeof value);
+    return value;
   }
   template <class T> PAH_SIM_INLINE T shfl_up(T value, unsigned delta) const {
     unsigned rank = self().thread_rank();

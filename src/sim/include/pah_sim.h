@@ -5,6 +5,13 @@
 #ifndef PAH_SIM_H
 #define PAH_SIM_H
 
+/* The CUDA that it is like. */
+#define CUDA_VERSION 12040
+#define CUDART_VERSION CUDA_VERSION
+#define __CUDACC_VER_MAJOR__ (CUDA_VERSION / 1000)
+#define __CUDACC_VER_MINOR__ (CUDA_VERSION % 1000 / 10)
+#define __CUDACC_VER_BUILD__ 0
+
 #include <cfloat>
 #include <climits>
 #include <cmath>
@@ -20,6 +27,7 @@
 
 #include "../abi.h"
 #include "pah_sim_types.h"
+#include "pah_sim_host_types.h"
 #include "pah_sim_builtins.h"
 #include "pah_sim_atomics.h"
 #include "pah_sim_math.h"

@@ -8,10 +8,6 @@
 PAH_SIM_INLINE uint3 pah_sim_uint3(pah_sim_dim d) {
   return uint3{d.x, d.y, d.z};
 }
-#define threadIdx (pah_sim_uint3(pah_sim_thread_idx()))
-#define blockIdx (pah_sim_uint3(pah_sim_block_idx()))
-#define blockDim (dim3(pah_sim_uint3(pah_sim_block_dim())))
-#define gridDim (dim3(pah_sim_uint3(pah_sim_grid_dim())))
 static constexpr int warpSize = 32;
 
 /* ---- Barriers and fences ---- */
@@ -163,6 +159,9 @@ PAH_SIM_INLINE unsigned __isGlobal(const void *p) {
 PAH_SIM_INLINE unsigned __isShared(const void *p) {
   return pah_sim_space(p) == 2;
 }
+PAH_SIM_INLINE unsigned __isClusterShared(const void *p) { /* clusters of one thread block */
+  return pah_sim_space(p) == 2;
+}
 PAH_SIM_INLINE unsigned __isLocal(const void *p) {
   return pah_sim_space(p) == 3;
 }
@@ -181,7 +180,6 @@ PAH_SIM_INLINE long long clock64() {
 PAH_SIM_INLINE clock_t pah_sim_clock32() {
   return (clock_t)pah_sim_clock();
 }
-#define clock() pah_sim_clock32()
 PAH_SIM_INLINE unsigned long long globaltimer() {
   return pah_sim_clock();
 }
@@ -213,12 +211,5 @@ using ::pah_sim_memset;
 using ::pah_sim_printf;
 } // namespace std
 #include "assert.h"
-#undef printf
-#define printf pah_sim_printf
-#define memcpy pah_sim_copy
-#define memmove pah_sim_memcpy
-#define memset pah_sim_memset
-#define malloc pah_sim_malloc
-#define free pah_sim_free
 
 #endif

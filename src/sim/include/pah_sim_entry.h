@@ -1,7 +1,6 @@
-/* pah_sim_entry.h - how the program finds and starts a kernel: PAH_SIM_ENTRY(n, name) makes the function pah_entry_N,
- * which unpacks arguments as a driver's launch does, the list pah_signature_N of what the parameters are (struct
- * pah_signature of pah.h) and the address pah_kernel_N. sim/host/build.c appends one line for each kernel to the
- * source. */
+/* pah_sim_entry.h - how the program finds and starts a kernel: what the lines that sim/host/entries.c puts behind a
+ * source are made of. An entry unpacks arguments as a driver's launch does; a signature says what the parameters are
+ * (struct pah_signature of pah_module.h). */
 #ifndef PAH_SIM_ENTRY_H
 #define PAH_SIM_ENTRY_H
 
@@ -37,15 +36,5 @@ template <class... A> pah_sim_kernel<A...> pah_sim_kernel_of(void (*)(A...));
 template <class... A> PAH_SIM_UNSEEN inline void pah_sim_call(void (*kernel)(A...), void **args) {
   pah_sim_kernel<A...>::call(kernel, args, std::index_sequence_for<A...>());
 }
-
-#define PAH_SIM_ENTRY(n, ...)                                                                                          \
-  extern "C" PAH_SIM_UNSEEN void pah_entry_##n(void **args) {                                                          \
-    pah_sim_call(&__VA_ARGS__, args);                                                                                  \
-  }                                                                                                                    \
-  extern "C" __attribute__((used)) void *const pah_kernel_##n;                                                         \
-  void *const pah_kernel_##n = reinterpret_cast<void *>(&__VA_ARGS__);                                                 \
-  extern "C" __attribute__((used)) const decltype(pah_sim_kernel_of(&__VA_ARGS__))::signature pah_signature_##n;       \
-  const decltype(pah_sim_kernel_of(&__VA_ARGS__))::signature pah_signature_##n =                                       \
-      decltype(pah_sim_kernel_of(&__VA_ARGS__))::describe();
 
 #endif

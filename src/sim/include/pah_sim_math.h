@@ -4,6 +4,7 @@
 #ifndef PAH_SIM_MATH_H
 #define PAH_SIM_MATH_H
 
+#include "pah_sim_simd.h"
 #include "pah_sim_small.h"
 
 /* Tables of functions, a line each. */
@@ -89,13 +90,6 @@ PAH_SIM_INLINE unsigned __dp4a(unsigned a, unsigned b, unsigned c) {
   for (int i = 0; i < 4; i++) c += (a >> 8 * i & 255) * (b >> 8 * i & 255);
   return c;
 }
-PAH_SIM_INLINE unsigned __vadd2(unsigned a, unsigned b) {
-  return ((a + b) & 0xffff) | ((a & 0xffff0000u) + (b & 0xffff0000u));
-}
-PAH_SIM_INLINE unsigned __vadd4(unsigned a, unsigned b) {
-  return ((a & 0x7f7f7f7fu) + (b & 0x7f7f7f7fu)) ^ ((a ^ b) & 0x80808080u);
-}
-
 /* min and max of mixed arithmetic types, as CUDA overloads them; those of floats drop NaN. */
 template <class T> PAH_SIM_INLINE T pah_sim_min(T a, T b) {
   return b < a || a != a ? b : a;

@@ -1,40 +1,16 @@
-/* pah_sim_types.h - the words that CUDA adds to C++, dim3 and the vector types.
+/* pah_sim_types.h - dim3 and the vector types. The words that CUDA adds to C++ are sim/host/words.c's.
  * Vectors of 4, 8 and 16 bytes hold one machine vector beside their fields, so that a copy of one stays one access
  * of that size, as on the device. Read next: pah_sim_builtins.h. */
 #ifndef PAH_SIM_TYPES_H
 #define PAH_SIM_TYPES_H
 
-/* The visibility tells kernels from other functions (sim/host/variable.c). */
-#define __global__ __attribute__((used, noinline, visibility("protected")))
-#define __device__
-#define __host__
-#define __constant__
-#define __managed__
-#define __shared__ __attribute__((used)) thread_local /* used: what nobody writes is not taken for zeros */
-/* As many bytes that do nothing before the kernel, and a note of where they begin (sim/host/variable.c): the number may
- * be any constant expression, which only the compiler can tell. clang has no such thing for templates. */
-#ifdef __clang__
-#define __launch_bounds__(...)
-#else
-#define __launch_bounds__(threads, ...) __attribute__((patchable_function_entry((threads), (threads))))
-#endif
-#define __maxnreg__(...)
-#define __cluster_dims__(...)
-#define __grid_constant__
-#define __forceinline__ inline __attribute__((always_inline))
-#define __noinline__ __attribute__((noinline))
-#define __inline_hint__
-#define __align__(n) __attribute__((aligned(n)))
-#define __builtin_align__(n) __attribute__((aligned(n)))
-#define __nv_pure__ __attribute__((pure))
-/* CUDA allows `__shared__ alignas(16)`, ISO C++ wants it in front. It takes a type or a number. */
+/* alignas takes a type or a number (sim/host/words.c). */
 template <class T> constexpr std::size_t pah_sim_alignment() {
   return alignof(T);
 }
 template <std::size_t bytes> constexpr std::size_t pah_sim_alignment() {
   return bytes;
 }
-#define alignas(...) __attribute__((aligned(pah_sim_alignment<__VA_ARGS__>())))
 
 #define PAH_SIM_INLINE inline __attribute__((always_inline))
 #define PAH_SIM_UNSEEN __attribute__((no_sanitize("thread")))
@@ -153,9 +129,5 @@ struct dim3 {
     return uint3{x, y, z};
   }
 };
-
-typedef int cudaError_t;
-typedef struct pah_sim_stream *cudaStream_t;
-enum { cudaSuccess = 0 };
 
 #endif

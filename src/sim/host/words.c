@@ -1,0 +1,298 @@
+/* words.c - writes the device's side of a source again, with CUDA's own words in the host compiler's: each where it
+ * stands, so that lines keep their numbers. Words of the built-in variables and of the C library are replaced here and
+ * not by macros: a header of the host's or a member of a struct may have the same names. Read next: entries.c. */
+#define _GNU_SOURCE
+#include "device_source.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+
+int sim_is_system(void *data, const char *path, int flagged) {
+  const struct sim_origin *o = data;
+  if (!strncmp(path, o->headers, strlen(o->headers)) ||
+      (!strncmp(path, o->work, strlen(o->work)) && !strncmp(path + strlen(o->work), "/host/", 6)) || *path == '<')
+    return 1;
+  if (strstr(path, "src/sim/") || strstr(path, "/c++/")) return 1;    /* by whatever way it was found */
+  for (char **folder = o->m->include; *folder && flagged; folder++) { /* that of a user may call itself a system's */
+    size_t n = strlen(*folder);
+    if (!strncmp(path, *folder, n) && path[n] == '/') return 0;
+  }
+  return flagged;
+}
+
+/* ---- Words ---- */
+
+enum how {
+  AS_IS,      /* the text in its place */
+  BRACKETS,   /* the word's brackets too: text, what is between them, text */
+  DROPPED,    /* and its brackets, if there are any */
+  BOUNDS,     /* __launch_bounds__ */
+  VARIABLE,   /* unless it is a member or declared here */
+  CALL,       /* of the C library, if it is one */
+  OF_VARIABLE /* kept on a variable of the device, so that the compiler does not take it for constant */
+};
+
+static const struct word {
+  const char *cuda;
+  enum how how;
+  const char *text, *end;
+} words[] = {
+    {"__global__", AS_IS, "__attribute__((used, noinline, visibility(\"protected\")))", ""},
+    {"__device__", OF_VARIABLE, "__attribute__((used))", ""},
+    {"__constant__", OF_VARIABLE, "__attribute__((used))", ""},
+    {"__managed__", OF_VARIABLE, "__attribute__((used))", ""},
+    {"__shared__", AS_IS, "__attribute__((used)) thread_local", ""}, /* used: what nobody writes is no zero */
+    {"__host__", DROPPED, "", ""},
+    {"__grid_constant__", DROPPED, "", ""},
+    {"__inline_hint__", DROPPED, "", ""},
+    {"__maxnreg__", DROPPED, "", ""},
+    {"__cluster_dims__", DROPPED, "", ""},
+    {"__block_size__", DROPPED, "", ""},
+    {"__launch_bounds__", BOUNDS, "", ""},
+    {"__forceinline__", AS_IS, "inline __attribute__((always_inline))", ""},
+    {"__noinline__", AS_IS, "__attribute__((noinline))", ""},
+    {"__nv_pure__", AS_IS, "__attribute__((pure))", ""},
+    {"__align__", BRACKETS, "__attribute__((aligned(", ")))"},
+    {"__builtin_align__", BRACKETS, "__attribute__((aligned(", ")))"},
+    /* CUDA allows `__shared__ alignas(16)`, ISO C++ wants it in front. It takes a type or a number. */
+    {"alignas", BRACKETS, "__attribute__((aligned(pah_sim_alignment<", ">())))"},
+    {"threadIdx", VARIABLE, "(pah_sim_uint3(pah_sim_thread_idx()))", ""},
+    {"blockIdx", VARIABLE, "(pah_sim_uint3(pah_sim_block_idx()))", ""},
+    {"blockDim", VARIABLE, "(dim3(pah_sim_uint3(pah_sim_block_dim())))", ""},
+    {"gridDim", VARIABLE, "(dim3(pah_sim_uint3(pah_sim_grid_dim())))", ""},
+    {"printf", CALL, "pah_sim_printf", ""},
+    {"memcpy", CALL, "pah_sim_copy", ""},
+    {"memmove", CALL, "pah_sim_memcpy", ""},
+    {"memset", CALL, "pah_sim_memset", ""},
+    {"malloc", CALL, "pah_sim_malloc", ""},
+    {"free", CALL, "pah_sim_free", ""},
+    {"clock", CALL, "pah_sim_clock32", ""},
+};
+enum { WORDS = sizeof words / sizeof *words };
+
+struct sim_writer {
+  const struct pah_side *side;
+  const struct pah_token *list;
+  FILE *to;
+  const char *from;            /* what has been written ends here */
+  const struct word **meaning; /* of each word by its number; NULL: its own */
+  char *is_variable;           /* of each token: it belongs to a variable of the device */
+  char *is_plain;              /* of each token: a word that its class or function has declared */
+  int is_clang;
+};
+
+/* Is the word a use, rather than a member (a.x, a->x, T::x) or something declared (int x)? */
+static int is_use(const struct sim_writer *w, int i) {
+  static const char *const before[] = {"return", "case", "else", "do", "throw", "sizeof", "and", "or", "not"};
+  if (i == 0) return 1;
+  const struct pah_token *last = &w->list[i - 1];
+  if (last->mark == '.' || last->mark == 'A') return 0;
+  if (last->mark == 'S') /* std::memcpy, ::memcpy */
+    return i < 2 || w->list[i - 2].kind != PAH_WORD || pah_token_is(&w->list[i - 2], "std");
+  if (last->kind != PAH_WORD) return 1;
+  for (size_t k = 0; k < sizeof before / sizeof *before; k++)
+    if (pah_token_is(last, before[k])) return 1;
+  return 0;
+}
+
+/* All up to the token, but only blanks of what was left out. */
+static void write_gap(struct sim_writer *w, const char *until) {
+  if (until > w->from) fwrite(w->from, 1, (size_t)(until - w->from), w->to);
+  if (until > w->from) w->from = until;
+}
+
+static void leave_out(struct sim_writer *w, int i) {
+  const struct pah_token *token = &w->list[i];
+  write_gap(w, token->at);
+  for (uint32_t c = 0; c < token->length; c++)
+    if (token->at[c] == '\n') fputc('\n', w->to);
+  w->from = token->at + token->length;
+}
+
+static void put(struct sim_writer *w, int i, const char *text) {
+  leave_out(w, i);
+  fputs(text, w->to);
+}
+
+static int translate_one(struct sim_writer *w, int i, int last);
+
+static void translate_range(struct sim_writer *w, int first, int last) {
+  for (int i = first; i < last;) i = translate_one(w, i, last);
+}
+
+/* __launch_bounds__(a, b): as many bytes that do nothing before the kernel, and a note of where they begin
+ * (variable.c): the number may be any constant expression, which only the compiler can tell. clang has no such thing
+ * for templates. */
+static int translate_bounds(struct sim_writer *w, int i, int last) {
+  int open = i + 1, close = pah_tokens_close(&w->side->tokens, open, last), comma = open + 1;
+  for (; comma < close - 1 && w->list[comma].mark != ','; comma++) {
+    char mark = w->list[comma].mark;
+    if (mark == '(' || mark == '[' || mark == '{') comma = pah_tokens_close(&w->side->tokens, comma, close) - 1;
+    if (mark == '<') {
+      int end = pah_tokens_close(&w->side->tokens, comma, close - 1);
+      if (w->list[end - 1].mark == '>') comma = end - 1;
+    }
+  }
+  put(w, i, w->is_clang ? "" : "__attribute__((patchable_function_entry((");
+  for (int k = 0; k < 2 && !w->is_clang; k++) {
+    fputs(k ? "), (" : "", w->to);
+    for (int at = open + 1; at < comma; at++) fprintf(w->to, " %.*s", (int)w->list[at].length, w->list[at].at);
+  }
+  if (!w->is_clang) fputs("))))", w->to);
+  for (int at = open; at < close; at++) leave_out(w, at);
+  return close;
+}
+
+static int translate_brackets(struct sim_writer *w, int i, int last, const struct word *word) {
+  int close = pah_tokens_close(&w->side->tokens, i + 1, last);
+  put(w, i, word->text);
+  leave_out(w, i + 1);
+  translate_range(w, i + 2, close - 1);
+  put(w, close - 1, word->end);
+  return close;
+}
+
+static int translate_asm(struct sim_writer *w, int i, int end) {
+  char *code = sim_asm(w, w->side, i, end);
+  if (!code) { /* for the compiler to complain of */
+    write_gap(w, w->list[i].at + w->list[i].length);
+    return i + 1;
+  }
+  put(w, i, code);
+  free(code);
+  for (int at = i + 1; at < end; at++) leave_out(w, at);
+  return end;
+}
+
+/* `#pragma unroll` that a macro has made in the middle of a line. */
+static int leave_out_pragma(struct sim_writer *w, int i, int last) {
+  leave_out(w, i);
+  leave_out(w, i + 1);
+  int at = i + 2;
+  while (at < last && (pah_token_is(&w->list[at], "unroll") || pah_token_is(&w->list[at], "nounroll")))
+    leave_out(w, at++);
+  if (at < last && w->list[at].kind == PAH_NUMBER) leave_out(w, at++);
+  return at;
+}
+
+/* Writes the token at i, or what stands for it; returns the next one. */
+static int translate_one(struct sim_writer *w, int i, int last) {
+  const struct pah_token *token = &w->list[i];
+  if (w->side->gone[i]) return leave_out(w, i), i + 1;
+  if (token->mark == '#' && i + 1 < last && pah_token_is(&w->list[i + 1], "pragma"))
+    return leave_out_pragma(w, i, last);
+  const struct word *word = token->kind == PAH_WORD ? w->meaning[token->word] : NULL;
+  int past_asm = token->kind == PAH_WORD ? sim_asm_end(w->side, i, last) : 0;
+  if (past_asm) return translate_asm(w, i, past_asm);
+  int has_brackets = i + 1 < last && w->list[i + 1].mark == '(';
+  if (word) switch (word->how) {
+    case AS_IS: return put(w, i, word->text), i + 1;
+    case OF_VARIABLE: return put(w, i, w->is_variable[i] ? word->text : ""), i + 1;
+    case DROPPED:
+      leave_out(w, i);
+      if (!has_brackets) return i + 1;
+      int close = pah_tokens_close(&w->side->tokens, i + 1, last);
+      for (int at = i + 1; at < close; at++) leave_out(w, at);
+      return close;
+    case BOUNDS:
+      if (has_brackets) return translate_bounds(w, i, last);
+      break;
+    case BRACKETS:
+      if (has_brackets) return translate_brackets(w, i, last, word);
+      break;
+    case VARIABLE:
+      if (!w->is_plain[i] && is_use(w, i)) return put(w, i, word->text), i + 1;
+      break;
+    case CALL:
+      if (has_brackets && !w->is_plain[i] && is_use(w, i)) return put(w, i, word->text), i + 1;
+      break;
+    }
+  write_gap(w, token->at + token->length);
+  return i + 1;
+}
+
+/* ---- A whole source ---- */
+
+/* A variable of the device outside of functions and classes: its words before what it is set to. */
+static void find_variables(struct sim_writer *w) {
+  const struct pah_items *items = &w->side->items;
+  for (int i = 0; i < items->count; i++) {
+    const struct pah_item *item = &items->list[i];
+    int in_class = item->parent >= 0 && items->list[item->parent].kind == PAH_CLASS;
+    int is_variable = item->kind == PAH_OTHER || item->kind == PAH_CLASS;
+    if (in_class || !is_variable || item->flags & PAH_IS_CONSTANT || !(item->flags & PAH_IS_DEVICE)) continue;
+    for (int t = item->first; t < item->last && w->list[t].mark != '='; t++) w->is_variable[t] = 1;
+  }
+}
+
+/* A class with a member `blockDim`, or a function with such a parameter, means that one by the word. */
+static void find_plain(struct sim_writer *w) {
+  const struct pah_items *items = &w->side->items;
+  for (int i = 0; i < items->count; i++) {
+    const struct pah_item *item = &items->list[i];
+    if (item->kind == PAH_FUNCTION && item->name >= 0) w->is_plain[item->name] = 1; /* one of another namespace */
+    if (item->kind != PAH_CLASS && item->kind != PAH_FUNCTION) continue;
+    int last = item->kind == PAH_CLASS ? item->last : item->open;
+    for (int t = item->first + 1; t < last; t++) {
+      const struct word *word = w->list[t].kind == PAH_WORD ? w->meaning[w->list[t].word] : NULL;
+      if (!word || word->how != VARIABLE || w->list[t - 1].kind != PAH_WORD || is_use(w, t)) continue;
+      for (int u = t; u < item->last; u++) w->is_plain[u] |= w->list[u].word == w->list[t].word;
+    }
+  }
+}
+
+struct sim_writer *sim_writer_new(const struct pah_side *side, int is_clang) {
+  struct sim_writer *w = calloc(1, sizeof *w);
+  if (!w) return NULL;
+  *w = (struct sim_writer){.side = side, .list = side->tokens.list, .is_clang = is_clang};
+  w->meaning = calloc((size_t)side->tokens.word_count + 1, sizeof *w->meaning);
+  w->is_variable = calloc((size_t)side->tokens.count + 1, 1);
+  w->is_plain = calloc((size_t)side->tokens.count + 1, 1);
+  if (!w->meaning || !w->is_variable || !w->is_plain) return sim_writer_free(w), NULL;
+  for (int i = 0; i < WORDS; i++) {
+    uint32_t number = pah_tokens_word(&side->tokens, words[i].cuda);
+    if (number) w->meaning[number] = &words[i];
+  }
+  find_variables(w);
+  find_plain(w);
+  return w;
+}
+
+void sim_writer_free(struct sim_writer *w) {
+  if (!w) return;
+  free(w->meaning);
+  free(w->is_variable);
+  free(w->is_plain);
+  free(w);
+}
+
+char *sim_translate(struct sim_writer *w) {
+  char *text = NULL;
+  size_t bytes;
+  w->to = open_memstream(&text, &bytes);
+  if (!w->to) return NULL;
+  w->from = w->side->tokens.text;
+  translate_range(w, 0, w->side->tokens.count);
+  fputs(w->from, w->to);
+  return fclose(w->to) ? free(text), NULL : text;
+}
+
+void sim_translate_tokens(struct sim_writer *w, int first, int last, FILE *to) {
+  FILE *outer = w->to;
+  const char *from = w->from;
+  char *text = NULL;
+  size_t bytes;
+  w->to = open_memstream(&text, &bytes);
+  for (int i = first; i < last && w->to;) {
+    w->from = w->list[i].at; /* lines, and markers of lines, have no place in one line */
+    fputc(' ', w->to);
+    i = translate_one(w, i, last);
+  }
+  if (w->to) fclose(w->to);
+  for (const char *p = text; p && *p; p++) fputc(*p == '\n' ? ' ' : *p, to);
+  free(text);
+  w->to = outer;
+  w->from = from;
+}
