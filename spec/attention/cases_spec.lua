@@ -109,7 +109,7 @@ for _, entry in ipairs(pah.devices()) do
       end
     end
 
-    local function is_due(i, case, kernel)
+    local function is_due(i, kernel)
       if (i + from) % every ~= 0 then return false end
       return kind ~= "sim" or kernel == "naive" or (math.floor(i / every) + from) % fast_every == 0
     end
@@ -117,7 +117,7 @@ for _, entry in ipairs(pah.devices()) do
     local function due(i, case)
       local list = {}
       for _, kernel in ipairs(by_op[case.op] or {}) do
-        if is_due(i, case, kernel) then list[#list + 1] = kernel end
+        if is_due(i, kernel) then list[#list + 1] = kernel end
       end
       return list
     end
