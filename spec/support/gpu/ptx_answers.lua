@@ -91,6 +91,7 @@ return {
   {"st.shared.v2.b32 [tile], {5, 6}; ld.shared.v2.b32 {%r1, %r2}, [tile]; mad.lo.u32 %r0, %r1, 10, %r2;", 56},
   {"mov.b32 %r1, 0x80; st.shared.b8 [tile], %r1; ld.shared.s8 %r0, [tile];", 0xffffff80},
   {"ld.const.b32 %r0, [table+8];", 30},
+  {"mov.b32 %r1, 9; st.shared.b32 [tile], {%r1}; ld.shared.b32 {%r0}, [tile];", 9},
   {"mov.u64 %d1, tile; cvta.shared.u64 %d1, %d1; st.u32 [%d1+4], 77; ld.shared.u32 %r0, [tile+4];", 77},
   {"mov.u64 %d1, tile; cvta.shared.u64 %d1, %d1; cvta.to.shared.u64 %d2, %d1; mov.u64 %d1, tile; "
     .. "sub.u64 %d2, %d2, %d1; cvt.u32.u64 %r0, %d2;", 0},

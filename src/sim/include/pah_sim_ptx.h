@@ -117,6 +117,12 @@ struct two {
 PAH_PTX_I two i_two(bool a, bool b) {
   return two{{a, b}};
 }
+template <class V> PAH_PTX_I auto i_only(const V &v) {
+  if constexpr (std::is_class<V>::value)
+    return v.r[0];
+  else
+    return v;
+}
 PAH_PTX_I pah_sim_v4 i_words(uint32_t a = 0, uint32_t b = 0, uint32_t c = 0, uint32_t d = 0) {
   return pah_sim_v4{{a, b, c, d}};
 }

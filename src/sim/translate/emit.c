@@ -199,7 +199,12 @@ void ptx_emit_begin(struct ptx_emit *e, const struct ptx_operand *to) {
 void ptx_emit_end(struct ptx_emit *e, const struct ptx_operand *to) {
   if (to->kind == PTX_VECTOR) {
     fputc(';', e->out);
-    for (int i = 0; i < to->count; i++) emit_part(e, &to->items[i], i);
+    if (to->count == 1) { /* {a} takes the whole of what has no parts */
+      fputc(' ', e->out);
+      ptx_emit_operand(e, to);
+      fputs(" = pah_ptx::i_only(pah_v);", e->out);
+    }
+    for (int i = 0; i < to->count && to->count > 1; i++) emit_part(e, &to->items[i], i);
     fputs(" }", e->out);
   } else if (to->second) {
     struct ptx_operand first = *to;
