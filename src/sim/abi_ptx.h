@@ -28,7 +28,9 @@ enum {
   PAH_SIM_MMA_E5M2_E5M2,
   PAH_SIM_MMA_E4M3_E5M2,
   PAH_SIM_MMA_E5M2_E4M3,
-  PAH_SIM_MMA_S8
+  PAH_SIM_MMA_S8,
+  PAH_SIM_MMA_S8_SATFINITE,
+  PAH_SIM_MMA_HALF = 16 /* beside a kind of mma.sync: half as deep, the upper half of A and B is zero */
 };
 struct pah_sim_v4 pah_sim_mma(int kind, struct pah_sim_v4 a, struct pah_sim_v2 b, struct pah_sim_v4 c);
 

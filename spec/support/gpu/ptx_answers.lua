@@ -102,6 +102,8 @@ return {
   {"st.shared.b32 [tile], 7; atom.acq_rel.gpu.shared.exch.b32 %r1, [tile], 4; ld.shared.u32 %r0, [tile];", 4},
   {"st.shared.u32 [tile], 7; red.shared.max.u32 [tile], 12; ld.shared.u32 %r0, [tile];", 12},
   {"st.shared.u32 [tile], 7; atom.shared.inc.u32 %r1, [tile], 7; ld.shared.u32 %r0, [tile];", 0},
+  {"mov.u64 %d1, own; cvt.u32.u64 %r1, %d1; st.local.u32 [%r1+4], 8; cvta.local.u64 %d1, %d1; ld.u32 %r0, [%d1+4];",
+    8},
   -- a warp of one lane
   {"shfl.sync.idx.b32 %r0|%p0, 9, 0, 31, 1;", 9}, {"activemask.b32 %r0;", 1},
   truth("setp.eq.s32 %p1, 1, 1; vote.sync.all.pred %p0, %p1, 1;", 1), {"match.any.sync.b32 %r0, 4, 1;", 1},

@@ -10,6 +10,13 @@ constexpr int order_of(choice word) {
          (word == w_release || word == w_acq_rel ? PAH_SIM_RELEASE : 0);
 }
 
+/* An address of local memory, of which 32 bits may be all that is left (Triton): the place on this stack that has them.
+ */
+PAH_PTX_I void *i_local(uint64_t address) {
+  char *here = (char *)__builtin_frame_address(0);
+  return here + (int32_t)((uint32_t)address - (uint32_t)(uintptr_t)here);
+}
+
 template <class T> PAH_PTX_I result_of<T> i_ld(choice order, const void *p) {
   typedef bits_of<T> B;
   if (order == w_none) return (result_of<T>)*(const B *)p;

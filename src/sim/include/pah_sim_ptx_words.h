@@ -24,10 +24,12 @@
   X(equ)                                                                                                               \
   X(neu)                                                                                                               \
   X(ltu)                                                                                                               \
-  X(leu) X(gtu) X(geu) X(num) X(nan) X(and) X(or) X(xor) X(add) X(min) X(max) X(inc) X(dec) X(exch) X(cas) X(volatile) \
-      X(relaxed) X(acquire) X(release) X(acq_rel) X(finite) X(infinite) X(number) X(notanumber) X(normal) X(subnormal) \
-          X(f4e) X(b4e) X(rc8) X(ecl) X(ecr) X(rc16) X(wrap) X(clamp) X(global) X(shared) X(local) X(popc) X(x1) X(x2) \
-              X(x4)
+  X(leu)                                                                                                               \
+  X(gtu)                                                                                                               \
+  X(geu)                                                                                                               \
+  X(num) X(nan) X(and) X(or) X(xor) X(add) X(min) X(max) X(inc) X(dec) X(exch) X(cas) X(volatile) X(relaxed)           \
+      X(acquire) X(release) X(acq_rel) X(finite) X(infinite) X(number) X(notanumber) X(normal) X(subnormal) X(f4e)     \
+          X(b4e) X(rc8) X(ecl) X(ecr) X(rc16) X(wrap) X(clamp) X(global) X(shared) X(local) X(popc) X(x1) X(x2) X(x4)
 
 #define PAH_PTX_TYPES(X)                                                                                               \
   X(u8)                                                                                                                \

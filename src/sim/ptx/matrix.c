@@ -24,10 +24,11 @@ static const struct kind {
     [PAH_SIM_MMA_E4M3_E5M2] = {"mma.e4m3.e5m2", {FORM_E4M3, FORM_E5M2}, 32},
     [PAH_SIM_MMA_E5M2_E4M3] = {"mma.e5m2.e4m3", {FORM_E5M2, FORM_E4M3}, 32},
     [PAH_SIM_MMA_S8] = {"mma.s8", {FORM_S8, FORM_S8}, 32},
+    [PAH_SIM_MMA_S8_SATFINITE] = {"mma.s8.satfinite", {FORM_S8, FORM_S8}, 32},
 };
 
 int matrix_depth(int kind) {
-  return kind < 0 || kind > PAH_SIM_MMA_S8 ? -1 : kinds[kind].depth;
+  return kind < 0 || kind > PAH_SIM_MMA_S8_SATFINITE ? -1 : kinds[kind].depth;
 }
 
 const char *matrix_name(int kind) {

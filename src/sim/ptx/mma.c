@@ -111,7 +111,7 @@ void pah_sim_stmatrix(int count, int trans, unsigned row, struct pah_sim_v4 r) {
 
 /* ---- mma.sync ---- */
 struct mma_operand {
-  int kind;
+  int kind, is_half;
   struct pah_sim_v4 a, c; /* c becomes the result */
   struct pah_sim_v2 b;
 };
@@ -125,16 +125,22 @@ static void gather(struct sim_collective *c, uint32_t a[16][MATRIX_WORDS], uint3
   }
 }
 
+static int is_s8(int kind) {
+  return kind == PAH_SIM_MMA_S8 || kind == PAH_SIM_MMA_S8_SATFINITE;
+}
+
 /* Of s8 and f16: sum i of 4 of a lane is row g + 8 * (i / 2), column 2 * t + i % 2. */
 static double sum_of(int kind, const struct mma_operand *o, int i) {
-  if (kind == PAH_SIM_MMA_S8) return (int32_t)o->c.r[i];
+  if (is_s8(kind)) return (int32_t)o->c.r[i];
   return matrix_f16(o->c.r[i / 2] >> (16 * (i % 2)) & 0xffff);
 }
 
 static struct pah_sim_v4 rounded(int kind, const double sums[4]) {
   struct pah_sim_v4 r = {{0, 0, 0, 0}};
   for (int i = 0; i < 4; i++) {
-    if (kind == PAH_SIM_MMA_S8)
+    if (kind == PAH_SIM_MMA_S8_SATFINITE)
+      r.r[i] = (uint32_t)(sums[i] > INT32_MAX ? INT32_MAX : sums[i] < INT32_MIN ? INT32_MIN : (int32_t)sums[i]);
+    else if (kind == PAH_SIM_MMA_S8)
       r.r[i] = (uint32_t)(int64_t)sums[i];
     else
       r.r[i / 2] |= matrix_round_f16(sums[i]) << (16 * (i % 2));
@@ -186,15 +192,15 @@ static void run_mma(struct sim_collective *c) {
   gather(c, a_words, b_words);
   matrix_widen(kind, 0, 16, (const uint32_t(*)[MATRIX_WORDS])a_words, a);
   matrix_widen(kind, 1, 8, (const uint32_t(*)[MATRIX_WORDS])b_words, b);
-  if (kind == PAH_SIM_MMA_S8 || kind == PAH_SIM_MMA_F16_F16)
+  if (is_s8(kind) || kind == PAH_SIM_MMA_F16_F16)
     multiply_other(c, kind, depth, a, b);
   else
     multiply_f32(c, depth, a, b);
-  sim_counters()->mma_flops += 2 * 16 * 8 * depth;
+  sim_counters()->mma_flops += 2 * 16 * 8 * (depth >> ((const struct mma_operand *)c->lanes[0])->is_half);
 }
 
 struct pah_sim_v4 pah_sim_mma(int kind, struct pah_sim_v4 a, struct pah_sim_v2 b, struct pah_sim_v4 c) {
-  struct mma_operand o = {kind, a, c, b};
-  sim_collective(matrix_name(kind), (unsigned)ALL_LANES, &o, run_mma, __builtin_return_address(0));
+  struct mma_operand o = {kind % PAH_SIM_MMA_HALF, kind >= PAH_SIM_MMA_HALF, a, c, b};
+  sim_collective(matrix_name(o.kind), (unsigned)ALL_LANES, &o, run_mma, __builtin_return_address(0));
   return o.c;
 }

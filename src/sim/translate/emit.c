@@ -157,8 +157,11 @@ void ptx_emit_address(struct ptx_emit *e, const struct ptx_operand *o) {
   fputc(')', e->out);
 }
 
-void ptx_emit_pointer(struct ptx_emit *e, const struct ptx_operand *o, int is_shared) {
-  fputs(is_shared ? "pah_sim_shared_pointer(" : "((void *)(uint64_t)", e->out);
+void ptx_emit_pointer(struct ptx_emit *e, const struct ptx_operand *o, const struct ptx_match *m) {
+  fputs(m && m->is_shared  ? "pah_sim_shared_pointer("
+        : m && m->is_local ? "pah_ptx::i_local("
+                           : "((void *)(uint64_t)",
+        e->out);
   ptx_emit_address(e, o);
   fputc(')', e->out);
 }
@@ -251,8 +254,8 @@ static const char *emit_place(struct ptx_emit *e, const struct ptx_statement *s,
   case 'X': ptx_emit_code(e, m->choices[*at == 'X']); return at + 1;
   case 'v': emit_elements(e, &s->operands[at[1] - '0']); return at + 2;
   case 'a': ptx_emit_address(e, &s->operands[at[1] - '0']); return at + 2;
-  case 'g': ptx_emit_pointer(e, &s->operands[at[1] - '0'], 0); return at + 2;
-  case 'p': ptx_emit_pointer(e, &s->operands[at[1] - '0'], m->is_shared); return at + 2;
+  case 'g': ptx_emit_pointer(e, &s->operands[at[1] - '0'], NULL); return at + 2;
+  case 'p': ptx_emit_pointer(e, &s->operands[at[1] - '0'], m); return at + 2;
   case 's':
     fputs(m->is_shared ? "((uint32_t)" : "pah_sim_shared_address((void *)", e->out);
     ptx_emit_address(e, &s->operands[at[1] - '0']);

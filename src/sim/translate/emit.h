@@ -60,7 +60,7 @@ void ptx_emit_parameter(struct ptx_emit *e, const struct ptx_declaration *d); /*
 void ptx_emit_operand(struct ptx_emit *e, const struct ptx_operand *o);
 void ptx_emit_address(struct ptx_emit *e, const struct ptx_operand *o); /* as a number */
 void ptx_emit_code(struct ptx_emit *e, const char *code);               /* i_, m_, t_ and w_ names are qualified */
-void ptx_emit_pointer(struct ptx_emit *e, const struct ptx_operand *o, int is_shared);
+void ptx_emit_pointer(struct ptx_emit *e, const struct ptx_operand *o, const struct ptx_match *m); /* NULL: global */
 /* What an expression goes into; the caller writes the expression between the two. */
 void ptx_emit_begin(struct ptx_emit *e, const struct ptx_operand *to);
 void ptx_emit_end(struct ptx_emit *e, const struct ptx_operand *to);

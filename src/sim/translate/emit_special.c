@@ -63,7 +63,7 @@ static void ld(const struct special *p) {
   put(p, ">(");
   put(p, p->m->choices[1]);
   put(p, ", ");
-  ptx_emit_pointer(p->e, from, p->m->is_shared);
+  ptx_emit_pointer(p->e, from, p->m);
   put(p, ")");
   ptx_emit_end(p->e, to);
 }
@@ -87,7 +87,7 @@ static void st(const struct special *p) {
   put(p, ">(");
   put(p, p->m->choices[1]);
   put(p, ", ");
-  ptx_emit_pointer(p->e, to, p->m->is_shared);
+  ptx_emit_pointer(p->e, to, p->m);
   for (int i = 0; i < count; i++) {
     put(p, ", ");
     ptx_emit_operand(p->e, &items[i]);

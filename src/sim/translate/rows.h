@@ -81,6 +81,7 @@
 {"cvt.pack.sat", "8i", "", "b32", "=i_pack_saturated<$T>($1, $2, $3)"},
 {"cvta.to.shared", "i", "", "", "=pah_sim_shared_address((const void *)($1))"},
 {"cvta.shared", "i", "", "", "=(uint64_t)pah_sim_shared_pointer($1)"},
+{"cvta.local", "i", "", "", "=(uint64_t)i_local($1)"},
 {"cvta", "i", "", "to global local const param", "=$1"},
 {"isspacep", "", "global shared local", "", "=i_isspacep($W, $1)"},
 
@@ -127,25 +128,19 @@
 {"ldmatrix.sync.aligned", "b", "x1 x2 x4 trans", "m8n8 " IN_SHARED, "=i_ldmatrix<$F>($W, $s1)"},
 {"stmatrix.sync.aligned", "b", "x1 x2 x4 trans", "m8n8 " IN_SHARED, "i_stmatrix<$F>($W, $s0, i_words($v1))"},
 {"movmatrix.sync.aligned.m8n8.trans", "b", "", "", "=i_movmatrix($1)"},
-#define MMA(shape, d, a, b, kind)                                                                                      \
-  {                                                                                                                    \
-    "mma.sync.aligned." shape ".row.col." d "." a "." b "." d, "", "", "",                                             \
-        "=pah_sim_mma(PAH_SIM_MMA_" kind ", i_words($v1), i_pair($v2), i_words($v3))"                                  \
-  }
-MMA("m16n8k16", "f32", "bf16", "bf16", "BF16"),
-MMA("m16n8k8", "f32", "bf16", "bf16", "BF16"),
-MMA("m16n8k16", "f32", "f16", "f16", "F16"),
-MMA("m16n8k8", "f32", "f16", "f16", "F16"),
-MMA("m16n8k16", "f16", "f16", "f16", "F16_F16"),
-MMA("m16n8k8", "f16", "f16", "f16", "F16_F16"),
-MMA("m16n8k8", "f32", "tf32", "tf32", "TF32"),
-MMA("m16n8k4", "f32", "tf32", "tf32", "TF32"),
-MMA("m16n8k32", "f32", "e4m3", "e4m3", "E4M3_E4M3"),
-MMA("m16n8k32", "f32", "e5m2", "e5m2", "E5M2_E5M2"),
-MMA("m16n8k32", "f32", "e4m3", "e5m2", "E4M3_E5M2"),
-MMA("m16n8k32", "f32", "e5m2", "e4m3", "E5M2_E4M3"),
-MMA("m16n8k32", "s32", "s8", "s8", "S8"),
-MMA("m16n8k16", "s32", "s8", "s8", "S8"),
+#define MMA(shape, types, kind)                                                                                        \
+  {"mma.sync.aligned." shape ".row.col." types, "", "", "",                                                              \
+ "=pah_sim_mma(PAH_SIM_MMA_" kind ", i_words($v1), i_pair($v2), i_words($v3))"}
+/* The smaller shapes are the larger ones with zeros. */
+MMA("m16n8k16", "f32.bf16.bf16.f32", "BF16"), MMA("m16n8k8", "f32.bf16.bf16.f32", "BF16 | PAH_SIM_MMA_HALF"),
+MMA("m16n8k16", "f32.f16.f16.f32", "F16"), MMA("m16n8k8", "f32.f16.f16.f32", "F16 | PAH_SIM_MMA_HALF"),
+MMA("m16n8k16", "f16.f16.f16.f16", "F16_F16"), MMA("m16n8k8", "f16.f16.f16.f16", "F16_F16 | PAH_SIM_MMA_HALF"),
+MMA("m16n8k8", "f32.tf32.tf32.f32", "TF32"), MMA("m16n8k4", "f32.tf32.tf32.f32", "TF32 | PAH_SIM_MMA_HALF"),
+MMA("m16n8k32", "f32.e4m3.e4m3.f32", "E4M3_E4M3"), MMA("m16n8k32", "f32.e5m2.e5m2.f32", "E5M2_E5M2"),
+MMA("m16n8k32", "f32.e4m3.e5m2.f32", "E4M3_E5M2"), MMA("m16n8k32", "f32.e5m2.e4m3.f32", "E5M2_E4M3"),
+MMA("m16n8k32", "s32.s8.s8.s32", "S8"), MMA("m16n8k16", "s32.s8.s8.s32", "S8 | PAH_SIM_MMA_HALF"),
+MMA("m16n8k32", "satfinite.s32.s8.s8.s32", "S8_SATFINITE"),
+MMA("m16n8k16", "satfinite.s32.s8.s8.s32", "S8_SATFINITE | PAH_SIM_MMA_HALF"),
 #undef MMA
 {"wgmma.fence.sync.aligned", "", "", "", "pah_sim_wgmma_fence()"},
 {"wgmma.commit_group.sync.aligned", "", "", "", "pah_sim_wgmma_commit()"},

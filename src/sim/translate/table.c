@@ -90,6 +90,7 @@ static int fits(const struct ptx_row *row, const char *word, struct ptx_match *m
   }
   if (!*m->flags) strcpy(m->flags, "0");
   m->is_shared = strstr(word, ".shared") != NULL;
+  m->is_local = strstr(word, ".local") != NULL;
   m->has_hint = strstr(word, "L2::cache_hint") != NULL;
   return m->types[0] || !*row->types;
 }

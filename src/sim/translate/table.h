@@ -23,6 +23,7 @@ struct ptx_match {
   char flags[96];       /* C++ of the template argument */
   char choices[2][40];  /* the same, of the words that exclude each other */
   int is_shared;        /* names the space of shared memory */
+  int is_local;         /* that of local memory */
   int has_hint;         /* the last operand is a cache policy */
   int vector;           /* of .v2, .v4; else 1 */
 };
