@@ -111,9 +111,11 @@ void sim_wait(const char *waits_for, int (*ready)(struct sim_thread *, void *), 
   give_way();
 }
 
+static const char its_turn[] = "its turn";
+
 /* Lets the others run first. A block in which all only yield for long waits for something that will not come. */
 void sim_yield(void) {
-  sim_yield_for("its turn");
+  sim_yield_for(its_turn);
 }
 
 void sim_yield_for(const char *waits_for) {
@@ -282,6 +284,23 @@ static void standstill(const char *code, const char *what) {
   sim_block.fatal = 1;
 }
 
+/* Does everybody wait for something that only threads of this block can do? Else someone looks at memory. */
+static int all_wait(void) {
+  for (int i = 0; i < sim_block.count; i++) {
+    const struct sim_thread *t = &sim_block.threads[i];
+    if (t->state != SIM_EXITED && (!t->waits_for || t->waits_for == its_turn)) return 0;
+  }
+  return 1;
+}
+
+static void stand_or_spin(void) {
+  if (all_wait())
+    standstill("deadlock", "nobody can go on");
+  else
+    standstill("livelock", "threads spin for something that nobody in this thread block will do (thread blocks run one "
+                           "after another on sim)");
+}
+
 void sim_run_block(int64_t index) {
   struct sim_block *b = &sim_block;
   begin(index);
@@ -296,8 +315,7 @@ void sim_run_block(int64_t index) {
         if (ask_waiting())
           b->idle = 0;
         else if (b->idle > 100000 + 2000 * (int64_t)b->count)
-          standstill("livelock", "threads spin for something that nobody in this thread block will do (thread blocks "
-                                 "run one after another on sim)");
+          stand_or_spin();
         if (b->fatal) break;
       }
       b->running = take();
