@@ -152,6 +152,11 @@ local refused = {
   {entry .. "add.s32 %r0, %r1, %r2;\n}", '6: "%r2" is not declared'},
   {entry .. "mov.b32 %r0, 1\nret;\n}", '7: is "ret", must be ";"'},
   {entry .. "ld.shared.b32 %r0, %r1;\n}", "6: an operand is no address, must be one: [a]"},
+  {entry .. "bra gone;\n}", "6: the label gone is not there"},
+  {entry .. "{\nin: }\nbra in;\n}", "8: the label in is not there"},
+  {entry .. "add.s32 5, %r0, 1;\n}", "6: the result goes into a number, must go into a register"},
+  {entry .. "ld.shared.v4.b32 {%r0, %r1}, [%r0];\n}", "6: ld.shared.v4.b32 has 2 registers, must have 4"},
+  {entry .. ".reg .b32 %r<3>;\n}", '6: "%r" is declared twice'},
   {entry .. "ret;", '6: is the end, must be "}"'},
   {"int main() {}", '1: is "int", must be .version, with which the text of a PTX module begins'},
   {head .. ".reqnctapercluster 2;", '4: is ".reqnctapercluster", must be .entry, .func, a variable or another '

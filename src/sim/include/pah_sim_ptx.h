@@ -126,11 +126,15 @@ template <class V> PAH_PTX_I auto i_only(const V &v) {
 PAH_PTX_I pah_sim_v4 i_words(uint32_t a = 0, uint32_t b = 0, uint32_t c = 0, uint32_t d = 0) {
   return pah_sim_v4{{a, b, c, d}};
 }
+PAH_PTX_I void i_bad_ptx(const char *what) {
+  pah_sim_bad_ptx(what);
+}
 PAH_PTX_I pah_sim_v2 i_pair(uint32_t a = 0, uint32_t b = 0) {
   return pah_sim_v2{{a, b}};
 }
-PAH_PTX_I void i_bad_ptx(const char *what) {
-  pah_sim_bad_ptx(what);
+template <class... More> PAH_PTX_I pah_sim_v2 i_pair(uint32_t, uint32_t, uint32_t, More...) {
+  i_bad_ptx("mma: B has more than 2 registers");
+  return pah_sim_v2{};
 }
 
 } // namespace pah_ptx

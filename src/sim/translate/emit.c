@@ -1,13 +1,11 @@
 /* emit.c - see emit.h. A statement is written as a whole or, when it cannot be, as a call that makes a finding of it.
- * Read next: emit_special.c, rows.h. */
+ * Read next: operand.c, emit_special.c, rows.h. */
 #include "emit.h"
 
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "special_registers.h"
 
 void ptx_emit_error(struct ptx_emit *e, const char *format, ...) {
   if (*e->error) return;
@@ -17,210 +15,6 @@ void ptx_emit_error(struct ptx_emit *e, const char *format, ...) {
   va_end(args);
 }
 
-/* ---- Names ---- */
-
-void ptx_add_symbol(struct ptx_emit *e, const char *name, const char *type, enum ptx_symbol_kind kind, int64_t range) {
-  if (e->count == e->room) {
-    const int room = e->room ? 2 * e->room : 32;
-    struct ptx_symbol *more = realloc(e->symbols, (size_t)room * sizeof *more);
-    if (!more) {
-      e->pool->failed = 1;
-      return;
-    }
-    e->symbols = more;
-    e->room = room;
-  }
-  e->symbols[e->count++] = (struct ptx_symbol){name, type, kind, range, e->depth};
-}
-
-/* "%r12" of %r<20>. */
-static int is_in_range(const struct ptx_symbol *s, const char *name) {
-  const size_t n = strlen(s->name);
-  if (s->range < 0 || strncmp(name, s->name, n) != 0 || !isdigit((unsigned char)name[n])) return 0;
-  char *end;
-  const long long i = strtoll(name + n, &end, 10);
-  return !*end && i < s->range;
-}
-
-const struct ptx_symbol *ptx_symbol(const struct ptx_emit *e, const char *name) {
-  for (int i = e->count - 1; i >= 0; i--)
-    if ((e->symbols[i].range < 0 && !strcmp(e->symbols[i].name, name)) || is_in_range(&e->symbols[i], name))
-      return &e->symbols[i];
-  return NULL;
-}
-
-void ptx_emit_name(struct ptx_emit *e, const char *prefix, const char *name) {
-  fputs(prefix, e->out);
-  for (; *name; name++) {
-    if (*name == '$' || *name == '%') /* "%out" and "out" are two names */
-      fputs(*name == '$' ? "_S" : "_R", e->out);
-    else if (isalnum((unsigned char)*name) || *name == '_')
-      fputc(*name, e->out);
-  }
-}
-
-int ptx_operand_number(const struct ptx_emit *e, const char *name) {
-  if (e->operand_count < 0 || name[0] != '%') return -1;
-  if (isdigit((unsigned char)name[1])) return atoi(name + 1);
-  for (int i = 0; name[1] == '[' && i < e->operand_count; i++) {
-    const char *own = e->operands[i].name;
-    if (own && !strncmp(own, name + 2, strlen(own)) && !strcmp(name + 2 + strlen(own), "]")) return i;
-  }
-  return name[1] == '[' ? e->operand_count : -1;
-}
-
-static int emit_tuple_member(struct ptx_emit *e, const char *name) {
-  for (const struct ptx_tuple *t = e->tuples; t; t = t->next)
-    for (int i = 0; i < t->sums->count; i++)
-      if (t->sums->items[i].name && !strcmp(t->sums->items[i].name, name))
-        return fprintf(e->out, "pah_w%d[%d]", t->number, i), 1;
-  return 0;
-}
-
-static void emit_symbol(struct ptx_emit *e, const char *name) {
-  const struct ptx_symbol *s = ptx_symbol(e, name);
-  if (!s) {
-    ptx_emit_error(e, "\"%.80s\" is not declared", name);
-  } else if (s->kind == PTX_REGISTER) {
-    if (!emit_tuple_member(e, name)) ptx_emit_name(e, "x_", name);
-  } else if (s->kind == PTX_FUNCTION) {
-    ptx_emit_error(e, "the address of a function, %.80s, cannot be taken", name);
-  } else {
-    fputs(s->kind == PTX_SHARED ? "pah_sim_shared_address(" : "((uint64_t)", e->out);
-    ptx_emit_name(e, s->kind == PTX_PARAMETER ? "&x_" : "x_", name);
-    fputc(')', e->out);
-  }
-}
-
-static void emit_named(struct ptx_emit *e, const char *name) {
-  const int operand = ptx_operand_number(e, name);
-  if (operand >= 0) {
-    if (operand >= e->operand_count)
-      ptx_emit_error(e, "%.40s is none of the %d operands", name, e->operand_count);
-    else
-      fprintf(e->out, "pah_x%d", operand);
-    return;
-  }
-  for (const struct special_register *r = special_registers; r->name; r++) {
-    if (strcmp(r->name, name) != 0) continue;
-    ptx_emit_code(e, r->code);
-    return;
-  }
-  emit_symbol(e, name);
-}
-
-/* ---- Operands ---- */
-
-static void emit_value(struct ptx_emit *e, uint64_t value) {
-  if ((int64_t)value < 0 && (int64_t)value >= INT32_MIN)
-    fprintf(e->out, "(%lld)", (long long)value);
-  else
-    fprintf(e->out, value > UINT32_MAX ? "%lluull" : value > INT32_MAX ? "%lluu" : "%llu", (unsigned long long)value);
-}
-
-void ptx_emit_operand(struct ptx_emit *e, const struct ptx_operand *o) {
-  if (o->kind == PTX_INTEGER) {
-    emit_value(e, o->value);
-  } else if (o->kind == PTX_BITS32) {
-    fprintf(e->out, "0x%llxu", (unsigned long long)o->value);
-  } else if (o->kind == PTX_BITS64) {
-    ptx_emit_code(e, "i_real{");
-    fprintf(e->out, "0x%llxull}", (unsigned long long)o->value);
-  } else if (o->kind == PTX_NAME) {
-    if (o->inverted) fputc('!', e->out);
-    if (o->value) fputc('(', e->out);
-    emit_named(e, o->name);
-    if (o->value) fprintf(e->out, " + (%lld))", (long long)o->value);
-  } else if (o->kind == PTX_VECTOR && o->count == 1) {
-    ptx_emit_operand(e, o->items);
-  } else {
-    ptx_emit_error(e, "an operand is %s, must be a register or a number",
-                   o->kind == PTX_ADDRESS ? "an address" : "a vector");
-  }
-}
-
-void ptx_emit_address(struct ptx_emit *e, const struct ptx_operand *o) {
-  if (o->kind != PTX_ADDRESS) {
-    ptx_emit_error(e, "an operand is no address, must be one: [a]");
-    return;
-  }
-  fputc('(', e->out);
-  if (o->name) emit_named(e, o->name);
-  if (o->plus) {
-    fputs(" + ", e->out);
-    emit_named(e, o->plus);
-  }
-  if (!o->name)
-    emit_value(e, o->value);
-  else if (o->value)
-    fprintf(e->out, " + (%lld)", (long long)o->value);
-  fputc(')', e->out);
-}
-
-void ptx_emit_pointer(struct ptx_emit *e, const struct ptx_operand *o, const struct ptx_match *m) {
-  fputs(m && m->is_shared  ? "pah_sim_shared_pointer("
-        : m && m->is_local ? "pah_ptx::i_local("
-                           : "((void *)(uint64_t)",
-        e->out);
-  ptx_emit_address(e, o);
-  fputc(')', e->out);
-}
-
-void ptx_emit_code(struct ptx_emit *e, const char *code) {
-  for (const char *at = code; *at; at++) {
-    const int begins = at == code || !(isalnum((unsigned char)at[-1]) || at[-1] == '_' || at[-1] == ':');
-    if (begins && strchr("imtw", *at) && at[1] == '_') fputs("pah_ptx::", e->out);
-    fputc(*at, e->out);
-  }
-}
-
-/* ---- Results ---- */
-
-static int is_sink(const struct ptx_operand *o) {
-  return o->kind == PTX_NAME && !strcmp(o->name, "_");
-}
-
-/* {a, b} and d|p take the parts r[0], r[1] of what the expression gives. */
-static void emit_part(struct ptx_emit *e, const struct ptx_operand *to, int i) {
-  if (is_sink(to)) return;
-  fputc(' ', e->out);
-  ptx_emit_operand(e, to);
-  fprintf(e->out, " = pah_v.r[%d];", i);
-}
-
-void ptx_emit_begin(struct ptx_emit *e, const struct ptx_operand *to) {
-  if (to->kind == PTX_VECTOR || to->second) {
-    fputs("{ const auto pah_v = ", e->out);
-  } else if (is_sink(to)) {
-    fputs("(void)(", e->out);
-  } else {
-    ptx_emit_operand(e, to);
-    fputs(" = ", e->out);
-  }
-}
-
-void ptx_emit_end(struct ptx_emit *e, const struct ptx_operand *to) {
-  if (to->kind == PTX_VECTOR) {
-    fputc(';', e->out);
-    if (to->count == 1) { /* {a} takes the whole of what has no parts */
-      fputc(' ', e->out);
-      ptx_emit_operand(e, to);
-      fputs(" = pah_ptx::i_only(pah_v);", e->out);
-    }
-    for (int i = 0; i < to->count && to->count > 1; i++) emit_part(e, &to->items[i], i);
-    fputs(" }", e->out);
-  } else if (to->second) {
-    struct ptx_operand first = *to;
-    first.second = NULL;
-    fputc(';', e->out);
-    emit_part(e, &first, 0);
-    emit_part(e, to->second, 1);
-    fputs(" }", e->out);
-  } else {
-    fputs(is_sink(to) ? ");" : ";", e->out);
-  }
-}
-
 /* ---- Instructions ---- */
 
 static void emit_elements(struct ptx_emit *e, const struct ptx_operand *o) {
@@ -228,6 +22,7 @@ static void emit_elements(struct ptx_emit *e, const struct ptx_operand *o) {
     ptx_emit_operand(e, o);
     return;
   }
+  if (o->count > 4) ptx_emit_error(e, "a vector has %d registers, must have at most 4", o->count);
   for (int i = 0; i < o->count; i++) {
     if (i) fputs(", ", e->out);
     ptx_emit_operand(e, &o->items[i]);
@@ -334,14 +129,40 @@ static void emit_instruction(struct ptx_emit *e, const struct ptx_statement *s) 
 
 /* ---- Statements ---- */
 
+static int is_label(const struct ptx_body *body, int i) {
+  return body->statements[i].kind == PTX_LABEL && !(i + 1 < body->count && body->statements[i + 1].kind == PTX_TARGETS);
+}
+
+/* The label stands in the { } of statement `from`, or in one around it. */
+static int is_seen(const struct ptx_body *body, int label, int from) {
+  const int step = label < from ? 1 : -1;
+  int depth = 0;
+  for (int i = label; i != from && depth >= 0; i += step) {
+    const int kind = body->statements[i].kind;
+    depth += step * ((kind == PTX_OPEN) - (kind == PTX_CLOSE));
+  }
+  return depth >= 0;
+}
+
+void ptx_emit_label(struct ptx_emit *e, const char *name) {
+  const struct ptx_body *b = e->body;
+  int seen = 0;
+  for (int i = 0; i < b->count; i++)
+    seen |= is_label(b, i) && !strcmp(b->statements[i].word, name) && is_seen(b, i, e->at);
+  if (!seen) ptx_emit_error(e, "the label %.80s is not there", name);
+  ptx_emit_name(e, "L_", name);
+}
+
 /* Labels belong to the { } that they stand in. */
 static void emit_labels(struct ptx_emit *e, const struct ptx_body *body, int from) {
   int depth = 0;
   for (int i = from; i < body->count && depth >= 0; i++) {
     const struct ptx_statement *s = &body->statements[i];
     depth += (s->kind == PTX_OPEN) - (s->kind == PTX_CLOSE);
-    if (s->kind != PTX_LABEL || depth) continue;
-    if (i + 1 < body->count && body->statements[i + 1].kind == PTX_TARGETS) continue;
+    if (!is_label(body, i) || depth) continue;
+    for (int j = i - 1; j >= from; j--)
+      if (is_label(body, j) && !strcmp(body->statements[j].word, s->word) && is_seen(body, j, i) && is_seen(body, i, j))
+        ptx_emit_error(e, "the label %.80s is there twice", s->word);
     ptx_emit_name(e, "__label__ L_", s->word);
     fputs("; ", e->out);
   }
@@ -360,8 +181,8 @@ static void emit_line(struct ptx_emit *e, const struct ptx_statement *s) {
 
 static void emit_statement(struct ptx_emit *e, const struct ptx_body *body, int i) {
   const struct ptx_statement *s = &body->statements[i];
-  const int is_table = i + 1 < body->count && body->statements[i + 1].kind == PTX_TARGETS;
   if (s->kind != PTX_DECLARATION) e->is_fresh = s->kind == PTX_OPEN;
+  e->at = i;
   switch (s->kind) {
   case PTX_OPEN:
     e->depth++;
@@ -374,7 +195,7 @@ static void emit_statement(struct ptx_emit *e, const struct ptx_body *body, int 
     fputs(" }", e->out);
     break;
   case PTX_LABEL:
-    if (is_table) break;
+    if (!is_label(body, i)) break;
     ptx_emit_name(e, " L_", s->word);
     fputs(": ;", e->out);
     break;

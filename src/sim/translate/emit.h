@@ -32,6 +32,7 @@ struct ptx_emit {
   struct ptx_symbol *symbols;
   int count, room, depth;
   const struct ptx_body *body;
+  int at;                                 /* the statement in it */
   const struct ptx_asm_operand *operands; /* of an asm statement */
   int operand_count;
   struct ptx_tuple *tuples;
@@ -52,6 +53,7 @@ void ptx_add_symbol(struct ptx_emit *e, const char *name, const char *type, enum
 const struct ptx_symbol *ptx_symbol(const struct ptx_emit *e, const char *name);
 void ptx_emit_error(struct ptx_emit *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void ptx_emit_name(struct ptx_emit *e, const char *prefix, const char *name); /* as C++ writes it */
+void ptx_emit_label(struct ptx_emit *e, const char *name);
 void ptx_emit_variable(struct ptx_emit *e, const struct ptx_declaration *d);
 void ptx_emit_type(struct ptx_emit *e, const struct ptx_declaration *d);      /* of a parameter */
 void ptx_emit_parameter(struct ptx_emit *e, const struct ptx_declaration *d); /* as C++ declares one, without a ; */

@@ -51,12 +51,21 @@ static void load_parameter(const struct special *p, const struct ptx_operand *to
   }
 }
 
+/* As many registers as .v2 or .v4 says. */
+static void check_vector(const struct special *p, const struct ptx_operand *o) {
+  const int count = o->kind == PTX_VECTOR ? o->count : 1;
+  if (count != p->m->vector)
+    ptx_emit_error(p->e, "%.80s has %d registers, must have %d", p->s->word, count, p->m->vector);
+}
+
 static void ld(const struct special *p) {
   const struct ptx_operand *to = operand(p, 0), *from = operand(p, 1);
   if (parameter_of(p, from)) {
+    check_vector(p, to);
     load_parameter(p, to, from);
     return;
   }
+  check_vector(p, to);
   ptx_emit_begin(p->e, to);
   put_typed(p, p->m->vector > 1 ? "i_ld_vector" : "i_ld");
   if (p->m->vector > 1) fprintf(p->e->out, ", %d", p->m->vector);
@@ -72,6 +81,7 @@ static void st(const struct special *p) {
   const struct ptx_operand *to = operand(p, 0), *from = operand(p, 1);
   const int count = from->kind == PTX_VECTOR ? from->count : 1;
   const struct ptx_operand *items = from->kind == PTX_VECTOR ? from->items : from;
+  check_vector(p, from);
   if (parameter_of(p, to)) {
     for (int i = 0; i < count; i++) {
       put_typed(p, "i_set_param");
@@ -101,8 +111,9 @@ static void mov(const struct special *p) {
   const struct ptx_operand *to = operand(p, 0), *from = operand(p, 1);
   ptx_emit_begin(p->e, to);
   if (to->kind == PTX_VECTOR && to->count > 1 && from->kind == PTX_VECTOR) { /* mov.v4 */
+    check_vector(p, from);
     put(p, "i_words(");
-    for (int i = 0; i < from->count; i++) {
+    for (int i = 0; i < from->count && i < 4; i++) {
       if (i) put(p, ", ");
       ptx_emit_operand(p->e, &from->items[i]);
     }
@@ -267,8 +278,8 @@ static int wgmma(const struct special *p) {
 static void bra(const struct special *p) {
   const struct ptx_operand *to = operand(p, 0);
   if (to->kind != PTX_NAME) ptx_emit_error(p->e, "bra needs a label");
-  put(p, "goto L_");
-  if (to->name) ptx_emit_name(p->e, "", to->name);
+  put(p, "goto ");
+  if (to->kind == PTX_NAME) ptx_emit_label(p->e, to->name);
   put(p, ";");
 }
 
@@ -283,8 +294,8 @@ static void brx(const struct special *p) {
     if (label->kind != PTX_LABEL || targets->kind != PTX_TARGETS || !table->name || strcmp(label->word, table->name))
       continue;
     for (int j = 0; j < targets->count; j++) {
-      fprintf(p->e->out, " case %d: goto L_", j);
-      ptx_emit_name(p->e, "", targets->operands[j].name);
+      fprintf(p->e->out, " case %d: goto ", j);
+      if (targets->operands[j].name) ptx_emit_label(p->e, targets->operands[j].name);
       put(p, ";");
     }
   }

@@ -128,8 +128,8 @@
 {"ldmatrix.sync.aligned", "b", "x1 x2 x4 trans", "m8n8 " IN_SHARED, "=i_ldmatrix<$F>($W, $s1)"},
 {"stmatrix.sync.aligned", "b", "x1 x2 x4 trans", "m8n8 " IN_SHARED, "i_stmatrix<$F>($W, $s0, i_words($v1))"},
 {"movmatrix.sync.aligned.m8n8.trans", "b", "", "", "=i_movmatrix($1)"},
-#define MMA(shape, types, kind)                                                                                        \
-  {"mma.sync.aligned." shape ".row.col." types, "", "", "",                                                              \
+#define MMA(shape, types, kind) \
+  {"mma.sync.aligned." shape ".row.col." types, "", "", "", \
  "=pah_sim_mma(PAH_SIM_MMA_" kind ", i_words($v1), i_pair($v2), i_words($v3))"}
 /* The smaller shapes are the larger ones with zeros. */
 MMA("m16n8k16", "f32.bf16.bf16.f32", "BF16"), MMA("m16n8k8", "f32.bf16.bf16.f32", "BF16 | PAH_SIM_MMA_HALF"),
@@ -179,7 +179,7 @@ MMA("m16n8k16", "satfinite.s32.s8.s8.s32", "S8_SATFINITE | PAH_SIM_MMA_HALF"),
 {"vote.sync.ballot.b32", "", "", "", "=(uint32_t)pah_sim_collective(PAH_SIM_BALLOT, $2, $1, 0)"},
 {"match.any.sync", "b", "", "", "=(uint32_t)pah_sim_collective(PAH_SIM_MATCH_ANY, $2, $1, 0)"},
 {"match.all.sync", "b", "", "", "=i_match_all($2, $1)"},
-#define REDUX(op, type, code)                                                                                          \
+#define REDUX(op, type, code) \
   { "redux.sync." op "." type, "", "", "", "=(uint32_t)pah_sim_collective(PAH_SIM_REDUCE_" code ", $2, $1, 0)" }
 REDUX("add", "u32", "ADD"),
 REDUX("add", "s32", "ADD"),
