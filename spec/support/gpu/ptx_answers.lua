@@ -108,5 +108,5 @@ return {
   {"shfl.sync.idx.b32 %r0|%p0, 9, 0, 31, 1;", 9}, {"activemask.b32 %r0;", 1},
   truth("setp.eq.s32 %p1, 1, 1; vote.sync.all.pred %p0, %p1, 1;", 1), {"match.any.sync.b32 %r0, 4, 1;", 1},
   {"redux.sync.add.s32 %r0, 4, 1;", 4}, {"elect.sync %r0|%p0, 1;", 0}, {"mov.u32 %r0, %ntid.x;", 1},
-  {"mov.u32 %r0, %lanemask_le;", 1},
+  {"mov.u32 %r0, %lanemask_le;", 1}, {"mov.v4.u32 {%r0, %r1, %r2, %r3}, %ntid;", 1},
 }

@@ -63,8 +63,11 @@ static const char *emit_place(struct ptx_emit *e, const struct ptx_statement *s,
 static void emit_row(struct ptx_emit *e, const struct ptx_statement *s, const struct ptx_match *m) {
   const char *at = m->row->text;
   if (*at == '=') {
-    ptx_emit_begin(e, &s->operands[0]);
     at++;
+    if (*at == '{' && s->operands[0].kind != PTX_VECTOR)
+      ptx_emit_error(e, "the result of %.80s is a vector: {a, b}", s->word);
+    at += *at == '{';
+    ptx_emit_begin(e, &s->operands[0]);
   }
   while (*at) {
     const char *place = strchr(at, '$');

@@ -117,6 +117,14 @@ static void mov(const struct special *p) {
       if (i) put(p, ", ");
       ptx_emit_operand(p->e, &from->items[i]);
     }
+  } else if (to->kind == PTX_VECTOR && p->m->vector > 1) { /* mov.v4 of %tid and its like */
+    for (int i = 0; i < 3; i++) {
+      char name[64];
+      struct ptx_operand part = {.kind = PTX_NAME, .name = name};
+      snprintf(name, sizeof name, "%.40s.%c", from->name ? from->name : "", "xyz"[i]);
+      put(p, i ? ", " : "i_words(");
+      ptx_emit_operand(p->e, &part);
+    }
   } else if (to->kind == PTX_VECTOR && to->count > 1) {
     put_typed(p, "i_unpack");
     fprintf(p->e->out, ", %d>(", to->count);

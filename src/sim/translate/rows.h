@@ -1,8 +1,8 @@
-/* rows.h - the instructions that sim has: {name, types, words, hints, C++}, as table.h says. The first row that fits
- * counts, so longer names stand before shorter ones. In the C++, "=" begins what is assigned to operand 0; $1 is an
- * operand, $v1 the elements of a vector, $s1 an address in shared memory, $p1 a pointer, $g1 one to global memory, $a1
- * an address as it is; $T, $U the types, $F the flags, $W and $X the words. "*name" is a function of emit_special.c.
- * New instructions: a row here, a function in sim/include/pah_sim_ptx*.h. Included once, by table.c. */
+/* rows.h - the instructions that sim has: {name, types, words, hints, C++}, as table.h says; the first that fits
+ * counts. In the C++, "=" begins what is assigned to operand 0 ("={": a vector); $1 is an operand, $v1 the elements of
+ * a vector, $s1 an address in shared memory, $p1 a pointer, $g1 one to global memory, $a1 an address as it is; $T, $U
+ * are types, $F flags, $W and $X words; "*name" is a function of emit_special.c. For a new instruction: a row here, a
+ * function in sim/include/pah_sim_ptx*.h, its name in doc/ptx.md. Included once, by table.c. */
 
 #define SCOPE " cta cluster gpu sys"
 #define CACHE " ca cg cs lu cv wb wt nc L1::* L2::* unified"
@@ -125,12 +125,12 @@
 {"cp.async.bulk.tensor", "", "", "1d 2d 3d 4d 5d global shared::cta tile bulk_group L2::*", "*tensor_store"},
 
 /* ---- Matrices ---- */
-{"ldmatrix.sync.aligned", "b", "x1 x2 x4 trans", "m8n8 " IN_SHARED, "=i_ldmatrix<$F>($W, $s1)"},
+{"ldmatrix.sync.aligned", "b", "x1 x2 x4 trans", "m8n8 " IN_SHARED, "={i_ldmatrix<$F>($W, $s1)"},
 {"stmatrix.sync.aligned", "b", "x1 x2 x4 trans", "m8n8 " IN_SHARED, "i_stmatrix<$F>($W, $s0, i_words($v1))"},
 {"movmatrix.sync.aligned.m8n8.trans", "b", "", "", "=i_movmatrix($1)"},
 #define MMA(shape, types, kind) \
   {"mma.sync.aligned." shape ".row.col." types, "", "", "", \
- "=pah_sim_mma(PAH_SIM_MMA_" kind ", i_words($v1), i_pair($v2), i_words($v3))"}
+ "={pah_sim_mma(PAH_SIM_MMA_" kind ", i_words($v1), i_pair($v2), i_words($v3))"}
 /* The smaller shapes are the larger ones with zeros. */
 MMA("m16n8k16", "f32.bf16.bf16.f32", "BF16"), MMA("m16n8k8", "f32.bf16.bf16.f32", "BF16 | PAH_SIM_MMA_HALF"),
 MMA("m16n8k16", "f32.f16.f16.f32", "F16"), MMA("m16n8k8", "f32.f16.f16.f32", "F16 | PAH_SIM_MMA_HALF"),
