@@ -65,11 +65,8 @@ enum choice { w_none, PAH_PTX_CHOICES(X) };
 /* A decimal number: its bits as a double. */
 struct i_real {
   unsigned long long bits;
-  PAH_PTX_I operator uint64_t() const {
-    return bits;
-  }
-  PAH_PTX_I operator uint32_t() const {
-    return pah_sim_cast<uint32_t>((float)pah_sim_cast<double>(bits));
+  template <class T, class = std::enable_if_t<std::is_integral<T>::value>> PAH_PTX_I operator T() const {
+    return sizeof(T) == 8 ? (T)bits : (T)pah_sim_cast<uint32_t>((float)pah_sim_cast<double>(bits));
   }
 };
 

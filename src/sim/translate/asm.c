@@ -32,7 +32,8 @@ static const char *type_of(const struct ptx_asm_operand *operands, const struct 
 }
 
 /* Does wgmma have it among its sums? */
-static int is_sum(const struct ptx_emit *e, const struct ptx_body *body, int number) {
+static int is_sum(const struct ptx_emit *e, int number) {
+  const struct ptx_body *body = e->body;
   for (int i = 0; i < body->count; i++) {
     const struct ptx_statement *s = &body->statements[i];
     if (s->kind != PTX_INSTRUCTION || strncmp(s->word, "wgmma.mma_async", 15) != 0 || !s->count) continue;
@@ -51,12 +52,12 @@ static int does_nothing(const struct ptx_body *body, const struct ptx_asm_operan
   return !body->count;
 }
 
-static void copy_in(struct ptx_emit *e, const struct ptx_body *body) {
+static void copy_in(struct ptx_emit *e) {
   for (int i = 0; i < e->operand_count; i++) {
     const struct ptx_asm_operand *o = &e->operands[i];
     const char *type = type_of(e->operands, o);
     const int is_in = !o->is_output || strchr(o->constraint, '+');
-    if (is_sum(e, body, i)) continue;
+    if (is_sum(e, i)) continue;
     if (strchr("ni", kind_of(o)))
       fprintf(e->out, " const auto pah_x%d = (%s);", i, o->expression);
     else if (is_in)
@@ -74,9 +75,9 @@ static void tie(struct ptx_emit *e) {
   }
 }
 
-static void copy_out(struct ptx_emit *e, const struct ptx_body *body) {
+static void copy_out(struct ptx_emit *e) {
   for (int i = 0; i < e->operand_count; i++)
-    if (e->operands[i].is_output && !is_sum(e, body, i))
+    if (e->operands[i].is_output && !is_sum(e, i))
       fprintf(e->out, " pah_ptx::i_out(%s, pah_x%d);", e->operands[i].expression, i);
 }
 
@@ -117,17 +118,18 @@ char *ptx_asm(const char *text, const struct ptx_asm_operand *operands, int coun
   ptx_lexer_open(&x, &pool, plain);
   ptx_parse_body(&x, &body, 1, NULL, NULL);
   FILE *f = open_memstream(&result, &bytes), *g = open_memstream(&inner, &inner_bytes);
-  struct ptx_emit e = {.out = g, .pool = &pool, .operands = operands, .operand_count = count};
+  struct ptx_emit e = {
+      .out = g, .pool = &pool, .body = &body, .operands = operands, .operand_count = count, .is_sum = is_sum};
   if (g && does_nothing(&body, operands, count)) {
     fputs("((void)0)", g);
   } else if (f && g && check_operands(&x, operands, count)) {
     fputs("({", g);
-    copy_in(&e, &body);
+    copy_in(&e);
     tie(&e);
     fputs(" { uint32_t pah_cc = 0, pah_no_cc = 0; (void)pah_cc; (void)pah_no_cc;", g);
     ptx_emit_body(&e, &body);
     fputs(" }", g);
-    copy_out(&e, &body);
+    copy_out(&e);
     fputs(" })", g);
   }
   if (g) fclose(g);

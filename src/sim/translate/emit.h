@@ -35,6 +35,7 @@ struct ptx_emit {
   int at;                                 /* the statement in it */
   const struct ptx_asm_operand *operands; /* of an asm statement */
   int operand_count;
+  int (*is_sum)(const struct ptx_emit *e, int operand); /* wgmma has it among its sums: no variable stands for it */
   struct ptx_tuple *tuples;
   int is_entry;       /* parameters are those of a launch */
   const char *result; /* of the function: its return parameter; NULL: none */
@@ -60,6 +61,7 @@ void ptx_emit_parameter(struct ptx_emit *e, const struct ptx_declaration *d); /*
 
 /* For emit_special.c. */
 void ptx_emit_operand(struct ptx_emit *e, const struct ptx_operand *o);
+void ptx_emit_place(struct ptx_emit *e, const struct ptx_operand *o);   /* one that is written to */
 void ptx_emit_address(struct ptx_emit *e, const struct ptx_operand *o); /* as a number */
 void ptx_emit_code(struct ptx_emit *e, const char *code);               /* i_, m_, t_ and w_ names are qualified */
 void ptx_emit_pointer(struct ptx_emit *e, const struct ptx_operand *o, const struct ptx_match *m); /* NULL: global */

@@ -234,10 +234,12 @@ static void wgmma_sums(const struct special *p, const struct ptx_operand *sums) 
     const struct ptx_operand *o = &sums->items[i];
     const int number = o->kind == PTX_NAME ? ptx_operand_number(p->e, o->name) : -1;
     put(p, i ? ", (float *)&(" : "(float *)&(");
-    if (number >= 0 && number < p->e->operand_count)
+    if (number >= 0 && (number >= p->e->operand_count || !p->e->operands[number].is_output))
+      ptx_emit_error(p->e, "sum %d of %.80s is %s, must be an output of the asm statement", i, p->s->word, o->name);
+    else if (number >= 0)
       fputs(p->e->operands[number].expression, p->e->out);
     else
-      ptx_emit_operand(p->e, o);
+      ptx_emit_place(p->e, o);
     put(p, ")");
   }
   put(p, "}; ");

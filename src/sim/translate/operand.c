@@ -85,21 +85,28 @@ static void emit_symbol(struct ptx_emit *e, const char *name) {
   }
 }
 
+static const char *special_code(const char *name) {
+  for (const struct special_register *r = special_registers; r->name; r++)
+    if (!strcmp(r->name, name)) return r->code;
+  return NULL;
+}
+
 static void emit_named(struct ptx_emit *e, const char *name) {
   const int operand = ptx_operand_number(e, name);
   if (operand >= 0) {
     if (operand >= e->operand_count)
       ptx_emit_error(e, "%.40s is none of the %d operands", name, e->operand_count);
+    else if (e->is_sum(e, operand))
+      fprintf(e->out, "pah_ptx::i_in<uint32_t>(%s)", e->operands[operand].expression);
     else
       fprintf(e->out, "pah_x%d", operand);
     return;
   }
-  for (const struct special_register *r = special_registers; r->name; r++) {
-    if (strcmp(r->name, name) != 0) continue;
-    ptx_emit_code(e, r->code);
-    return;
-  }
-  emit_symbol(e, name);
+  const char *code = special_code(name);
+  if (code)
+    ptx_emit_code(e, code);
+  else
+    emit_symbol(e, name);
 }
 
 /* ---- Operands ---- */
@@ -188,9 +195,16 @@ static void check_place(struct ptx_emit *e, const struct ptx_operand *to) {
   if (to->kind == PTX_VECTOR || is_sink(to)) return;
   const int operand = to->kind == PTX_NAME ? ptx_operand_number(e, to->name) : -1;
   const struct ptx_symbol *s = to->kind == PTX_NAME && operand < 0 ? ptx_symbol(e, to->name) : NULL;
-  const int is_constant = operand >= 0 && operand < e->operand_count && strpbrk(e->operands[operand].constraint, "ni");
-  if (to->kind != PTX_NAME || to->inverted || to->value || is_constant || (s && s->kind != PTX_REGISTER))
+  const int is_constant = operand >= 0 && operand < e->operand_count &&
+                          (strpbrk(e->operands[operand].constraint, "ni") || e->is_sum(e, operand));
+  if (to->kind != PTX_NAME || to->inverted || to->value || is_constant || (s && s->kind != PTX_REGISTER) ||
+      special_code(to->name))
     ptx_emit_error(e, "the result goes into %.60s, must go into a register", to->name ? to->name : "a number");
+}
+
+void ptx_emit_place(struct ptx_emit *e, const struct ptx_operand *o) {
+  check_place(e, o);
+  ptx_emit_operand(e, o);
 }
 
 void ptx_emit_begin(struct ptx_emit *e, const struct ptx_operand *to) {
