@@ -75,6 +75,9 @@ function M.of(plan)
   add(machines())
   add(programs())
   add(days_of(plan.runs))
+  local last = false
+  for _, run in ipairs(plan.runs) do last = last or run.last_of end
+  if #plan.runs > 1 and last then add "the last runs of their files" end
   if #plan.runs == 1 and plan.runs[1].id ~= "" then add(text.line(named.sentence(plan.runs[1]))) end
   return list
 end
