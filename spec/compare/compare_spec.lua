@@ -157,6 +157,10 @@ describe("pah compare of files", function()
     has(out, "A and B are the same run: its numbers are the same")
     assert.is_nil(out:find("undecided", 1, true), out)
     assert.equal(0, code)
+    store("other.db", {1e-3}, {run = last}) -- the same id over other rows, as of a file that was edited
+    out, _, code = compare "other.db runs.db"
+    has(out, "B is slower: 2.000")
+    assert.equal(1, code)
     for day = 1, 6 do
       for name, median in pairs {["all_a.db"] = 1e-3, ["all_b.db"] = 1.05e-3} do
         store(name, {median * (1 + 0.002 * (day % 3))}, {started = ("2026-01-0%dT00:00:00Z"):format(day)})

@@ -267,10 +267,11 @@ local function pair_up(c, a, b)
   return both
 end
 
--- Whether A and B are the very same runs of a results file: then there is nothing to be undecided about.
+-- Whether A and B are the very same runs, header and rows: then there is nothing to be undecided about.
 local function the_same(a, b)
   for i = 1, math.max(#a, #b) do
     if not a[i] or not b[i] or not a[i].header.run or a[i].id ~= b[i].id then return false end
+    if schema.encode{a[i].header, a[i].rows} ~= schema.encode{b[i].header, b[i].rows} then return false end
   end
   return true
 end

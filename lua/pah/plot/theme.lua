@@ -91,7 +91,8 @@ end
 function M.switch(colours)
   local rules = {}
   for _, pair in ipairs(both()) do
-    for _, attribute in ipairs(colours[pair[1]] and {"fill", "stroke", "color"} or {}) do
+    local changes = colours[pair[1]] and pair[1] ~= pair[2]
+    for _, attribute in ipairs(changes and {"fill", "stroke", "color"} or {}) do
       rules[#rules + 1] = ('[%s="%s"]{%s:%s}'):format(attribute, pair[1], attribute, pair[2])
     end
   end
