@@ -9,6 +9,9 @@
 #ifndef OUT_T
 #define OUT_T IO_T
 #endif
+#ifndef SPREAD_COLUMNS
+#define SPREAD_COLUMNS 0 /* 1: a lane's sums are columns 8t to 8t + 7 of 32, number e of tile i is column 4e + i */
+#endif
 
 /* Two numbers in a word, or in half of one. */
 __device__ __forceinline__ unsigned pair_of(bf16, float lo, float hi) {
@@ -87,12 +90,22 @@ template <class T> struct row_store<T, 1> {
 template <class T> struct row_store<T, 4> {
   static __device__ __forceinline__ void run(T *out, bool there, int head_dim_v, const float (&o)[HEAD_DIM_V / 2],
                                              int r, float factor) {
+#if SPREAD_COLUMNS
+#pragma unroll
+    for (int c = 0; c < HEAD_DIM_V / 16; c++) { /* four columns */
+      const int column = c / 2 * 32 + 8 * (int)(threadIdx.x % 4) + c % 2 * 4, at = c / 2 * 16 + 2 * r + c % 2;
+      if (there && column < head_dim_v)
+        *(float4 *)(out + column) =
+            make_float4(o[at] * factor, o[at + 4] * factor, o[at + 8] * factor, o[at + 12] * factor);
+    }
+#else
 #pragma unroll
     for (int c = 0; c < HEAD_DIM_V / 8; c++) {
       const int column = 8 * c + 2 * (int)(threadIdx.x % 4);
       if (there && column < head_dim_v)
         *(float2 *)(out + column) = make_float2(o[4 * c + 2 * r] * factor, o[4 * c + 2 * r + 1] * factor);
     }
+#endif
   }
 };
 

@@ -38,7 +38,8 @@ enum pah_dtype {
   PAH_I32,
   PAH_I64,
   PAH_U8,
-  PAH_DTYPE_COUNT
+  PAH_DTYPE_COUNT,
+  PAH_TF32 = PAH_DTYPE_COUNT /* f32 with a mantissa of 10 bits, as tensor cores multiply it; of no tensor */
 };
 
 const char *pah_dtype_name(int dtype);     /* "f32", ...; NULL for a number that is no dtype */
@@ -241,7 +242,7 @@ struct pah_attn {
   int32_t num_splits;   /* decode: parts of the KV range of a sequence; 0: chosen */
   int32_t block_m;      /* fwd, fwd_fp8, bwd of the naive kernels: queries of a tile; 0: as in pah_tile_at */
   int32_t block_n;      /* keys of a tile */
-  int32_t intermediate; /* pah_reference only: PAH_NONE float64, else every intermediate rounded to it */
+  int32_t intermediate; /* pah_reference only: PAH_NONE float64, else every intermediate rounded to it, PAH_TF32 too */
   int32_t out_dtype;    /* pah_reference of fwd_fp8 only: an fp8 type makes out real x o_scale, clamped to its range */
 };
 

@@ -148,6 +148,17 @@ PAH_PTX u32 cvt_tf32(float x) {
 #endif
 }
 
+// The same by one instruction where there is one; which way a tie goes is left open.
+PAH_PTX u32 round_tf32(float x) {
+#if defined(PAH_SIM) || PAH_PTX_ARCH < 900
+  return cvt_tf32(x);
+#else
+  u32 r;
+  asm("cvt.rn.tf32.f32 %0, %1;" : "=r"(r) : "f"(x));
+  return r;
+#endif
+}
+
 #if !defined(PAH_SIM) && PAH_PTX_ARCH >= 890
 #define PAH_CVT_FP8(type)                                                                                              \
   PAH_PTX unsigned short cvt_##type##x2(float lo, float hi) {                                                          \

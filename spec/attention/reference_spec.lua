@@ -181,6 +181,15 @@ describe("the oracle's forward", function()
       assert.equal(0, judge.errors(pah.reference.fwd(args):to(dtype), pah.reference.fwd(args)).max)
       last = 2 * e.max
     end
+    -- tf32 has the mantissa of f16 and the exponents of f32; the plain evaluation rounds as this one does.
+    args.intermediate = "f16"
+    local half = judge.errors(pah.reference.fwd(args), exact).max
+    args.intermediate = "tf32"
+    local tf32 = pah.reference.fwd(args)
+    local off = judge.errors(tf32, exact).max
+    assert.is_true(off > half / 4 and off < half * 4, off .. " beside " .. half)
+    args.score = function(s) return s end
+    assert.equal(0, judge.errors(pah.reference.fwd(args), tf32).max)
   end)
 end)
 

@@ -124,7 +124,7 @@ static int check_options(const struct check *c) {
   if (!c->reference && a->intermediate != PAH_NONE)
     return pah_fail(PAH_EINVAL, "intermediate: is given, but only the reference takes it");
   unsigned rounded = 1u << PAH_NONE | PAH_REAL_DTYPES | PAH_FP8_DTYPES;
-  if (a->intermediate < 0 || a->intermediate >= PAH_DTYPE_COUNT || !(rounded >> a->intermediate & 1))
+  if (a->intermediate < 0 || a->intermediate > PAH_TF32 || !((rounded | 1u << PAH_TF32) >> a->intermediate & 1))
     return pah_fail(PAH_EINVAL, "intermediate: is %d, must be a dtype of 32 bits or fewer", a->intermediate);
   if (a->out_dtype < 0 || a->out_dtype >= PAH_DTYPE_COUNT || !(rounded >> a->out_dtype & 1) ||
       (a->out_dtype != PAH_NONE && c->op != PAH_FWD_FP8))

@@ -17,6 +17,8 @@
     "kernels/sm80/forward/forward.cu: mma.sync, cp.async through the block table")                                     \
   X(device, "fwd", "simt", "f32", "sm_80 and up; head_dim: multiples of 8 up to 256",                                  \
     "kernels/simt/forward.cu: multiply-adds on tiles in registers")                                                    \
+  X(device, "fwd", "tf32", "f32", "only by this name; sm_80 and up; head_dim: multiples of 8 up to 256",               \
+    "kernels/sm80/forward/forward.cu: mma.sync of factors rounded to 10 bits")                                         \
   X(device, "fwd", "naive", "f32 f16 bf16", PAH_GPU_DIMS,                                                              \
     "kernels/naive/forward.cu: tiled online softmax, no tensor cores")                                                 \
   X(device, "fwd_fp8", "sm90", "f16 bf16 fp8_e4m3 fp8_e5m2 / same or fp8",                                             \

@@ -13,11 +13,10 @@ struct format {
   bool saturates;
 };
 
-static const struct format formats[PAH_DTYPE_COUNT] = {
-    [PAH_F16] = {5, 10, 15, true, false},
-    [PAH_BF16] = {8, 7, 127, true, false},
-    [PAH_FP8_E4M3] = {4, 3, 7, false, true},
-    [PAH_FP8_E5M2] = {5, 2, 15, true, true},
+static const struct format formats[PAH_DTYPE_COUNT + 1] = {
+    [PAH_F16] = {5, 10, 15, true, false},    [PAH_BF16] = {8, 7, 127, true, false},
+    [PAH_FP8_E4M3] = {4, 3, 7, false, true}, [PAH_FP8_E5M2] = {5, 2, 15, true, true},
+    [PAH_TF32] = {8, 10, 127, true, false},
 };
 
 static double widen(const struct format *f, unsigned code) {

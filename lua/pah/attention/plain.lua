@@ -26,10 +26,19 @@ local function f32(x)
   return tonumber(single[0])
 end
 
+-- To the nearest of f32 with a mantissa of 10 bits, ties to even.
+local function tf32(x)
+  if x - x ~= 0 then return x end
+  local _, exponent = math.frexp(x)
+  local unit, magic = 2 ^ (math.max(exponent, -125) - 11), 1.5 * 2 ^ 52
+  return f32((x / unit + magic - magic) * unit)
+end
+
 --- Rounding to a dtype, as a function; nil: float64, the identity.
 local function rounding(dtype)
   if dtype == nil or dtype == "f64" then return function(x) return x end end
   if dtype == "f32" then return f32 end
+  if dtype == "tf32" then return tf32 end
   local short = dtype:gsub("^fp8_", "")
   local encode, decode = C["pah_f64_to_" .. short], C["pah_" .. short .. "_to_f32"]
   return function(x) return tonumber(decode(encode(x))) end

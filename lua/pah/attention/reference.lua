@@ -43,7 +43,11 @@ local function new(shape) return tensor.new(shape, "f64", device.get("cpu")) end
 local function prepare(op, args)
   local inputs = inputs_of(args)
   local a, keep = args_of.fill("reference." .. op, op, inputs, own_keys)
-  if inputs.intermediate ~= nil then a.intermediate = args_of.dtype("intermediate", inputs.intermediate) end
+  if inputs.intermediate == "tf32" then
+    a.intermediate = C.PAH_TF32
+  elseif inputs.intermediate ~= nil then
+    a.intermediate = args_of.dtype("intermediate", inputs.intermediate)
+  end
   if op == "fwd_fp8" and a.out_dtype == C.PAH_NONE then
     local q = a.q.dtype
     if q == C.PAH_FP8_E4M3 or q == C.PAH_FP8_E5M2 then a.out_dtype = q end
@@ -64,8 +68,8 @@ local function forward(op, args)
   return out, lse, {keep, inputs}
 end
 
--- Oracles of pah.fwd, fwd_fp8 and decode: out, lse in f64. Like bwd they take intermediate = DTYPE ("bf16", ...), which
--- makes them the straightforward low-precision evaluation: every intermediate result is rounded to that dtype. With an
+-- Oracles of pah.fwd, fwd_fp8 and decode: out, lse in f64. Like bwd they take intermediate = DTYPE ("bf16") or "tf32",
+-- which makes them the straightforward low-precision evaluation: every intermediate result is rounded to that. With an
 -- fp8 out_dtype (fwd_fp8's default for an fp8 q) out is real x o_scale, within the range of that type and not rounded.
 -- score(s, b, h, i, j) makes another score of the scaled and capped one of query i and key j of sequence b and query
 -- head h, all counted from 0; mask(b, h, i, j) says whether it is visible where causal, window and tree_mask let it be.

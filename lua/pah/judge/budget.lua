@@ -19,7 +19,7 @@ local DSINKS = {
   bf16 = {max = 2, mean = 2, atol = 4e-3, mean_atol = 4e-3, relative = true},
 }
 local LSE_TOLERANCE = 2e-5 -- absolute up to 1, relative above
--- Where scores are sums of f16 (src/cpu/decode/f16.h) or of fp8 by wgmma, which keeps 14 bits of them
+-- Where scores are sums of f16 (src/cpu/decode/f16.h), of tf32, or of fp8 by wgmma, which keeps 14 bits of them
 -- (doc/design/gpu-fp8.md), the lse is judged as results are, as strictly as without fp8.
 local LSE_HALF = {max = 2, mean = 1.5, atol = 2e-5, mean_atol = 1e-5}
 
@@ -89,10 +89,11 @@ function M.lse_complaint(got, want)
   end
 end
 
---- The low-precision evaluation of a problem: every intermediate in q's type (bf16 for fp8), results in their own.
+--- The low-precision evaluation of a problem: every intermediate in q's type (bf16 for fp8; tf32 for the kernel of that
+--- name), results in their own.
 function M.low_precision(p)
   local case = p.case
-  local pt = p.reference(nil, problem.is_fp8(case.dtype) and "bf16" or case.dtype)
+  local pt = p.reference(nil, problem.is_fp8(case.dtype) and "bf16" or p.kernel == "tf32" and "tf32" or case.dtype)
   for name, tensor in pairs(pt) do
     if name ~= "lse" then pt[name] = tensor:to(p.results[name].dtype) end
   end
@@ -111,9 +112,10 @@ local HALF_SETS = {avx512fp16 = true, amx = true}
 --- Whether a device multiplies fp8 caches in f16, where q is bf16.
 function M.has_half(device) return HALF_SETS[device:info().isa] ~= nil end
 
--- Whether the kernel multiplied q and K in f16, or in fp8 on a GPU; sim's sums are exact. kernel: its name, nil where
--- the device chose; naive computes in f32.
+-- Whether the kernel multiplied q and K in f16 or tf32, or in fp8 on a GPU; sim's sums are exact. kernel: its name, nil
+-- where the device chose; naive computes in f32.
 local function by_half(case, got, kernel)
+  if kernel == "tf32" then return true end
   if case.op == "fwd_fp8" then
     return kernel ~= "naive" and problem.is_fp8(case.dtype) and got.device.name:match "^cuda" ~= nil
       and got.device:info().arch == "sm_90a"

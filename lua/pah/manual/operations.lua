@@ -131,7 +131,7 @@ print(pah.diff(k_blocks[{1, 6}], k[1]).max_abs)]]},
     pah.reference.fwd(args: FwdArgs) -> out: Tensor, lse: Tensor]], [[
     the float64 oracle, as for all of `pah.reference`: the same arguments (results, `kernel`, `num_splits`,
     `block_m` and `block_n` are ignored), new f64 tensors on the cpu; `intermediate = "bf16"` rounds every
-    intermediate to that dtype]],
+    intermediate to that dtype, or to "tf32"]],
     example = many .. "print(pah.reference.fwd(args).dtype)"},
   {"pah.reference.fwd_fp8(args: FwdFp8Args) -> out: Tensor, lse: Tensor", "the oracle of `pah.fwd_fp8`",
     example = many .. "print(pah.reference.fwd_fp8(args).dtype)"},

@@ -10,7 +10,8 @@
 local ffi = require "ffi"
 
 local opt = pah.options{
-  rows = {"only rows whose name has this text", ""}, variants = {"a file that returns a list of variants", ""},
+  rows = {"only the row of this name, or those with this text", ""},
+  variants = {"a file that returns a list of variants", ""},
   seconds = {"of samples, for a variant of a row", 0.12}, compile = {"compile and stop", false},
   kernel = {"the kernel of pah.fwd; it chooses if none is named", ""},
   peer = {"a file of JSON lines: name, tflops, peer", ""}, output = {"write JSON lines to this file", ""},
@@ -19,9 +20,11 @@ local opt = pah.options{
 local folder = arg[0]:gsub("[^/]*$", "")
 local rows, sm80 = dofile(folder .. "forward_rows.lua"), dofile(folder .. "forward_sm80.lua")
 
+-- Those of opt.rows: the one of that name, or all that have the text in their names.
 local function only_rows()
   local list = {}
   for _, row in ipairs(rows) do
+    if row[1] == opt.rows then return {row} end
     if row[1]:find(opt.rows, 1, true) then list[#list + 1] = row end
   end
   return list

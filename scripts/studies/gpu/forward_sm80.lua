@@ -1,5 +1,5 @@
 -- forward_sm80.lua - kernels/sm80/forward/forward.cu and kernels/simt/forward.cu launched by themselves with sizes of
--- your choice, as src/gpu/fast/forward_sm80.c does it: for variants of forward.lua of kernel = "sm80" and "simt".
+-- your choice, as src/gpu/fast/forward_sm80.c does it: for variants of forward.lua of kernel = "sm80", "tf32", "simt".
 local ffi = require "ffi"
 
 local M = {}
@@ -14,19 +14,20 @@ end
 ffi.cdef "struct place_units { unsigned bytes, block, slot, head; };"
 
 --- Whether a variant of forward.lua is of these kernels.
-function M.is(variant) return variant.kernel == "sm80" or variant.kernel == "simt" end
+function M.is(variant) return variant.kernel == "sm80" or variant.kernel == "tf32" or variant.kernel == "simt" end
 
 --- Compiles for the problem `a` (arguments of pah.fwd) and the defines `config`.
 function M.compile(device, a, config, name)
   local defines = {TILE_N = 64, WARPS = 4, SLOTS = name == "simt" and 2 or 3}
-  if name == "sm80" then defines.M_TILES = 2 end
+  if name ~= "simt" then defines.M_TILES = 2 end
+  if name == "tf32" then defines.TF32 = 1 end
   for key, value in pairs(config) do defines[key] = value end
   defines.IO_T, defines.DIM, defines.DIM_V = a.q.dtype, a.k_blocks:size(4), a.v_blocks:size(4)
   if a.softcap and a.softcap > 0 then defines.SOFTCAP = 1 end
   if a.tree_mask then defines.TREE = 1 end
   local source = name == "simt" and "kernels/simt/forward.cu" or "kernels/sm80/forward/forward.cu"
   local module = device:compile{source = source, defines = defines, include = {"kernels"}}
-  return {module = module, d = defines, name = "forward_" .. name}
+  return {module = module, d = defines, name = name == "simt" and "forward_simt" or "forward_sm80"}
 end
 
 --- A function that launches it. p: struct pah_attn_params.
@@ -41,7 +42,7 @@ function M.prepare(kernel, a, p)
   n.tile_blocks, n.tile_slots = math.floor(d.TILE_N / block_size), d.TILE_N % block_size
   local simt = kernel.name == "forward_simt"
   local rows, pack = 16 * (d.M_TILES or 1) * d.WARPS, d.PACK or 1
-  local function bytes(dim) return math.ceil(dim * (simt and 4 or 2) / 128) * 128 end
+  local function bytes(dim) return math.ceil(dim * (d.IO_T == "f32" and 4 or 2) / 128) * 128 end
   local tiles = a.cu_seqlens_q and math.floor(tonumber(p.total_q) * pack / rows) + p.batch or
     math.ceil(p.seqlen_q * pack / rows) * p.batch
   local launch = {

@@ -1,7 +1,8 @@
 /* forward_sm80.c - what the forwards that copy by cp.async are launched with, kernels/sm80/forward/forward.cu for bf16
- * and f16 and kernels/simt/forward.cu for f32: which tile for which head_dim and how much shared memory, heads packed
- * or not, a thread block for each tile of rows. What they cannot do is said by takes(), before anything is written.
- * Read next: kernels/sm80/forward/config.cuh, kernels/simt/config.cuh, doc/design/gpu-forward-sm80.md. */
+ * and f16 and, if it is named, for f32 as tf32, and kernels/simt/forward.cu for f32: which tile for which head_dim and
+ * how much shared memory, heads packed or not, a thread block for each tile of rows. What they cannot do is said by
+ * takes(), before anything is written. Read next: kernels/sm80/forward/config.cuh, kernels/simt/config.cuh,
+ * doc/design/gpu-forward-sm80.md. */
 #include "fast_kernels.h"
 
 #include <string.h>
@@ -24,6 +25,11 @@ static const struct tile mma_tiles[] = {
     {160, 256, 256, 1, 4, 48, 2}, {0, 64, 64, 2, 4, 112, 2},    {0, 128, 128, 1, 4, 64, 2},
     {0, 192, 192, 1, 4, 32, 2},   {0, 256, 256, 1, 4, 64, 2},
 };
+static const struct tile tf32_tiles[] = {
+    {160, 64, 64, 2, 4, 64, 3},   {220, 128, 128, 2, 4, 32, 3}, {160, 128, 128, 1, 4, 32, 2},
+    {160, 192, 128, 1, 4, 32, 2}, {220, 256, 256, 1, 8, 32, 2}, {160, 256, 256, 1, 4, 32, 2},
+    {0, 64, 64, 2, 4, 32, 2},     {0, 128, 128, 1, 4, 16, 2},   {0, 256, 256, 1, 4, 16, 2},
+};
 static const struct tile simt_tiles[] = {
     {0, 64, 64, 1, 4, 32, 2},
     {220, 128, 128, 1, 4, 64, 2},
@@ -31,7 +37,7 @@ static const struct tile simt_tiles[] = {
     {160, 256, 256, 1, 4, 32, 2},
 };
 
-/* One of the two kernels. */
+/* One of the kernels. */
 struct kind {
   const char *name, *file, *kernel;
   const struct tile *tiles;
@@ -40,6 +46,8 @@ struct kind {
 };
 static const struct kind mma = {
     "sm80", "sm80/forward/forward.cu", "forward_sm80", mma_tiles, sizeof mma_tiles / sizeof *mma_tiles, 0};
+static const struct kind tf32 = {
+    "tf32", "sm80/forward/forward.cu", "forward_sm80", tf32_tiles, sizeof tf32_tiles / sizeof *tf32_tiles, 0};
 static const struct kind simt = {
     "simt", "simt/forward.cu", "forward_simt", simt_tiles, sizeof simt_tiles / sizeof *simt_tiles, 4};
 
@@ -102,7 +110,8 @@ static int run(const struct kind *kind, struct pah_device *dev, const struct pah
   pah_gpu_define(&call, "DIM", s->D);
   if (s->Dv != s->D) pah_gpu_define(&call, "DIM_V", s->Dv);
   pah_gpu_define(&call, "TILE_N", t->tile_n);
-  if (kind == &mma) pah_gpu_define(&call, "M_TILES", t->m_tiles);
+  if (kind != &simt) pah_gpu_define(&call, "M_TILES", t->m_tiles);
+  if (kind == &tf32) pah_gpu_define(&call, "TF32", 1);
   pah_gpu_define(&call, "WARPS", t->warps);
   pah_gpu_define(&call, "SLOTS", t->slots);
   if (pack > 1) pah_gpu_define(&call, "PACK", pack);
@@ -134,4 +143,19 @@ int pah_forward_simt_takes(const struct pah_device *dev, const struct pah_attn *
 int pah_forward_simt(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
                      struct pah_attn_params *p) {
   return run(&simt, dev, a, s, p);
+}
+
+int pah_forward_tf32_takes(const struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s) {
+  return takes(&tf32, dev, a, s);
+}
+
+/* Who asks for f32 without a word gets f32. */
+int pah_forward_tf32_pays(const struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s) {
+  (void)dev, (void)a, (void)s;
+  return 0;
+}
+
+int pah_forward_tf32(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
+                     struct pah_attn_params *p) {
+  return run(&tf32, dev, a, s, p);
 }
