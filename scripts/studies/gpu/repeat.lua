@@ -1,7 +1,7 @@
 -- repeat.lua - whether a fast forward gives the same bits every time: `pah scripts/studies/gpu/repeat.lua [--runs N]`.
--- Each kernel of pah.fwd that takes a problem computes it N times into results that are NaN before; hashes of out and lse
--- must never change. With small problems it is something for compute-sanitizer too:
--- `compute-sanitizer --tool memcheck pah scripts/studies/gpu/repeat.lua --runs 2 --tokens 600`. Exit code 1: one differs.
+-- Each kernel of pah.fwd that takes a problem computes it N times into results that are NaN before; hashes of out and
+-- lse must never change. With small problems it is something for compute-sanitizer, too: `compute-sanitizer --tool
+-- memcheck pah scripts/studies/gpu/repeat.lua --runs 2 --tokens 600`. Exit code 1: something differs.
 local opt = pah.options{
   device = {"the GPU", "cuda"}, runs = {"of each kernel and problem", 100}, tokens = {"of the longest sequence", 3000},
 }
