@@ -15,6 +15,13 @@
 #ifndef P_LOG2
 #define P_LOG2 0 /* weights are 2^P_LOG2 times exp(score - maximum) */
 #endif
+/* 1: a softcap of at most 50, and weights with the exponents of f32. Then no maximum is looked for: weights are
+ * exp(score - softcap / 2), from e^-75 to e^25, and sums of them and of weighted values are numbers. */
+#ifndef BOUNDED
+#define BOUNDED 0
+#endif
+static_assert(!BOUNDED || (SOFTCAP && P_LOG2 == 0), "BOUNDED: scores have a softcap");
+constexpr float BOUNDED_MAX = 0.5f; /* of the cap, where scores are tanh */
 
 template <class F> __device__ __forceinline__ float over_row(float x, F combine) {
   x = combine(x, __shfl_xor_sync(0xffffffffu, x, 1));
@@ -32,11 +39,6 @@ struct plus {
   }
 };
 
-/* tanh to a few 2^-23 of 1: what is lost of a small x is lost of a score of that size too. */
-__device__ __forceinline__ float precise_tanh(float x) {
-  return 1.0f - __fdividef(2.0f, 1.0f + ptx::ex2(x * (2 * LOG2E)));
-}
-
 struct softmax_state {
   float scale; /* of a score, times log2(e): softmax_scale with the descales, or the cap itself */
   float inner; /* what scores are multiplied by first: before tanh, or where scale would not be a number above 0 */
@@ -50,31 +52,38 @@ struct softmax_state {
     if (SOFTCAP) inner = factor / p.softcap, factor = p.softcap;
     if (DESCALED && !(factor > 0 && factor < -negative_infinity())) inner = factor, factor = 1;
     scale = factor * LOG2E;
-    max[0] = max[1] = negative_infinity();
+    max[0] = max[1] = BOUNDED ? BOUNDED_MAX : negative_infinity();
     sum[0] = sum[1] = 0;
+  }
+
+  template <int count, class F> __device__ __forceinline__ void cap(float inner, float (&s)[count], F then) const;
+
+  /* Lets the maximum of row r rise to that of its scores; what was summed up before shrinks by what is returned. */
+  template <int count> __device__ __forceinline__ float raise(int r, const float (&s)[count]) {
+    float top[2] = {s[2 * r], s[2 * r + 1]}; /* two chains of dependent instructions, not one */
+#pragma unroll
+    for (int i = 4; i < count; i += 4) {
+      top[0] = fmaxf(top[0], s[i + 2 * r]);
+      top[1] = fmaxf(top[1], s[i + 2 * r + 1]);
+    }
+    const float old = max[r];
+    float now = fmaxf(old, over_row(fmaxf(top[0], top[1]), larger()));
+    if ((now - old) * scale <= LAZY_LOG2) now = old; /* never so while old is -inf */
+    max[r] = now;
+    return ptx::ex2(old * scale - exponent_base(now) * scale);
   }
 
   /* Scores become weights, exp(score - max); what was summed up before must be multiplied by shrink. */
   template <int count> __device__ __forceinline__ void weigh(float (&s)[count], float (&shrink)[2]) {
 #pragma unroll
     for (int r = 0; r < 2; r++) {
-      float top[2] = {s[2 * r], s[2 * r + 1]}; /* two chains of dependent instructions, not one */
-#pragma unroll
-      for (int i = 4; i < count; i += 4) {
-        top[0] = fmaxf(top[0], s[i + 2 * r]);
-        top[1] = fmaxf(top[1], s[i + 2 * r + 1]);
-      }
-      const float old = max[r];
-      float now = fmaxf(old, over_row(fmaxf(top[0], top[1]), larger()));
-      if ((now - old) * scale <= LAZY_LOG2) now = old; /* never so while old is -inf */
-      max[r] = now;
-      const float base = exponent_base(now) * scale, base_p = base - P_LOG2;
-      shrink[r] = ptx::ex2(old * scale - base);
+      shrink[r] = BOUNDED ? 1 : raise(r, s);
+      const float factor = BOUNDED ? 1 : scale, base = BOUNDED ? 0 : exponent_base(max[r]) * scale - P_LOG2;
       float add[2] = {0, 0};
 #pragma unroll
       for (int i = 0; i < count; i += 4) {
-        s[i + 2 * r] = ptx::ex2(s[i + 2 * r] * scale - base_p);
-        s[i + 2 * r + 1] = ptx::ex2(s[i + 2 * r + 1] * scale - base_p);
+        s[i + 2 * r] = ptx::ex2(s[i + 2 * r] * factor - base);
+        s[i + 2 * r + 1] = ptx::ex2(s[i + 2 * r + 1] * factor - base);
         add[0] += s[i + 2 * r];
         add[1] += s[i + 2 * r + 1];
       }
@@ -98,29 +107,56 @@ struct softmax_state {
   }
 };
 
-/* tanh of the scaled scores: the cap itself is part of softmax_state::scale. Where all of a warp's are below 0.5, a
- * polynomial that is off by 1e-5 of x at most; two more MUFU operations a score cost as much as a product of the tile.
- * inner: softmax_state::inner, and what descales may ask for without a cap. */
-template <int count> __device__ __forceinline__ void cap_scores(float inner, float (&s)[count]) {
-  if (!SOFTCAP && (!DESCALED || inner == 1)) return;
+/* tanh(x) / x of |x| up to CAP_SMALL, off by 6e-7 at most: minimax in x^2. */
+constexpr float CAP_SMALL = 0.5f, CAP_0 = 0.99999946f, CAP_1 = -0.33326318f, CAP_2 = 0.13190297f, CAP_3 = -0.044402226f;
+
+/* s becomes tanh(s * inner) * scale + offset. Where all of a warp's are small, by a polynomial with inner and scale
+ * multiplied into its coefficients: 2 multiplications and 4 multiply-adds a score, one of which another would need too.
+ * Else by two more MUFU operations, to a few 2^-23 of the cap; x itself where that is too much of x. then() comes
+ * behind, in each of the two branches, so that its exponentials mix with the polynomial. */
+template <int count, class F>
+__device__ __forceinline__ void tanh_of_scaled(float inner, float scale, float offset, float (&s)[count], F then) {
+  const bool ordinary = inner > 1e-5f && inner < 1e4f; /* the coefficients are numbers */
   float largest = 0;
 #pragma unroll
-  for (int i = 0; i < count; i++) {
-    s[i] *= inner;
-    largest = fmaxf(largest, fabsf(s[i]));
-  }
-  if (!SOFTCAP) return;
-  if (__any_sync(0xffffffffu, largest > 0.5f)) {
+  for (int i = 0; i < count; i++) largest = fmaxf(largest, fabsf(s[i]));
+  if (__any_sync(0xffffffffu, !ordinary || largest * inner > CAP_SMALL)) {
 #pragma unroll
-    for (int i = 0; i < count; i++) s[i] = precise_tanh(s[i]);
+    for (int i = 0; i < count; i++) {
+      const float x = s[i] * inner, large = 1 - 2 * ptx::rcp(1 + ptx::ex2(x * (2 * LOG2E)));
+      s[i] = fmaf(fabsf(x) < 1e-3f ? x : large, scale, offset);
+    }
+    then();
   } else {
+    const float square = inner * inner, c0 = scale * inner * CAP_0, c1 = scale * inner * square * CAP_1,
+                c2 = scale * inner * square * square * CAP_2, c3 = scale * inner * square * square * square * CAP_3;
 #pragma unroll
     for (int i = 0; i < count; i++) {
       const float y = s[i] * s[i];
-      s[i] *= 1 + y * (-1 / 3.0f + y * (2 / 15.0f + y * (-17 / 315.0f + y * (62 / 2835.0f))));
+      s[i] = fmaf(s[i], c0 + y * (c1 + y * (c2 + y * c3)), offset);
     }
+    then();
   }
 }
+
+/* Scores after the cap, but for it itself, which is part of scale; where they are BOUNDED, what weigh() takes as it is.
+ * inner: softmax_state::inner, and what descales may ask for without a cap. */
+template <int count, class F>
+__device__ __forceinline__ void softmax_state::cap(float inner, float (&s)[count], F then) const {
+  if (SOFTCAP) {
+    tanh_of_scaled(inner, BOUNDED ? scale : 1, BOUNDED ? -BOUNDED_MAX * scale : 0, s, then);
+    return;
+  }
+  if (DESCALED && inner != 1) {
+#pragma unroll
+    for (int i = 0; i < count; i++) s[i] *= inner;
+  }
+  then();
+}
+
+struct nothing {
+  __device__ __forceinline__ void operator()() const {}
+};
 
 /* Row that a thread's rows r = 0 and 1 are, of the 16 * warps rows that the warps hold together. */
 __device__ __forceinline__ int row_of(int r) {

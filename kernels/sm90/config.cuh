@@ -40,6 +40,11 @@
 #ifndef GATHER_FENCE
 #define GATHER_FENCE 1 /* 0: wgmma reads what cp.async wrote with no fence between, which PTX does not allow */
 #endif
+#ifndef WAIT_FOR_BOTH
+/* 1: V of a tile is waited for before Q K^T of the next one is issued, not after: one fence for both. A fence between
+ * the products would wait until the tensor cores are done with the first. */
+#define WAIT_FOR_BOTH GATHER
+#endif
 /* K and V are both rewritten, and either tokens are looked up too, or ptxas, which is short by 12 bytes, wants it. */
 #define PRODUCER_HEAVY (K_STAGED && (GATHER || (HEAD_DIM == 128 && !SOFTCAP)))
 #ifndef PRODUCER_REGISTERS

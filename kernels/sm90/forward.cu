@@ -68,7 +68,7 @@ struct consumer {
     ptx::wgmma_fence();
     issue_qk();
     finish_qk<0>();
-    cap_scores(state.inner, s);
+    state.cap(state.inner, s, nothing());
     if (w.end > w.full_end || w.full_end == w.full_begin) mask_scores(p, w, w.end - 1, s);
     float shrink[2];
     state.weigh(s, shrink);
@@ -77,18 +77,24 @@ struct consumer {
 
   /* Scores of `tile`; the values of the tile after it, whose weights are there. */
   template <bool masked> __device__ __forceinline__ void next_tile(const work_item &w, int tile) {
-    wait_tile(c.k_full[k_at.slot], k_at.parity);
+    wait_full(c.k_full[k_at.slot], k_at.parity);
+    if (WAIT_FOR_BOTH) wait_full(c.v_full[v_at.slot], v_at.parity);
+    fence_tile();
     begin_turn();
     ptx::wgmma_fence();
     issue_qk();
-    wait_tile(c.v_full[v_at.slot], v_at.parity);
+    if (!WAIT_FOR_BOTH) wait_tile(c.v_full[v_at.slot], v_at.parity);
     issue_pv();
     end_turn();
     finish_qk<1>();
-    cap_scores(state.inner, s);
-    if (masked) mask_scores(p, w, tile, s);
     float shrink[2];
-    state.weigh(s, shrink);
+    if (masked) {
+      state.cap(state.inner, s, nothing());
+      mask_scores(p, w, tile, s);
+      state.weigh(s, shrink);
+    } else {
+      state.cap(state.inner, s, [&] { state.weigh(s, shrink); });
+    }
     if (HOLD_WAIT && __any_sync(0xffffffffu, state.sum[0] < 0 || state.sum[1] < 0)) s[0] = 0; /* never */
     finish_pv();
     pack_weights(weights, s);

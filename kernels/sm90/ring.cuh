@@ -30,10 +30,14 @@ __device__ inline void wait_full(const unsigned long long &barrier, unsigned par
   ptx::mbarrier_wait(ptx::shared(&barrier), parity);
 }
 
-/* A tile of K or V: what single threads copied must be fenced before wgmma reads it. */
+/* Of tiles of K or V that are there: what single threads copied must be fenced before wgmma reads it. */
+__device__ inline void fence_tile() {
+  if (GATHER && GATHER_FENCE) ptx::fence_proxy_async_shared();
+}
+
 __device__ inline void wait_tile(const unsigned long long &barrier, unsigned parity) {
   wait_full(barrier, parity);
-  if (GATHER && GATHER_FENCE) ptx::fence_proxy_async_shared();
+  fence_tile();
 }
 
 /* The first use finds the slot empty: waiting for the parity before the first phase returns at once. */

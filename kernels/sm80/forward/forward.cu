@@ -40,7 +40,7 @@ struct computer {
     multiply_qk(s, q, f.ring + f.receive<0>(tile, slot));
 #pragma unroll
     for (int m = 0; m < M_TILES; m++) {
-      cap_scores(p.softmax_scale / p.softcap, s[m]);
+      state[m].cap(p.softmax_scale / p.softcap, s[m], nothing());
       if (masked) mask_scores(p, w, tile, s[m], m * STRIPE);
     }
     weight_tiles weights;

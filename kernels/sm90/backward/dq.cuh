@@ -80,7 +80,7 @@ struct dq_consumer {
 
   /* With a softcap, s is tanh of the scores. */
   __device__ __forceinline__ void uncap() {
-    cap_scores(p.softmax_scale / p.softcap, s);
+    tanh_of_scaled(p.softmax_scale / p.softcap, 1, 0, s, nothing());
 #pragma unroll
     for (int i = 0; i < TILE_N / 2; i++) dp[i] = (dp[i] - delta[i / 2 % 2]) * (1 - s[i] * s[i]);
   }

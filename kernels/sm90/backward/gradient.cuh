@@ -27,7 +27,7 @@ __device__ __forceinline__ float4 numbers_at(const float *stats, int c) {
 __device__ __forceinline__ void uncap_gradients(const pah_attn_params &p, const float *stats, float (&s)[QUERIES / 2],
                                                 float (&dp)[QUERIES / 2]) {
   if (!SOFTCAP) return;
-  cap_scores(p.softmax_scale / p.softcap, s);
+  tanh_of_scaled(p.softmax_scale / p.softcap, 1, 0, s, nothing());
 #pragma unroll
   for (int c = 0; c < QUERIES / 8; c++) {
     /* volatile: what is loaded with them would be kept for later, and there are no registers to keep it in */

@@ -117,7 +117,7 @@ function sm90.compile(a, config)
   defines.HEAD_DIM_V = math.ceil(a.v_blocks:size(4) / 64) * 64
   local box = gcd(a.k_blocks:size(2), defines.TILE_N)
   if box % 8 ~= 0 then defines.GATHER, box = 1, 8 end
-  if a.softcap and a.softcap > 0 then defines.SOFTCAP = 1 end
+  sm80.define_cap(defines, a)
   if a.tree_mask then defines.TREE = 1 end
   local module = device:compile{source = "kernels/sm90/forward.cu", defines = defines, include = {"kernels"}}
   return {module = module, d = defines, box = box}

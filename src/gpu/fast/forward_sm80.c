@@ -115,7 +115,7 @@ static int run(const struct kind *kind, struct pah_device *dev, const struct pah
   pah_gpu_define(&call, "WARPS", t->warps);
   pah_gpu_define(&call, "SLOTS", t->slots);
   if (pack > 1) pah_gpu_define(&call, "PACK", pack);
-  if (a->softcap > 0) pah_gpu_define(&call, "SOFTCAP", 1);
+  pah_forward_define_cap(&call, a);
   if (p->tree_mask) pah_gpu_define(&call, "TREE", 1);
   pah_gpu_define_type(&call, "IO_T", a->q.dtype);
   call.grid[0] = pah_forward_items(a, s, rows, pack);

@@ -172,7 +172,7 @@ static void define(struct pah_gpu_call *call, const struct plan *plan, const str
   pah_gpu_define(call, "STAGES", plan->stages);
   if (plan->pack > 1) pah_gpu_define(call, "PACK", plan->pack);
   if (plan->gather) pah_gpu_define(call, "GATHER", 1);
-  if (a->softcap > 0) pah_gpu_define(call, "SOFTCAP", 1);
+  pah_forward_define_cap(call, a);
   if (a->tree_mask.dtype != PAH_NONE) pah_gpu_define(call, "TREE", 1);
   if (descaled) pah_gpu_define(call, "DESCALED", 1);
   if (plan->way == FP8_WIDE) pah_gpu_define(call, "WIDE_VALUES", 1);
