@@ -35,7 +35,8 @@
   (FP8_Q && HEAD_DIM <= 128 && TILE_N <= (P_SIZE == 1 && HEAD_DIM == 64 ? 192 : 128) && !(SOFTCAP && P_SIZE == 2))
 #endif
 #ifndef HOLD_WAIT
-#define HOLD_WAIT 0 /* 1: exponentials come before the wait for P V, where ptxas has them after it */
+/* 1: exponentials come before the wait for P V, where ptxas has them after it; where that was measured to pay. */
+#define HOLD_WAIT (HEAD_DIM == 128 && HEAD_DIM_V == 128 && !V_STAGED && !FP8_Q && !SOFTCAP)
 #endif
 #ifndef GATHER_FENCE
 #define GATHER_FENCE 1 /* 0: wgmma reads what cp.async wrote with no fence between, which PTX does not allow */

@@ -88,9 +88,9 @@ struct consumer {
     end_turn();
     finish_qk<1>();
     float shrink[2];
-    if (masked) {
+    if (masked || !BOUNDED) {
       state.cap(state.inner, s, nothing());
-      mask_scores(p, w, tile, s);
+      if (masked) mask_scores(p, w, tile, s);
       state.weigh(s, shrink);
     } else {
       state.cap(state.inner, s, [&] { state.weigh(s, shrink); });

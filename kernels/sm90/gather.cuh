@@ -25,31 +25,43 @@ template <int rows> struct gather { /* of a tile */
     return lane / 4 * 16 + (int)threadIdx.x / 32 % 4 * 4 + lane % 4;
   }
 
-  template <int head_dim>
-  __device__ __forceinline__ void copy(const kv_operand &of, unsigned char *to_tile, kv_place at, int kv_head,
-                                       unsigned long long &full) {
+  /* all: each of the warp's tokens lies somewhere, and rows have no columns past head_dim: then an address is one
+   * multiply-add from the place, and two copies follow. */
+  template <int head_dim, bool all>
+  __device__ __forceinline__ void copy_rows(const kv_operand &of, unsigned char *to_tile, unsigned place) {
     constexpr int columns = columns_of(head_dim, KV_SIZE), row_bytes = columns * KV_SIZE, elements = 16 / KV_SIZE;
-    const place_units &units = of.units;
-    const unsigned tile = ptx::shared(to_tile);
     const int lane = threadIdx.x % 32, in_row = lane % 8;
-    const int row = (int)threadIdx.x / 32 % 4 * 4 + lane / 8; /* and every 16th after it */
-    const unsigned place = place_of(units, (int)p.num_blocks, at.block, at.slot, kv_head);
+    const int row = (int)threadIdx.x / 32 % 4 * 4 + lane / 8; /* and every 16th after it: they swizzle alike */
+    const unsigned to = ptx::shared(to_tile) + ptx::swizzled<row_bytes>(row * row_bytes + in_row * 16);
     const char *from = (const char *)of.blocks.data + in_row * 16;
+#ifndef PAH_SIM
+    asm volatile("" : "+l"(from)); /* in registers: from constant memory it would be added again for every row */
+#endif
     bool inside[head_dim / columns]; /* of the row's columns */
 #pragma unroll
     for (int j = 0; j < head_dim / columns; j++) inside[j] = j * columns + in_row * elements < of.head_dim;
-    const unsigned to = tile + ptx::swizzled<row_bytes>(row * row_bytes + in_row * 16); /* 16 rows on swizzle alike */
 #pragma unroll
     for (int i = 0; i < rows / 16; i++) {
       const unsigned found = __shfl_sync(0xffffffffu, place, 4 * i + lane / 8);
-      const bool there = found != NOWHERE;
-      const char *source = from + (unsigned long long)(there ? found : 0) * units.bytes;
+      const bool there = all || found != NOWHERE;
+      const char *source = from + (unsigned long long)(there ? found : 0) * of.units.bytes;
       if (in_row * 16 >= row_bytes) continue; /* rows of 64 bytes */
 #pragma unroll
       for (int j = 0; j < head_dim / columns; j++)
         ptx::cp_async_cg(to + i * (16 * row_bytes) + j * (rows * row_bytes), source + j * row_bytes,
-                         there && inside[j] ? 16 : 0);
+                         all || (there && inside[j]) ? 16 : 0);
     }
+  }
+
+  template <int head_dim>
+  __device__ __forceinline__ void copy(const kv_operand &of, unsigned char *tile, kv_place at, int kv_head,
+                                       unsigned long long &full) {
+    const unsigned place = place_of(of.units, (int)p.num_blocks, at.block, at.slot, kv_head);
+    const bool found = place != NOWHERE || my_token() >= rows;
+    if (of.head_dim == head_dim && __all_sync(0xffffffffu, found))
+      copy_rows<head_dim, true>(of, tile, place);
+    else
+      copy_rows<head_dim, false>(of, tile, place);
     ptx::cp_async_mbarrier_arrive_noinc(ptx::shared(&full));
   }
 

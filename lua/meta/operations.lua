@@ -312,7 +312,7 @@ function pah.work(op, args) end
 
 ---the float64 oracle, as for all of `pah.reference`: the same arguments (results, `kernel`, `num_splits`, `block_m`
 ---and `block_n` are ignored), new f64 tensors on the cpu; `intermediate = "bf16"` rounds every intermediate to that
----dtype
+---dtype, or to "tf32"
 ---```lua
 ---local block_table, seqused_k = pah.block_table{seqlens = {100, 37}, block_size = 16, num_blocks = 12, seed = 1}
 ---local args = {
