@@ -1,6 +1,7 @@
 -- columns_spec.lua - tables of text: names that come from files and scripts cannot move the terminal's cursor or break
 -- a row.
 local columns = require "pah.util.columns"
+local results_table = require "pah.results.table"
 
 describe("a table", function()
   local rows = {{"name", "time"}, {"two\nlines\27[2J", "1"}, {"é", "10"}}
@@ -13,6 +14,29 @@ describe("a table", function()
     assert.equal(3, #lines)
     assert.equal("10", lines[3]:match "%S+$")
     assert.equal(#lines[1], #lines[3] - 1) -- é has two bytes
+  end)
+
+  it("keeps to a width: words go on below, and columns that have no room", function()
+    local words = ("a word "):rep(12)
+    assert.equal("x  a word a word a word a word\n   a word a word a word a word\n   a word a word a word a word\n",
+      columns.plain({{"x", words}}, nil, 31))
+    local wide = {{"op", "kernel", "limits", "what it is"}, {"fwd", "naive", ("l"):rep(40), words:sub(1, 20)},
+      {"bwd", "simt", "", "short"}}
+    assert.equal("op   kernel\n    limits; what it is\nfwd  naive\n    " .. ("l"):rep(40) .. ";\n    a word a word a "
+      .. "word\nbwd  simt\n    short\n", columns.plain(wide, nil, 44))
+    for line in columns.plain(wide):gmatch "[^\n]+" do assert.is_nil(line:find "^ ") end
+  end)
+
+  it("of results says once what is the same in all rows, where it would be too wide", function()
+    local axes, rows = {{name = "size", values = {1, 2}}}, {}
+    for i = 1, 8 do axes[i + 1] = {name = "an_axis_" .. i, values = {0}} end
+    for n = 1, 2 do
+      rows[n] = {index = n, round = 1, axes = {size = n}, status = "ok", values = {seen = n}}
+      for i = 1, 8 do rows[n].axes["an_axis_" .. i] = i end
+    end
+    local text = results_table.text(rows, axes)
+    assert.truthy(text:find("an_axis_1 1, an_axis_2 2, .* in all rows\nsize  seen\n +1 +1\n +2 +2\n$"), text)
+    assert.equal("size  seen\n   1     1\n   2     2\n", results_table.text(rows, {axes[1]}))
   end)
 
   it("is Markdown in which a bar is text", function()

@@ -136,9 +136,12 @@ local function in_order(rows, points)
   return list
 end
 
+-- A line on standard output, folded into 80 columns.
+local function say(line) print(columns.folded(line)) end
+
 local function heading(device, sizes, found)
   local info = device:info()
-  print(("%s: %s, %d query heads, %d K/V heads, head_dim %d%s%s; blocks shuffled, causal but for one query"):format(
+  say(("%s: %s, %d query heads, %d K/V heads, head_dim %d%s%s; blocks shuffled, causal but for one query"):format(
     device.name, info.model ~= "" and info.model or info.arch, sizes.heads, sizes.kv_heads, sizes.head_dim,
     sizes.head_dim_v and (" (V %d)"):format(sizes.head_dim_v) or "", sizes.sinks and ", sinks" or ""))
   if not found then return print "counted, not timed: sim has no time" end
@@ -146,31 +149,46 @@ local function heading(device, sizes, found)
   for _, dtype in ipairs(json.keys(found.fma_flops_per_second)) do
     words[#words + 1] = ("%.4g %s"):format(found.fma_flops_per_second[dtype] / 1e9, dtype)
   end
-  print(("limits measured in this run, %d threads: %.1f GB/s read from memory (%.1f by shuffled blocks), GFLOP/s of "
+  say(("limits measured in this run, %d threads: %.1f GB/s read from memory (%.1f by shuffled blocks), GFLOP/s of "
     .. "multiply-adds: %s"):format(found.threads, found.read_bytes_per_second / 1e9,
     found.shuffled_read_bytes_per_second / 1e9, table.concat(words, ", ")))
 end
 
+-- Without the axes after the first two that are the same in all lines; these as words.
+local function without_constants(lines)
+  local same, kept = {}, {}
+  for n in ipairs(lines) do kept[n] = {} end
+  for i = 1, #lines[1] do
+    local constant = i > 2 and i <= #bench_table.axes
+    for n = 3, #lines do constant = constant and lines[n][i] == lines[2][i] end
+    if constant then same[#same + 1] = lines[1][i] .. " " .. lines[2][i] end
+    for n in ipairs(constant and {} or lines) do table.insert(kept[n], lines[n][i]) end
+  end
+  return kept, same
+end
+
 -- Figures are aligned to the right; the columns that name the points stand to their left.
 local function print_lines(lines)
+  local kept, same = without_constants(lines)
+  if #same > 0 then say(table.concat(same, ", ") .. " in all rows") end
   local right = {}
-  for i = #bench_table.axes + 1, #lines[1] do right[i] = true end
-  io.stdout:write(columns.plain(lines, right))
+  for i = #bench_table.axes - #same + 1, #kept[1] do right[i] = true end
+  io.stdout:write(columns.plain(kept, right))
 end
 
 local function print_errors(rows)
   for _, row in ipairs(rows) do
-    if row.error then print(line_of(("error: %s: %s"):format(row.key, row.error:match "^[^\n]*"))) end
+    if row.error then say(("error: %s: %s"):format(row.key, row.error:match "^[^\n]*")) end
   end
 end
 
 local function print_notes(rows, moved)
   for _, row in ipairs(rows) do
     for _, note in ipairs(row.result and row.result.notes or {}) do
-      print(line_of(("note: %s: %s"):format(row.key, note)))
+      say(("note: %s: %s"):format(row.key, note))
     end
   end
-  if moved then print(line_of("note: " .. moved)) end
+  if moved then say("note: " .. moved) end
 end
 
 -- The sizes asked for, or nil and what is wrong with them.

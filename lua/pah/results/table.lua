@@ -146,13 +146,35 @@ function M.cells(rows, axes, machines, errors)
   return cells, right
 end
 
---- The table for people: errors that several rows have are told once, below.
+local WIDTH = 80
+
+-- The axes that vary over the rows, and the others as words.
+local function varying(rows, axes)
+  local list, same = {}, {}
+  for _, axis in ipairs(axes) do
+    local first, varies = rows[1].axes[axis.name], false
+    for _, row in ipairs(rows) do varies = varies or row.axes[axis.name] ~= first end
+    if varies then list[#list + 1] = axis else same[#same + 1] = ("%s %s"):format(axis.name, number(first)) end
+  end
+  return list, same
+end
+
+--- The table for people: errors that several rows have are told once, below; where the table would be too wide, so are
+--- axes that have one value, above.
 function M.text(rows, axes, machines)
-  local errors = {}
-  local lines = {columns_text.plain(M.cells(rows, axes, machines, errors))}
+  local errors, lines = {}, {}
+  lines[1] = columns_text.plain(M.cells(rows, axes, machines, errors))
+  if #rows > 1 and safe.width(lines[1]:match "^[^\n]*") > WIDTH then
+    local left, same = varying(rows, axes)
+    if #same > 0 and #left > 0 then
+      errors = {}
+      lines = {columns_text.folded(table.concat(same, ", ") .. " in all rows") .. "\n",
+        columns_text.plain(M.cells(rows, left, machines, errors))}
+    end
+  end
   for i, item in ipairs(errors) do
     local first = ("error %d%s: "):format(i, item.count > 1 and (" (%d points)"):format(item.count) or "")
-    lines[#lines + 1] = columns_text.wrapped(first, safe.line(item.text), 80) .. "\n"
+    lines[#lines + 1] = columns_text.wrapped(first, safe.line(item.text), WIDTH) .. "\n"
   end
   return table.concat(lines)
 end

@@ -30,18 +30,40 @@ end
 --- A line in as many lines of 80 columns as it needs, those after the first indented.
 function M.folded(line) return (M.wrapped("", safe.line(line), 78):gsub("\n", "\n  ")) end
 
+-- How many columns of these widths fit side by side.
+local function fitting(widths, width)
+  local used = -2
+  for i, this in ipairs(widths) do
+    used = used + this + 2
+    if used > width then return i - 1 end
+  end
+  return #widths
+end
+
+-- The cells of a row from `first` on, joined, as indented lines.
+local function below(row, first, width)
+  local rest = {}
+  for i = first, #row do
+    if row[i] ~= "" then rest[#rest + 1] = row[i] end
+  end
+  return #rest > 0 and "\n" .. M.wrapped("    ", table.concat(rest, "; "), width) or ""
+end
+
 --- Lines of the rows (lists of strings, the first of headings), columns padded. right[i]: column i stands to the right.
---- width: the words of the last column go on in further lines where it would reach beyond.
+--- width: the words of the last column go on in further lines where it would reach beyond; where there is no room for
+--- that, the columns that do not fit stand below their row.
 function M.plain(rows, right, width)
   local widths, lines = {}, {}
   rows = harmless(rows)
   for _, row in ipairs(rows) do
     for i, cell in ipairs(row) do widths[i] = math.max(widths[i] or 0, safe.width(cell)) end
   end
+  local fit = width and fitting(widths, width) or #widths
+  local stacked = fit > 0 and fit < #widths - 1
   for n, row in ipairs(rows) do
     local cells = {}
     for i, cell in ipairs(row) do
-      cells[i] = safe.pad(cell, widths[i], right and right[i])
+      if not stacked or i <= fit then cells[i] = safe.pad(cell, widths[i], right and right[i]) end
     end
     local last = table.remove(cells)
     local first = table.concat(cells, "  ") .. (#cells > 0 and "  " or "")
@@ -50,6 +72,7 @@ function M.plain(rows, right, width)
     else
       lines[n] = (first .. last):gsub("%s+$", "")
     end
+    if stacked then lines[n] = lines[n] .. below(row, fit + 1, width) end
   end
   return table.concat(lines, "\n") .. "\n"
 end
