@@ -14,7 +14,7 @@ extern "C" __global__ void operands(unsigned *out, float x, unsigned long long w
   asm("add.u32 %0, %1, %2;" : "=r"(b) : "r"(a), "n"(sizeof(float)));
   asm volatile("{\n .reg .pred p, q;\n setp.gt.u32 p|q, %0, 6;\n @p mul.lo.u32 %0, %0, 10;\n @q mov.u32 %0, 0;\n}"
                : "+r"(c)::"memory");
-  asm("ex2.approx.ftz.f32 %[to], %[from];" : [to] "=f"(y) : [from] "f"(x));
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
   asm("mov.b64 {%0, %1}, %2;" : "=&r"(lo), "=r"(hi) : "l"(wide));
   asm("{ .reg .b8 t; .reg .b16 u, v; shl.b16 u, %1, 8; shr.u16 v, %1, 8; or.b16 %0, u, v; }" : "=h"(swapped) : "h"(h));
   asm("add.f64 %0, %0, 0d3FE0000000000000;" : "+d"(z));
