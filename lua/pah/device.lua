@@ -99,6 +99,7 @@ function Device:set(settings)
   end
   for name, value in pairs(settings) do
     check(C.pah_device_set(self.handle, tostring(name), setting(tostring(name), value)))
+    if name == "check" then self.unchecked = value == false or value == 0 end
   end
 end
 

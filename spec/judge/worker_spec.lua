@@ -49,7 +49,7 @@ describe("a worker", function()
     hangs = "no answer in 0.3 s in a call of decode; it was ended", dies = "it ended in a call of decode (exit code 7)",
     killed = "it ended in a call of decode (signal 9)",
     nonsense = 'nonsense in the place of a message in a call of decode: "this is no message"',
-    neither = "neither ok nor an error", list = "neither ok nor an error",
+    neither = "neither ok, pending nor an error", list = "neither ok, pending nor an error",
     fails = "it does not feel like it",
   } do
     it(("that %s says so, and nothing of it is left"):format(way), function()

@@ -195,7 +195,7 @@ describe("pah bench", function()
           fma_flops_per_second = {f32 = 1e9}}
       end
       os.exit(require("pah.cli.bench").run{device = "cpu", batch = {"q1s9"}, op = {}, dtype = {}, block_size = {},
-        heads = 2, kv_heads = 1, head_dim = 64, quick = true, filter = "", json = %s})]])
+        peer = {}, heads = 2, kv_heads = 1, head_dim = 64, quick = true, filter = "", json = %s})]])
     local moved = "limits moved by more than 10 % while the rows were measured: reads of memory from 1.00 GB/s to "
       .. "2.00 GB/s"
     local out, err, code = run("-e", script:format("0", "false"))

@@ -2,6 +2,7 @@
 -- beside its limit; or batches in vLLM's grammar. The measuring is pah.bench_attention at the points of a pah.sweep.
 -- Read next: measure/standard_table.lua, measure/problem.lua, init.lua.
 local batches = require "pah.attention.batch"
+local beside = require "pah.measure.beside"
 local bench_attention = require "pah.measure.attention"
 local bench_problem = require "pah.measure.problem"
 local bench_table = require "pah.measure.standard_table"
@@ -11,6 +12,7 @@ local json = require "pah.util.json"
 local line_of = require("pah.util.safe_text").line
 local notice = require "pah.measure.notice"
 local peaks = require "pah.measure.peaks"
+local peers_of = require "pah.worker.peers"
 local schema = require "pah.results.schema"
 local sweep = require "pah.experiment.sweep"
 
@@ -68,17 +70,34 @@ local function points_of_table(opt, device, length)
   return points
 end
 
-local function key_of(point)
+-- What names a call, and with its peer, if it has one, the point.
+local function call_of(point)
   local axes = {}
   for i, name in ipairs(bench_table.axes) do axes[i] = {name = name} end
   return schema.key(axes, point)
 end
 
-local function filtered(points, text)
+local function key_of(point)
+  local axes = {}
+  for i, name in ipairs(bench_table.axes_of(point)) do axes[i] = {name = name} end
+  return schema.key(axes, point)
+end
+
+-- Points whose key has that text, none twice, each for pah and for every peer.
+local function filtered(points, text, peers)
   local list, seen = {}, {}
-  for _, point in ipairs(points) do
+  local function add(point)
     local key = key_of(point)
-    if key:find(text, 1, true) and not seen[key] then list[#list + 1], seen[key] = point, true end
+    if not seen[key] then list[#list + 1], seen[key] = point, true end
+  end
+  for _, point in ipairs(points) do
+    if call_of(point):find(text, 1, true) then
+      for i = 0, #peers do
+        local copy = {peer = #peers > 0 and (i == 0 and beside.OWN or peers_of.name_of(peers[i])) or nil}
+        for name, value in pairs(point) do copy[name] = value end
+        add(copy)
+      end
+    end
   end
   return list, seen
 end
@@ -86,7 +105,7 @@ end
 -- The grid that holds all points: each axis with the values that occur.
 local function axes_of(points)
   local axes = {}
-  for i, name in ipairs(bench_table.axes) do
+  for i, name in ipairs(bench_table.axes_of(points[1])) do
     local seen = {}
     axes[i] = {name = name, values = {}}
     for _, point in ipairs(points) do
@@ -106,20 +125,25 @@ local function problem_of(point, device, sizes)
     sinks = sizes.sinks}
 end
 
+-- What measures a point; with peers, all of them by turns.
+local function runner(device, sizes, effort, peers)
+  local function attention(p, against)
+    local args = bench_problem.arguments(problem_of(p, device, sizes))
+    local o = {name = call_of(p), cold = p.caches == "cold", against = against}
+    for name, value in pairs(effort) do o[name] = value end
+    return bench_attention.bench_attention(p.op, args, o)
+  end
+  return #peers > 0 and beside.run(peers, call_of, attention) or attention
+end
+
 -- Rows, the peaks of the device before them and, if they took long, after them, and a note on how these differ.
-local function measure(points, keys, device, sizes, effort, opt)
+local function measure(points, keys, device, sizes, effort, opt, peers)
   local device_peaks
   if not device.name:match "^sim" then device_peaks = peaks.collect(device) end
   local rows = sweep.exports.sweep{
     name = "bench", axes = axes_of(points), where = function(p) return keys[key_of(p)] end, device = device,
     store = opt.out, resume = false, quiet = opt.quiet, limits = device_peaks,
-    options = sizes,
-    run = function(p)
-      local args = bench_problem.arguments(problem_of(p, device, sizes))
-      local o = {name = key_of(p), cold = p.caches == "cold"}
-      for name, value in pairs(effort) do o[name] = value end
-      return bench_attention.bench_attention(p.op, args, o)
-    end,
+    options = sizes, run = runner(device, sizes, effort, peers),
   }
   bench_problem.forget()
   if not device_peaks then return rows end
@@ -172,13 +196,32 @@ local function print_lines(lines)
   local kept, same = without_constants(lines)
   if #same > 0 then say(table.concat(same, ", ") .. " in all rows") end
   local right = {}
-  for i = #bench_table.axes - #same + 1, #kept[1] do right[i] = true end
+  for i, head in ipairs(kept[1]) do
+    if i > #bench_table.axes - #same and head ~= "peer" and head ~= "pending" then right[i] = true end
+  end
   io.stdout:write(columns.plain(kept, right))
 end
 
 local function print_errors(rows)
   for _, row in ipairs(rows) do
     if row.error then say(("error: %s: %s"):format(row.key, row.error:match "^[^\n]*")) end
+  end
+end
+
+-- What the peers are, and the kernels that they launched, each list once; calls that they do not do, and why.
+local function print_peers(rows)
+  local told = {}
+  for _, row in ipairs(rows) do
+    local v = row.values or {}
+    if v.pending then print(line_of(("pending: %s: %s"):format(row.key, v.pending))) end
+    local line = v.version and ("%s: %s%s"):format(row.axes.peer, v.version ~= "" and v.version or "no version",
+      (v.kernels or "") ~= "" and ("; %s launched %s"):format(row.axes.op, v.kernels) or "")
+    if line and not told[line] and not v.pending then print(line_of(line)) end
+    told[line or ""] = true
+    for name, text in pairs {copied = "its tensors were copied, no CUDA IPC: " .. tostring(v.copied),
+      late = "the GPU waited for its host between the events"} do
+      if v[name] then print(line_of(("note: %s: %s"):format(row.key, text))) end
+    end
   end
 end
 
@@ -229,17 +272,23 @@ local function run(opt)
   if opt.quiet then notice.hold(true) end
   local known, device = pcall(devices.get, opt.device)
   if not known then return complain(device) end
+  if #opt.peer > 0 and device.name:match "^sim" then return complain "--peer is given, but sim has no time" end
   local length = opt.full and "full" or opt.quick and "quick" or "standard"
   local sizes, why = sizes_of(opt, device)
   if not sizes then return complain(why) end
   local ok, points, keys = pcall(function()
-    return filtered(#opt.batch > 0 and points_of_batches(opt) or points_of_table(opt, device, length), opt.filter)
+    return filtered(#opt.batch > 0 and points_of_batches(opt) or points_of_table(opt, device, length), opt.filter,
+      opt.peer)
   end)
   if not ok then return complain((tostring(points):gsub("^batch: ", "--batch: "))) end
   if #points == 0 then return complain "no call of the table is left by these options" end
   why = wrong_with(points, device, sizes)
   if why then return complain(why) end
-  local rows, found, after, moved = measure(points, keys, device, sizes, efforts[length], opt)
+  local opened, peers = pcall(peers_of.open, opt.peer)
+  if not opened then return complain(peers) end
+  local measured, rows, found, after, moved = pcall(measure, points, keys, device, sizes, efforts[length], opt, peers)
+  peers_of.close(peers)
+  if not measured then error(rows, 0) end
   local failed = rows.failed
   local header = rows.header
   rows = in_order(rows, points)
@@ -250,6 +299,7 @@ local function run(opt)
     heading(device, sizes, found)
     print_lines(bench_table.lines(rows, device))
     print_errors(rows)
+    print_peers(rows)
     if not opt.quiet then print_notes(rows, moved) end
   end
   return failed > 0 and 1 or 0
@@ -272,6 +322,7 @@ another order. Exit code 1: a call failed. doc/measuring.md defines all figures.
     heads = {"query heads [32; sim: 4]", type = "whole"}, kv_heads = {"key/value heads [8; sim: 2]", type = "whole"},
     head_dim = {"elements of a head [128; sim: 64]", type = "whole"},
     head_dim_v = {"elements of a head of V [as of K]", type = "whole"}, sinks = {"with a sink of every head", false},
+    peer = {"measured beside pah: torch, flashinfer, cudnn, or a worker file", {}},
     full = {"more rows, measured longer: takes minutes", false}, quick = {"few rows, measured briefly", false},
     filter = {"only rows whose key has this text, such as dtype=bf16", ""},
     out = {"results file for the rows, .db or .jsonl", short = "o"}, json = {"print JSON", false},

@@ -15,6 +15,7 @@ local host = require "pah.host"
 local random = require("pah.tensor.random").exports
 local tensor = require "pah.tensor"
 local timer = require "pah.measure.timer"
+local turns = require "pah.measure.turns"
 local work = require "pah.attention.work"
 
 local M = {}
@@ -28,9 +29,10 @@ local forward = {inputs = {"q", "sinks", "tree_mask"}, outputs = {"out", "lse"}}
 local backward = {inputs = {"q", "sinks", "dout", "out", "lse"}, outputs = {"dq", "dk_blocks", "dv_blocks"}}
 local ops = {fwd = forward, fwd_fp8 = forward, decode = forward, bwd = backward}
 
--- The same of a call with these arguments.
-local function op_of(name, args)
+-- The same of a call with these arguments; lse = false: of a kernel that gives none.
+local function op_of(name, args, lse)
   local op = {inputs = {}, outputs = {unpack(ops[name].outputs)}, backward = ops[name] == backward}
+  if lse == false and not op.backward then op.outputs = {"out"} end
   for _, input in ipairs(ops[name].inputs) do
     if args[input] then op.inputs[#op.inputs + 1] = input end
   end
@@ -38,7 +40,7 @@ local function op_of(name, args)
   return op
 end
 
-local own_keys = {run = true, verify = true, seed = true}
+local own_keys = {run = true, verify = true, seed = true, against = true}
 
 local function fail(name, ...) errors.raise(("bench_attention: %s "):format(name) .. (...):format(select(2, ...))) end
 
@@ -137,14 +139,16 @@ local function against_oracle(state, results)
   if results.dsinks then bench_oracle.sinks(problem, results, judge) end
 end
 
--- Results of the two sets of queries as they are, which the timed calls must give again in another order.
+-- Results of the two sets of queries as they are, which the timed calls must give again in another order. Returns why
+-- the kernel does not do such a call, if it returned false.
 local function baseline(state, check)
   local args = state.args
   for i, set in ipairs(state.sets) do
     for name, values in pairs(set) do args[name]:copy(values) end
     poison(state)
     local before, results = hash_small(state), {}
-    state.run(args)
+    local done, why = state.run(args)
+    if done == false then return why or "run returned false" end
     args.q.device:synchronize()
     check_unchanged(state, before, hash_small(state))
     check_unchanged(state, state.pool, hash_pool(args))
@@ -247,10 +251,15 @@ end
 
 -- ---- pah.bench_attention ------------------------------------------------------------------------------------------
 
-local function measure(state, opts)
-  local options = {}
+-- Samples of one kernel, whose results are known to be right; `turn` as in pah.bench.
+local function time(state, opts, turn, of)
+  local options = {turn = turn}
   for key, value in pairs(opts) do
     if not own_keys[key] then options[key] = value end
+  end
+  for _, key in ipairs(of > 1 and {"min_time", "max_time"} or {}) do -- while others have their turns, time passes too
+    local seconds = opts[key] or bench.defaults[key]
+    options[key] = type(seconds) == "number" and seconds * of or seconds
   end
   local w = work.work(state.op_name, state.args)
   options.name, options.bytes, options.flops, options.dtype = state.name, w.bytes, w.flops, w.dtype
@@ -261,16 +270,74 @@ local function measure(state, opts)
   if foreign then
     options.time = function(_, calls) return foreign(state.args, calls, opts.cold, state.args.q.device) end
   end
-  baseline(state, opts.verify ~= false)
   local r = bench.bench(function() state.run(state.args) end, options)
   r.work, r.verified = w, opts.verify ~= false
   return r
 end
 
+-- The state of another kernel for the same problem: the order of the pool is one for all.
+local function state_of(state, other, args)
+  return setmetatable({name = other.name, run = other.run, op = op_of(state.op_name, args, other.lse), calls = 0,
+    results = {}, expected = {}, rms = {}}, {__index = state})
+end
+
+-- All kernels by turns; first each is judged. Returns the result of the first, and of the others what became of them.
+local function measure(state, opts, args)
+  local check = opts.verify ~= false
+  local why = baseline(state, check)
+  if why then fail(state.name, "does not do this call: %s", why) end
+  local others, states, places = {}, {state}, {}
+  for i, other in ipairs(opts.against or {}) do
+    local its = state_of(state, other, args)
+    local ok, pending = pcall(baseline, its, check)
+    others[i] = {name = other.name, pending = ok and pending or nil, error = not ok and pending or nil}
+    if ok and not pending then
+      states[#states + 1] = its
+      places[#states] = i
+    end
+  end
+  local device, jobs = args.q.device, {}
+  state.rechecks = device.name:match "^cuda" and not device.unchecked
+  if state.rechecks then device:set{check = false} end -- the tables have been looked at; the check waits for the host
+  if #states == 1 then return time(state, opts, nil, 1), others end
+  for k, its in ipairs(states) do
+    jobs[k] = function(turn) return time(its, opts, turn, #states) end
+  end
+  local answers, by_turns = turns.take(jobs), ("%.6f"):format(C.pah_clock())
+  if answers[1].error then error(answers[1].error, 0) end
+  local r = answers[1].result
+  r.by_turns = by_turns
+  for k = 2, #jobs do
+    local other = others[places[k]]
+    other.result, other.error = answers[k].result, answers[k].error
+    if other.result then
+      other.result.by_turns, other.ratio = by_turns, turns.ratio(r.samples, other.result.samples)
+    end
+  end
+  return r, others
+end
+
+local function check_against(list, device)
+  if list == nil then return end
+  if type(list) ~= "table" then
+    errors.raisef("bench_attention: against is a %s, must be a list of {name=, run=}", type(list))
+  end
+  if device.name:match "^sim" then errors.raise "bench_attention: against is given, but sim has no time" end
+  for i, other in ipairs(list) do
+    if type(other) ~= "table" or type(other.run) ~= "function" or type(other.name) ~= "string" then
+      errors.raisef("bench_attention: against: item %d must be {name = a string, run = a function}", i)
+    end
+    errors.check_keys("bench_attention: against", other, {name = true, run = true, lse = true})
+  end
+end
+
 --- Measures an attention call: pah.bench_attention("decode", {q=, k_blocks=, ...}[, opts]) -> the result of pah.bench,
 --- with `work` (see pah.work). op is "fwd", "fwd_fp8", "decode" or "bwd"; q padded or ragged. Options: those of
 --- pah.bench but bytes, flops, dtype, device and setup; run (a function that takes the arguments and writes args.out
---- and args.lse, or dq, dk_blocks and dv_blocks; default: pah's own); verify (false: not against the oracle); seed.
+--- and args.lse, or dq, dk_blocks and dv_blocks; default: pah's own); verify (false: not against the oracle); seed;
+--- against (a list of {name=, run=[, lse = false: it writes none]}: other kernels for the same call, judged the same way
+--- and timed by turns with it). Then a list comes second, of {name=, result=, ratio = {ratio=, low=, high=}: its time
+--- over that of the first}, or {name=, pending= or error= (why)}.
 -- Before each timed call sequences and heads of q change places, so do blocks of the pool, and the results are NaN;
 -- after it they must be what they should, in the new order. An error names what the kernel did. k_blocks and v_blocks
 -- are permuted meanwhile, and again as they were when it returns.
@@ -287,15 +354,17 @@ function M.bench_attention(op, args, opts)
     if opts[key] ~= nil then errors.raisef("bench_attention: %s is given, but follows from the arguments", key) end
   end
   check_arguments(op, args, opts)
+  check_against(opts.against, args.q.device)
   local state = new_state(op, args, opts)
   state.pool = hash_pool(args)
-  local ok, r = pcall(measure, state, opts)
+  local ok, r, others = pcall(measure, state, opts, args)
   C.pah_interrupt(0) -- the pool is put back after Ctrl-C too
   state.order:restore()
+  if state.rechecks then args.q.device:set{check = true} end
   if host.interrupted() then C.pah_interrupt(1) end
   if not ok then error(r, 0) end
   check_unchanged(state, state.pool, hash_pool(args))
-  return r
+  return r, opts.against and others
 end
 
 M.exports = {bench_attention = M.bench_attention}

@@ -2,6 +2,7 @@
 -- cycle counter, and whether it is throttled: below 75 % of the highest rate that this process has seen. Nothing is
 -- set: a clock that is not known is nil. Read next: timer.lua, init.lua, kernels/measure/clock.cu.
 local C = require("pah.ffi").C
+local i64 = require("pah.module").exports.i64
 local host = require "pah.host"
 local tensor = require "pah.tensor"
 
@@ -11,7 +12,7 @@ local M = {}
 M.least = 0.75
 
 local highest = {} -- device name -> Hz
-local clocks = {} -- device name -> {start=, stop=}, or false: cannot be had
+local clocks = {} -- device name -> {start=, stop=, hold=}, or false: cannot be had
 
 local function open(device)
   local module = device:compile{source = host.datadir .. "/kernels/measure/clock.cu"}
@@ -20,6 +21,8 @@ local function open(device)
   local first, last = stamps:narrow(1, 1, 2), stamps:narrow(1, 3, 2)
   local clock = {}
   function clock.start() module:launch("stamp", shape, first) end
+  --- Keeps the GPU busy for that many seconds: what is launched meanwhile is queued.
+  function clock.hold(seconds) module:launch("hold", {grid = {1}, block = {1}}, i64(seconds * 1e9)) end
   --- Hz since start; nil if the timer has not moved.
   function clock.stop()
     module:launch("stamp", shape, last)
@@ -27,6 +30,7 @@ local function open(device)
     return M.rate(tonumber(at[2] - at[0]), tonumber(at[3] - at[1]))
   end
   clock.start() -- the first launch of a kernel takes longer
+  clock.hold(0)
   clock.stop()
   return clock
 end
@@ -37,7 +41,7 @@ function M.rate(nanoseconds, cycles)
   return cycles / nanoseconds * 1e9
 end
 
---- {start=, stop=} of a device's clock; nil where it cannot be had.
+--- {start=, stop=, hold=} of a device's clock; nil where it cannot be had.
 function M.of(device)
   if clocks[device.name] == nil then
     local ok, clock = pcall(open, device)

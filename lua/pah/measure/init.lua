@@ -23,8 +23,10 @@ local M = {}
 local defaults = {
   name = "call", device = false, cold = false, bytes = false, flops = false, dtype = "f32", limits = true,
   min_time = 0.5, max_time = 10, min_samples = 10, max_samples = 2000, precision = 0.01, warmup = 2, pin = false,
-  setup = false, after = false, graph = false, time = false,
+  setup = false, after = false, graph = false, time = false, turn = false,
 }
+
+M.defaults = defaults
 
 local function read_options(opts)
   errors.check_keys("bench", opts, defaults)
@@ -44,7 +46,7 @@ local function read_options(opts)
   if o.max_samples < o.min_samples then
     errors.raisef("bench: max_samples is %s, must be at least min_samples, %s", o.max_samples, o.min_samples)
   end
-  for _, key in ipairs {"setup", "after", "time"} do
+  for _, key in ipairs {"setup", "after", "time", "turn"} do
     if o[key] and type(o[key]) ~= "function" then
       errors.raisef("bench: %s is a %s, must be a function", key, type(o[key]))
     end
@@ -98,7 +100,7 @@ local function narrow_enough(samples, precision)
 end
 
 --- Samples until enough is known; garbage is collected between samples only. compare/child.lua replaces
---- it.
+--- it. With o.turn, which is called after every sample with why it would end or nil, that says whether it ends.
 -- A sample that a GPU took at a throttled clock is thrown away, after a pause, while there is time (gpu_clock.lua).
 function M.take(fn, o, time, calls, flush)
   local lists = {seconds = {}, wall = {}, cpu = {}, faults = {}, hz = {}}
@@ -138,7 +140,7 @@ function M.take(fn, o, time, calls, flush)
       end
       if not why and n >= o.max_samples then why = "max_samples" end
       if not why and n >= 3 and now >= o.max_time then why = "max_time" end
-    until why
+    until o.turn and o.turn(why) or not o.turn and why
   end)
   collectgarbage "restart"
   if not ok then error(failure, 0) end

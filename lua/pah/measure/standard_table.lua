@@ -7,6 +7,14 @@ local M = {}
 --- The axes of a point, in the order of columns.
 M.axes = {"op", "batch", "dtype", "block_size", "caches"}
 
+--- The same of a point that may have a peer (`pah bench --peer`).
+function M.axes_of(point)
+  if not rawget(point, "peer") then return M.axes end -- points of pah.sweep refuse names that are no axis
+  local axes = {unpack(M.axes)}
+  axes[#axes + 1] = "peer"
+  return axes
+end
+
 -- op, batch, dtype, block_size, caches, in which tables (q: --quick, s: standard, f: --full).
 -- Decode of 2 MiB to 1 GiB of K and V (with M.sizes), prefill, new tokens after others, a mixed batch and backward.
 local timed = {
@@ -83,18 +91,29 @@ local counted_columns = {
   {"mma flops", function(r) return ("%.3g"):format(r.mma_flops) end},
 }
 
+-- Beside a peer: its time over pah's, with the interval.
+local function times_pah(v)
+  return v.times_pah and ("%.3f [%.3f, %.3f]"):format(v.times_pah, v.times_pah_low, v.times_pah_high) or ""
+end
+
 --- Rows of `pah.sweep` as lines of words, a heading first; a row with an error has no figures.
 function M.lines(rows, device)
   local columns = device.name:match "^sim" and counted_columns or timed_columns
   local lines = {{"op", "batch", "dtype", "block", "caches"}}
+  local axes = M.axes_of(rows[1].axes)
+  if axes[6] then table.insert(lines[1], axes[6]) end
   for _, column in ipairs(columns) do table.insert(lines[1], column[1]) end
+  if axes[6] then table.insert(lines[1], "x pah's time") end
   for _, row in ipairs(rows) do
-    local line = {}
-    for i, name in ipairs(M.axes) do line[i] = tostring(row.axes[name]) end
+    local line, values = {}, row.values or {}
+    for i, name in ipairs(axes) do line[i] = tostring(row.axes[name]) end
     if row.error then
       line[#line + 1] = "error"
+    elseif not row.result then
+      line[#line + 1] = "-"
     else
       for _, column in ipairs(columns) do line[#line + 1] = column[2](row.result) end
+      if axes[6] then line[#line + 1] = times_pah(values) end
     end
     lines[#lines + 1] = line
   end

@@ -134,9 +134,10 @@ local function call(self, op, args, case, how)
     values = values, case = case, time = how})
   if not sent then fail(self, "it ended before a call of %s (%s)", op, stop(self, 2)) end
   local answer = receive(self, self.timeout + (how and how.calls or 0), ("in a call of %s"):format(op))
+  if type(answer.pending) == "string" then return answer end
   if answer.ok ~= true then
     stop(self)
-    fail(self, "an answer that is neither ok nor an error in a call of %s; it was ended", op)
+    fail(self, "an answer that is neither ok, pending nor an error in a call of %s; it was ended", op)
   end
   local spoilt = arenas.fetch(items)
   if spoilt then fail(self, "%s: memory around it was written", spoilt) end
@@ -144,18 +145,23 @@ local function call(self, op, args, case, how)
   return answer
 end
 
---- A function run(a, case) that has the worker compute `op`, as pah.judge, pah.bench_attention and pah.probe take it.
---- Timed by pah.bench_attention, the time is taken in the worker: by events of the GPU, else by its clock.
+--- A function run(a, case) that has the worker compute `op`, as pah.judge, pah.bench_attention and pah.probe take it;
+--- false and why of a call that the worker does not do. Timed by pah.bench_attention, the time is taken in the worker:
+--- by events of the GPU, else by its clock; what the call launched is w.kernels then.
 local function runner(self, op)
   if type(op) ~= "string" then errors.raisef("worker: op is a %s, must be the name of an operation", type(op)) end
-  local function run(a, case) call(self, op, a, case) end
+  local function run(a, case)
+    local answer = call(self, op, a, case)
+    if answer.pending then return false, answer.pending end
+  end
   timer.foreign[run] = function(args, calls, cold, device)
     local answer = call(self, op, args, nil, {calls = calls, cold = cold and true or false,
       flush_bytes = timer.flush_bytes(device)})
+    if answer.pending then fail(self, "does not do this call of %s: %s", op, answer.pending) end
     if type(answer.seconds) ~= "number" or answer.seconds < 0 then
       fail(self, "gave no time of a call of %s", op)
     end
-    self.kernels = answer.kernels
+    self.kernels, self.late = answer.kernels, answer.late
     return answer.seconds, answer.seconds, type(answer.cpu) == "number" and answer.cpu or answer.seconds, 0
   end
   return run

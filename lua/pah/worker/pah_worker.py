@@ -9,8 +9,9 @@
 
 `a` has the named arguments of pah.decode, pah.fwd, ... (a.q, a.k_blocks, a.block_table, a.softmax_scale, ...); what is
 not given is None. NumPy has no bf16 and no fp8: those arrays hold the codes (uint16, uint8); pah_worker.f32(a, "q")
-gives numbers and pah_worker.store(a, "out", x) rounds them. Needs NumPy; PyTorch for tensors on a GPU. Protocol:
-doc/judging.md. Read next: init.lua beside this file.
+gives numbers and pah_worker.store(a, "out", x) rounds them. A function that cannot do a call raises
+pah_worker.Pending(why). One marked @pah_worker.prepares makes its plan and returns the call itself, which alone is
+timed. Needs NumPy; PyTorch for tensors on a GPU. Protocol: doc/judging.md. Read next: init.lua beside this file.
 """
 
 import json
@@ -21,10 +22,32 @@ import sys
 import time
 import traceback
 
-import numpy as np
-
 PROTOCOL = 1
 _FD = 3
+
+
+def _open():
+    try:
+        link = socket.socket(fileno=_FD)
+    except OSError:
+        sys.exit("pah_worker: file 3 is no socket: this program is started by pah.worker{command=...}")
+    link.set_inheritable(False)
+    return link
+
+
+def refuse(why):
+    """Ends a worker that cannot serve here, such as for want of a library: `why` is what pah says."""
+    _open().sendall((json.dumps({"error": why, "fatal": True}) + "\n").encode())
+    sys.exit(0)
+
+
+try:
+    import numpy as np
+except ImportError as missing:
+    refuse("%s (pip install numpy, or Debian's python3-numpy)" % missing)
+
+import pah_clock
+
 _NUMPY = {"f32": np.float32, "f64": np.float64, "f16": np.float16, "bf16": np.uint16, "fp8_e4m3": np.uint8,
           "fp8_e5m2": np.uint8, "i32": np.int32, "i64": np.int64, "u8": np.uint8}
 
@@ -40,6 +63,17 @@ class Arguments:
         if name.startswith("__"):
             raise AttributeError(name)
         return None
+
+
+class Pending(Exception):
+    """Raised by a function that does not do such a call: the case is pending, not failed."""
+
+
+def prepares(function):
+    """Marks f(a, case) as one that makes ready and returns the call: run, or (run, finish). Only run() is timed;
+    finish(what run returned) puts the result into a.out and a.lse, where run() has not."""
+    function.prepares = True
+    return function
 
 
 # ---- Numbers that NumPy does not know ---------------------------------------------------------------------------
@@ -177,50 +211,6 @@ def _torch(buffer, t):
 # ---- Calls ------------------------------------------------------------------------------------------------------
 
 
-class _Clock:
-    """Seconds of calls, by events of the GPU where the tensors are there; and caches made cold."""
-
-    def __init__(self, gpu):
-        self.gpu, self.scratch = gpu, None
-        if gpu:
-            import torch
-
-            self.torch = torch
-
-    def flush(self, size):
-        """Writes, then reads more than the caches hold, so that no dirty line is left."""
-        if self.scratch is None:
-            if self.gpu:
-                self.scratch = self.torch.zeros(size // 4, dtype=self.torch.float32, device="cuda")
-            else:
-                self.scratch = np.zeros(size // 4, np.float32)
-        self.scratch += 1
-        float(self.scratch.sum())
-
-    def measure(self, call, how):
-        if self.gpu:
-            self.torch.cuda.synchronize()
-            first, last = self.torch.cuda.Event(True), self.torch.cuda.Event(True)
-            first.record()
-            for _ in range(int(how["calls"])):
-                call()
-            last.record()
-            last.synchronize()
-            return first.elapsed_time(last) / 1e3 / how["calls"]
-        start = time.perf_counter()
-        for _ in range(int(how["calls"])):
-            call()
-        return (time.perf_counter() - start) / how["calls"]
-
-
-def _kernels(torch, call):
-    """Names of the kernels that a call launches on the GPU, by PyTorch's profiler."""
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
-        call()
-        torch.cuda.synchronize()
-    return sorted({event.key for event in profile.key_averages()})
-
-
 class _Server:
     def __init__(self, functions, use_torch):
         self.functions, self.use_torch, self.memory, self.clock = functions, use_torch, _Memory(), None
@@ -234,7 +224,8 @@ class _Server:
         memory, on_gpu = message["memory"], bool(message["memory"].get("gpu"))
         if on_gpu and not self.use_torch:
             raise RuntimeError("tensors are on a GPU: pah_worker.serve(..., torch=True) is needed")
-        buffer, copied = self.memory.open(memory), None
+        shapes = tuple((name, *t["shape"]) for name, t in sorted(dict(message["tensors"]).items()))
+        key, buffer, copied = (on_gpu, op, shapes), self.memory.open(memory), None
         if on_gpu and memory["kind"] == "host":  # no CUDA IPC here: one copy there, one back
             import torch
 
@@ -245,23 +236,10 @@ class _Server:
         values = dict(message.get("values") or {})
         a = Arguments({**values, **tensors}, {name: t["dtype"] for name, t in dict(message["tensors"]).items()})
         case, how, reply = dict(message.get("case") or {}), message.get("time"), {"ok": True}
-
-        def call():
-            function(a, case)
-
-        if how:
-            if self.clock is None or self.clock.gpu != on_gpu:
-                self.clock = _Clock(on_gpu)
-            if on_gpu and op not in self.known:
-                self.known[op] = _kernels(self.clock.torch, call)
-            if how.get("cold"):
-                self.clock.flush(int(how["flush_bytes"]))
-            cpu = time.process_time()
-            reply["seconds"] = self.clock.measure(call, how)
-            reply["cpu"] = (time.process_time() - cpu) / how["calls"]
-            reply["kernels"] = self.known.get(op, [])
-        else:
-            call()
+        call, finish = _call_of(function, a, case)
+        result = self.timed(call, how, reply, a, key) if how else call()
+        if finish is not None:
+            finish(result)
         if on_gpu:
             import torch
 
@@ -269,6 +247,53 @@ class _Server:
             if copied is not None:
                 copied.copy_(buffer)
         return reply
+
+    def timed(self, call, how, reply, a, key):
+        """Times calls into `reply` and returns what the last one gave."""
+        on_gpu, given = key[0], []
+        if self.clock is None or self.clock.gpu != on_gpu:
+            self.clock = pah_clock.Clock(on_gpu)
+
+        def kept():
+            given[:] = [call()]
+
+        if self.use_torch and key not in self.known:
+            import torch
+
+            self.known[key] = pah_clock.kernels(torch, kept, on_gpu)
+        _spoil(key[1], a)
+        cpu = time.process_time()
+        reply["seconds"], late = self.clock.measure(kept, how)
+        reply["cpu"] = (time.process_time() - cpu) / how["calls"]
+        if late:
+            reply["late"] = True
+        reply["kernels"] = self.known.get(key, [])
+        return given[0]
+
+
+_RESULTS = {"bwd": ("dq", "dk_blocks", "dv_blocks", "dsinks")}
+
+
+def _spoil(op, a):
+    """NaN into the results that a call was given: what stands there after it is its own."""
+    for name in _RESULTS.get(op, ("out", "lse")):
+        value = getattr(a, name)
+        if isinstance(value, np.ndarray):
+            store(a, name, np.full(value.shape, np.nan, np.float32))
+        elif value is not None and a.dtypes[name] in _FP8:
+            import torch
+
+            value.view(torch.uint8).fill_(127)
+        elif value is not None:
+            value.fill_(float("nan"))
+
+
+def _call_of(function, a, case):
+    """The call that is timed, and what is to be done with its result, or None."""
+    if not getattr(function, "prepares", False):
+        return (lambda: function(a, case)), None
+    made = function(a, case)
+    return made if isinstance(made, tuple) else (made, None)
 
 
 def _printed(out):
@@ -302,12 +327,7 @@ _out = _catch_stdout() if os.environ.get("PAH_WORKER") else None  # before the k
 def serve(functions=None, torch=False, **named):
     """Answers calls until pah ends: serve(decode=f, fwd=g). torch=True: tensors are PyTorch's, on the GPU where
     pah's are."""
-    functions = dict(functions or {}, **named)
-    try:
-        link = socket.socket(fileno=_FD)
-    except OSError:
-        sys.exit("pah_worker: file 3 is no socket: this program is started by pah.worker{command=...}")
-    link.set_inheritable(False)
+    functions, link = dict(functions or {}, **named), _open()
     lines, server = link.makefile("r", encoding="utf-8"), _Server(functions, torch)
 
     def send(message):
@@ -327,6 +347,8 @@ def serve(functions=None, torch=False, **named):
             break
         try:
             reply = server.answer(message)
+        except Pending as why:
+            reply = {"pending": str(why)}
         except Exception as error:  # the kernel's own: told, and the next call is served
             reply = {"error": _told(error)}
         said = _printed(_out) if _out is not None else None
