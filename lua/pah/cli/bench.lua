@@ -133,7 +133,7 @@ local function runner(device, sizes, effort, peers)
     for name, value in pairs(effort) do o[name] = value end
     return bench_attention.bench_attention(p.op, args, o)
   end
-  return #peers > 0 and beside.run(peers, call_of, attention) or attention
+  return #peers > 0 and beside.run(peers, call_of, attention) or function(p) return attention(p) end
 end
 
 -- Rows, the peaks of the device before them and, if they took long, after them, and a note on how these differ.
