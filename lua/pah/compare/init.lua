@@ -8,8 +8,10 @@ local field = require("pah.results.header").field
 local named = require "pah.results.named"
 local machines_of = require "pah.compare.machines"
 local schema = require "pah.results.schema"
+local readable = require("pah.util.whole_file").readable
 local stats = require "pah.measure.stats"
 local text = require "pah.compare.text"
+local turns = require "pah.measure.turns"
 local versus = require "pah.compare.statistics"
 
 local M = {}
@@ -35,11 +37,33 @@ end
 
 -- ---- Runs -----------------------------------------------------------------------------------------------------------
 
---- The runs (a list, with the reader's notes) that a name means: results/named.lua.
+-- The rows of a run with this value of an axis, under keys without that axis.
+local function selected(run, name, axis, value)
+  local axes, rows, known = {}, {}, {}
+  for _, entry in ipairs(run.header.axes or {}) do
+    if entry.name ~= axis then axes[#axes + 1] = entry end
+  end
+  for _, row in ipairs(run.rows) do
+    local has = (row.axes or {})[axis]
+    if has ~= nil then known[#known + 1] = tostring(has) end
+    if tostring(has) == value then
+      rows[#rows + 1] = setmetatable({key = schema.key(axes, row.axes)}, {__index = row})
+    end
+  end
+  if #rows > 0 then return setmetatable({rows = rows, selected = axis}, {__index = run}) end
+  errors.raisef("compare: %s: no row has %s = %s%s", name, axis, value,
+    known[1] and (", the first has %s"):format(known[1]) or "; the run has no such axis")
+end
+
+--- The runs (a list, with the reader's notes) that a name means: results/named.lua; "...@axis=value": only rows with
+--- that value of an axis, which are then as if it were none.
 function M.load(name)
-  local runs, notes = named.read("compare", name)
-  for _, run in ipairs(runs) do
+  local rest, axis, value = nil, nil, nil
+  if not readable(name) then rest, axis, value = name:match "^(.*)@([%a_][%w_]*)=(.*)$" end
+  local runs, notes = named.read("compare", rest or name)
+  for i, run in ipairs(runs) do
     if #run.rows == 0 then errors.raisef("compare: %s: run %s has no rows", name, run.id) end
+    if axis then runs[i] = selected(run, name, axis, value) end
   end
   runs.notes = notes
   return runs
@@ -236,6 +260,12 @@ local function unknown_metric(o, a, b)
     table.concat(M.metrics, ", "))
 end
 
+-- Whether the samples of two points were taken by turns (pah bench --peer): then pairs of neighbours are compared.
+local function by_turns(x, y, metric)
+  local a, b = x.result, y.result
+  return metric == "median" and x.count == 1 and y.count == 1 and a.by_turns ~= nil and a.by_turns == b.by_turns
+end
+
 -- Counters of sim are exact: their ratio has no interval.
 local function exact(a, b, o)
   local ratio = b / a
@@ -270,7 +300,7 @@ end
 -- Whether A and B are the very same runs, header and rows: then there is nothing to be undecided about.
 local function the_same(a, b)
   for i = 1, math.max(#a, #b) do
-    if not a[i] or not b[i] or not a[i].header.run or a[i].id ~= b[i].id then return false end
+    if not a[i] or not b[i] or not a[i].header.run or a[i].id ~= b[i].id or a[i].selected then return false end
     if schema.encode{a[i].header, a[i].rows} ~= schema.encode{b[i].header, b[i].rows} then return false end
   end
   return true
@@ -302,16 +332,19 @@ function M.compare(a, b, opts)
   c.itself = the_same(runs_a, runs_b)
   local both = pair_up(c, points_a, points_b)
   if #both == 0 then nothing(c, o) end
-  local sides, counted = {}, false
+  local sides, counted, unpaired = {}, false, false
   for i, point in ipairs(both) do
     local x, y = versus.side(point.x.runs), versus.side(point.y.runs)
     sides[i] = {a = x, b = y}
     local counts = point.x.result.counted or point.y.result.counted
     counted = counted or counts
+    local how = {threshold = o.threshold, confidence = M.confidence(o, #both)}
+    local paired = not (counts or c.itself) and by_turns(point.x, point.y, o.metric)
     local r = (counts or c.itself) and exact(math.exp(x.estimate), math.exp(y.estimate), o)
-      or versus.unpaired(x, y, {threshold = o.threshold, confidence = M.confidence(o, #both)})
+      or paired and turns.ratio(point.x.result.samples, point.y.result.samples, how) or versus.unpaired(x, y, how)
     r.key, r.a, r.b = point.key, math.exp(x.estimate), math.exp(y.estimate)
-    r.rounds_a, r.rounds_b, r.counted = point.x.count, point.y.count, counts
+    r.rounds_a, r.rounds_b, r.counted, r.paired = point.x.count, point.y.count, counts, paired
+    unpaired = unpaired or not paired
     r.notes = M.differences_of_results(point.x.result, point.y.result)
     r.processors_a = x.processors and math.exp(x.processors)
     r.processors_b = y.processors and math.exp(y.processors)
@@ -323,7 +356,9 @@ function M.compare(a, b, opts)
     for _, point in ipairs(c.points) do sum = sum + math.log(point.ratio) / #c.points end
     c.all = exact(1, math.exp(sum), o)
   else
-    c.all = versus.together(sides, {threshold = o.threshold})
+    c.all = unpaired and versus.together(sides, {threshold = o.threshold})
+      or versus.mean(c.points, {threshold = o.threshold})
+    if not unpaired then c.method = "turns" end
     c.machines = machines_of.groups(c.points, sides, function(list)
       return versus.together(list, {threshold = o.threshold})
     end)

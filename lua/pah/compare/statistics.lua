@@ -236,6 +236,16 @@ function M.together(points, opts)
   return M.unpaired(mean_side(a), mean_side(b), opts)
 end
 
+--- The geometric mean of results that are independent of each other.
+function M.mean(results, opts)
+  local sum, parts, n = 0, {}, #results
+  for i, r in ipairs(results) do
+    sum, parts[i] = sum + math.log(r.ratio) / n, {(r.error / n) ^ 2, r.df}
+  end
+  local squared, df = add(parts, 0)
+  return M.result(sum, squared, df, opts)
+end
+
 --- The same for lists of differences, one list for each point, the same pairs in each.
 function M.paired_together(lists, opts)
   local means = {}

@@ -135,7 +135,12 @@ function M.remarks(c)
     end
   end
   local single = false
-  for _, point in ipairs(c.points) do single = single or (point.rounds_a or 2) < 2 or (point.rounds_b or 2) < 2 end
+  for _, point in ipairs(c.points) do
+    single = single or not point.paired and ((point.rounds_a or 2) < 2 or (point.rounds_b or 2) < 2)
+  end
+  if c.method == "turns" then
+    lines[#lines + 1] = "samples of A and B were taken by turns: pairs of neighbours are compared, nothing is assumed"
+  end
   if single and c.all.error > 0 then
     lines[#lines + 1] = "a single round: how much rounds differ is assumed, not measured (doc/comparing.md)"
   end
