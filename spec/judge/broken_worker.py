@@ -49,5 +49,23 @@ def writes_beside(a, case):
     whole[at] = 1
 
 
+@pah_worker.prepares
+def prepares(a, case):
+    time.sleep(0.05)
+    made = 2 * a.q
+    return (lambda: made), lambda out: right(a, case) if out is made else None
+
+
+@pah_worker.prepares
+def prepares_all(a, case):
+    right(a, case)
+    return lambda: None
+
+
+def does_not(a, case):
+    raise pah_worker.Pending("not on a Monday")
+
+
 pah_worker.serve(right=right, prints=prints, prints_to_stderr=prints_to_stderr, raises=raises, dies=dies, sleeps=sleeps,
-                 takes_long=takes_long, writes_beside=writes_beside)
+                 takes_long=takes_long, writes_beside=writes_beside, prepares=prepares, prepares_all=prepares_all,
+                 does_not=does_not)
