@@ -69,6 +69,7 @@ function pah.worker(spec) end
 ---@class pah.Worker
 ---@field run function # `w.run(op)` is a `run(a, case)` for `pah.judge`, `pah.probe`, `pah.bench_attention`
 ---@field info table # what it says of itself: `ops`, `versions`
+---@field kernels string[] # what the last timed call launched, where the worker knows
 local Worker = {}
 
 ---ends it

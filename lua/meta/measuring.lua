@@ -93,8 +93,12 @@ local BenchResult = {}
 ---@field run? function # measured instead of the operation: run(args)
 ---@field verify? boolean # false: results are not checked
 ---@field seed? integer # of queries, places and order
+---other kernels for the call, judged and timed by turns with it: `{name=, run=[, lse = false]}`
+---@field against? table[]
 
----an operation, padded or ragged, measured with fresh queries and places for every call and with its results checked
+---an operation, padded or ragged, measured with fresh queries and places for every call and with its results checked;
+---with `against` also, of each, `{name=, result=, ratio = {ratio=, low=, high=}}` (its time over the first's), or
+---`pending` or `error`, why there is none
 ---```lua
 ---local block_table, seqused_k = pah.block_table{seqlens = {100, 37}, block_size = 16, device = "cpu"}
 ---local opts = {dtype = "bf16", device = "cpu"}
@@ -106,6 +110,7 @@ local BenchResult = {}
 ---@param args table
 ---@param opts? pah.BenchAttentionOptions
 ---@return pah.BenchResult
+---@return table[]?
 function pah.bench_attention(op, args, opts) end
 
 ---options of `pah.compare`
@@ -116,7 +121,8 @@ function pah.bench_attention(op, args, opts) end
 ---@field any? boolean # slower if any point is
 
 ---how b stands to a: results of bench (several of one name are rounds), rows of a sweep, or names of results files,
----`"FILE"`, `"FILE#RUN"`, `"FILE#all"`. [comparing.md](comparing.md) has the formulas
+---`"FILE"`, `"FILE#RUN"`, `"FILE#all"`, each with `@axis=value` for a part. [comparing.md](comparing.md) has the
+---formulas
 ---```lua
 ---local r = pah.bench(function() pah.zeros({1000}) end, {min_time = 0, max_time = 0.02, warmup = 0.01, device = "cpu"})
 ---print(pah.compare(r, r).all.verdict)

@@ -168,8 +168,8 @@ describe("pah bench --peer", function()
   it("gives rows of both, which pah compare sets against each other", function()
     if not workers.python() then return pending((select(2, workers.python()))) end
     local path = os.tmpname() .. ".jsonl"
-    local out, code, err = run("bench --device cpu --quick --quiet --json --peer lua/examples/judge/numpy_kernel.py --batch "
-      .. "2q1s64 --heads 2 --kv-heads 1 --head-dim 32 -o " .. path)
+    local out, code, err = run("bench --device cpu --quick --quiet --json --peer lua/examples/judge/numpy_kernel.py "
+      .. "--batch 2q1s64 --heads 2 --kv-heads 1 --head-dim 32 -o " .. path)
     assert.equal(0, code, err)
     local rows = json.decode(out).rows
     assert.equal(2, #rows)

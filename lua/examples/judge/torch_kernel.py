@@ -1,5 +1,5 @@
-# torch_kernel.py - attention in PyTorch as a worker serves it: what torch.lua judges. Tensors are on the GPU where pah's
-# are, else in the host's memory. One sequence after the other, all its heads and queries at once, in float32.
+# torch_kernel.py - attention in PyTorch as a worker serves it: what torch.lua judges. Tensors are on the GPU where
+# pah's are, else in the host's memory. One sequence after the other, all its heads and queries at once, in float32.
 import pah_worker
 import torch
 

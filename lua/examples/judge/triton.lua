@@ -4,7 +4,7 @@ return {
   op = "decode", device = os.getenv "PAH_DEVICE" or "cuda", run = worker.run "decode",
   supports = {
     D = {16, 32, 64, 128, 256}, Dv = false, len_q = {1}, ragged = false, cache_dtype = {"f32", "f16", "bf16"},
-    causal = true, window = false, softcap = false, sinks = false, tree = false, mla = false, -- one query: causal hides nothing
+    causal = true, window = false, softcap = false, sinks = false, tree = false, mla = false, -- causal hides nothing
     k_descale = false, v_descale = false,
   },
 }

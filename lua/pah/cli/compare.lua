@@ -130,7 +130,8 @@ return {
   usage = "A B | --interleave a.lua b.lua [options]",
   about = "is B faster or slower than A: two stored runs, or two interleaved scripts",
   text = [[
-A and B are results files (their last run), FILE#RUN (an id or a part of it, a name) or FILE#all (all runs).
+A and B are results files (their last run), FILE#RUN (an id or a part of it, a name) or FILE#all (all runs); with
+@axis=value behind it, such as @peer=torch, only those rows, as if they had no such axis.
 With --interleave they are scripts, which call pah.bench or return a function; 'NAME=value a.lua --option 1' in quotes
 gives one its environment and arguments. Both run interleaved, a few milliseconds each, in new processes for each pair.
 Exit code: 0 faster or same, 1 slower, 2 undecided; 3, with a message on standard error, for wrong usage and for files

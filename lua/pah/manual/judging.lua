@@ -47,4 +47,5 @@ print(pah.probe(function(x) pah.decode(x) end, a, {sequence = 0, query = 0, head
   {"Worker.run: function", "`w.run(op)` is a `run(a, case)` for `pah.judge`, `pah.probe`, `pah.bench_attention`"},
   {"Worker:close() -> string?", "ends it"},
   {"Worker.info: table", "what it says of itself: `ops`, `versions`"},
+  {"Worker.kernels: string[]", "what the last timed call launched, where the worker knows"},
 }

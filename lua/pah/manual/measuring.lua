@@ -67,10 +67,12 @@ return {
   {record = "BenchAttentionOptions", "options of `pah.bench_attention`", fields = bench .. [[
     run?: function     measured instead of the operation: run(args)
     verify?: boolean   false: results are not checked
-    seed?: integer     of queries, places and order]]},
-  {'pah.bench_attention(op: op, args: table, opts?: BenchAttentionOptions) -> BenchResult', [[
+    seed?: integer     of queries, places and order
+    against?: table[]  other kernels for the call, judged and timed by turns with it: `{name=, run=[, lse = false]}`]]},
+  {'pah.bench_attention(op: op, args: table, opts?: BenchAttentionOptions) -> BenchResult, table[]?', [[
     an operation, padded or ragged, measured with fresh queries and places for every call and with its results
-    checked]], example = [[
+    checked; with `against` also, of each, `{name=, result=, ratio = {ratio=, low=, high=}}` (its time over the
+    first's), or `pending` or `error`, why there is none]], example = [[
 local block_table, seqused_k = pah.block_table{seqlens = {100, 37}, block_size = 16, device = "cpu"}
 local opts = {dtype = "bf16", device = "cpu"}
 local args = {q = pah.randn({2, 8, 1, 64}, opts), k_blocks = pah.randn({10, 16, 2, 64}, opts),
@@ -84,7 +86,8 @@ print(pah.bench_attention("decode", args, {min_time = 0, max_time = 0.05, warmup
   {[[
     pah.compare(a: any, b: any, opts?: CompareOptions) -> Comparison]], [[
     how b stands to a: results of bench (several of one name are rounds), rows of a sweep, or names of results
-    files, `"FILE"`, `"FILE#RUN"`, `"FILE#all"`. [comparing.md](comparing.md) has the formulas]],
+    files, `"FILE"`, `"FILE#RUN"`, `"FILE#all"`, each with `@axis=value` for a part.
+    [comparing.md](comparing.md) has the formulas]],
     example = quick .. "print(pah.compare(r, r).all.verdict)"},
   {class = "Comparison", "how two sets of measurements stand to each other; prints as a table"},
   {"Comparison.points: table[]", [[

@@ -335,8 +335,8 @@ end
 --- with `work` (see pah.work). op is "fwd", "fwd_fp8", "decode" or "bwd"; q padded or ragged. Options: those of
 --- pah.bench but bytes, flops, dtype, device and setup; run (a function that takes the arguments and writes args.out
 --- and args.lse, or dq, dk_blocks and dv_blocks; default: pah's own); verify (false: not against the oracle); seed;
---- against (a list of {name=, run=[, lse = false: it writes none]}: other kernels for the same call, judged the same way
---- and timed by turns with it). Then a list comes second, of {name=, result=, ratio = {ratio=, low=, high=}: its time
+--- against (a list of {name=, run=[, lse = false: it writes none]}: other kernels for the same call, judged the same
+--- way and timed by turns with it). Then a list comes second, of {name=, result=, ratio = {ratio=, low=, high=}: its time
 --- over that of the first}, or {name=, pending= or error= (why)}.
 -- Before each timed call sequences and heads of q change places, so do blocks of the pool, and the results are NaN;
 -- after it they must be what they should, in the new order. An error names what the kernel did. k_blocks and v_blocks

@@ -34,8 +34,8 @@ end
 M.HOLD = 2e-4
 
 -- The events enclose the calls in the order of the device's work, queued behind a pause of M.HOLD; the host's clock
--- encloses all that and a wait for the whole device, less the pause, so that work which the events do not see shows as a
--- wall time far above theirs. The stamps of the multiprocessors' clock stand outside of both.
+-- encloses all that and a wait for the whole device, less the pause, so that work which the events do not see shows
+-- as a wall time far above theirs. The stamps of the multiprocessors' clock stand outside of both.
 local function time_on_cuda(device)
   local clock = gpu_clock.of(device)
   return function(fn, calls)

@@ -7,7 +7,7 @@ local versus = require "pah.compare.statistics"
 
 local M = {}
 
--- Gives a thread its turn: "turn" and why it would end (or nil), or "done" and its result, or "error" and what was raised.
+-- Gives a thread its turn: "turn" and why it would end (or nil), "done" and its result, or "error" and its message.
 local function resume(thread, stop)
   local ok, what, value = coroutine.resume(thread, stop)
   if host.interrupted() then error("interrupted", 0) end

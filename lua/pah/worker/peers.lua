@@ -1,6 +1,6 @@
 -- peers.lua - the kernels of other libraries that `pah bench --peer` measures beside pah's own: workers that ship
--- (peers/*.py), or a worker file of your own. Promises: one that cannot be had here says what to install before anything
--- is measured; `version` and `kernels` say what was really run. Read next: init.lua, cli/bench.lua.
+-- (peers/*.py), or a worker file of your own. Promises: one that cannot be had here says what to install before
+-- anything is measured; `version` and `kernels` say what was really run. Read next: init.lua, cli/bench.lua.
 local errors = require "pah.errors"
 local host = require "pah.host"
 local readable = require("pah.util.whole_file").readable

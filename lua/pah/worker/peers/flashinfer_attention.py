@@ -1,6 +1,6 @@
 """flashinfer_attention.py [fa2|fa3] - a peer of `pah bench`: FlashInfer's paged decode and prefill, on pah's own blocks
-and table without a copy. Its plan is made before the clock starts. Decode goes to the tensor-core decode of fa2 (several
-queries: fa2's prefill); forward to fa3 on Hopper, else fa2. Read next: peers.lua beside this folder, pah_worker.py.
+and table without a copy. Its plan is made before the clock starts. Decode goes to the tensor-core decode of fa2
+(several queries: fa2's prefill); forward to fa3 on Hopper, else fa2. Read next: peers.lua beside this folder, pah_worker.py.
 """
 
 import itertools
