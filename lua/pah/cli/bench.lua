@@ -313,7 +313,8 @@ Without --batch a standard table for the device: decode, prefill, new tokens aft
 --op, --dtype, --block-size and --cold then leave only those of its rows. A batch is in vLLM's grammar,
 [COUNT]qTOKENS[k][sTOKENS[k]] joined by _: 8q1s1k is 8 sequences of 1024 tokens that get one more token, 2q2k two
 prompts of 2048. --peer measures other libraries for the same calls, by turns with pah. Every result is checked against
-the float64 oracle, and every timed call gets its blocks and queries in another order. Exit code 1: a call failed. doc/measuring.md defines all figures.]=],
+the float64 oracle, and every timed call gets its blocks and queries in another order. Exit code 1: a call failed.
+doc/measuring.md defines all figures.]=],
   options = {
     device = {"cpu, cuda or sim (counted, not timed)"}, batch = {"batches in vLLM's grammar", {}},
     op = {"operations", {}, choices = {"decode", "fwd", "fwd_fp8", "bwd"}},
