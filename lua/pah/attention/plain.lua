@@ -83,7 +83,7 @@ function M.open(op, args)
   local q, k, v = args.q, args.k_blocks, args.v_blocks
   local self = setmetatable({op = op, args = args, keep = {}}, Problem)
   self.B, self.H, self.D, self.Dv = args.block_table.shape[1], q.shape[2], k.shape[4], v.shape[4]
-  self.block_size, self.Hkv = k.shape[2], k.shape[3]
+  self.block_size, self.Hkv, self.dot = k.shape[2], k.shape[3], self.D -- dot: elements of q k
   self.queries = not args.cu_seqlens_q and #q.shape == 4 and q.shape[3] or 1
   self.total_q = q.shape[1]
   lengths(self, args)
@@ -168,10 +168,10 @@ function Problem:sink(h) return self.sinks and self.sinks[h] or -INF end
 --- q k of query i and key j, with the keys scaled.
 function Problem:product(b, h, i, j, g)
   local round, add = self.round, self.round_sum
-  local from, at, D = self:row_at(b, h, i) * self.D, self:key_at(b, g, j, self.D, "k"), self.D
+  local from, at = self:row_at(b, h, i) * self.D, self:key_at(b, g, j, self.D, "k")
   local q, k, sum, scale = self.q, self.k, 0, self.scale
   local of_q, of_k = self:q_descale(b, self:kv_head(h, "k")), self:k_descale(b, g)
-  for d = 0, D - 1 do sum = add(sum + round(q[from + d] * of_q) * round(round(k[at + d] * of_k) * scale)) end
+  for d = 0, self.dot - 1 do sum = add(sum + round(q[from + d] * of_q) * round(round(k[at + d] * of_k) * scale)) end
   return round(sum)
 end
 

@@ -16,6 +16,7 @@ local M = {}
 local CASE_SECONDS, ALL_SECONDS = 6, 40 -- for the diagnosis of a case, and of a verdict
 local CLOSER = 3 -- times nearer to the mistake than to the right result
 local SPARE = 3 -- times the budget that a result may be away from the mistake's
+local LSE_TOO = "; and lse is wrong in another way"
 local PROBED = 12 -- failures whose first wrong key is looked for
 
 -- ---- What the kernel gave, and how far it may be from what ----------------------------------------------------------
@@ -92,7 +93,7 @@ local function rows_fit(m, base, rows, items)
     local lse = m:row(b, h, i, out)
     for _, item in ipairs(items) do
       if item.lse then
-        local x = item.values[base:lse_at(b, h, i)]
+        local x = item.values[m:lse_at(b, h, i)]
         if not near(x, lse, 2 * SPARE * item.max * math.max(1, math.abs(lse))) then return false end
       elseif item.name == "out" and base.op ~= "fwd_fp8" then
         local at = base:row_at(b, h, i) * base.Dv
@@ -124,20 +125,23 @@ local function try(mistake, base, problem, items, rows)
   return sum
 end
 
--- The mistake that fits `items` best, whether all were tried.
+-- The mistake that fits `items` best; how many were tried, if not all; all that fit (a case cannot always tell one from
+-- another: with two K/V heads "the next one" is "in reverse order"). Those that fitted another case, which come first
+-- in `order`, are enough if one does.
 local function search(order, base, problem, items, rows, first, until_)
-  local best, nearest
+  local best, nearest, fits, known = nil, nil, {}, {}
   for n, mistake in ipairs(order) do
-    if C.pah_clock() > until_ then return best, n - 1 end
+    if C.pah_clock() > until_ then return best, n - 1, fits end
+    if best and not first[mistake.cause] and first[fits[1]] then break end
     local distance = try(mistake, base, problem, items, rows)
-    if distance and first[mistake.cause] then return mistake.cause end
+    if distance and not known[mistake.cause] then fits[#fits + 1], known[mistake.cause] = mistake.cause, true end
     if distance and (not nearest or distance < 0.5 * nearest) then best, nearest = mistake.cause, distance end
   end
-  return best
+  return best, nil, fits
 end
 
--- The mistake that explains the results of a finite problem best, or nil; how many were tried. If none explains all
--- results, one that explains out alone: lse may have a mistake of its own.
+-- The mistake that explains the results of a finite problem best, or nil; how many were tried, whether all, and all
+-- that explain them. If none explains all results, one that explains out alone: lse may have a mistake of its own.
 local function explain(problem, oracle, failing, first, seconds)
   local host = {}
   for name, value in pairs(problem.args) do host[name] = type(value) == "cdata" and value:to "cpu" or value end
@@ -150,15 +154,20 @@ local function explain(problem, oracle, failing, first, seconds)
     item.values, _, keep[#keep + 1] = budget.values(item.got)
   end
   local order, rows, until_ = {}, sample_rows(base), C.pah_clock() + seconds
-  for _, mistake in ipairs(mistakes.list(base)) do
-    if first[mistake.cause] then table.insert(order, 1, mistake) else order[#order + 1] = mistake end
+  local list = mistakes.list(base)
+  for _, known in ipairs {true, false} do
+    for _, mistake in ipairs(list) do
+      if (first[mistake.cause] or false) == known then order[#order + 1] = mistake end
+    end
   end
-  local cause, tried = search(order, base, problem, items, rows, first, until_)
+  local cause, tried, fits = search(order, base, problem, items, rows, first, until_)
   if not cause and not tried and failing.out and failing.lse then
-    cause = search(order, base, problem, {items[1]}, rows, first, until_)
-    if cause then cause = cause .. "; and lse is wrong in another way" end
+    local _
+    cause, _, fits = search(order, base, problem, {items[1]}, rows, first, until_)
+    if cause then cause = cause .. LSE_TOO end
+    for i, other in ipairs(fits) do fits[i] = other .. LSE_TOO end
   end
-  return cause, tried or #order, tried == nil, keep
+  return cause, tried or #order, tried == nil, fits, keep
 end
 
 -- ---- What is told without numbers ---------------------------------------------------------------------------------
@@ -265,19 +274,33 @@ local function diagnose(state, problem, failures, truth)
   if cause then return cause end
   local left = ALL_SECONDS - state.seconds
   local start = C.pah_clock()
-  local found, tried, all = explain(problem, truth, failing, state.first, math.min(CASE_SECONDS, left))
+  local found, tried, all, fits = explain(problem, truth, failing, state.first, math.min(CASE_SECONDS, left))
   state.seconds = state.seconds + C.pah_clock() - start
   if found then
-    state.first[found:gsub("; and lse is wrong in another way$", "")] = true
-    return found
+    for _, other in ipairs(fits) do state.first[other:gsub(LSE_TOO .. "$", "")] = true end
+    return found, fits
   end
   if not all then return ("none of %d known mistakes explains it (time was over before the others)"):format(tried) end
   return ("none of %d known mistakes explains it"):format(tried)
 end
 
---- A function(problem, failures, oracle) -> the cause of a failed case in words, or nil where there is none to look for
---- (the kernel raised an error, wrote beside its results, broke an invariant). Places of failures get their first wrong
---- key. call(problem) is the judge's.
+--- Of failures whose cases several mistakes explain (`fits`, which goes): each gets the cause that explains the most.
+function M.settle(failures)
+  local count = {}
+  for _, f in ipairs(failures) do
+    for _, cause in ipairs(f.fits or {}) do count[cause] = (count[cause] or 0) + 1 end
+  end
+  for _, f in ipairs(failures) do
+    for _, cause in ipairs(f.fits or {}) do
+      if count[cause] > count[f.cause] then f.cause = cause end
+    end
+    f.fits = nil
+  end
+end
+
+--- A function(problem, failures, oracle) -> the cause of a failed case in words, and all that explain it; nil where
+--- there is none to look for (the kernel raised an error, wrote beside its results, broke an invariant). Places of
+--- failures get their first wrong key. call(problem) is the judge's.
 function M.doctor(spec, call)
   local state = {spec = spec, call = call, first = {}, seconds = 0, probed = 0}
   return function(problem, failures, oracle) return diagnose(state, problem, failures, oracle) end

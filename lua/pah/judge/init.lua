@@ -251,11 +251,11 @@ local function judge_case(spec, case, doctor)
       if not list then return "pending", nil, refusal end
       if #list > 0 then break end
     end
-    local cause
+    local cause, fits
     for n, f in ipairs(list) do
-      if n == 1 then cause = doctor(problem, list, oracle) end
+      if n == 1 then cause, fits = doctor(problem, list, oracle) end
       local what = (schedule and "schedule " .. schedule .. ": " or "") .. f.what
-      failures[#failures + 1] = {case = case.name, what = what, where = f.where, cause = cause,
+      failures[#failures + 1] = {case = case.name, what = what, where = f.where, cause = cause, fits = fits,
         alone = alone(spec, case)}
     end
   end
@@ -282,6 +282,7 @@ function M.judge(given)
     for _, f in ipairs(failures or {}) do v.failures[#v.failures + 1] = f end
   end
   if #spec.schedules > 0 then spec.device:set{schedule = os.getenv "PAH_SIM_SCHEDULE" or "order"} end
+  diagnose.settle(v.failures)
   v.seconds = C.pah_clock() - start
   v.ok = v.failed == 0 and v.passed > 0
   if v.passed + v.failed == 0 then v.notes[#v.notes + 1] = "no case was run: nothing is shown by this" end

@@ -4,6 +4,7 @@ for the host between them. Read next: pah_worker.py beside this file.
 """
 
 import os
+import re
 import time
 import warnings
 
@@ -64,7 +65,7 @@ class Clock:
 
 
 def kernels(torch, call, on_gpu):
-    """Names of what a call launches: kernels of the GPU; on the cpu the operators of attention."""
+    """Names of what a call launches: kernels of the GPU without their parameters; on the cpu operators of attention."""
     activity = torch.profiler.ProfilerActivity
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -72,5 +73,9 @@ def kernels(torch, call, on_gpu):
             call()
             if on_gpu:
                 torch.cuda.synchronize()
-        names = {event.key for event in profile.key_averages()}
-    return sorted(name for name in names if on_gpu or "attention" in name)
+        events = profile.key_averages()
+    if not on_gpu:
+        return sorted({event.key for event in events if "attention" in event.key})
+    names = {event.key for event in events if str(event.device_type).endswith("CUDA")}
+    return sorted(re.sub(r"^void ", "", re.split(r"[<(]", name.replace("(anonymous namespace)::", ""))[0])
+                  for name in names if name != "Activity Buffer Request")

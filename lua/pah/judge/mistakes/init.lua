@@ -1,13 +1,13 @@
 -- init.lua - the list of usual mistakes: each a cause in words and an edit of a copy of the problem that
 -- attention/plain.lua computes, so that the numbers of the mistake are known and can be compared with a kernel's.
 -- Promises: only those that can matter for a problem are listed. Read next: mask.lua, score.lua, keys.lua, splits.lua,
--- backward.lua, then judge/diagnose.lua.
+-- rows.lua, backward.lua, then judge/diagnose.lua.
 local M = {}
 
 local groups = {}
 for i, group in ipairs {
   require "pah.judge.mistakes.mask", require "pah.judge.mistakes.score", require "pah.judge.mistakes.backward",
-  require "pah.judge.mistakes.keys", require "pah.judge.mistakes.splits",
+  require "pah.judge.mistakes.keys", require "pah.judge.mistakes.splits", require "pah.judge.mistakes.rows",
 } do
   groups[i] = group
 end

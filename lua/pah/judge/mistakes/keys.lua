@@ -79,6 +79,20 @@ local function tables(add, base)
   place("block table read one entry too far", function(self, b, j)
     return self.table[b * width + math.min(width - 1, math.floor(j / size) + 1)], j % size
   end)
+  if size > 1 then
+    place("slot of a block off by one: the next one, around its end", function(self, b, j)
+      return base.place(self, b, j), (j + 1) % size
+    end)
+    place("slot of a block off by one: the one before, around its end", function(self, b, j)
+      return base.place(self, b, j), (j - 1) % size
+    end)
+    place("slot is the token modulo block_size - 1", function(self, b, j)
+      return base.place(self, b, j), j % (size - 1)
+    end)
+    place("the last slot of a block is not read: the one before stands for it", function(self, b, j)
+      return base.place(self, b, j), math.min(j % size, size - 2)
+    end)
+  end
   place("only the first entry of the block table is read", function(self, b, j)
     return self.table[b * width], j % size
   end)
@@ -89,6 +103,9 @@ local function tables(add, base)
     function m.place(self, b, j, of)
       return base.place(self, b, of == "v" and math.min(j + 1, math.max(j, base.len_k[b] - 1)) or j)
     end
+  end)
+  add("V in reverse: weights of the first keys go to the last values", function(m)
+    function m.place(self, b, j, of) return base.place(self, b, of == "v" and self.keys[b] - 1 - j or j) end
   end)
   if base.D == base.Dv and not base.in_k then
     add("K and V exchanged", function(m) m.k, m.v = base.v, base.k end)
@@ -157,10 +174,14 @@ local function heads(add, base)
   if base.Hkv > 1 then
     if group > 1 then map("wrong head of GQA: h % Hkv for h / (H / Hkv)", function(h) return h % base.Hkv end) end
     map("wrong K/V head: head 0 for all", function() return 0 end)
+    map("wrong K/V head: they are in reverse order", function(h) return base.Hkv - 1 - base:kv_head(h) end)
     map("wrong K/V head: the next one", function(h) return (base:kv_head(h) + 1) % base.Hkv end)
     if group > 1 then
       map("wrong K/V head: min(h, Hkv - 1)", function(h) return math.min(h, base.Hkv - 1) end)
       map("wrong head of GQA: h / Hkv for h / (H / Hkv)", function(h) return math.floor(h / base.Hkv) % base.Hkv end)
+      map("wrong head of GQA: h / Hkv for h / (H / Hkv), at most the last", function(h)
+        return math.min(math.floor(h / base.Hkv), base.Hkv - 1)
+      end)
     end
   end
 end

@@ -41,6 +41,22 @@ local function causal(add, base)
   end)
 end
 
+-- The diagonal rounded up to the end of a tile of keys.
+local function by_tiles(add, base)
+  if not base.causal then return end
+  local known = {}
+  for _, size in ipairs {base.block_size, 8, 16, 32, 64, 128} do
+    if size > 1 and not known[size] then
+      known[size] = true
+      add(("causal mask by whole tiles of %d keys: that of the diagonal is seen to its end"):format(size), function(m)
+        function m.visible(self, b, _, i, j)
+          return math.floor(j / size) <= math.floor((i + self:offset(b)) / size)
+        end
+      end)
+    end
+  end
+end
+
 local function window(add, base)
   local left, right = base.left, base.right
   if left == math.huge and right == math.huge then return end
@@ -51,7 +67,11 @@ local function window(add, base)
   if left < math.huge and right < math.huge then
     set("left side of the window ignored", math.huge, right)
     set("right side of the window ignored", left, math.huge)
-    if left ~= right then set("left and right of the window exchanged", right, left) end
+    if left ~= right then
+      set("left and right of the window exchanged", right, left)
+      set("left of the window taken for both sides", left, left)
+      set("right of the window taken for both sides", right, right)
+    end
   end
   if left < math.huge then
     set("window off by one: one key too many at the left", left + 1, right)
@@ -102,6 +122,26 @@ local function tree(add, base)
     m.trees = {}
     for b, sees in pairs(base.trees) do m.trees[b] = function(i, j) return sees(j, i) end end
   end)
+  local function bits(cause, f)
+    add("tree_mask: " .. cause, function(m)
+      m.trees = {}
+      for b, sees in pairs(base.trees) do m.trees[b] = function(i, j) return f(sees, i, j, b) end end
+    end)
+  end
+  bits("bits are taken from the most significant one", function(sees, i, j)
+    return sees(i, j - j % 32 + 31 - j % 32)
+  end)
+  bits("the first word of 32 bits is read for all", function(sees, i, j) return sees(i, j % 32) end)
+  for _, way in ipairs {"past", "all", "none"} do -- what is seen beside the first len_q keys
+    add("tree_mask: bits are counted from the first key of the sequence", function(m)
+      function m.visible(self, b, _, i, j)
+        local n, tree = self.len_q[b], self.trees[b]
+        if way == "past" and j < self.len_k[b] - n then return true end
+        if way ~= "past" and j >= n then return way == "all" end
+        return not tree or tree(i, math.min(j, math.ceil(n / 32) * 32 - 1))
+      end
+    end)
+  end
   add("tree_mask: only the first word of 32 bits is read", function(m)
     m.trees = {}
     for b, sees in pairs(base.trees) do m.trees[b] = function(i, j) return j < 32 and sees(i, j) end end
@@ -110,6 +150,7 @@ end
 
 return function(add, base)
   causal(add, base)
+  by_tiles(add, base)
   window(add, base)
   tree(add, base)
   if base.mask_function then

@@ -23,6 +23,7 @@ local function scale(add, base)
   set("scale applied twice", given ^ 2)
   set("softmax_scale ignored: 1 / sqrt(D) is used", default)
   set("scale is 1 / D, not 1 / sqrt(D)", 1 / base.D)
+  set("scores ignored: all keys that are seen weigh the same", 0)
   set("scores are divided by softmax_scale", given ~= 0 and 1 / given or 1)
   set("scale is 1 / sqrt(Dv): the width of V", base.Dv ^ -0.5)
   set("exp2 for exp: scores are not multiplied by log2(e)", given * LN2)
@@ -54,6 +55,7 @@ local function softcap(add, base)
     function m.cap(_, s) return c * math.tanh(s / c) * given end
   end)
   cap("softcap without its factor: tanh(score / c)", function(s) return math.tanh(s / c) end)
+  cap("softcap of scores that are not divided by it: c tanh(score)", function(s) return c * math.tanh(s) end)
   cap("softcap applied twice", function(s) return c * math.tanh(math.tanh(s / c)) end)
   cap("softcap the wrong way round: tanh(c score) / c", function(s) return math.tanh(s * c) / c end)
   cap("softcap cuts off: min and max in the place of tanh", function(s) return math.max(-c, math.min(c, s)) end)
@@ -100,6 +102,12 @@ local function lse(add, base)
   local function set(cause, f) add(cause, of_lse(f)) end
   set("log2 for ln in lse", function(x) return x / LN2 end)
   set("lse multiplied by ln(2): ln of what is log2 already", function(x) return x * LN2 end)
+  set("lse mixes logarithms: the maximum natural, that of the sum by 2", function(x, top)
+    return top + (x - top) / LN2
+  end)
+  set("lse mixes logarithms: the maximum in powers of 2, that of the sum natural", function(x, top)
+    return top / LN2 + (x - top)
+  end)
   set("lse without the maximum: the logarithm of the sum only", function(x, top) return x - top end)
   set("lse is the maximum only", function(_, top) return top end)
   set("lse is the sum of the exponentials, without a logarithm", function(x, top) return math.exp(x - top) end)
@@ -138,11 +146,28 @@ local function descales(add, base)
       end
     end
   end
+  for _, which in ipairs {"k", "v"} do
+    local other = (which == "k" and "v" or "k") .. "_descale"
+    if args.k_descale or args.v_descale then
+      add(("%s_descale taken for %s too"):format(which, other), function(m) m[other] = base[which .. "_descale"] end)
+    end
+  end
   if args.k_descale or args.v_descale then
     add("k_descale and v_descale exchanged", function(m) m.k_descale, m.v_descale = base.v_descale, base.k_descale end)
     add("descales forgotten: none is applied", function(m)
       for _, name in ipairs {"q_descale", "k_descale", "v_descale"} do m[name] = function() return 1 end end
     end)
+  end
+  for cause, f in pairs {["head 0"] = function(f, m, b) return f(m, b, 0) end,
+    ["the next head"] = function(f, m, b, g) return f(m, b, (g + 1) % base.Hkv) end} do
+    if args.k_descale and args.v_descale and type(args.k_descale) ~= "number" and base.Hkv > 1 then
+      add("descales of another head: all of " .. cause, function(m)
+        for _, name in ipairs {"q_descale", "k_descale", "v_descale"} do
+          local right = base[name]
+          m[name] = function(self, b, g) return f(right, self, b, g) end
+        end
+      end)
+    end
   end
   if args.o_scale and args.o_scale ~= 1 then
     add("o_scale forgotten", function(m) m.o_scale = 1 end)
