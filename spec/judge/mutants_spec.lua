@@ -55,7 +55,9 @@ describe("mutants of a kernel in C", function()
 
   for _, mistake in ipairs(mutants.imprecise) do
     it(mistake .. " is refused, and no mistake is made up for it", function()
-      local v = judge(mistake)
+      local few = {}
+      for n = 1, #cases, 3 do few[#few + 1] = cases[n] end -- all mistakes are tried for each
+      local v = judge(mistake, {cases = few})
       assert.is_true(v.failed > 0)
       for _, f in ipairs(v.failures) do
         assert.is_truthy(f.cause:find "^none of %d+ known mistakes explains it", f.cause)
