@@ -19,6 +19,7 @@
 ---@field setup? function # called before every sample, not timed
 ---@field after? function # called after every sample, not timed
 ---@field time? function # in the place of the device's clock: `time(fn, calls)` gives seconds of a call
+---@field turn? function # called after every sample with why it would end, or nil; says whether it ends
 ---@field bytes? number # of a call: the rate, and its limit
 ---@field flops? number # of a call
 ---@field dtype? pah.dtype # which peak of flops counts; default `"f32"`

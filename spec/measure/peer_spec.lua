@@ -1,6 +1,6 @@
 -- peer_spec.lua - kernels measured beside others: by turns, each judged first, ratios that are those of the work; rows
 -- of `pah bench --peer` with a worker in NumPy in the place of a library, and `pah compare` of its rows.
--- Read next: lua/pah/measure/turns.lua, lua/pah/measure/beside.lua, lua/pah/worker/peers.lua.
+-- Read next: lua/pah/measure/turns.lua, lua/pah/worker/beside.lua, lua/pah/worker/peers.lua.
 local child = require "spec.support.child"
 local host = require "pah.host"
 local json = require "pah.util.json"

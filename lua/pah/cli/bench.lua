@@ -2,10 +2,10 @@
 -- beside its limit; or batches in vLLM's grammar. The measuring is pah.bench_attention at the points of a pah.sweep.
 -- Read next: measure/standard_table.lua, measure/problem.lua, init.lua.
 local batches = require "pah.attention.batch"
-local beside = require "pah.measure.beside"
 local bench_attention = require "pah.measure.attention"
 local bench_problem = require "pah.measure.problem"
 local bench_table = require "pah.measure.standard_table"
+local beside = require "pah.worker.beside"
 local columns = require "pah.util.columns"
 local devices = require "pah.device"
 local json = require "pah.util.json"

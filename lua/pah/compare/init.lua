@@ -11,7 +11,6 @@ local schema = require "pah.results.schema"
 local readable = require("pah.util.whole_file").readable
 local stats = require "pah.measure.stats"
 local text = require "pah.compare.text"
-local turns = require "pah.measure.turns"
 local versus = require "pah.compare.statistics"
 
 local M = {}
@@ -341,7 +340,7 @@ function M.compare(a, b, opts)
     local how = {threshold = o.threshold, confidence = M.confidence(o, #both)}
     local paired = not (counts or c.itself) and by_turns(point.x, point.y, o.metric)
     local r = (counts or c.itself) and exact(math.exp(x.estimate), math.exp(y.estimate), o)
-      or paired and turns.ratio(point.x.result.samples, point.y.result.samples, how) or versus.unpaired(x, y, how)
+      or paired and versus.by_turns(point.x.result.samples, point.y.result.samples, how) or versus.unpaired(x, y, how)
     r.key, r.a, r.b = point.key, math.exp(x.estimate), math.exp(y.estimate)
     r.rounds_a, r.rounds_b, r.counted, r.paired = point.x.count, point.y.count, counts, paired
     unpaired = unpaired or not paired

@@ -198,6 +198,18 @@ function M.paired(differences, opts)
   return M.result(centre, squared, df, opts)
 end
 
+--- B against A, of times that were taken by turns: pairs of neighbours, eight blocks of them in the order of time; all
+--- of them where there are too few for blocks.
+function M.by_turns(a, b, opts)
+  local ratios, logs = {}, {}
+  for i = 1, math.min(#a, #b) do
+    ratios[i] = b[i] / a[i]
+    logs[i] = math.log(ratios[i])
+  end
+  local blocks = M.blocks(ratios, stats.median)
+  return M.paired(#blocks >= 4 and blocks or logs, opts)
+end
+
 -- ---- All points together ------------------------------------------------------------------------------------------
 
 -- The geometric mean of the points of one side. Points of one round share what disturbed it: rounds are averaged over

@@ -21,6 +21,7 @@ local bench = [[
 return {
   {record = "BenchOptions", "options of `pah.bench`", fields = bench .. [[
     time?: function         in the place of the device's clock: `time(fn, calls)` gives seconds of a call
+    turn?: function         called after every sample with why it would end, or nil; says whether it ends
     bytes?: number          of a call: the rate, and its limit
     flops?: number          of a call
     dtype?: dtype           which peak of flops counts; default `"f32"`]]},

@@ -336,8 +336,8 @@ end
 --- pah.bench but bytes, flops, dtype, device and setup; run (a function that takes the arguments and writes args.out
 --- and args.lse, or dq, dk_blocks and dv_blocks; default: pah's own); verify (false: not against the oracle); seed;
 --- against (a list of {name=, run=[, lse = false: it writes none]}: other kernels for the same call, judged the same
---- way and timed by turns with it). Then a list comes second, of {name=, result=, ratio = {ratio=, low=, high=}: its time
---- over that of the first}, or {name=, pending= or error= (why)}.
+--- way and timed by turns with it). Then a list comes second, of {name=, result=, ratio = {ratio=, low=, high=}: its
+--- time over that of the first}, or {name=, pending= or error= (why)}.
 -- Before each timed call sequences and heads of q change places, so do blocks of the pool, and the results are NaN;
 -- after it they must be what they should, in the new order. An error names what the kernel did. k_blocks and v_blocks
 -- are permuted meanwhile, and again as they were when it returns.
@@ -350,7 +350,7 @@ function M.bench_attention(op, args, opts)
   if type(args) ~= "table" then
     errors.raisef("bench_attention: arguments are a %s, must be a table of named arguments", type(args))
   end
-  for _, key in ipairs {"bytes", "flops", "dtype", "device", "setup", "after", "time"} do
+  for _, key in ipairs {"bytes", "flops", "dtype", "device", "setup", "after", "time", "turn"} do
     if opts[key] ~= nil then errors.raisef("bench_attention: %s is given, but follows from the arguments", key) end
   end
   check_arguments(op, args, opts)

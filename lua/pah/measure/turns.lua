@@ -1,9 +1,8 @@
 -- turns.lua - measurements that take their samples by turns, so that what changes slowly on a machine reaches all of
 -- them alike, and the ratio of two of them. Promises: all have as many samples, the i-th ones taken next to each other,
--- the first of a round one round and the last the next. Read next: attention.lua, compare/statistics.lua.
+-- the first of a round one round and the last the next. Read next: attention.lua.
 local host = require "pah.host"
 local stats = require "pah.measure.stats"
-local versus = require "pah.compare.statistics"
 
 local M = {}
 
@@ -41,15 +40,14 @@ function M.take(jobs)
   return answers
 end
 
---- The ratio of b to a, lists of times that were taken by turns: {ratio=, low=, high=, ...} of compare/statistics.lua.
-function M.ratio(a, b, opts)
-  local list, logs = {}, {}
-  for i = 1, math.min(#a, #b) do
-    list[i] = b[i] / a[i]
-    logs[i] = math.log(list[i])
-  end
-  local blocks = versus.blocks(list, stats.median)
-  return versus.paired(#blocks >= 4 and blocks or logs, opts or {})
+--- The ratio of b to a, lists of times that were taken by turns: {ratio=, low=, high=}, the median of the ratios of
+--- neighbours and its 95 % interval.
+function M.ratio(a, b)
+  local list = {}
+  for i = 1, math.min(#a, #b) do list[i] = b[i] / a[i] end
+  local sorted = stats.sorted(list)
+  local low, high = stats.interval_of_median(sorted, stats.effective_size(list))
+  return {ratio = stats.quantile(sorted, 0.5), low = low, high = high}
 end
 
 return M

@@ -1,6 +1,6 @@
 -- beside.lua - rows of `pah bench --peer`: pah's kernel and those of other libraries (worker/peers.lua) for one call,
 -- measured by turns, each a row of its own. Promises: every result is judged before its time counts; a call that a peer
--- does not do is a row that says why, not an error. Read next: attention.lua (`against`), cli/bench.lua.
+-- does not do is a row that says why, not an error. Read next: measure/attention.lua (`against`), cli/bench.lua.
 local host = require "pah.host"
 local peers = require "pah.worker.peers"
 
