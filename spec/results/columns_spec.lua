@@ -28,15 +28,15 @@ describe("a table", function()
   end)
 
   it("of results says once what is the same in all rows, where it would be too wide", function()
-    local axes, rows = {{name = "size", values = {1, 2}}}, {}
+    local axes, made = {{name = "size", values = {1, 2}}}, {}
     for i = 1, 8 do axes[i + 1] = {name = "an_axis_" .. i, values = {0}} end
     for n = 1, 2 do
-      rows[n] = {index = n, round = 1, axes = {size = n}, status = "ok", values = {seen = n}}
-      for i = 1, 8 do rows[n].axes["an_axis_" .. i] = i end
+      made[n] = {index = n, round = 1, axes = {size = n}, status = "ok", values = {seen = n}}
+      for i = 1, 8 do made[n].axes["an_axis_" .. i] = i end
     end
-    local text = results_table.text(rows, axes)
+    local text = results_table.text(made, axes)
     assert.truthy(text:find("an_axis_1 1, an_axis_2 2, .* in all rows\nsize  seen\n +1 +1\n +2 +2\n$"), text)
-    assert.equal("size  seen\n   1     1\n   2     2\n", results_table.text(rows, {axes[1]}))
+    assert.equal("size  seen\n   1     1\n   2     2\n", results_table.text(made, {axes[1]}))
   end)
 
   it("is Markdown in which a bar is text", function()

@@ -135,10 +135,10 @@ local function tree(add, base)
   for _, way in ipairs {"past", "all", "none"} do -- what is seen beside the first len_q keys
     add("tree_mask: bits are counted from the first key of the sequence", function(m)
       function m.visible(self, b, _, i, j)
-        local n, tree = self.len_q[b], self.trees[b]
+        local n, sees = self.len_q[b], self.trees[b]
         if way == "past" and j < self.len_k[b] - n then return true end
         if way ~= "past" and j >= n then return way == "all" end
-        return not tree or tree(i, math.min(j, math.ceil(n / 32) * 32 - 1))
+        return not sees or sees(i, math.min(j, math.ceil(n / 32) * 32 - 1))
       end
     end)
   end
