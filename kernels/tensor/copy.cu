@@ -28,23 +28,14 @@ extern "C" __global__ void copy_words(pah_walk w, int bytes) {
   }
 }
 
-/* Bytes by to by + 15 of the 32 in `low` and `high`. */
-__device__ inline uint4 cut_out(uint4 low, uint4 high, int by) {
-  unsigned x[9] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w, 0}, y[4];
-#pragma unroll
-  for (int i = 0; i < 4; i++) {
-    unsigned here = x[i], next = x[i + 1];
-#pragma unroll
-    for (int word = 1; word < 4; word++)
-      if (by / 4 == word) here = x[i + word], next = x[i + word + 1];
-    y[i] = __funnelshift_r(here, next, by % 4 * 8);
-  }
-  return make_uint4(y[0], y[1], y[2], y[3]);
+/* 16 of the 32 bytes in `low` and `high`, from word number `word` and `bits` of it on. */
+template <int word> __device__ inline uint4 cut_out(uint4 low, uint4 high, int bits) {
+  const unsigned x[9] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w, 0};
+  return make_uint4(__funnelshift_r(x[word], x[word + 1], bits), __funnelshift_r(x[word + 1], x[word + 2], bits),
+                    __funnelshift_r(x[word + 2], x[word + 3], bits), __funnelshift_r(x[word + 3], x[word + 4], bits));
 }
 
-/* w.count words of 16 bytes, `by` bytes behind w.b, which lies at a multiple of 16 as w.a does: each is cut out of two
- * words of the source, since no wider word than an element fits both. */
-extern "C" __global__ void copy_shifted(pah_walk w, int by) {
+template <int word> __device__ inline void copy_from(const pah_walk &w, int bits) {
   uint4 low[PAH_WALK_ITEMS] = {}, high[PAH_WALK_ITEMS] = {};
 #pragma unroll
   for (int u = 0; u < PAH_WALK_ITEMS; u++) {
@@ -60,7 +51,19 @@ extern "C" __global__ void copy_shifted(pah_walk w, int by) {
   }
 #pragma unroll
   for (int u = 0; u < PAH_WALK_ITEMS; u++)
-    if (item_of(u) < w.count) ((uint4 *)w.a)[item_of(u)] = cut_out(low[u], high[u], by);
+    if (item_of(u) < w.count) ((uint4 *)w.a)[item_of(u)] = cut_out<word>(low[u], high[u], bits);
+}
+
+/* w.count words of 16 bytes, `by` bytes behind w.b, which lies at a multiple of 16 as w.a does: each is cut out of two
+ * words of the source, since no wider word than an element fits both. Which words is known when compiled: an array
+ * with an index that is not lies in memory. */
+extern "C" __global__ void copy_shifted(pah_walk w, int by) {
+  switch (by / 4) {
+  case 0: return copy_from<0>(w, by % 4 * 8);
+  case 1: return copy_from<1>(w, by % 4 * 8);
+  case 2: return copy_from<2>(w, by % 4 * 8);
+  default: return copy_from<3>(w, by % 4 * 8);
+  }
 }
 
 template <class WORD> __device__ inline void fill(const pah_walk &w, WORD value) {

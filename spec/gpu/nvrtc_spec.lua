@@ -62,6 +62,13 @@ describe("NVRTC alone", function()
     refused("compiles only; launch it on cuda or sim", module.launch, module, "add<3>", {})
   end)
 
+  it("keeps what tensor kernels move in registers", function()
+    local module = device:compile{source = host.datadir .. "/kernels/tensor/copy.cu"}
+    for _, kernel in ipairs {"copy_words", "copy_shifted", "fill_words"} do
+      assert.equal(0, module:resources(kernel).local_bytes, kernel)
+    end
+  end)
+
   it("gives the compiler's words, with file and line", function()
     refused("text(2): error: identifier \"oops\" is undefined", device.compile, device,
       {text = 'extern "C" __global__ void f() {\n  oops; }', kernels = {"f"}})
