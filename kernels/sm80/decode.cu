@@ -23,15 +23,18 @@ __device__ __forceinline__ void meet_team() {
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
     decode(const __grid_constant__ pah_attn_params given) {
   __shared__ segment list[LIST];
-  __shared__ parts of_group;
+  __shared__ join_room room;
+  __shared__ parts of_group[2]; /* of this segment, while that of the one before is looked at */
   const pah_attn_params p = with_options(given);
   int done = 0;
+
   const counting who = begin_counting(p);
   const sequence mine = first_of(p, who); /* on its way while the rest is prepared */
   ask_for_table(p);
   plan l = begin_plan(p);
   l.refused = refused(p.verdict, p.ticket);
   fetcher f = begin_fetcher(p, l);
+  open_join(room);
   entries e;
   const u32 ring = ptx::shared(pool) + team_of() * STAGES * SLOT;
   do {
@@ -44,6 +47,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
 #pragma unroll 1
     for (int entry = e.first + done; entry < f.behind; entry++) {
       const segment &g = list[entry % LIST];
+      const unsigned ended = entry - e.first;
       warp_rows rows;
       bool fresh = true;
       totals o = {};
@@ -56,7 +60,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
           load_queries(p, l, g, rows.q);
           place_rows(p, l, g, rows);
           if (FP8 && IS_BF16<Q_T>) narrow_queries(rows);
-          if (threadIdx.x == 0) of_group = parts_of(p, l, g);
+          if (threadIdx.x == 0) of_group[ended % 2] = parts_of(p, l, g);
           fresh = false;
         }
         ptx::cp_async_wait_group<STAGES - 2>(); /* the tile is there, */
@@ -75,10 +79,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
         tile += TEAMS;
       }
       meet_team();
-      if (fresh && threadIdx.x == 0) of_group = parts_of(p, l, g);
-      end_segment(p, l, g, of_group, team_of() * STAGES + f.slot, o, state);
+      if (fresh && threadIdx.x == 0) of_group[ended % 2] = parts_of(p, l, g);
+      end_segment(p, l, g, room, ended, team_of() * STAGES + f.slot, o, state, [&] { return of_group[ended % 2]; });
     }
     done += LIST;
+    if (done < e.count) __syncthreads(); /* the list is free again */
   } while (done < e.count);
   ptx::cp_async_wait_all();
 }

@@ -55,7 +55,7 @@ __device__ __forceinline__ void multiply_keys(scores &s, const queries &q, u32 t
 #pragma unroll
     for (int m = 0; m < KEYS / 16; m++) {
       u32 x[4];
-      ptx::ldmatrix_x4(x, place<K_ROW>(tile, 16 * m + lane % 16, (FP8 ? k : 2 * k) + lane / 16));
+      ptx::ldmatrix_x4(x, along(place<K_ROW>(tile, 16 * m + lane % 16, lane / 16), FP8 ? k : 2 * k));
 #pragma unroll
       for (int n = 0; n < (FP8 ? 2 : 1); n++) {
         u32 wide[4] = {widened(KV_T(), x[2 * n], 0), widened(KV_T(), x[2 * n + 1], 0), widened(KV_T(), x[2 * n], 1),
@@ -81,9 +81,9 @@ __device__ __forceinline__ void multiply_values(totals &o, const scores &p, u32 
     for (int j = 0; j < DV / 16; j += FP8 ? 2 : 1) {
       u32 x[4];
       if (FP8)
-        ptx::ldmatrix_x4_trans(x, place<V_ROW>(tile, 16 * m + lane % 16, j + lane / 16));
+        ptx::ldmatrix_x4_trans(x, along(place<V_ROW>(tile, 16 * m + lane % 16, lane / 16), j));
       else
-        ptx::ldmatrix_x4_trans(x, place<V_ROW>(tile, 16 * m + lane / 16 * 8 + lane % 8, 2 * j + lane / 8 % 2));
+        ptx::ldmatrix_x4_trans(x, along(place<V_ROW>(tile, 16 * m + lane / 16 * 8 + lane % 8, lane / 8 % 2), 2 * j));
 #pragma unroll
       for (int n = 0; n < (FP8 ? 2 : 1); n++) {
         /* fp8, of two keys: elements d, d + 1 of the first, then of the second; wanted: d of both, d + 1 of both */

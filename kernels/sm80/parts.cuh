@@ -75,14 +75,12 @@ __device__ inline void write_result(const pah_attn_params &p, const plan &l, con
 }
 
 /* True in all of the threads that `meet` waits for, those of the thread block that comes last with its part of a row
- * group. Thread 0 is one of them. */
+ * group. One of them is `first`. */
 template <class Meet>
-__device__ inline bool comes_last(const pah_attn_params &p, const segment &g, int count, Meet &&meet) {
+__device__ inline bool comes_last(const pah_attn_params &p, const segment &g, int count, bool first, Meet &&meet) {
   __shared__ bool last;
   meet();
-  if (threadIdx.x == 0) {
-    last = ptx::atomic_inc_ordered(p.arrivals + g.row_group, (unsigned)count - 1) == (unsigned)count - 1;
-  }
+  if (first) last = ptx::atomic_inc_ordered(p.arrivals + g.row_group, (unsigned)count - 1) == (unsigned)count - 1;
   meet();
   return last;
 }

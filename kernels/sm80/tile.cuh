@@ -28,6 +28,10 @@
 #define MIN_RUN (WARPS / TEAM_WARPS)
 #endif
 
+#ifndef ASIDE
+#define ASIDE 0 /* 1: shared memory has room for the totals of all teams beside the rings: join.cuh */
+#endif
+
 using ptx::u32;
 
 constexpr int D = HEAD_DIM, DV = HEAD_DIM_V, THREADS = 32 * WARPS;
@@ -43,12 +47,17 @@ constexpr unsigned TURNS = TEAMS; /* who takes the first tile of a segment */
 constexpr int K_TILE = KEYS * K_ROW, V_TILE = KEYS * V_ROW, SLOT = K_TILE + V_TILE;
 static_assert(SLOT >= ROWS * DV * 4, "a slot must hold the sums of a team");
 
-extern __shared__ __align__(128) unsigned char pool[];
+extern __shared__ __align__(512) unsigned char pool[]; /* rows start at multiples of their length */
 
 /* Chunks of eight rows that ldmatrix reads together, and of a row that a copy writes, lie in different banks. */
 template <int Row> __device__ __forceinline__ u32 place(u32 tile, int row, int chunk) {
   constexpr int chunks = Row / 16 < 8 ? Row / 16 : 8;
   return tile + row * Row + ((chunk ^ (row / (8 / chunks) & (chunks - 1))) << 4);
+}
+
+/* The chunk that is an even number further on in the row of chunk 0 or 1: one instruction for each. */
+__device__ __forceinline__ u32 along(u32 place, int chunks) {
+  return place ^ (u32)chunks << 4;
 }
 
 __device__ __forceinline__ int team_of() {

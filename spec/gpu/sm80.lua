@@ -61,30 +61,32 @@ end
 local modules = {}
 
 --- Launches with `runs` runs for each KV head -> report (findings are not raised), the counters after it.
--- shape: {octets, team, warps}, and defines more (options.cuh) in `known`.
+-- shape: {octets, team, warps}, defines more (options.cuh) in `known`; `spread`: spread.cu, with as many thread blocks.
 function M.decode(a, runs, shape, options)
   local device, D, cache = a.q.device, a.q.shape[#a.q.shape], a.k_blocks.dtype
   local octets, team, warps = unpack(shape)
   local defines = {HEAD_DIM = D, ROW_OCTETS = octets, TEAM_WARPS = team, WARPS = warps, STAGES = 2, Q_T = a.q.dtype,
     KV_T = cache, OUT_T = a.out.dtype}
   local key = {D, octets, team, warps, a.q.dtype, cache}
-  for _, name in ipairs {"PLAIN", "GROUP", "BLOCK_SIZE", "QUERIES"} do
+  for _, name in ipairs {"PLAIN", "GROUP", "BLOCK_SIZE", "QUERIES", "ASIDE"} do
     defines[name] = shape.known and shape.known[name]
     key[#key + 1] = defines[name] or "-"
   end
-  key = table.concat(key, " ")
-  modules[key] = modules[key] or device:compile{source = "kernels/sm80/decode.cu", defines = defines}
+  local source = shape.spread and "kernels/sm80/spread.cu" or "kernels/sm80/decode.cu"
+  key = table.concat(key, " ") .. source
+  modules[key] = modules[key] or device:compile{source = source, defines = defines}
   local p = params_of(a)
   local rows = 8 * octets * team
   local most = math.min(64, tonumber(p.seqlen_q))
   local groups = math.ceil(most * p.heads / p.kv_heads / rows) * p.kv_heads * p.batch
-  local parts = a.num_splits and groups * a.num_splits or 2 * p.kv_heads * runs
+  local parts = shape.spread and groups * runs or a.num_splits and groups * a.num_splits or 2 * p.kv_heads * runs
   local arrivals = pah.zeros({groups}, {dtype = "i32", device = device})
   local scratch = pah.empty({parts * rows * (D + 2)}, {device = device})
   p.arrivals, p.partial_out = ffi.cast("unsigned *", arrivals:data()), ffi.cast("float *", scratch:data())
   local bytes = cache:match "^fp8" and 1 or 2
-  local launch = {grid = {p.kv_heads, runs}, block = 32 * warps, on_finding = "report",
+  local launch = {grid = {p.kv_heads, runs, shape.spread and p.batch or 1}, block = 32 * warps, on_finding = "report",
     shared = warps * 2 * ((bytes == 1 or D <= 64) and 32 or 16) * 2 * D * bytes}
+  if defines.ASIDE == 1 then launch.shared = launch.shared + warps / team * rows * D * 4 end
   for name, value in pairs(options or {}) do launch[name] = value end
   return modules[key]:launch("decode", launch, p), arrivals
 end

@@ -127,21 +127,39 @@ describe("decode by sm80 on sim", function()
   it("takes what is known when it is compiled: no options, sizes as constants", function()
     local known = {PLAIN = 1, GROUP = 4, BLOCK_SIZE = 16, QUERIES = 1}
     is_right(batch {lens = {300, 1, 0, 17, 16}, H = 8, Hkv = 2}, 7, {1, 1, 4, known = known})
+    known.ASIDE = 1
+    is_right(batch {lens = {300, 1, 0, 17, 16}, H = 8, Hkv = 2}, 2, {1, 1, 8, known = known})
     is_right(batch {lens = {90, 200}, H = 4, Hkv = 1, cache = "fp8_e4m3", causal = true}, 6, {1, 1, 3, known = known})
     local lens = {}
     for b = 1, 140 do lens[b] = b % 37 end
     is_right(batch {lens = lens, H = 4, Hkv = 1}, 3, {1, 1, 2, known = known})
-    known = {PLAIN = 1}
+    known = {PLAIN = 1, ASIDE = 1}
     is_right(batch {lens = {75, 3, 140}, H = 8, Hkv = 2, Sq = 5, causal = true, block_size = 3}, 5,
       {2, 2, 4, known = known})
     known = {PLAIN = 1, GROUP = 3, BLOCK_SIZE = 5}
     is_right(batch {lens = {75, 3, 140}, H = 6, Hkv = 2, Sq = 4, block_size = 5}, 4, {1, 2, 4, known = known})
   end)
 
+  it("spreads the tiles of one sequence, or of few short ones, over thread blocks", function()
+    local plain = {PLAIN = 1}
+    is_right(batch {lens = {0}, H = 2, Hkv = 1}, 3, {1, 1, 4, spread = true, known = plain})
+    is_right(batch {lens = {300, 1, 33}, H = 8, Hkv = 2, Sq = 2, causal = true, block_size = 5}, 3,
+      {1, 1, 4, spread = true, known = plain})
+    is_right(batch {lens = {70, 200}, H = 4, Hkv = 1, D = 128, dtype = "f16", block_size = 1}, 2,
+      {1, 1, 3, spread = true, known = plain})
+    is_right(batch {lens = {500}, H = 4, Hkv = 1, cache = "fp8_e4m3"}, 4,
+      {1, 1, 4, spread = true, known = {PLAIN = 1, GROUP = 4, BLOCK_SIZE = 16, QUERIES = 1}})
+    local a = batch {lens = {90}, H = 4, Hkv = 2}
+    a.kernel = "sm80"
+    pah.decode(a)
+    local list = require("pah.module").instances(sim)
+    assert.truthy(list[#list].source:find("sm80/spread.cu", 1, true))
+  end)
+
   it("lists more segments than fit at a time", function()
     local lens = {}
     for b = 1, 300 do lens[b] = b % 4 end
-    is_right(batch {lens = lens, H = 2, Hkv = 1, block_size = 2}, 1, {1, 1, 2})
+    is_right(batch {lens = lens, H = 2, Hkv = 1, block_size = 2}, 1, {1, 1, 2, known = {ASIDE = 1}})
     is_right(batch {lens = lens, H = 2, Hkv = 1, block_size = 2, num_splits = 2}, 1, {1, 1, 2})
     is_right(batch {lens = {4000}, H = 1, Hkv = 1, num_splits = 200}, 1, {1, 1, 2})
   end)
@@ -169,6 +187,9 @@ describe("decode by sm80 on sim", function()
     for i = 1, 3 do
       a.block_table, a.seqused_k, a.cu_seqlens_q = i32(tables), i32(lengths[i]), good[3]
       no_finding((sm80.decode(a, 5, {1, 1, 4})))
+      local b = batch {lens = {40, 50, 60}, H = 4, Hkv = 2}
+      b.block_table, b.seqused_k = a.block_table, a.seqused_k
+      no_finding((sm80.decode(b, 3, {1, 1, 4, spread = true, known = {PLAIN = 1}})))
       a.block_table, a.seqused_k, a.cu_seqlens_q = good[1], good[2], i32(sums[i])
       local report = sm80.decode(a, 5, {1, 1, 4})
       for _, finding in ipairs(report.findings) do

@@ -1,11 +1,9 @@
 /* sm90/mla/compute.cuh - the two warpgroups that compute. Of each tile both multiply Q with half of the keys, agree on
  * the rows' maxima through shared memory, and write their weights there; then both multiply all weights with half of
  * the columns of V, which is the tile itself, tokens outermost. The products of the next scores are issued before those
- * of this tile's values are waited for. Layouts of sums: ptx/wgmma.h. Read next: ../../sm80/parts.cuh. */
+ * of this tile's values are waited for. Layouts of sums: ptx/wgmma.h. Read next: join.cuh. */
 #pragma once
-#include "tile.cuh"
-
-#include "../../sm80/parts.cuh"
+#include "join.cuh"
 
 struct computer {
   const pah_attn_params &p;
@@ -227,58 +225,6 @@ struct computer {
       for (int i = 2 * r; i < HALF_DV / 2; i += 4) *(float2 *)(to + i / 4 * 8) = make_float2(o[i], o[i + 1]);
       if (half == 0 && threadIdx.x % 4 == 0) *((float2 *)(part + ROWS * DV) + row) = make_float2(max[r], sum[r]);
     }
-    if (!comes_last(p, g, s.count, meet)) return;
-    add_up(s, live);
-    write(g);
-  }
-
-  /* Where part number n of a row group lies. */
-  __device__ __forceinline__ const float *part_at(const parts &s, int n) const {
-    return p.partial_out + (long long)(n ? s.next + n - 1 : s.first) * PART;
-  }
-
-  /* All parts, in the order of keys, into the registers that had one's own: each thread the places that were its own.
-   */
-  __device__ __forceinline__ void add_up(const parts &s, int live) {
-    int row[2];
-#pragma unroll
-    for (int r = 0; r < 2; r++) row[r] = at_most(row_of_thread(r), live - 1); /* rows that are none repeat the last */
-#pragma unroll
-    for (int r = 0; r < 2; r++) max[r] = negative_infinity(), sum[r] = 0;
-#pragma unroll 1
-    for (int n = 0; n < s.count; n++)
-#pragma unroll
-      for (int r = 0; r < 2; r++)
-        max[r] = fmaxf(max[r], __ldcg((const float2 *)(part_at(s, n) + ROWS * DV) + row[r]).x);
-#pragma unroll
-    for (int i = 0; i < HALF_DV / 2; i++) o[i] = 0;
-#pragma unroll 1
-    for (int n = 0; n < s.count; n++) {
-      const float *part = part_at(s, n);
-      float factor[2];
-#pragma unroll
-      for (int r = 0; r < 2; r++) {
-        const float2 weight = __ldcg((const float2 *)(part + ROWS * DV) + row[r]);
-        factor[r] = ptx::ex2(weight.x - exponent_base(max[r]));
-        sum[r] += factor[r] * weight.y;
-      }
-      constexpr int AHEAD = 16; /* loads under way */
-#pragma unroll
-      for (int done = 0; done < HALF_DV / 4; done += AHEAD) {
-        float2 x[AHEAD];
-#pragma unroll
-        for (int i = 0; i < AHEAD; i++) {
-          const int k = 2 * (done + i);
-          x[i] =
-              __ldcg((const float2 *)(part + row[k / 2 % 2] * DV + half * HALF_DV + k / 4 * 8 + threadIdx.x % 4 * 2));
-        }
-#pragma unroll
-        for (int i = 0; i < AHEAD; i++) {
-          const int k = 2 * (done + i);
-          o[k] += factor[k / 2 % 2] * x[i].x;
-          o[k + 1] += factor[k / 2 % 2] * x[i].y;
-        }
-      }
-    }
+    if (comes_last(p, g, s.count, threadIdx.x == 0, meet)) join_parts(p, l, g, s, meet);
   }
 };

@@ -1,7 +1,8 @@
 /* decode_sm80.c - decode by kernels/sm80: what it takes, the sizes of its tiles, its memory. It is one launch: as many
- * thread blocks as fit at once, KV heads x runs. Two areas of memory are kept from call to call: parts of rows that
- * several thread blocks share, and the counters of those who have arrived, which every launch leaves at zero. Read
- * next: kernels/sm80/decode.cu, kernels/sm80/tile.cuh (the same sizes, checked there). */
+ * thread blocks as fit at once, KV heads x runs; or, of one sequence or few short ones, spread.cu's. Two areas of
+ * memory are kept from call to call: parts of rows that several thread blocks share, and the counters of those who have
+ * arrived, which every launch leaves at zero. Read next: kernels/sm80/decode.cu, kernels/sm80/tile.cuh (the same sizes,
+ * checked there). */
 #include "fast_kernels.h"
 
 #include <limits.h>
@@ -12,7 +13,8 @@
 #include "error.h"
 #include "gpu/occupancy.h"
 
-enum { STATIC_SHARED = 12 * 1024, SIM_RUNS = 6, MAX_SOFTCAP = 1000 };
+enum { STATIC_SHARED = 10 * 1024, SIM_RUNS = 6, MAX_SOFTCAP = 1000 };
+enum { FEW_TILES = 32, SPREAD_WARPS = 8 }; /* of a multiprocessor where several sequences are spread, at most; warps */
 
 /* The sizes that tile.cuh is given. */
 struct shape {
@@ -149,48 +151,70 @@ static int64_t known(const struct pah_device *dev, int plain, int64_t value, int
   return plain && power && value <= most && !dev->ops->host_readable ? value : 0;
 }
 
+/* Bytes for the totals of all teams beside their rings (kernels/sm80/join.cuh); 0: they do not fit. */
+static int64_t aside(const struct pah_device *dev, const struct shape *h, int64_t dv, int64_t group, int64_t queries) {
+  const int64_t rows = queries == 1 && group && group < h->rows ? group : h->rows;
+  const int64_t bytes = h->warps / h->team * rows * dv * 4, rings = h->warps * h->stages * h->slot;
+  return rings + bytes <= pah_arch_limits(dev->info.arch)->shared_block - STATIC_SHARED ? bytes : 0;
+}
+
 static void define_all(struct pah_gpu_call *call, const struct pah_device *dev, const struct pah_attn *a,
                        const struct pah_attn_sizes *s, const struct shape *h, int64_t queries) {
-  int plain = is_plain(a, s);
+  const int plain = is_plain(a, s);
+  const int64_t group = known(dev, plain, s->group, 16), one = known(dev, plain, queries, 1);
+  const int64_t room = aside(dev, h, s->Dv, group, one);
+  call->shared = h->warps * h->stages * h->slot + room;
   const struct {
     const char *name;
     int64_t value;
-  } numbers[] = {{"HEAD_DIM", s->D},
-                 {"HEAD_DIM_V", s->Dv},
-                 {"ROW_OCTETS", h->octets},
-                 {"TEAM_WARPS", h->team},
-                 {"WARPS", h->warps},
-                 {"STAGES", h->stages},
-                 {"PLAIN", plain},
-                 {"GROUP", known(dev, plain, s->group, 16)},
-                 {"BLOCK_SIZE", known(dev, plain, s->block_size, 256)},
-                 {"QUERIES", known(dev, plain, queries, 1)}};
+  } numbers[] = {{"HEAD_DIM", s->D},      {"HEAD_DIM_V", s->Dv}, {"ROW_OCTETS", h->octets},
+                 {"TEAM_WARPS", h->team}, {"WARPS", h->warps},   {"STAGES", h->stages},
+                 {"PLAIN", plain},        {"GROUP", group},      {"BLOCK_SIZE", known(dev, plain, s->block_size, 256)},
+                 {"QUERIES", one},        {"ASIDE", room > 0}};
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) pah_gpu_define(call, numbers[i].name, numbers[i].value);
   pah_gpu_define_type(call, "Q_T", a->q.dtype);
   pah_gpu_define_type(call, "KV_T", a->k_blocks.dtype);
   pah_gpu_define_type(call, "OUT_T", a->out.dtype);
 }
 
+/* Thread blocks that share each KV head of a sequence by spread.cu, 0 if decode.cu is to do it. It is for rows of one
+ * warp without options. One sequence is shared evenly whatever its length is; of several, whose true lengths are not
+ * known here, only such that each warp has few tiles at most. Sets the warps and slots of *h. */
+static int64_t spread(const struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
+                      struct shape *h, int64_t queries) {
+  const int64_t sms = dev->info.sms > 1 ? dev->info.sms : SIM_RUNS * s->Hkv * s->B, heads = s->Hkv * s->B;
+  const int64_t keys = h->slot / (s->D + s->Dv) / pah_dtype_size(a->k_blocks.dtype);
+  const int64_t tiles = pah_up(s->max_blocks * s->block_size, keys), each = pah_up(tiles * heads, sms);
+  if (!is_plain(a, s) || h->team > 1 || queries * s->group > h->rows || s->B > 65535) return 0;
+  if (each > (s->B == 1 ? INT_MAX : FEW_TILES)) return 0;
+  if (h->warps > SPREAD_WARPS) h->warps = SPREAD_WARPS;
+  const int64_t room = pah_arch_limits(dev->info.arch)->shared_block - STATIC_SHARED;
+  h->stages = each > 2 * h->warps && 3 * h->warps * h->slot <= room ? 3 : 2;
+  const int64_t most = sms / heads, used = pah_up(tiles, h->warps);
+  return most < 1 ? 1 : most < used ? most : used < 1 ? 1 : used;
+}
+
 int pah_decode_sm80(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
                     struct pah_attn_params *p) {
   struct shape h = shape_of(dev, a, s);
-  struct pah_gpu_call call = {.file = "sm80/decode.cu",
+  const int64_t queries = s->ragged ? s->total_q : p->seqlen_q, share = spread(dev, a, s, &h, queries);
+  /* One multiprocessor is a simulated one: it gets the runs of several, so that joining is simulated too. */
+  int64_t runs = (dev->info.sms > 1 ? dev->info.sms : SIM_RUNS * s->Hkv) / s->Hkv;
+  struct pah_gpu_call call = {.file = share ? "sm80/spread.cu" : "sm80/decode.cu",
                               .kernel = "decode",
                               .args = {p},
                               .problem = a,
                               .threads = 32 * h.warps,
-                              .shared = h.warps * h.stages * h.slot};
-  /* One multiprocessor is a simulated one: it gets the runs of several, so that joining is simulated too. */
-  int64_t runs = (dev->info.sms > 1 ? dev->info.sms : SIM_RUNS * s->Hkv) / s->Hkv;
-  call.grid[0] = s->Hkv;
-  call.grid[1] = runs < 1 ? 1 : runs;
-  call.grid[2] = 1;
-  int64_t queries = s->ragged ? s->total_q : p->seqlen_q;
+                              .grid = {s->Hkv,
+                                       share      ? share
+                                       : runs < 1 ? 1
+                                                  : runs,
+                                       share ? s->B : 1}};
   define_all(&call, dev, a, s, &h, queries);
   p->num_splits = a->num_splits > 0 ? a->num_splits : 0;
   int64_t groups =
       pah_up((queries < PAH_MAX_DECODE_QUERIES ? queries : PAH_MAX_DECODE_QUERIES) * s->group, h.rows) * s->Hkv * s->B;
-  int64_t parts = p->num_splits ? groups * p->num_splits : 2 * s->Hkv * call.grid[1];
+  int64_t parts = p->num_splits ? groups * p->num_splits : share ? groups * share : 2 * s->Hkv * call.grid[1];
   int status = pah_gpu_decode_areas(dev, groups, parts * h.rows * (s->Dv + 2), p);
   return status ? status : pah_gpu_decode_call(dev, &call);
 }
