@@ -9,6 +9,7 @@ local opt = pah.options{
   samples = {"calls of each row", 31},
   rows = {"only rows whose name contains this", ""},
   kernel = {"decode by this kernel; empty: the first that takes it", ""},
+  graph = {"time replays of a CUDA graph of one call", false},
   peer = {"JSON lines of another library's times; empty: none", ""},
 }
 local device = pah.device(opt.device)
@@ -110,7 +111,13 @@ for _, row in ipairs(rows) do
     local args, bytes = problem(row), 0
     local token = row.mla and 576 * 2 or 8 * (row.D or 128) * 2 * (row.cache and 1 or 2)
     for _, len in ipairs(row[2]) do bytes = bytes + len * token end
-    local us, least = measure(function() pah.decode(args) end)
+    local call = function() pah.decode(args) end
+    if opt.graph then
+      call() -- what is compiled and allocated once is not for a graph
+      local graph = device:graph(call)
+      call = function() graph:launch() end
+    end
+    local us, least = measure(call)
     local other = peer[row[1]]
     print(("%-15s %10.2f %10.2f %8.0f %9.3f %10s %8s"):format(row[1], us, least, bytes / us / 1e3,
       reading(math.ceil(bytes / 4096) * 4096) / us, other and ("%.2f"):format(other) or "-",
