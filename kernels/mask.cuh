@@ -11,13 +11,13 @@ __device__ inline int at_most(int count, int limit) {
 
 struct sequence {
   int len_q, len_k;
-  long long first_row; /* of its queries, in the count of pah_rows::row */
+  int first_row; /* of its queries, in the count of pah_rows::row */
 };
 
 __device__ inline sequence sequence_of(const pah_attn_params &p, int b) {
   sequence s;
   s.first_row = p.cu_seqlens_q ? p.cu_seqlens_q[b * p.cu_stride] : 0;
-  s.len_q = p.cu_seqlens_q ? p.cu_seqlens_q[(b + 1) * p.cu_stride] - (int)s.first_row : p.seqlen_q;
+  s.len_q = p.cu_seqlens_q ? p.cu_seqlens_q[(b + 1) * p.cu_stride] - s.first_row : p.seqlen_q;
   s.len_k = p.seqused_k ? p.seqused_k[b * p.seqused_stride] : (int)p.seqlen_k;
   return s;
 }
@@ -28,13 +28,14 @@ struct visible_keys {
 };
 
 __device__ inline visible_keys visible_to(const pah_attn_params &p, const sequence &s, int i) {
-  long long diagonal = (long long)i + (p.causal == 2 ? 0 : s.len_k - s.len_q), first = 0, last = s.len_k - 1;
+  const int diagonal = p.causal == 2 ? i : i - s.len_q + s.len_k; /* no sum here leaves 31 bits */
+  int first = 0, last = s.len_k - 1;
   if (p.causal && diagonal < last) last = diagonal;
-  if (p.window_right >= 0 && diagonal + p.window_right < last) last = diagonal + p.window_right;
-  if (p.window_left >= 0 && diagonal - p.window_left > first) first = diagonal - p.window_left;
+  if (p.window_right >= 0 && p.window_right < last - diagonal) last = diagonal + p.window_right;
+  if (p.window_left >= 0 && diagonal > p.window_left) first = diagonal - p.window_left;
   visible_keys v;
-  v.first = (int)(first < s.len_k ? first : s.len_k);
-  v.last = (int)(last < -1 ? -1 : last);
+  v.first = first < s.len_k ? first : s.len_k;
+  v.last = last < -1 ? -1 : last;
   return v;
 }
 

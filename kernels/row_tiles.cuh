@@ -17,7 +17,7 @@ struct work_item {
 
 /* Not kept in the item, for which the backward lacks a register. */
 __device__ inline int kv_head_of(const pah_attn_params &p, const work_item &w) {
-  return w.head / (p.heads / p.kv_heads);
+  return (int)((unsigned)w.head / ((unsigned)p.heads / (unsigned)p.kv_heads));
 }
 
 /* Tiles of rows and their sequences: all lanes of a warp call this together. Row tiles of ragged sequences are
@@ -25,9 +25,10 @@ __device__ inline int kv_head_of(const pah_attn_params &p, const work_item &w) {
 __device__ inline bool find_rows(const pah_attn_params &p, int tile, work_item &w) {
   if (!p.cu_seqlens_q) {
     const int tiles = (p.seqlen_q + ROWS_OF_QUERIES - 1) / ROWS_OF_QUERIES;
-    w.b = tile % p.batch;
-    w.first_q = (tiles - 1 - tile / p.batch) * ROWS_OF_QUERIES;
-    return tile < tiles * p.batch;
+    const int round = (int)((unsigned)tile / (unsigned)p.batch); /* unsigned division is shorter */
+    w.b = tile - round * p.batch;
+    w.first_q = (tiles - 1 - round) * ROWS_OF_QUERIES;
+    return round < tiles;
   }
   const int lane = threadIdx.x % 32;
   for (int b0 = 0; b0 < p.batch; b0 += 32) {
@@ -58,9 +59,9 @@ __device__ inline visible_keys surely_visible_to(const pah_attn_params &p, const
 }
 
 __device__ inline bool find_work(const pah_attn_params &p, int index, work_item &w) {
-  const int heads = p.heads / PACK;
-  if (!find_rows(p, index / heads, w)) return false;
-  w.head = index % heads * PACK;
+  const unsigned heads = (unsigned)p.heads / PACK, tile = (unsigned)index / heads;
+  if (!find_rows(p, (int)tile, w)) return false;
+  w.head = (int)((unsigned)index - tile * heads) * PACK;
   w.s = sequence_of(p, w.b);
   w.s.len_k = (int)(w.s.len_k > p.max_blocks * p.block_size ? p.max_blocks * p.block_size : w.s.len_k); /* safe */
   const int last_q = at_most(w.s.len_q, w.first_q + ROWS_OF_QUERIES) - 1;

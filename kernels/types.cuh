@@ -19,6 +19,9 @@ struct fp8_e5m2 {
   unsigned char bits;
 };
 
+template <bool first, class A, class B> struct either { typedef A type; };
+template <class A, class B> struct either<false, A, B> { typedef B type; };
+
 __device__ inline float bits_to_float(unsigned bits) {
   return __int_as_float((int)bits);
 }

@@ -5,6 +5,7 @@
  * 671 TFLOP/s causal at 16384 on an H200; what each step was worth: doc/design/gpu-forward.md. Defines: config.cuh.
  * Read next: work.cuh, producer.cuh, products.cuh, tile_softmax.cuh. */
 #include "fp8/sums.cuh"
+#include "fp8/widener.cuh"
 #include "producer.cuh"
 #include "products.cuh"
 #include "store.cuh"
@@ -150,6 +151,22 @@ struct consumer {
   }
 };
 
+/* An fp8 cache for a wider q, in place of what the producer copies: V, */
+template <class To> __device__ __forceinline__ void widen_values(producer &job) {
+  widener<HEAD_DIM_V, To, true> values = {job.p, job.v, ptx::shared(pool) + V_START, job.c.v_full, job.c.v_empty};
+  values.begin();
+  job.run(work_index, [&](const work_item &w) { values.run(w, [&] { job.load_q(w); }); });
+}
+/* ... and K, by the warpgroup beside it. */
+template <class To>
+__device__ __forceinline__ void widen_keys(const pah_attn_params &p, channels &c, const kv_operand &k) {
+  widener<HEAD_DIM, To, false> keys = {p, k, ptx::shared(pool) + K_START, c.k_full, c.k_empty};
+  keys.begin();
+  each_item(c, [&](const work_item &w) {
+    if (w.begin < w.end) keys.run(w, [] {});
+  });
+}
+
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
     forward_sm90(const pah_attn_params p, const sm90_sizes n, const __grid_constant__ ptx::tensor_map q,
                  const __grid_constant__ ptx::tensor_map k, const __grid_constant__ ptx::tensor_map v) {
@@ -163,13 +180,20 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
     ptx::prefetch_tensor_map(v);
   }
   __syncthreads();
-  if (group == CONSUMERS) {
-    ptx::setmaxnreg_dec<PRODUCER_REGISTERS>();
-    producer job = {p, q, c, pool, {k, p.k, n.k, n.head_dim}, {v, p.v, n.v, n.head_dim_v}, {p, n, c.tail}, {c, pool}};
-    job.run();
-  } else {
+  if (group < CONSUMERS) {
     ptx::setmaxnreg_inc<CONSUMER_REGISTERS>();
     consumer job = {p, n, c, group};
     job.run();
+  } else if (group == CONSUMERS) {
+    ptx::setmaxnreg_dec<PRODUCER_REGISTERS>();
+    const kv_operand from_k = {k, p.k, n.k, n.head_dim}, from_v = {v, p.v, n.v, n.head_dim_v};
+    producer job = {p, q, c, pool, from_k, from_v, {p, n, c.tail}, {c, pool}};
+    if constexpr (WIDENED)
+      widen_values<V_T>(job);
+    else
+      job.run();
+  } else if constexpr (WIDENED) {
+    ptx::setmaxnreg_dec<WIDENER_REGISTERS>();
+    widen_keys<K_T>(p, c, {k, p.k, n.k, n.head_dim});
   }
 }

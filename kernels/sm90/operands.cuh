@@ -1,10 +1,10 @@
 /* sm90/operands.cuh - the types that the forward multiplies in, which follow from those of q and of the cache:
  *   q         cache   Q K^T            weights x V
- *   16 bits   same    as they are      as V                       nothing is staged
- *   16 bits   fp8     K becomes as q   f16 x f16                  K and V are staged: widened by the producer
- *   fp8       fp8     as they are      e4m3 x V, transposed       V is staged: fp8 wgmma wants its tokens innermost
+ *   16 bits   same    as they are      as V                       nothing is rewritten
+ *   16 bits   fp8     K becomes as q   f16 x f16                  K and V are widened on their way
+ *   fp8       fp8     as they are      e4m3 x V                   V is staged: fp8 wgmma wants its tokens innermost
  *   fp8       fp8     as they are      f16 x V, with WIDE_VALUES  V is staged: for results with more bits than fp8
- * Read next: config.cuh, fp8/staging.cuh. */
+ * Read next: config.cuh, fp8/widener.cuh, fp8/staging.cuh. */
 #pragma once
 #include "ptx.cuh"
 #include "types.cuh"
@@ -21,22 +21,16 @@
 #ifndef WIDE_VALUES
 #define WIDE_VALUES 0
 #endif
-#ifndef RAW_STAGES
-#define RAW_STAGES 1 /* places for tiles on their way, each of K and V */
-#endif
 #ifndef P_LOG2
-#define P_LOG2 (P_SIZE == 1 ? 8 : V_STAGED ? 6 : 0) /* weights are 2^P_LOG2 times exp(score - maximum) */
+#define P_LOG2 (P_SIZE == 1 ? 8 : KV_SIZE == 1 ? 6 : 0) /* weights are 2^P_LOG2 times exp(score - maximum) */
 #endif
-
-template <bool first, class A, class B> struct either { typedef A type; };
-template <class A, class B> struct either<false, A, B> { typedef B type; };
 
 constexpr bool FP8_Q = sizeof(Q_T) == 1;
 typedef either<FP8_Q, KV_T, Q_T>::type K_T; /* K and V as they are multiplied, and the weights */
 typedef either<sizeof(KV_T) == 2, KV_T, either<!FP8_Q || WIDE_VALUES, f16, KV_T>::type>::type V_T;
 typedef either<sizeof(V_T) == 2, V_T, fp8_e4m3>::type P_T;
 constexpr int Q_SIZE = sizeof(Q_T), V_SIZE = sizeof(V_T), P_SIZE = sizeof(P_T), KV_SIZE = sizeof(KV_T);
-constexpr bool K_STAGED = KV_SIZE != Q_SIZE, V_STAGED = KV_SIZE == 1;
+constexpr bool WIDENED = KV_SIZE < Q_SIZE, V_STAGED = KV_SIZE == 1 && !WIDENED;
 
 template <class A, class B> struct wgmma_kind;
 template <> struct wgmma_kind<bf16, bf16> { static constexpr int value = ptx::WGMMA_BF16; };

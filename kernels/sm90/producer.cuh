@@ -4,6 +4,7 @@
 #pragma once
 #include "channel.cuh"
 #include "fp8/staging.cuh"
+#include "walk.cuh"
 
 #if GATHER
 #include "gather.cuh"
@@ -28,13 +29,10 @@ struct producer {
   ring_place<STAGES> k_at, v_at; /* of tiles that are not staged */
   unsigned q_parity = 0;
 
-  /* The token that this lane looks up: block of the sequence and slot in it, moved from tile to tile without dividing.
-   */
-  kv_place at;
-  int tile_blocks, tile_slots; /* TILE_N / block_size, and the rest */
-  const work_item *item;       /* what is being loaded; and of it, if ITEM_KEPT, */
-  const int *table;            /* the row of its sequence, */
-  int begin, len_k;            /* the first tile, and keys */
+  token_walk walk;
+  const work_item *item; /* what is being loaded; and of it, if ITEM_KEPT, */
+  const int *table;      /* the row of its sequence, */
+  int begin, len_k;      /* the first tile, and keys */
 
   __device__ __forceinline__ int first_tile() const {
     return ITEM_KEPT ? begin : item->begin;
@@ -43,27 +41,15 @@ struct producer {
     return ITEM_KEPT ? len_k : item->s.len_k;
   }
 
-  __device__ __forceinline__ void go_to(int tile) {
-    const int token = tile * TILE_N + source.my_token();
-    at.block = token / p.block_size;
-    at.slot = token - at.block * p.block_size;
-  }
-
-  __device__ __forceinline__ void go_back() {
-    at.block -= tile_blocks;
-    at.slot -= tile_slots;
-    if (at.slot < 0) at.slot += p.block_size, at.block--;
-  }
-
   /* Where it lies. The table is read only for tokens in use. */
   __device__ __forceinline__ kv_place find(int tile) {
     const int in_tile = source.my_token();
     kv_place place = {-1, 0};
     if (in_tile < TILE_N && tile >= first_tile() && tile * TILE_N + in_tile < keys()) {
-      place.slot = at.slot;
-      place.block = (ITEM_KEPT ? table : p.block_table + item->b * p.table_batch)[at.block * p.table_block];
+      place.slot = walk.at.slot;
+      place.block = (ITEM_KEPT ? table : p.block_table + item->b * p.table_batch)[walk.at.block * p.table_block];
     }
-    go_back();
+    walk.go_back(p);
     return place;
   }
 
@@ -73,7 +59,7 @@ struct producer {
     table = p.block_table + w.b * p.table_batch;
     begin = w.begin;
     len_k = w.s.len_k;
-    go_to(w.end - 1);
+    walk.go_to(p, (w.end - 1) * TILE_N + source.my_token());
     return find(w.end - 1);
   }
 
@@ -103,10 +89,6 @@ struct producer {
 
   /* clean: rows past the `used` first are zeros. */
   template <bool clean> __device__ __forceinline__ void load_k(kv_place place, int kv_head, int used) {
-    if (K_STAGED) {
-      staged.send_for_k(source, k, place, kv_head);
-      return;
-    }
     wait_empty(c.k_empty[k_at.slot], k_at.parity);
     unsigned char *tile = pool + K_START + k_at.slot * K_BYTES;
     if (clean)
@@ -128,16 +110,15 @@ struct producer {
   }
 
   /* K of a tile comes before V of the tile before it, so there is one round more than there are tiles. What is staged
-   * was sent for in the round before. */
+   * was sent for in the round before. Q comes behind the first K, for which there is room earlier. */
   __device__ __forceinline__ void load(const work_item &w) {
     const int kv_head = kv_head_of(p, w), last = w.end - 1;
     kv_place place = start(w), before = place;
-    if (last >= first_tile()) load_q(w);
     for (int tile = last;; tile--) {
       const kv_place next = find(tile - 1); /* on its way while this tile waits for room */
-      if (!K_STAGED && tile >= first_tile()) load_k<false>(place, kv_head, 0);
-      staged.rewrite();
-      if (K_STAGED && tile >= first_tile()) load_k<false>(place, kv_head, 0);
+      if (tile >= first_tile()) load_k<false>(place, kv_head, 0);
+      if (V_STAGED) staged.rewrite();
+      if (tile == last && tile >= first_tile()) load_q(w);
       if (tile < last) load_v(before, kv_head, keys() - (tile + 1) * TILE_N);
       if (tile < first_tile()) return;
       before = place;
@@ -146,13 +127,14 @@ struct producer {
   }
 
   /* The first warp finds the item. */
-  __device__ __forceinline__ void publish(ring_place<WORK_SLOTS> place, int index) {
+  __device__ __forceinline__ void publish(unsigned round, int index) {
     work_item w;
     if (!find_work(p, index, w)) w.b = -1, w.begin = w.end = 0;
-    wait_empty(c.work_empty[place.slot], place.parity);
+    const unsigned slot = round % WORK_SLOTS;
+    wait_empty(c.work_empty[slot], round / WORK_SLOTS % 2);
     if (threadIdx.x % 32 == 0) {
-      c.work[place.slot] = w;
-      ptx::mbarrier_arrive(ptx::shared(&c.work_full[place.slot]));
+      c.work[slot] = w;
+      ptx::mbarrier_arrive(ptx::shared(&c.work_full[slot]));
     }
     __syncwarp();
   }
@@ -161,17 +143,18 @@ struct producer {
    * order in which the consumers ask for it. */
   template <class I, class F> __device__ __forceinline__ void run(I next_index, F load_item) {
     source.begin();
-    tile_blocks = TILE_N / p.block_size;
-    tile_slots = TILE_N % p.block_size;
-    ring_place<WORK_SLOTS> item;
-    for (int round = 0;; round++) {
-      if (threadIdx.x % 128 < 32) publish(item, next_index(round));
-      wait_full(c.work_full[item.slot], item.parity);
-      const work_item &w = c.work[item.slot];
+    walk.begin(p);
+    const bool first_warp = threadIdx.x % 128 < 32;
+    if (WIDENED && first_warp) publish(0, next_index(0));
+    for (unsigned round = 0;; round++) {
+      if (!WIDENED && first_warp) publish(round, next_index((int)round));
+      wait_full(c.work_full[round % WORK_SLOTS], round / WORK_SLOTS % 2);
+      const work_item &w = c.work[round % WORK_SLOTS];
+      /* Who widens K beside this warpgroup need not wait for it. */
+      if (WIDENED && first_warp && w.b >= 0) publish(round + 1, next_index((int)round + 1));
       if (V_STAGED || w.begin < w.end) load_item(w);
       if (w.b < 0) return;
-      release_work(c, item.slot);
-      item.advance();
+      release_work(c, round % WORK_SLOTS);
     }
   }
 

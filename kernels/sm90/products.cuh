@@ -54,16 +54,23 @@ __device__ __forceinline__ void multiply_queries(float (&d)[n / 2], const packed
 }
 
 /* d += P B, P in registers: 64 rows by 32 bytes of weights, count times, B: as many rows, n long. add 0: d is not
- * read. */
+ * read. With four warpgroups ptxas has no room for a product of 256 columns: then they are two. */
 template <int n, int count>
 __device__ __forceinline__ void add_columns(float (&d)[n / 2], const unsigned (&p)[count][4], unsigned long long b,
                                             int add = 1) {
+  constexpr int parts = THREADS == 512 && n == 256 ? 2 : 1, width = n / parts;
 #pragma unroll
   for (int i = 0; i < count; i++) {
-    if (V_SIZE == 1) /* 32 tokens: as many bytes of each row */
-      ptx::wgmma_rs<PV_KIND, n>(d, p[i], moved(b, i * 32 / TOKENS * (n * TOKENS) + i * 32 % TOKENS), i > 0 || add);
-    else /* 16 tokens: as many rows of 128 bytes */
-      ptx::wgmma_rs<PV_KIND, n, V_SIZE == 2>(d, p[i], moved(b, i * 16 * 128), i > 0 || add);
+#pragma unroll
+    for (int part = 0; part < parts; part++) {
+      float(&sums)[width / 2] = *(float(*)[width / 2])(d + part * (width / 2));
+      if (V_SIZE == 1) /* 32 tokens: as many bytes of each row */
+        ptx::wgmma_rs<PV_KIND, width>(sums, p[i], moved(b, i * 32 / TOKENS * (n * TOKENS) + i * 32 % TOKENS),
+                                      i > 0 || add);
+      else /* 16 tokens: as many rows of 128 bytes */
+        ptx::wgmma_rs<PV_KIND, width, V_SIZE == 2>(
+            sums, p[i], moved(b, i * 16 * 128 + part * (width / 64) * (TILE_N * 128)), i > 0 || add);
+    }
   }
 }
 

@@ -24,6 +24,9 @@
   X(device, "fwd_fp8", "sm90", "f16 bf16 fp8_e4m3 fp8_e5m2 / same or fp8",                                             \
     "sm_90a; head_dim: multiples of 8 up to 256",                                                                      \
     "kernels/sm90/forward.cu: wgmma of fp8, V transposed on its way; or fp8 widened")                                  \
+  X(device, "fwd_fp8", "sm80", "f16 bf16 fp8_e4m3 fp8_e5m2 / same or fp8",                                             \
+    "sm_80 and up; head_dim: multiples of 8 up to 256, of fp8 of 16",                                                  \
+    "kernels/sm80/forward/forward.cu: mma.sync, fp8 widened on its way")                                               \
   X(device, "fwd_fp8", "naive", "f32 f16 bf16 fp8_e4m3 fp8_e5m2 / same or fp8", PAH_GPU_DIMS,                          \
     "kernels/naive/forward.cu with fp8 types; computes in f32")                                                        \
   X(device, "bwd", "sm90", "f16 bf16", "sm_90a; head_dim: multiples of 8 up to 128",                                   \

@@ -200,6 +200,7 @@ static const struct fast_kernel fast_kernels[] = {
     {"sm90", PAH_FWD, pah_forward_sm90_takes, pah_forward_sm90, NULL},
     {"sm90", PAH_FWD_FP8, pah_forward_sm90_takes, pah_forward_sm90, NULL},
     {"sm80", PAH_FWD, pah_forward_sm80_takes, pah_forward_sm80, NULL},
+    {"sm80", PAH_FWD_FP8, pah_forward_sm80_takes, pah_forward_sm80, NULL},
     {"simt", PAH_FWD, pah_forward_simt_takes, pah_forward_simt, NULL},
     {"tf32", PAH_FWD, pah_forward_tf32_takes, pah_forward_tf32, pah_forward_tf32_pays},
     {"sm90", PAH_BWD, pah_backward_sm90_takes, pah_backward_sm90, NULL},

@@ -1,8 +1,8 @@
 /* sm80/forward/config.cuh - the sizes of the forward by mma.sync: what the host defines (DIM, DIM_V: head_dim of q and
- * k, and of v; IO_T, TILE_N, M_TILES, WARPS, SLOTS, PACK; TF32 where IO_T is f32), and what follows from it. A warp
- * computes M_TILES tiles of 16 rows, a thread block WARPS times as many. Two such tiles a warp halve what is read from
- * shared memory for a product; with head_dim_v above 128 their sums do not fit into registers. Read next: forward.cu.
- */
+ * k, and of v; IO_T, or Q_T, KV_T and OUT_T; TILE_N, M_TILES, WARPS, SLOTS, PACK; TF32 where IO_T is f32), and what
+ * follows from it. A warp computes M_TILES tiles of 16 rows, a thread block WARPS times as many. Two such tiles a warp
+ * halve what is read from shared memory for a product; with head_dim_v above 128 their sums do not fit into registers.
+ * Read next: forward.cu. */
 #pragma once
 #include "mask.cuh"
 #include "ptx.cuh"
@@ -12,9 +12,20 @@
 #ifndef DIM_V
 #define DIM_V DIM
 #endif
+#ifndef Q_T
+#define Q_T IO_T
+#endif
+#ifndef KV_T
+#define KV_T IO_T
+#endif
+#define P_LOG2 (sizeof(KV_T) == 1 ? 6 : 0) /* weights of f16 are 2^P_LOG2 times exp(score - maximum) */
+
+/* Q and K, and weights and V, as they are multiplied: fp8 is widened. */
+typedef either<sizeof(Q_T) == 1, f16, Q_T>::type K_T;
+typedef either<sizeof(KV_T) == 1, f16, KV_T>::type V_T;
 
 /* In shared memory a row is cut into columns of 128 bytes; what head_dim lacks of the last one is zero. */
-constexpr int COLUMNS = 128 / (int)sizeof(IO_T);
+constexpr int COLUMNS = 128 / (int)sizeof(K_T);
 constexpr int HEAD_DIM = (DIM + COLUMNS - 1) / COLUMNS * COLUMNS;
 constexpr int HEAD_DIM_V = (DIM_V + COLUMNS - 1) / COLUMNS * COLUMNS;
 
@@ -29,13 +40,13 @@ constexpr int HEAD_DIM_V = (DIM_V + COLUMNS - 1) / COLUMNS * COLUMNS;
 #define BLOCKS_PER_SM (WARPS > 4 ? 1 : M_TILES * HEAD_DIM_V >= 128 ? 2 : 3)
 #endif
 #ifndef Q_IN_REGISTERS
-#define Q_IN_REGISTERS (M_TILES == 1 && HEAD_DIM * (int)sizeof(IO_T) <= 256)
+#define Q_IN_REGISTERS (M_TILES == 1 && HEAD_DIM * (int)sizeof(K_T) <= 256)
 #endif
 #ifndef TF32
 #define TF32 0 /* 1: products of f32 whose factors are rounded to 10 bits: values_tf32.cuh */
 #endif
 #define SPREAD_COLUMNS TF32 /* how sums lie: store.cuh */
-static_assert(TF32 == (sizeof(IO_T) == 4), "TF32 is for f32");
+static_assert(TF32 == (sizeof(K_T) == 4), "TF32 is for f32");
 
 constexpr int THREADS = 32 * WARPS, AHEAD = SLOTS - 1; /* tiles of K and V, by turns */
 constexpr int STRIPE = 16 * WARPS, TILE_M = STRIPE * M_TILES, ROWS_OF_QUERIES = TILE_M / PACK;

@@ -1,5 +1,5 @@
-/* sm80/forward/forward.cu - attention over a paged K/V cache for sm_80 and up: bf16 or f16, or f32 whose factors are
- * rounded to tf32; head_dim up to 256.
+/* sm80/forward/forward.cu - attention over a paged K/V cache for sm_80 and up: bf16 or f16, f32 whose factors are rounded
+ * to tf32, or fp8, which is widened on its way into shared memory; head_dim up to 256.
  * A thread block computes a tile of rows (row_tiles.cuh), a warp 16 or 32 of them against all keys, so that no row is
  * shared by warps. Tiles of K and V come through the block table into a ring of slots by cp.async, AHEAD of
  * what is computed. Scores, weights and sums stay in registers. Several thread blocks share a multiprocessor: while one
@@ -40,7 +40,7 @@ struct computer {
     multiply_qk(s, q, f.ring + f.receive<0>(tile, slot));
 #pragma unroll
     for (int m = 0; m < M_TILES; m++) {
-      state[m].cap(p.softmax_scale / p.softcap, s[m], nothing());
+      state[m].cap(DESCALED ? state[m].inner : p.softmax_scale / p.softcap, s[m], nothing());
       if (masked) mask_scores(p, w, tile, s[m], m * STRIPE);
     }
     weight_tiles weights;

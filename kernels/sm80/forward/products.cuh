@@ -9,13 +9,13 @@
 
 typedef float score_tiles[M_TILES][TILE_N / 2]; /* of a thread, as tile_softmax.cuh has them */
 typedef float sum_tiles[M_TILES][HEAD_DIM_V / 2];
-constexpr int K_STEPS = HEAD_DIM * (int)sizeof(IO_T) / 32; /* of Q K^T */
+constexpr int K_STEPS = HEAD_DIM * (int)sizeof(K_T) / 32; /* of Q K^T */
 
-__device__ __forceinline__ void mma(float *d, const unsigned (&a)[4], unsigned b0, unsigned b1) {
+template <class T> __device__ __forceinline__ void mma(float *d, const unsigned (&a)[4], unsigned b0, unsigned b1) {
   float(&sums)[4] = *(float(*)[4])d;
   if (TF32)
     ptx::mma_m16n8k8_tf32(sums, a, b0, b1, sums);
-  else if (IS_BF16<IO_T>)
+  else if (IS_BF16<T>)
     ptx::mma_m16n8k16_bf16(sums, a, b0, b1, sums);
   else
     ptx::mma_m16n8k16_f16(sums, a, b0, b1, sums);
@@ -103,7 +103,7 @@ __device__ __forceinline__ void multiply_qk(score_tiles &s, const query_rows &q,
 #pragma unroll
       for (int m = 0; m < M_TILES; m++)
 #pragma unroll
-        for (int j = 0; j < 2; j++) mma(s[m] + 8 * i + 4 * j, a[m], b[2 * j], b[2 * j + 1]);
+        for (int j = 0; j < 2; j++) mma<K_T>(s[m] + 8 * i + 4 * j, a[m], b[2 * j], b[2 * j + 1]);
     }
   }
 }

@@ -19,7 +19,7 @@ __device__ __forceinline__ void multiply_pv(sum_tiles &o, const weight_tiles &p,
 #pragma unroll
       for (int m = 0; m < M_TILES; m++)
 #pragma unroll
-        for (int j = 0; j < 2; j++) mma(o[m] + 8 * i + 4 * j, p[m][k], b[2 * j], b[2 * j + 1]);
+        for (int j = 0; j < 2; j++) mma<V_T>(o[m] + 8 * i + 4 * j, p[m][k], b[2 * j], b[2 * j + 1]);
     }
 }
 
@@ -29,5 +29,5 @@ __device__ __forceinline__ void pack_weights(weight_tiles &p, const score_tiles 
   for (int m = 0; m < M_TILES; m++)
 #pragma unroll
     for (int i = part * (TILE_N / 4 / PARTS); i < (part + 1) * (TILE_N / 4 / PARTS); i++)
-      p[m][i / 4][i % 4] = pair_of(IO_T(), s[m][2 * i], s[m][2 * i + 1]);
+      p[m][i / 4][i % 4] = pair_of(V_T(), s[m][2 * i], s[m][2 * i + 1]);
 }

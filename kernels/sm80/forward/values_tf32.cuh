@@ -38,7 +38,7 @@ __device__ __forceinline__ void multiply_pv(sum_tiles &o, const weight_tiles &p,
 #pragma unroll
         for (int m = 0; m < M_TILES; m++) {
           const unsigned a[4] = {p[m][4 * k], p[m][4 * k + 2], p[m][4 * k + 1], p[m][4 * k + 3]};
-          mma(o[m] + 16 * c + 4 * i, a, x[i], y[i]);
+          mma<V_T>(o[m] + 16 * c + 4 * i, a, x[i], y[i]);
         }
     }
 }

@@ -86,8 +86,10 @@ function M.collect(arch)
   for _, d in ipairs(larger_dims) do
     for _, name in ipairs {"sm90", "sm80"} do attempt("fwd", name, problem(device, "bf16", "bf16", d)) end
     attempt("fwd", "tf32", problem(device, "f32", "f32", d))
-    attempt("fwd_fp8", "sm90", problem(device, "fp8_e4m3", "fp8_e4m3", d))
-    attempt("fwd_fp8", "sm90", problem(device, "bf16", "fp8_e4m3", d))
+    for _, name in ipairs {"sm90", "sm80"} do
+      attempt("fwd_fp8", name, problem(device, "fp8_e4m3", "fp8_e4m3", d))
+      attempt("fwd_fp8", name, problem(device, "bf16", "fp8_e4m3", d))
+    end
   end
   others(device)
   device:set {dry = false}

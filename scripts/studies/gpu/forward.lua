@@ -116,7 +116,10 @@ function sm90.compile(a, config)
   defines.HEAD_DIM = math.ceil(a.k_blocks:size(4) / 64) * 64
   defines.HEAD_DIM_V = math.ceil(a.v_blocks:size(4) / 64) * 64
   local box = gcd(a.k_blocks:size(2), defines.TILE_N)
-  if box % 8 ~= 0 then defines.GATHER, box = 1, 8 end
+  if box % 8 ~= 0 then
+    box = 8
+    if a.q.dtype == a.k_blocks.dtype or is_fp8(a.q) then defines.GATHER = 1 end
+  end
   sm80.define_cap(defines, a)
   if a.tree_mask then defines.TREE = 1 end
   local module = device:compile{source = "kernels/sm90/forward.cu", defines = defines, include = {"kernels"}}
@@ -184,9 +187,8 @@ end
 function sm90.shared(a, d, tile_m)
   local q, k, v, n = is_fp8(a.q) and 1 or 2, d.HEAD_DIM, d.HEAD_DIM_V, d.TILE_N
   local v_size = d.WIDE_VALUES == 1 and 2 or q
-  local raw = (is_fp8(a.k_blocks) and v or 0) + (is_fp8(a.k_blocks) and q == 2 and k or 0)
-  return q * k * tile_m + (q * k + v_size * v) * d.STAGES * n + raw * (d.RAW_STAGES or 1) * n
-    + (v_size == 1 and 4 * tile_m * v or 0)
+  local raw = is_fp8(a.q) and n * v or 0
+  return q * k * tile_m + (q * k + v_size * v) * d.STAGES * n + raw + (v_size == 1 and 4 * tile_m * v or 0)
 end
 
 --- A function that launches it, and the out and lse that it fills.
@@ -213,7 +215,8 @@ function sm90.prepare(kernel, a, out, lse)
     math.ceil(p.seqlen_q * pack / tile_m) * p.batch
   local items = tonumber(tiles * p.heads / pack)
   local grid = math.min(device:info().sms, items)
-  local launch = {grid = grid, block = tile_m * 2 + 128, shared = shared}
+  local loaders = is_fp8(a.k_blocks) and not is_fp8(a.q) and 2 or 1
+  local launch = {grid = grid, block = tile_m * 2 + 128 * loaders, shared = shared}
   return function() return kernel.module:launch("forward_sm90", launch, p, n, q_map, k_map, v_map) end
 end
 

@@ -1,6 +1,6 @@
-/* forward_sm80.c - what the forwards that copy by cp.async are launched with, kernels/sm80/forward/forward.cu for bf16
- * and f16 and, if it is named, for f32 as tf32, and kernels/simt/forward.cu for f32: which tile for which head_dim and
- * how much shared memory, heads packed or not, a thread block for each tile of rows. What they cannot do is said by
+/* forward_sm80.c - what the forwards that copy by cp.async are launched with, kernels/sm80/forward/forward.cu for bf16,
+ * f16 and fp8 and, if it is named, for f32 as tf32, and kernels/simt/forward.cu for f32: which tile for which head_dim
+ * and how much shared memory, heads packed or not, a thread block for each tile of rows. What they cannot do is said by
  * takes(), before anything is written. Read next: kernels/sm80/forward/config.cuh, kernels/simt/config.cuh,
  * doc/design/gpu-forward-sm80.md. */
 #include "fast_kernels.h"
@@ -11,7 +11,7 @@
 #include "forward_common.h"
 #include "gpu/occupancy.h"
 
-enum { KIB = 1024, LARGEST_DIM = 256, DIM_UNIT = 8, ROW_BYTES = 128 };
+enum { KIB = 1024, LARGEST_DIM = 256, DIM_UNIT = 8, FP8_UNIT = 16, ROW_BYTES = 128, HALF = 2, FP8_SLOTS = 2 };
 
 /* By shared memory of a multiprocessor in KiB and head_dim, of q and K and of V: tiles of 16 rows a warp, warps, keys
  * of a tile, slots of the ring. Sums, scores and Q fill the registers and shared memory of one, two or three thread
@@ -57,25 +57,61 @@ struct sizes {
   int tile_blocks, tile_slots;
 };
 
-/* NULL: there is none. */
-static const struct tile *tile_of(const struct kind *kind, const struct pah_device *dev,
-                                  const struct pah_attn_sizes *s) {
-  int64_t shared = pah_arch_limits(dev->info.arch)->shared / KIB;
-  for (size_t i = 0; i < kind->tile_count; i++) {
-    const struct tile *t = &kind->tiles[i];
-    if (t->shared <= shared && t->dim >= s->D && t->dim_v >= s->Dv) return t;
-  }
-  return NULL;
+static int is_fp8(int dtype) {
+  return pah_dtype_size(dtype) == 1;
 }
 
-/* Bytes of a row in shared memory. */
-static int64_t row_bytes(int64_t head_dim, int dtype) {
-  return (head_dim * pah_dtype_size(dtype) + ROW_BYTES - 1) / ROW_BYTES * ROW_BYTES;
+/* Bytes of a row in shared memory, of elements of that size. */
+static int64_t row_bytes(int64_t head_dim, int64_t size) {
+  return (head_dim * size + ROW_BYTES - 1) / ROW_BYTES * ROW_BYTES;
+}
+
+static int64_t rows_of(const struct tile *t) {
+  return 16 * t->m_tiles * t->warps;
+}
+
+/* A tile of K and one of V of what is widened, and a ring of both as they are in the cache; else a ring alone. */
+static int64_t shared_of(const struct kind *kind, const struct tile *t, const struct pah_attn *a,
+                         const struct pah_attn_sizes *s) {
+  int64_t size = kind == &mma ? HALF : pah_dtype_size(a->q.dtype), wider = s->D > s->Dv ? s->D : s->Dv;
+  int64_t tiles = is_fp8(a->k_blocks.dtype) ? 2 * row_bytes(wider, HALF) + FP8_SLOTS * row_bytes(wider, 1)
+                                            : t->slots * row_bytes(wider, size);
+  return rows_of(t) * (row_bytes(s->D, size) + t->tile_n * kind->weight_bytes) + t->tile_n * tiles;
+}
+
+/* NULL: there is none. */
+static const struct tile *tile_of(const struct kind *kind, const struct pah_device *dev, const struct pah_attn *a,
+                                  const struct pah_attn_sizes *s) {
+  const struct pah_arch_limits *limits = pah_arch_limits(dev->info.arch);
+  for (size_t i = 0; i < kind->tile_count; i++) {
+    const struct tile *t = &kind->tiles[i];
+    if (t->shared <= limits->shared / KIB && t->dim >= s->D && t->dim_v >= s->Dv &&
+        shared_of(kind, t, a, s) <= limits->shared_block - KIB)
+      return t;
+  }
+  return NULL;
 }
 
 static int find_units(const struct kind *kind, const struct pah_attn *a, struct sizes *sizes) {
   int status = pah_forward_units("k_blocks", &a->k_blocks, kind->name, &sizes->k);
   return status ? status : pah_forward_units("v_blocks", &a->v_blocks, kind->name, &sizes->v);
+}
+
+/* fp8 is widened, of the cache and of q; copies of it are 16 elements. */
+static int check_fp8(const struct pah_attn *a, const struct pah_attn_sizes *s) {
+  int q = a->q.dtype, cache = a->k_blocks.dtype;
+  if (a->v_blocks.dtype != cache || !is_fp8(cache) || !(is_fp8(q) || q == PAH_BF16 || q == PAH_F16))
+    return pah_fail(PAH_EUNSUPPORTED, "q: the sm80 kernel takes bf16 or f16 with a cache of the same or of fp8, or fp8 "
+                                      "with a cache of fp8");
+  if (s->D % FP8_UNIT != 0 || s->Dv % FP8_UNIT != 0)
+    return pah_fail(PAH_EUNSUPPORTED, "head_dim: the sm80 kernel takes multiples of %d of fp8, this is %lld and %lld",
+                    FP8_UNIT, (long long)s->D, (long long)s->Dv);
+  return PAH_OK;
+}
+
+static int check_types(const struct kind *kind, const struct pah_attn *a, const struct pah_attn_sizes *s) {
+  if (kind != &mma) return pah_forward_check_f32(a, kind->name);
+  return is_fp8(a->k_blocks.dtype) || is_fp8(a->q.dtype) ? check_fp8(a, s) : pah_forward_check_types(a, kind->name);
 }
 
 static int takes(const struct kind *kind, const struct pah_device *dev, const struct pah_attn *a,
@@ -85,12 +121,12 @@ static int takes(const struct kind *kind, const struct pah_device *dev, const st
                     dev->info.name, dev->info.arch);
   if (a->block_m || a->block_n)
     return pah_fail(PAH_EUNSUPPORTED, "block_m: the %s kernel has tiles of its own, must be 0", kind->name);
-  int status = kind == &mma ? pah_forward_check_types(a, kind->name) : pah_forward_check_f32(a, kind->name);
+  int status = check_types(kind, a, s);
   if (status) return status;
   if (s->D > LARGEST_DIM || s->Dv > LARGEST_DIM)
     return pah_fail(PAH_EUNSUPPORTED, "head_dim: the %s kernel takes multiples of %d up to %d, this is %lld and %lld",
                     kind->name, DIM_UNIT, LARGEST_DIM, (long long)s->D, (long long)s->Dv);
-  if (!tile_of(kind, dev, s))
+  if (!tile_of(kind, dev, a, s))
     return pah_fail(PAH_EUNSUPPORTED, "head_dim: the %s kernel takes up to 128 where shared memory is small",
                     kind->name);
   status = pah_forward_check_sizes(a, s, kind->name);
@@ -100,11 +136,12 @@ static int takes(const struct kind *kind, const struct pah_device *dev, const st
 
 static int run(const struct kind *kind, struct pah_device *dev, const struct pah_attn *a,
                const struct pah_attn_sizes *s, struct pah_attn_params *p) {
-  const struct tile *t = tile_of(kind, dev, s);
+  const struct tile *t = tile_of(kind, dev, a, s);
   struct sizes sizes = {.tile_blocks = t->tile_n / p->block_size, .tile_slots = t->tile_n % p->block_size};
   int status = find_units(kind, a, &sizes);
   if (status) return status;
-  int64_t rows = 16 * t->m_tiles * t->warps, k_row = row_bytes(s->D, a->q.dtype), v_row = row_bytes(s->Dv, a->q.dtype);
+  const int q = a->q.dtype, cache = a->k_blocks.dtype, out = a->out.dtype;
+  int64_t rows = rows_of(t);
   int pack = pah_forward_packs(s, rows) ? (int)s->group : 1; /* less of a tile lies behind the diagonal */
   struct pah_gpu_call call = {.file = kind->file, .kernel = kind->kernel, .threads = 32 * t->warps, .problem = a};
   pah_gpu_define(&call, "DIM", s->D);
@@ -113,15 +150,17 @@ static int run(const struct kind *kind, struct pah_device *dev, const struct pah
   if (kind != &simt) pah_gpu_define(&call, "M_TILES", t->m_tiles);
   if (kind == &tf32) pah_gpu_define(&call, "TF32", 1);
   pah_gpu_define(&call, "WARPS", t->warps);
-  pah_gpu_define(&call, "SLOTS", t->slots);
+  pah_gpu_define(&call, "SLOTS", is_fp8(cache) ? FP8_SLOTS : t->slots);
   if (pack > 1) pah_gpu_define(&call, "PACK", pack);
   pah_forward_define_cap(&call, a);
   if (p->tree_mask) pah_gpu_define(&call, "TREE", 1);
-  pah_gpu_define_type(&call, "IO_T", a->q.dtype);
+  if (is_fp8(cache)) pah_gpu_define(&call, "DESCALED", 1);
+  pah_gpu_define_type(&call, "IO_T", q);
+  if (cache != q) pah_gpu_define_type(&call, "KV_T", cache);
+  if (out != q) pah_gpu_define_type(&call, "OUT_T", out);
   call.grid[0] = pah_forward_items(a, s, rows, pack);
   call.grid[1] = call.grid[2] = 1;
-  call.shared = rows * k_row + (int64_t)t->slots * t->tile_n * (k_row > v_row ? k_row : v_row) +
-                rows * t->tile_n * kind->weight_bytes;
+  call.shared = shared_of(kind, t, a, s);
   const void *args[] = {p, &sizes};
   memcpy(call.args, args, sizeof args);
   return pah_gpu_call(dev, &call);

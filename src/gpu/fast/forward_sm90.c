@@ -9,8 +9,8 @@
 #include "error.h"
 #include "forward_common.h"
 
-enum { WARPGROUP_ROWS = 64, CONSUMERS = 2, TILE_M = WARPGROUP_ROWS * CONSUMERS, THREADS = 128 * (CONSUMERS + 1) };
-enum { LARGEST_DIM = 256, ROW_UNIT = 8, RAW_STAGES = 1 };
+enum { WARPGROUP_ROWS = 64, CONSUMERS = 2, TILE_M = WARPGROUP_ROWS * CONSUMERS, WARPGROUP = 128 };
+enum { LARGEST_DIM = 256, ROW_UNIT = 8 };
 
 /* In which types it multiplies: the rows of the table in kernels/sm90/operands.cuh. */
 enum way { AS_STORED, WIDENED, FP8, FP8_WIDE, WAYS };
@@ -27,11 +27,11 @@ static const struct tile tiles[WAYS][5] = {
                    {192, 128, {{112, 96}, {112, 80}}, 2},
                    {192, 192, {{96, 80}, {96, 64}}, 2},
                    {256, 256, {{64, 48}, {48, 32}}, 2}},
-    [WIDENED] = {{64, 64, {{192, 128}, {128, 128}}, 3},
-                 {128, 128, {{128, 128}, {128, 112}}, 2},
-                 {192, 128, {{80, 80}, {80, 80}}, 2},
-                 {192, 192, {{64, 64}, {64, 64}}, 2},
-                 {256, 256, {{48, 32}, {32, 32}}, 2}},
+    [WIDENED] = {{64, 64, {{128, 128}}, 3},
+                 {128, 128, {{128, 96}}, 3},
+                 {192, 128, {{96, 64}}, 2},
+                 {192, 192, {{64, 32}}, 2},
+                 {256, 256, {{32, 32}}, 3}},
     [FP8] = {{64, 64, {{192, 160}, {128, 128}}, 3}, {128, 128, {{192, 128}, {128, 128}}, 2}},
     [FP8_WIDE] = {{64, 64, {{192, 128}, {128, 128}}, 3},
                   {128, 128, {{128, 128}, {128, 128}}, 3},
@@ -73,17 +73,18 @@ static struct plan plan_of(const struct pah_attn *a, const struct pah_attn_sizes
   plan.dim_v = tile->dim_v;
   plan.stages = tile->stages;
   int64_t box = pah_gcd(s->block_size, tile->keys[0][a->softcap > 0]);
-  plan.gather = box % ROW_UNIT != 0;
+  plan.gather = box % ROW_UNIT != 0 && plan.way != WIDENED;
   plan.tile_n = tile->keys[plan.gather][a->softcap > 0];
-  if (!plan.gather) plan.sizes.box = (int)box;
+  if (box % ROW_UNIT == 0) plan.sizes.box = (int)box;
   plan.pack = pah_forward_pack(s, TILE_M);
   return plan;
 }
 
-/* Of pools that are gathered. */
-static int find_units(const struct pah_attn *a, struct sizes *sizes) {
-  int status = pah_forward_units("k_blocks", &a->k_blocks, "sm90", &sizes->k);
-  return status ? status : pah_forward_units("v_blocks", &a->v_blocks, "sm90", &sizes->v);
+/* Of pools that threads read themselves: what is gathered, and what is widened. */
+static int find_units(const struct pah_attn *a, struct plan *plan) {
+  if (!plan->gather && plan->way != WIDENED) return PAH_OK;
+  int status = pah_forward_units("k_blocks", &a->k_blocks, "sm90", &plan->sizes.k);
+  return status ? status : pah_forward_units("v_blocks", &a->v_blocks, "sm90", &plan->sizes.v);
 }
 
 /* ---- What it takes ---- */
@@ -93,10 +94,10 @@ static int check_types(const struct pah_attn *a, const struct pah_attn_sizes *s)
   if (a->v_blocks.dtype != cache || !(q == PAH_BF16 || q == PAH_F16 || is_fp8(q)) || !(cache == q || is_fp8(cache)))
     return pah_fail(PAH_EUNSUPPORTED, "q: the sm90 kernel takes bf16 or f16 with a cache of the same or of fp8, or fp8 "
                                       "with a cache of fp8");
-  if (is_fp8(cache) && s->block_size % ROW_UNIT != 0 && (s->D % (2 * ROW_UNIT) != 0 || s->Dv % (2 * ROW_UNIT) != 0))
+  if (is_fp8(q) && s->block_size % ROW_UNIT != 0 && (s->D % (2 * ROW_UNIT) != 0 || s->Dv % (2 * ROW_UNIT) != 0))
     return pah_fail(PAH_EUNSUPPORTED,
-                    "block_size: the sm90 kernel takes multiples of %d of an fp8 cache whose head_dim "
-                    "is no multiple of %d, this is %lld",
+                    "block_size: the sm90 kernel takes multiples of %d of an fp8 q whose head_dim is no "
+                    "multiple of %d, this is %lld",
                     ROW_UNIT, 2 * ROW_UNIT, (long long)s->block_size);
   if (is_fp8(out) && s->Dv % (2 * ROW_UNIT) != 0)
     return pah_fail(PAH_EUNSUPPORTED,
@@ -116,7 +117,7 @@ int pah_forward_sm90_takes(const struct pah_device *dev, const struct pah_attn *
   status = pah_forward_check_sizes(a, s, "sm90");
   if (status) return status;
   struct plan plan = plan_of(a, s);
-  return plan.gather ? find_units(a, &plan.sizes) : PAH_OK;
+  return find_units(a, &plan);
 }
 
 /* ---- The launch ---- */
@@ -157,9 +158,9 @@ static int map_q(const struct pah_attn *a, const struct pah_attn_sizes *s, const
 /* Bytes of shared memory: as kernels/sm90/config.cuh counts them. */
 static int64_t shared_of(const struct plan *plan, const struct pah_attn *a) {
   int64_t q = pah_dtype_size(a->q.dtype), v = plan->way == FP8_WIDE ? 2 : q, k = plan->dim, n = plan->tile_n;
-  int64_t raw = plan->way == WIDENED ? k + plan->dim_v : plan->way == AS_STORED ? 0 : plan->dim_v;
+  int64_t raw = plan->way == FP8 || plan->way == FP8_WIDE ? n * plan->dim_v : 0;
   int64_t sums = plan->way == FP8 ? 4 * TILE_M * plan->dim_v : 0;
-  return q * k * TILE_M + (q * k + v * plan->dim_v) * plan->stages * n + raw * RAW_STAGES * n + sums;
+  return q * k * TILE_M + (q * k + v * plan->dim_v) * plan->stages * n + raw + sums;
 }
 
 static void define(struct pah_gpu_call *call, const struct plan *plan, const struct pah_attn *a) {
@@ -176,6 +177,8 @@ static void define(struct pah_gpu_call *call, const struct plan *plan, const str
   if (a->tree_mask.dtype != PAH_NONE) pah_gpu_define(call, "TREE", 1);
   if (descaled) pah_gpu_define(call, "DESCALED", 1);
   if (plan->way == FP8_WIDE) pah_gpu_define(call, "WIDE_VALUES", 1);
+  if (plan->way == WIDENED && (plan->sizes.head_dim < plan->dim || plan->sizes.head_dim_v < plan->dim_v))
+    pah_gpu_define(call, "NARROW", 1);
   pah_gpu_define_type(call, "IO_T", q);
   if (cache != q) pah_gpu_define_type(call, "KV_T", cache);
   if (out != q) pah_gpu_define_type(call, "OUT_T", out);
@@ -189,10 +192,11 @@ int pah_forward_sm90(struct pah_device *dev, const struct pah_attn *a, const str
   int status = map_q(a, s, &plan, &q);
   if (!status) status = map_rows(&a->k_blocks, box, plan.dim, &k);
   if (!status) status = map_rows(&a->v_blocks, box, plan.dim_v, &v);
-  if (!status && plan.gather) status = find_units(a, &plan.sizes);
+  if (!status) status = find_units(a, &plan);
   if (status) return status;
 
-  struct pah_gpu_call call = {.file = "sm90/forward.cu", .kernel = "forward_sm90", .threads = THREADS, .problem = a};
+  struct pah_gpu_call call = {.file = "sm90/forward.cu", .kernel = "forward_sm90", .problem = a};
+  call.threads = WARPGROUP * (CONSUMERS + 1 + (plan.way == WIDENED));
   define(&call, &plan, a);
   int64_t items = pah_forward_items(a, s, TILE_M, plan.pack), sms = dev->info.sms;
   call.grid[0] = items < sms ? items : sms;

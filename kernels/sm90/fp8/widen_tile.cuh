@@ -1,39 +1,11 @@
-/* sm90/fp8/widen.cuh - a tile of fp8 K or V as f16 or bf16, which hold all of its values, NaN too. A lane widens 16
+/* sm90/fp8/widen_tile.cuh - a tile of fp8 V as f16, from shared memory to shared memory. A lane widens 16
  * elements of a token, a warp step 8 tokens of 64 elements; which lane has which is such that the loads and the stores
  * of eight lanes are at eight different banks, on both sides of the swizzle. A swizzle repeats after 8 tokens, so all
  * addresses of a lane are two and a constant. Loads of four steps come before their stores: a loop of single ones
  * took 300 cycles a step. Read next: staging.cuh. */
 #pragma once
 #include "../config.cuh"
-
-/* Two elements, the low half of `pair`. */
-__device__ __forceinline__ unsigned widened(f16, fp8_e4m3, unsigned pair) {
-  return ptx::cvt_f16x2_e4m3((unsigned short)pair);
-}
-__device__ __forceinline__ unsigned widened(f16, fp8_e5m2, unsigned pair) {
-  return __byte_perm(pair, 0, 0x1404);
-}
-__device__ __forceinline__ unsigned bf16_of_f16(unsigned pair) {
-  float lo, hi;
-  ptx::cvt_f32x2_f16x2(lo, hi, pair);
-  return ptx::cvt_bf16x2(lo, hi);
-}
-__device__ __forceinline__ unsigned widened(bf16, fp8_e4m3 from, unsigned pair) {
-  return bf16_of_f16(widened(f16(), from, pair));
-}
-__device__ __forceinline__ unsigned widened(bf16, fp8_e5m2 from, unsigned pair) {
-  return bf16_of_f16(widened(f16(), from, pair));
-}
-template <class To> __device__ __forceinline__ unsigned widened(To, To, unsigned pair) { /* never needed */
-  return pair;
-}
-
-/* Eight elements. */
-template <class To> __device__ __forceinline__ uint4 widened_words(unsigned x, unsigned y) {
-  const KV_T kind = {};
-  return make_uint4(widened(To(), kind, x), widened(To(), kind, x >> 16), widened(To(), kind, y),
-                    widened(To(), kind, y >> 16));
-}
+#include "widen.cuh"
 
 /* The first `used` tokens of the tile are somebody's; the rest becomes 0, since it may be NaN. All four warps. */
 template <int head_dim, class To> __device__ __forceinline__ void widen_tile(unsigned from, unsigned to, int used) {
@@ -60,8 +32,8 @@ template <int head_dim, class To> __device__ __forceinline__ void widen_tile(uns
 #pragma unroll
       for (int j = 0; j < batch; j++) {
         if (i + 4 * j + warp >= groups) continue;
-        ptx::store_shared(first + (i + 4 * j) * (8 * 128), widened_words<To>(x[j].x, x[j].y));
-        ptx::store_shared(second + (i + 4 * j) * (8 * 128), widened_words<To>(x[j].z, x[j].w));
+        ptx::store_shared(first + (i + 4 * j) * (8 * 128), widened_words<To, KV_T>(x[j].x, x[j].y));
+        ptx::store_shared(second + (i + 4 * j) * (8 * 128), widened_words<To, KV_T>(x[j].z, x[j].w));
       }
     }
   }
