@@ -64,11 +64,17 @@ struct consumer {
     v_at.advance();
   }
 
+  /* After the last product with it: that of the next item can be under way during the rest of this one. */
+  __device__ __forceinline__ void release_q() {
+    if (!Q_IN_REGISTERS) release(c.q_empty);
+  }
+
   __device__ __forceinline__ void first_tile(const work_item &w) {
     wait_tile(c.k_full[k_at.slot], k_at.parity);
     ptx::wgmma_fence();
     issue_qk();
     finish_qk<0>();
+    if (w.end - 1 == w.begin) release_q();
     state.cap(state.inner, s, nothing());
     if (w.end > w.full_end || w.full_end == w.full_begin) mask_scores(p, w, w.end - 1, s);
     float shrink[2];
@@ -88,6 +94,7 @@ struct consumer {
     issue_pv();
     end_turn();
     finish_qk<1>();
+    if (tile == w.begin) release_q();
     float shrink[2];
     if (masked || !BOUNDED) {
       state.cap(state.inner, s, nothing());
@@ -134,7 +141,6 @@ struct consumer {
       for (; tile >= full_begin; tile--) next_tile<false>(w, tile);
 #pragma unroll 1
       for (; tile >= begin; tile--) next_tile<true>(w, tile);
-      if (!Q_IN_REGISTERS) release(c.q_empty);
       wait_tile(c.v_full[v_at.slot], v_at.parity);
       ptx::wgmma_fence();
       issue_pv();
