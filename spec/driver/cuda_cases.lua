@@ -94,7 +94,7 @@ describe("the cuda device", function()
   end)
 
   it("does tensor work by kernels, with the bits of the cpu and no copy to the host", function()
-    local work, cpu = require "spec.gpu.tensor_work", pah.device "cpu"
+    local work, cpu = require "spec.support.gpu.tensor_work", pah.device "cpu"
     for i = 1, #work, 5 do
       assert.equal(work[i].run(cpu):hash(), work[i].run(cuda):to(cpu):hash(), work[i].name)
     end

@@ -2,7 +2,7 @@
 -- its way into shared memory, NaN too; the same bits for every block size; sinks, packed heads and descales; what is
 -- refused; no spills. Cases: spec/attention/cases_spec.lua. On Hopper: fp8_sm90_spec.lua.
 local why = require("spec.support.gpu.sim").why
-local fp8 = require "spec.gpu.fp8"
+local fp8 = require "spec.support.gpu.fp8"
 local same_bits = require("spec.support.bits").same
 local spills = require "spec.support.gpu.spills"
 

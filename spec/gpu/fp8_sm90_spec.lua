@@ -4,7 +4,7 @@
 -- spills.
 -- Cases: spec/attention/cases_spec.lua. Other types: forward_sm90_spec.lua.
 local why = require("spec.support.gpu.sim").why
-local fp8 = require "spec.gpu.fp8"
+local fp8 = require "spec.support.gpu.fp8"
 local same_bits = require("spec.support.bits").same
 local spills = require "spec.support.gpu.spills"
 

@@ -1,6 +1,6 @@
 -- tensor_kernels_spec.lua - tensor work by the kernels of kernels/tensor on sim: every bit is the cpu's, for every pair
 -- of dtypes, all codes, strides, overlaps; and every access is checked. cuda_spec.lua runs the same over the driver.
-local work = require "spec.gpu.tensor_work"
+local work = require "spec.support.gpu.tensor_work"
 
 local support = require "spec.support.gpu.sim"
 
