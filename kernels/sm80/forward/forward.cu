@@ -1,10 +1,10 @@
-/* sm80/forward/forward.cu - attention over a paged K/V cache for sm_80 and up: bf16 or f16, f32 whose factors are rounded
- * to tf32, or fp8, which is widened on its way into shared memory; head_dim up to 256.
- * A thread block computes a tile of rows (row_tiles.cuh), a warp 16 or 32 of them against all keys, so that no row is
- * shared by warps. Tiles of K and V come through the block table into a ring of slots by cp.async, AHEAD of
- * what is computed. Scores, weights and sums stay in registers. Several thread blocks share a multiprocessor: while one
- * has the exponentials, another has the tensor cores. How fast, and why: doc/design/gpu-forward-sm80.md.
- * Defines: config.cuh. Read next: page_fetch.cuh, products.cuh, values.cuh, tile_softmax.cuh, store.cuh. */
+/* sm80/forward/forward.cu - attention over a paged K/V cache for sm_80 and up: bf16 or f16, f32 whose factors are
+ * rounded to tf32, or fp8, which is widened on its way into shared memory; head_dim up to 256. A thread block computes
+ * a tile of rows (row_tiles.cuh), a warp 16 or 32 of them against all keys, so that no row is shared by warps. Tiles of
+ * K and V come through the block table into a ring of slots by cp.async, AHEAD of what is computed. Scores, weights and
+ * sums stay in registers. Several thread blocks share a multiprocessor: while one has the exponentials, another has the
+ * tensor cores. How fast, and why: doc/design/gpu-forward-sm80.md. Defines: config.cuh. Read next: page_fetch.cuh,
+ * products.cuh, values.cuh, tile_softmax.cuh, store.cuh. */
 #include "config.cuh"
 #include "page_fetch.cuh"
 #include "products.cuh"
