@@ -20,6 +20,9 @@
 #ifndef BOUNDED
 #define BOUNDED 0
 #endif
+#ifndef CAP_FOLDED
+#define CAP_FOLDED 1 /* 0: no registers are left for coefficients with the scale in them */
+#endif
 static_assert(!BOUNDED || (SOFTCAP && P_LOG2 == 0), "BOUNDED: scores have a softcap");
 constexpr float BOUNDED_MAX = 0.5f; /* of the cap, where scores are tanh */
 
@@ -116,7 +119,12 @@ constexpr float CAP_SMALL = 0.5f, CAP_0 = 0.99999946f, CAP_1 = -0.33326318f, CAP
  * behind, in each of the two branches, so that its exponentials mix with the polynomial. */
 template <int count, class F>
 __device__ __forceinline__ void tanh_of_scaled(float inner, float scale, float offset, float (&s)[count], F then) {
-  const bool ordinary = inner > 1e-5f && inner < 1e4f; /* the coefficients are numbers */
+  if (!CAP_FOLDED) {
+#pragma unroll
+    for (int i = 0; i < count; i++) s[i] *= inner;
+    inner = 1;
+  }
+  const bool ordinary = !CAP_FOLDED || (inner > 1e-5f && inner < 1e4f); /* the coefficients are numbers */
   float largest = 0;
 #pragma unroll
   for (int i = 0; i < count; i++) largest = fmaxf(largest, fabsf(s[i]));

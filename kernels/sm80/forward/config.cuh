@@ -45,6 +45,7 @@ constexpr int HEAD_DIM_V = (DIM_V + COLUMNS - 1) / COLUMNS * COLUMNS;
 #ifndef TF32
 #define TF32 0 /* 1: products of f32 whose factors are rounded to 10 bits: values_tf32.cuh */
 #endif
+#define CAP_FOLDED 0
 #define SPREAD_COLUMNS TF32 /* how sums lie: store.cuh */
 static_assert(TF32 == (sizeof(K_T) == 4), "TF32 is for f32");
 

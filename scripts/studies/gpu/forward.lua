@@ -120,7 +120,13 @@ function sm90.compile(a, config)
     box = 8
     if a.q.dtype == a.k_blocks.dtype or is_fp8(a.q) then defines.GATHER = 1 end
   end
-  sm80.define_cap(defines, a)
+  if a.softcap and a.softcap > 0 then
+    local bounded = a.softcap <= 50 and a.q.dtype == "bf16" and a.k_blocks.dtype == "bf16" and not defines.GATHER
+    if defines.BOUNDED == nil and bounded and math.max(defines.HEAD_DIM, defines.HEAD_DIM_V) <= 128 then
+      defines.BOUNDED = 1
+    end
+    defines.SOFTCAP = 1
+  end
   if a.tree_mask then defines.TREE = 1 end
   local module = device:compile{source = "kernels/sm90/forward.cu", defines = defines, include = {"kernels"}}
   return {module = module, d = defines, box = box}

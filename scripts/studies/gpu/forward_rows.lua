@@ -14,7 +14,7 @@ local rows = {
   {"blocks of 64", of(16384, 16384), block_size = 64}, {"blocks of 128", of(16384, 16384), block_size = 128},
   {"D 64", of(16384, 16384), D = 64}, {"D 256", of(16384, 16384), D = 256},
   {"window 1024", of(16384, 16384), window = {1024, 0}}, {"softcap", of(16384, 16384), softcap = 30},
-  {"softcap of 2", of(16384, 16384), softcap = 2},
+  {"softcap of 2", of(16384, 16384), softcap = 2}, {"softcap f16", of(16384, 16384), softcap = 30, dtype = "f16"},
   {"2q512_30q1s1k", {{512, 512, 2}, {1, 1024, 30}}}, {"2q512", of(512, 512, 2), ragged = true},
   {"30q1s1k", of(1, 1024, 30), ragged = true}, {"sinks", of(16384, 16384), sinks = true},
   {"D 192/128", of(16384, 16384), D = 192, Dv = 128}, {"1 new on 16384", of(1, 16384)},

@@ -11,14 +11,6 @@ function M.units(u, pool)
   u.bytes, u.block, u.slot, u.head = size * d, s[1] / d, s[2] / d, s[3] / d
 end
 
---- As pah_forward_define_cap() of src/gpu/fast/forward_common.c.
-function M.define_cap(defines, a)
-  if not a.softcap or a.softcap <= 0 then return end
-  local dtype, bounded = a.q.dtype, a.softcap <= 50 and a.k_blocks.dtype == a.q.dtype
-  defines.SOFTCAP = 1
-  if defines.BOUNDED == nil and bounded and (dtype == "bf16" or dtype == "f32") then defines.BOUNDED = 1 end
-end
-
 ffi.cdef "struct place_units { unsigned bytes, block, slot, head; };"
 
 --- Whether a variant of forward.lua is of these kernels.
@@ -31,7 +23,7 @@ function M.compile(device, a, config, name)
   if name == "tf32" then defines.TF32 = 1 end
   for key, value in pairs(config) do defines[key] = value end
   defines.IO_T, defines.DIM, defines.DIM_V = a.q.dtype, a.k_blocks:size(4), a.v_blocks:size(4)
-  M.define_cap(defines, a)
+  if a.softcap and a.softcap > 0 then defines.SOFTCAP = 1 end
   if a.tree_mask then defines.TREE = 1 end
   local source = name == "simt" and "kernels/simt/forward.cu" or "kernels/sm80/forward/forward.cu"
   local module = device:compile{source = source, defines = defines, include = {"kernels"}}

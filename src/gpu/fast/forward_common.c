@@ -8,7 +8,6 @@
 #include "gpu/gpu.h"
 
 enum { COPY_BYTES = 16, LARGEST_UNIT = 1 << 16, ROW_UNIT = 8, LARGEST_PACK = 16, UNEVEN = 4 };
-enum { LARGEST_BOUND = 50 }; /* of scores, where e^(1.5 of it) is a number by far */
 
 int pah_forward_check_hopper(const struct pah_device *dev, const struct pah_attn *a, const char *kernel) {
   if (strcmp(dev->info.arch, "sm_90a") != 0)
@@ -102,12 +101,4 @@ int64_t pah_forward_items(const struct pah_attn *a, const struct pah_attn_sizes 
   int64_t rows = tile / pack;
   int64_t tiles = s->ragged ? s->total_q / rows + s->B : pah_up(a->q.shape[2], rows) * s->B;
   return tiles * (s->H / pack);
-}
-
-void pah_forward_define_cap(struct pah_gpu_call *call, const struct pah_attn *a) {
-  int dtype = a->q.dtype; /* of weights too, where the cache has the same */
-  if (!(a->softcap > 0)) return;
-  pah_gpu_define(call, "SOFTCAP", 1);
-  if (a->softcap <= LARGEST_BOUND && (dtype == PAH_BF16 || dtype == PAH_F32) && a->k_blocks.dtype == dtype)
-    pah_gpu_define(call, "BOUNDED", 1);
 }

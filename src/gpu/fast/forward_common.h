@@ -36,8 +36,4 @@ int pah_forward_pack(const struct pah_attn_sizes *s, int64_t tile);
 /* Tiles of rows of all heads; of ragged q, at most so many. */
 int64_t pah_forward_items(const struct pah_attn *a, const struct pah_attn_sizes *s, int64_t tile, int pack);
 
-struct pah_gpu_call;
-/* Defines SOFTCAP, and BOUNDED where no maximum needs to be looked for: kernels/tile_softmax.cuh. */
-void pah_forward_define_cap(struct pah_gpu_call *call, const struct pah_attn *a);
-
 #endif

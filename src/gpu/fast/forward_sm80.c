@@ -152,7 +152,7 @@ static int run(const struct kind *kind, struct pah_device *dev, const struct pah
   pah_gpu_define(&call, "WARPS", t->warps);
   pah_gpu_define(&call, "SLOTS", is_fp8(cache) ? FP8_SLOTS : t->slots);
   if (pack > 1) pah_gpu_define(&call, "PACK", pack);
-  pah_forward_define_cap(&call, a);
+  if (a->softcap > 0) pah_gpu_define(&call, "SOFTCAP", 1);
   if (p->tree_mask) pah_gpu_define(&call, "TREE", 1);
   if (is_fp8(cache)) pah_gpu_define(&call, "DESCALED", 1);
   pah_gpu_define_type(&call, "IO_T", q);

@@ -10,7 +10,7 @@
 #include "forward_common.h"
 
 enum { WARPGROUP_ROWS = 64, CONSUMERS = 2, TILE_M = WARPGROUP_ROWS * CONSUMERS, WARPGROUP = 128 };
-enum { LARGEST_DIM = 256, ROW_UNIT = 8 };
+enum { LARGEST_DIM = 256, ROW_UNIT = 8, LARGEST_BOUND = 50 };
 
 /* In which types it multiplies: the rows of the table in kernels/sm90/operands.cuh. */
 enum way { AS_STORED, WIDENED, FP8, FP8_WIDE, WAYS };
@@ -163,6 +163,13 @@ static int64_t shared_of(const struct plan *plan, const struct pah_attn *a) {
   return q * k * TILE_M + (q * k + v * plan->dim_v) * plan->stages * n + raw + sums;
 }
 
+/* Whether the softcap bounds scores so that no maximum is looked for: kernels/tile_softmax.cuh. With a larger head_dim,
+ * or a gather, it would spill. */
+static int bounded(const struct pah_attn *a, const struct plan *plan) {
+  return a->softcap > 0 && a->softcap <= LARGEST_BOUND && plan->way == AS_STORED && a->q.dtype == PAH_BF16 &&
+         plan->dim <= 128 && plan->dim_v <= 128 && !plan->gather;
+}
+
 static void define(struct pah_gpu_call *call, const struct plan *plan, const struct pah_attn *a) {
   const int q = a->q.dtype, cache = a->k_blocks.dtype, out = a->out.dtype;
   const int descaled =
@@ -173,7 +180,8 @@ static void define(struct pah_gpu_call *call, const struct plan *plan, const str
   pah_gpu_define(call, "STAGES", plan->stages);
   if (plan->pack > 1) pah_gpu_define(call, "PACK", plan->pack);
   if (plan->gather) pah_gpu_define(call, "GATHER", 1);
-  pah_forward_define_cap(call, a);
+  if (a->softcap > 0) pah_gpu_define(call, "SOFTCAP", 1);
+  if (bounded(a, plan)) pah_gpu_define(call, "BOUNDED", 1);
   if (a->tree_mask.dtype != PAH_NONE) pah_gpu_define(call, "TREE", 1);
   if (descaled) pah_gpu_define(call, "DESCALED", 1);
   if (plan->way == FP8_WIDE) pah_gpu_define(call, "WIDE_VALUES", 1);
