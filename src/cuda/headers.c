@@ -13,6 +13,7 @@ static const char standard[] =
     "using uint8_t = unsigned char; using uint16_t = unsigned short; using uint32_t = unsigned;\n"
     "using uint64_t = unsigned long long; using intptr_t = int64_t; using uintptr_t = uint64_t;\n"
     "using intmax_t = int64_t; using uintmax_t = uint64_t; using ptrdiff_t = long;\n"
+    "typedef unsigned char uchar; typedef unsigned short ushort; typedef unsigned int uint;\n"
     "namespace std {\n"
     "using ::int8_t; using ::int16_t; using ::int32_t; using ::int64_t; using ::uint8_t; using ::uint16_t;\n"
     "using ::uint32_t; using ::uint64_t; using ::intptr_t; using ::uintptr_t; using ::size_t; using ::ptrdiff_t;\n"
@@ -34,9 +35,9 @@ static const char standard[] =
     "#define M_SQRT1_2 0.70710678118654752440\n"
     "#ifndef INT_MAX\n"
     "#define CHAR_BIT 8\n"
-    "#define SCHAR_MAX 0x7f\n"
-    "#define SCHAR_MIN (-SCHAR_MAX - 1)\n"
-    "#define UCHAR_MAX 0xff\n"
+    "#define SCHAR_MAX 127\n"
+    "#define SCHAR_MIN (-128)\n"
+    "#define UCHAR_MAX 255\n"
     "#define SHRT_MIN (-SHRT_MAX - 1)\n"
     "#define SHRT_MAX 0x7fff\n"
     "#define USHRT_MAX 0xffff\n"
@@ -52,10 +53,30 @@ static const char standard[] =
     "#define INT32_MAX 2147483647\n"
     "#define INT32_MIN (-2147483647 - 1)\n"
     "#define INT64_MAX 9223372036854775807LL\n"
+    "#define INT8_MIN (-128)\n"
+    "#define INT16_MIN (-32767 - 1)\n"
+    "#define INT64_MIN (-INT64_MAX - 1)\n"
+    "#define SIZE_MAX UINT64_MAX\n"
+    "#define LONG_MAX LLONG_MAX\n"
+    "#define LONG_MIN LLONG_MIN\n"
+    "#define ULONG_MAX ULLONG_MAX\n"
     "#define UINT8_MAX 255\n"
     "#define UINT16_MAX 65535\n"
     "#define UINT32_MAX 4294967295U\n"
     "#define UINT64_MAX 18446744073709551615ULL\n"
+    "#endif\n";
+
+/* What device code calls of <algorithm>, which libcu++ of CUDA 13 has not. */
+static const char algorithm[] =
+    "#ifndef PAH_ALGORITHM\n"
+    "#define PAH_ALGORITHM\n"
+    "namespace std {\n"
+    "template <class T> __host__ __device__ constexpr const T &min(const T &a, const T &b) { return b < a ? b : a; }\n"
+    "template <class T> __host__ __device__ constexpr const T &max(const T &a, const T &b) { return a < b ? b : a; }\n"
+    "template <class T> __host__ __device__ constexpr const T &clamp(const T &x, const T &low, const T &high) {\n"
+    "  return x < low ? low : high < x ? high : x;\n"
+    "}\n"
+    "}\n"
     "#endif\n";
 
 #define LIBCUXX(name) "#include <cuda/std/" name ">\nnamespace std { using namespace cuda::std; }\n"
@@ -83,7 +104,7 @@ static const char standard[] =
   X("cassert", standard)                                                                                               \
   X("iostream", standard)                                                                                              \
   X("vector", standard)                                                                                                \
-  X("algorithm", standard)                                                                                             \
+  X("algorithm", algorithm)                                                                                            \
   X("limits", LIBCUXX("limits"))                                                                                       \
   X("type_traits", LIBCUXX("type_traits"))                                                                             \
   X("utility", LIBCUXX("utility"))                                                                                     \

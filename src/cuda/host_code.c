@@ -70,6 +70,15 @@ static void tell_launch(void *data, const char *name, const char *path, int line
   fprintf(((const struct told *)data)->to, "launch %s at line %d\n", name, line);
 }
 
+/* [=] __device__ () {}: NVRTC has a lambda for the device without the word, and refuses the word. */
+static void plain_lambdas(struct pah_side *side) {
+  const struct pah_token *list = side->tokens.list;
+  for (int i = 1; i < side->tokens.count; i++)
+    if ((pah_token_is(&list[i], "__device__") || pah_token_is(&list[i], "__host__")) &&
+        (list[i - 1].mark == ']' || (side->gone[i - 1] && i >= 2 && list[i - 2].mark == ']')))
+      side->gone[i] = 1;
+}
+
 static int leave_out_host(struct cuda_source *s, const struct pah_module *m) {
   struct pah_side side;
   char *roots = NULL;
@@ -86,6 +95,7 @@ static int leave_out_host(struct cuda_source *s, const struct pah_module *m) {
     pah_side_skipped(&side, tell_skipped, &t);
     pah_side_launches(&side, tell_launch, &t);
     fclose(f);
+    plain_lambdas(&side);
     s->text = pah_side_text(&side);
   }
   pah_side_free(&side);

@@ -141,7 +141,6 @@ static void make_options(struct options *o, const struct pah_module *m, const ch
   for (char **i = m->include; *i; i++) add(o, "--include-path=%s", *i);
   if (toolkit) add(o, "--include-path=%s", toolkit);
   if (toolkit) add(o, "--include-path=%s/cccl", toolkit);
-  for (char **d = m->defines; *d; d++) add(o, "--define-macro=%s", *d);
 }
 
 static char *whole_text(const struct pah_module *m, const struct cuda_source *source) {
@@ -149,7 +148,11 @@ static char *whole_text(const struct pah_module *m, const struct cuda_source *so
   size_t bytes = 0;
   FILE *f = open_memstream(&text, &bytes);
   if (!f) return NULL;
-  fprintf(f, "%s%s", source->text ? source->text : m->text, signature_text);
+  pah_module_write_defines(m, f);
+  fprintf(f, "#line 1 \"%s\"\n%s\n", m->path, source->text ? source->text : m->text);
+  for (char **d = m->defines; *d; d++) /* the list behind the source has a T of its own */
+    fprintf(f, "#undef %.*s\n", (int)strcspn(*d, "="), *d);
+  fputs(signature_text, f);
   for (int64_t i = 0; i < m->kernel_count; i++)
     fprintf(f, "PAH_SIGNATURE(%lld, %s)\n", (long long)i, m->kernels[i].name);
   fclose(f);
@@ -315,7 +318,7 @@ static int make_salt(const struct options *o, char *salt, size_t bytes) {
   int major = 0, minor = 0;
   nvrtcResult r = nvrtc.nvrtcVersion(&major, &minor);
   if (r) return nvrtc_fail("cuda", "nvrtcVersion", r);
-  size_t n = (size_t)snprintf(salt, bytes, "nvrtc 4 %d.%d %s", major, minor, cuda_nvrtc_build());
+  size_t n = (size_t)snprintf(salt, bytes, "nvrtc 5 %d.%d %s", major, minor, cuda_nvrtc_build());
   for (int i = 0; i < o->count && n < bytes; i++) n += (size_t)snprintf(salt + n, bytes - n, " %s", o->list[i]);
   return PAH_OK;
 }

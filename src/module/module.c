@@ -42,6 +42,17 @@ void pah_module_key(const struct pah_module *m, const char *salt, char key[PAH_K
   pah_hash_finish(&hash, key);
 }
 
+void pah_module_write_defines(const struct pah_module *m, FILE *to) {
+  static const char *const headers[] = {"cuda_fp16.h", "cuda_bf16.h",          "cuda_fp8.h",
+                                        "mma.h",       "cooperative_groups.h", "cuda_pipeline.h"};
+  for (size_t i = 0; i < sizeof headers / sizeof *headers && *m->defines; i++)
+    if (strstr(m->text, headers[i])) fprintf(to, "#include <%s>\n", headers[i]);
+  for (char **d = m->defines; *d; d++) {
+    const int n = (int)strcspn(*d, "=");
+    fprintf(to, "#define %.*s %s\n", n, *d, (*d)[n] ? *d + n + 1 : "1");
+  }
+}
+
 /* ---- Making and freeing ---- */
 
 static void free_kernels(struct pah_module *m, int64_t from) {

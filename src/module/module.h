@@ -4,6 +4,8 @@
 #ifndef PAH_MODULE_H
 #define PAH_MODULE_H
 
+#include <stdio.h>
+
 #include "compile_cache.h"
 #include "device.h"
 
@@ -32,6 +34,9 @@ struct pah_module {
  * target, flags); and the current folder, if one of the paths starts there. What else goes in: reads.h. */
 void pah_module_key(const struct pah_module *m, const char *salt, char key[PAH_KEY_SIZE]);
 
+/* The defines as lines to stand before the text, not on a command line: a macro T must not reach into the device's own
+ * header, nor into CUDA's headers that the text names, which come first. */
+void pah_module_write_defines(const struct pah_module *m, FILE *to);
 /* Names are compared and kept without their blanks, but "unsigned int" keeps its own. `out` may be `name`. */
 void pah_module_squeeze(char *out, const char *name);
 /* A kernel that the device has found in the source: the next of the list, unless it is there. */

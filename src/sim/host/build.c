@@ -102,6 +102,7 @@ static int write_translated(const struct pah_module *m, const char *source, int 
   for (int64_t i = 0; i < m->kernel_count && f; i++) fprintf(f, "%s\n", m->kernels[i].name);
   if (f) fclose(f);
   status = pah_side_read(&side, text, names, sim_is_system, &origin);
+  sim_origin_free(&origin);
   if (!status && sim_is_ptx(m)) memset(side.gone, 0, (size_t)side.tokens.count); /* PTX is the device's, all of it */
   if (!status) {
     struct sim_writer *writer = sim_writer_new(&side, sim_is_clang(compiler));
@@ -281,7 +282,7 @@ static void make_salt(const char *compiler, int arch, const char *headers, char 
   stat(compiler, &about);
   const char *nvcc = sim_nvcc();
   size_t n =
-      (size_t)snprintf(salt, bytes, "sim 9 %s %lld %lld.%09ld sm_%d %s nvcc %s", compiler, (long long)about.st_size,
+      (size_t)snprintf(salt, bytes, "sim 10 %s %lld %lld.%09ld sm_%d %s nvcc %s", compiler, (long long)about.st_size,
                        (long long)about.st_mtim.tv_sec, about.st_mtim.tv_nsec, arch, headers, nvcc ? nvcc : "");
   for (size_t i = 0; i < sizeof variables / sizeof *variables && n < bytes; i++) {
     const char *value = getenv(variables[i]);

@@ -20,7 +20,10 @@ int sim_has_cccl(const struct pah_module *m);
 struct sim_origin {
   const struct pah_module *m;
   const char *headers, *work; /* ours, and the work folder */
+  char **seen;                /* files of the user's */
+  int seen_count;
 };
+void sim_origin_free(struct sim_origin *origin);
 int sim_is_system(void *origin, const char *path, int flagged);
 
 /* words.c: writes tokens of the device's side with CUDA's own words in the host compiler's. NULL: no memory. */

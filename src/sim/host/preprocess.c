@@ -118,17 +118,13 @@ int sim_has_cccl(const struct pah_module *m) {
   return 0;
 }
 
-/* The defines stand before the source, not on the command line: a macro T or N must not reach into our header. */
 char *sim_whole_source(const struct pah_module *m) {
   char *text = NULL;
   size_t bytes;
   FILE *f = open_memstream(&text, &bytes);
   if (!f) return NULL;
   if (sim_has_cccl(m) && !sim_is_ptx(m)) fputs(for_cccl, f);
-  for (char **d = m->defines; *d; d++) {
-    const char *value = strchr(*d, '=');
-    fprintf(f, "#define %.*s %s\n", (int)(value ? value - *d : (long)strlen(*d)), *d, value ? value + 1 : "1");
-  }
+  pah_module_write_defines(m, f);
   fprintf(f, "#line 1 \"%s\"\n%s\n", m->path, m->text);
   return fclose(f) ? free(text), NULL : text;
 }

@@ -9,17 +9,33 @@
 
 #include "error.h"
 
+/* A file of the user's stays one where a macro of the system's stands in it, which is flagged by itself. */
+static int is_seen(struct sim_origin *o, const char *path, int add) {
+  for (int i = 0; i < o->seen_count; i++)
+    if (!strcmp(o->seen[i], path)) return 1;
+  char **more = add ? realloc(o->seen, (size_t)(o->seen_count + 1) * sizeof *more) : NULL;
+  if (more) o->seen = more;
+  if (more && (o->seen[o->seen_count] = strdup(path))) o->seen_count++;
+  return 0;
+}
+
 int sim_is_system(void *data, const char *path, int flagged) {
-  const struct sim_origin *o = data;
-  if (!strncmp(path, o->headers, strlen(o->headers)) ||
-      (!strncmp(path, o->work, strlen(o->work)) && !strncmp(path + strlen(o->work), "/host/", 6)) || *path == '<')
-    return 1;
-  if (strstr(path, "src/sim/") || strstr(path, "/c++/")) return 1;    /* by whatever way it was found */
+  struct sim_origin *o = data;
+  const size_t work = strlen(o->work);
+  if (!strncmp(path, o->headers, strlen(o->headers)) || *path == '<') return 1;
+  if (!strncmp(path, o->work, work) && !strncmp(path + work, "/host/", 6)) return 1;
+  if (strstr(path, "src/sim/") || strstr(path, "/c++/")) return 1; /* by whatever way it was found */
+  if (is_seen(o, path, !flagged)) return 0;
   for (char **folder = o->m->include; *folder && flagged; folder++) { /* that of a user may call itself a system's */
-    size_t n = strlen(*folder);
+    const size_t n = strlen(*folder);
     if (!strncmp(path, *folder, n) && path[n] == '/') return 0;
   }
   return flagged;
+}
+
+void sim_origin_free(struct sim_origin *o) {
+  for (int i = 0; i < o->seen_count; i++) free(o->seen[i]);
+  free(o->seen);
 }
 
 /* ---- Words ---- */
@@ -29,6 +45,7 @@ enum how {
   BRACKETS,   /* the word's brackets too: text, what is between them, text */
   DROPPED,    /* and its brackets, if there are any */
   BOUNDS,     /* __launch_bounds__ */
+  SHARED,     /* an array is aligned to 16 bytes, as on the device */
   VARIABLE,   /* unless it is a member or declared here */
   CALL,       /* of the C library, if it is one */
   OF_VARIABLE /* kept on a variable of the device, so that the compiler does not take it for constant */
@@ -43,7 +60,7 @@ static const struct word {
     {"__device__", OF_VARIABLE, "__attribute__((used))", ""},
     {"__constant__", OF_VARIABLE, "__attribute__((used))", ""},
     {"__managed__", OF_VARIABLE, "__attribute__((used))", ""},
-    {"__shared__", AS_IS, "__attribute__((used)) thread_local", ""}, /* used: what nobody writes is no zero */
+    {"__shared__", SHARED, "__attribute__((used)) thread_local", ""}, /* used: what nobody writes is no zero */
     {"__host__", DROPPED, "", ""},
     {"__grid_constant__", DROPPED, "", ""},
     {"__inline_hint__", DROPPED, "", ""},
@@ -154,6 +171,13 @@ static int translate_brackets(struct sim_writer *w, int i, int last, const struc
   return close;
 }
 
+/* Is what the declaration from i on declares an array? */
+static int is_array(const struct sim_writer *w, int i, int last) {
+  for (; i < last && w->list[i].mark != ';' && w->list[i].mark != '='; i++)
+    if (w->list[i].mark == '[') return 1;
+  return 0;
+}
+
 static int translate_asm(struct sim_writer *w, int i, int end) {
   char *code = sim_asm(w, w->side, i, end);
   if (!code) { /* for the compiler to complain of */
@@ -189,6 +213,9 @@ static int translate_one(struct sim_writer *w, int i, int last) {
   int has_brackets = i + 1 < last && w->list[i + 1].mark == '(';
   if (word) switch (word->how) {
     case AS_IS: return put(w, i, word->text), i + 1;
+    case SHARED:
+      put(w, i, word->text);
+      return fputs(is_array(w, i, last) ? " __attribute__((aligned(16)))" : "", w->to), i + 1;
     case OF_VARIABLE: return put(w, i, w->is_variable[i] ? word->text : ""), i + 1;
     case DROPPED:
       leave_out(w, i);

@@ -12,6 +12,8 @@ template <std::size_t bytes> constexpr std::size_t pah_sim_alignment() {
   return bytes;
 }
 
+#define __CUDA_ALIGN__(n) __attribute__((aligned(n)))
+
 #define PAH_SIM_INLINE inline __attribute__((always_inline))
 #define PAH_SIM_UNSEEN __attribute__((no_sanitize("thread")))
 /* The same for functions that tell their caller's place: PAH_SIM_CALLER is an address in the kernel. */
@@ -56,6 +58,17 @@ template <> struct pah_sim_whole<16> { typedef long long type __attribute__((vec
   PAH_SIM_INLINE void operator=(const name &o) volatile {                                                              \
     whole = o.whole;                                                                                                   \
   }
+/* auto [x, y] = v; as of any struct. */
+#define PAH_SIM_PARTS(name, T, count)                                                                                  \
+  template <> struct std::tuple_size<name> : std::integral_constant<std::size_t, count> {};                            \
+  template <std::size_t I> struct std::tuple_element<I, name> { typedef T type; };
+#define PAH_SIM_GET(T)                                                                                                 \
+  template <std::size_t I> PAH_SIM_INLINE constexpr T &get() {                                                         \
+    return (&x)[I];                                                                                                    \
+  }                                                                                                                    \
+  template <std::size_t I> PAH_SIM_INLINE constexpr const T &get() const {                                             \
+    return (&x)[I];                                                                                                    \
+  }
 #define PAH_SIM_VECTOR2(name, T, bytes)                                                                                \
   struct __attribute__((aligned(bytes))) name {                                                                        \
     union {                                                                                                            \
@@ -66,7 +79,9 @@ template <> struct pah_sim_whole<16> { typedef long long type __attribute__((vec
     };                                                                                                                 \
     PAH_SIM_COPIES(name)                                                                                               \
     PAH_SIM_INLINE constexpr name(T a, T b = 0) : x(a), y(b) {}                                                        \
+    PAH_SIM_GET(T)                                                                                                     \
   };                                                                                                                   \
+  PAH_SIM_PARTS(name, T, 2)                                                                                            \
   PAH_SIM_INLINE name make_##name(T x, T y) {                                                                          \
     return name(x, y);                                                                                                 \
   }
@@ -81,7 +96,9 @@ template <> struct pah_sim_whole<16> { typedef long long type __attribute__((vec
     PAH_SIM_COPIES(name)                                                                                               \
     /* Fewer than all in braces: the others are zero, as of any struct. */                                             \
     PAH_SIM_INLINE constexpr name(T a, T b = 0, T c = 0, T d = 0) : x(a), y(b), z(c), w(d) {}                          \
+    PAH_SIM_GET(T)                                                                                                     \
   };                                                                                                                   \
+  PAH_SIM_PARTS(name, T, 4)                                                                                            \
   PAH_SIM_INLINE name make_##name(T x, T y, T z, T w) {                                                                \
     return name(x, y, z, w);                                                                                           \
   }
