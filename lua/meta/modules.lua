@@ -7,6 +7,9 @@ local Device = {}
 ---a compiled CUDA C++ source
 ---@class pah.Module
 ---@field device pah.Device # what it is compiled for
+---what of the source was left out as the host's, or not found, and which instances of templates the host's code
+---launches: [sim.md](sim.md#cuda-files-of-others)
+---@field skipped string[]
 ---@field source string # its path, or `"text"`
 local Module = {}
 
@@ -17,6 +20,7 @@ local Module = {}
 ---@field defines? table # `{NAME = value}`
 ---@field include? string|string[] # folders, searched after that of the source
 ---@field kernels? string|string[] # instances of templates to compile at once
+---@field std? "c++17"|"c++20" # the C++ of the source
 
 ---compiles a CUDA C++ source for sim or cuda. Errors are the compiler's words with file and line. Compiled code is
 ---cached on disk (`pah cache`); editing any file that goes in compiles anew
@@ -98,6 +102,17 @@ function Module:launch(name, opts, ...) end
 ---@param name string
 ---@return table
 function Module:resources(name) end
+
+---sets a `__device__` or `__constant__` variable, `"x"` or `"ns::x"`, to the elements of a tensor of as many bytes
+---@param name string
+---@param value pah.Tensor
+function Module:set(name, value) end
+
+---fills a contiguous tensor of the cpu with such a variable; returns it
+---@param name string
+---@param value pah.Tensor
+---@return pah.Tensor
+function Module:get(name, value) end
 
 ---what sim saw in a launch; empty on cuda, where the launch is asynchronous
 ---@class pah.LaunchReport

@@ -156,6 +156,52 @@ describe("a source of others on sim", function()
   end)
 end)
 
+-- What nvcc takes, and one of the others did not once.
+local differences = [[
+#include <algorithm>
+#include <climits>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <cooperative_groups.h>
+#include <cuda_fp16.h>
+constexpr float inf = INFINITY; constexpr double huge = HUGE_VAL; // macros of a header in one line with a kernel
+struct Named { std::string name; };
+union Parts { float4 v; float a[4]; };
+struct __CUDA_ALIGN__(16) Pack { half a[8]; };
+template <class F> __device__ void apply(F f) { f(); }
+extern "C" __global__ void f(T *x, uint n) {
+  __shared__ char odd;
+  __shared__ half tile[3][8]; // read as whole words, aligned or not by what stands before it
+  odd = 1;
+  for (int i = 0; i < 24; i++) tile[i / 8][i % 8] = __float2half(i);
+  Parts p;
+  p.v = *(const float4 *)x;
+  auto [a, b, c, d] = p.v;
+  apply([=] __device__() { x[4] = std::min(N, 3) + std::max(1, 2) + ushort(n); });
+  x[5] = inf > 1 && huge > 1 && INT64_MIN < INT32_MIN && INT8_MIN == -128 && SIZE_MAX > UINT32_MAX;
+  x[6] = p.a[0] + b + c + d + odd;
+  *(int4 *)(x + 8) = *(const int4 *)tile[1];
+  x[7] = sizeof(Pack) + __vadd4(0x01ff0203u, 0x01020304u) / 0x1000000 + __vmaxs2(0xffff0001u, 0x00010000u) % 16;
+}
+]]
+
+describe("what nvcc takes", function()
+  it("is taken by sim, and means the same", function()
+    local sim = pah.device "sim"
+    local m = sim:compile{text = differences, defines = {T = "float", N = 4}}
+    local x = pah.tensor({1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 0, 0}, {device = sim})
+    m:launch("f", {}, x, 7)
+    assert.same({1, 2, 3, 4, 12, 1, 11, 16 + 2 + 1}, x:narrow(1, 1, 8):totable())
+  end)
+
+  it("is taken by NVRTC", function()
+    local there, device = pcall(pah.device, "cuda:sm_90a")
+    if not there then return pending(tostring(device)) end
+    assert.same({"f"}, device:compile{text = differences, defines = {T = "float", N = 4}}:kernels())
+  end)
+end)
+
 local nvrtc, why_not = pcall(pah.device, "cuda:sm_90a")
 
 describe("a source of others on cuda", function()

@@ -21,6 +21,7 @@ static const char standard[] =
     "#define INFINITY __int_as_float(0x7f800000)\n"
     "#define NAN __int_as_float(0x7fffffff)\n"
     "#define HUGE_VALF INFINITY\n"
+    "#define HUGE_VAL ((double)INFINITY)\n"
     "#define FLT_MAX 3.40282347e+38F\n"
     "#define FLT_MIN 1.17549435e-38F\n"
     "#define FLT_EPSILON 1.19209290e-7F\n"
@@ -67,17 +68,19 @@ static const char standard[] =
     "#endif\n";
 
 /* What device code calls of <algorithm>, which libcu++ of CUDA 13 has not. */
-static const char algorithm[] =
-    "#ifndef PAH_ALGORITHM\n"
-    "#define PAH_ALGORITHM\n"
-    "namespace std {\n"
-    "template <class T> __host__ __device__ constexpr const T &min(const T &a, const T &b) { return b < a ? b : a; }\n"
-    "template <class T> __host__ __device__ constexpr const T &max(const T &a, const T &b) { return a < b ? b : a; }\n"
-    "template <class T> __host__ __device__ constexpr const T &clamp(const T &x, const T &low, const T &high) {\n"
-    "  return x < low ? low : high < x ? high : x;\n"
-    "}\n"
-    "}\n"
-    "#endif\n";
+static const char algorithm[] = "#ifndef PAH_ALGORITHM\n"
+                                "#define PAH_ALGORITHM\n"
+                                "namespace std {\n"
+                                "template <class Any> __host__ __device__ constexpr const Any &min(const Any &a, const "
+                                "Any &b) { return b < a ? b : a; }\n"
+                                "template <class Any> __host__ __device__ constexpr const Any &max(const Any &a, const "
+                                "Any &b) { return a < b ? b : a; }\n"
+                                "template <class Any> __host__ __device__ constexpr const Any &clamp(const Any &x, "
+                                "const Any &low, const Any &high) {\n"
+                                "  return x < low ? low : high < x ? high : x;\n"
+                                "}\n"
+                                "}\n"
+                                "#endif\n";
 
 #define LIBCUXX(name) "#include <cuda/std/" name ">\nnamespace std { using namespace cuda::std; }\n"
 

@@ -120,7 +120,7 @@ static int class_name(const struct walker *w, int i, int last) {
   int name = -1;
   for (i++; i < last; i++) {
     char mark = list[i].mark;
-    if (list[i].kind == PAH_WORD && is_one_of(&list[i], attributes)) {
+    if (list[i].kind == PAH_WORD && (is_one_of(&list[i], attributes) || list[i + 1].mark == '(')) {
       if (list[i + 1].mark == '(') i = pah_tokens_close(w->t, i + 1, last) - 1;
     } else if (mark == '[') {
       i = pah_tokens_close(w->t, i, last) - 1;
@@ -220,7 +220,7 @@ static int read_declaration(struct walker *w, int i, int last, struct pah_item *
     case '(': {
       int close = pah_tokens_close(w->t, i, last), open = i;
       int name = key >= 0 && colon ? -1 : function_name(w, &open, start, close);
-      if (name >= 0) {
+      if (name >= 0 && (key < 0 || name != key + 1)) { /* struct ALIGNED(16) Pair: a macro of attributes */
         item->kind = PAH_FUNCTION;
         item->name = name;
         item->parameters = open;

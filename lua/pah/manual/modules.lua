@@ -16,7 +16,8 @@ local entries = {
     text?: string             or the source itself
     defines?: table           `{NAME = value}`
     include?: string|string[]  folders, searched after that of the source
-    kernels?: string|string[]  instances of templates to compile at once]]},
+    kernels?: string|string[]  instances of templates to compile at once
+    std?: "c++17"|"c++20"     the C++ of the source]]},
   {[[
     Device:compile(args: CompileArgs) -> Module]], [[
     compiles a CUDA C++ source for sim or cuda. Errors are the compiler's words with file and line. Compiled
@@ -55,6 +56,12 @@ local entries = {
     `spill_store_bytes`, `spill_load_bytes`; registers and spills are 0 on sim, which knows none]],
     example = scale .. 'print(module:resources("scale").max_threads)'},
   {"Module.device: Device", "what it is compiled for"},
+  {"Module:set(name: string, value: Tensor)",
+    "sets a `__device__` or `__constant__` variable, `\"x\"` or `\"ns::x\"`, to the elements of a tensor of as many bytes"},
+  {"Module:get(name: string, value: Tensor) -> Tensor",
+    "fills a contiguous tensor of the cpu with such a variable; returns it"},
+  {"Module.skipped: string[]", "what of the source was left out as the host's, or not found, and which instances of "
+    .. "templates the host's code launches: [sim.md](sim.md#cuda-files-of-others)"},
   {"Module.source: string", "its path, or `\"text\"`"},
   {class = "LaunchReport", "what sim saw in a launch; empty on cuda, where the launch is asynchronous"},
   {"LaunchReport.findings: table[]", "`{code=, message=, file=, line=, thread=, block=, count=}` each"},
