@@ -57,7 +57,8 @@ local entries = {
     example = scale .. 'print(module:resources("scale").max_threads)'},
   {"Module.device: Device", "what it is compiled for"},
   {"Module:set(name: string, value: Tensor)",
-    "sets a `__device__` or `__constant__` variable, `\"x\"` or `\"ns::x\"`, to the elements of a tensor of as many bytes"},
+    "sets a `__device__` or `__constant__` variable, `\"x\"` or `\"ns::x\"`, to the elements of a tensor of as many "
+    .. "bytes"},
   {"Module:get(name: string, value: Tensor) -> Tensor",
     "fills a contiguous tensor of the cpu with such a variable; returns it"},
   {"Module.skipped: string[]", "what of the source was left out as the host's, or not found, and which instances of "
