@@ -235,12 +235,12 @@ int pah_tokens_read(struct pah_tokens *t, const char *text, int (*system_of)(voi
   *t = (struct pah_tokens){.text = text};
   struct reader r = {.t = t, .system_of = system_of, .data = data};
   for (const char *p = skip_blanks(text); *p && !r.failed; p = skip_blanks(p)) p = read_token(&r, p);
-  add(&r, PAH_END, text + strlen(text), text + strlen(text), 0);
+  for (int i = 0; i < PAH_AHEAD; i++) add(&r, PAH_END, text + strlen(text), text + strlen(text), 0);
   if (r.failed) {
     pah_tokens_free(t);
     return pah_fail(PAH_ENOMEM, "source: no memory for its tokens");
   }
-  t->count--;
+  t->count -= PAH_AHEAD;
   return PAH_OK;
 }
 

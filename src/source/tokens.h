@@ -21,9 +21,11 @@ struct pah_token {
   char mark; /* of a PAH_MARK: its character, 'S' of ::, 'A' of ->; else 0 */
 };
 
+enum { PAH_AHEAD = 4 };
+
 struct pah_tokens {
   const char *text;
-  struct pah_token *list; /* `count` tokens, then one of kind PAH_END */
+  struct pah_token *list; /* `count` tokens, then PAH_AHEAD of kind PAH_END: so far a look ahead may go */
   int count, room;
   const char **words; /* by number, from 1; not NUL-terminated */
   uint32_t *lengths, *buckets;
