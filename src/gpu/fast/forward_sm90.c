@@ -163,11 +163,11 @@ static int64_t shared_of(const struct plan *plan, const struct pah_attn *a) {
   return q * k * TILE_M + (q * k + v * plan->dim_v) * plan->stages * n + raw + sums;
 }
 
-/* Whether the softcap bounds scores so that no maximum is looked for: kernels/tile_softmax.cuh. With a larger head_dim,
- * or a gather, it would spill. */
+/* Whether the softcap bounds scores so that no maximum is looked for: kernels/tile_softmax.cuh. With larger head_dims,
+ * heads packed or a gather it would spill. */
 static int bounded(const struct pah_attn *a, const struct plan *plan) {
   return a->softcap > 0 && a->softcap <= LARGEST_BOUND && plan->way == AS_STORED && a->q.dtype == PAH_BF16 &&
-         plan->dim <= 128 && plan->dim_v <= 128 && !plan->gather;
+         plan->dim <= 128 && plan->dim_v <= 128 && plan->pack == 1 && !plan->gather;
 }
 
 static void define(struct pah_gpu_call *call, const struct plan *plan, const struct pah_attn *a) {
