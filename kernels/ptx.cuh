@@ -8,6 +8,7 @@
 #define PAH_PTX_CUH
 
 #include "ptx/base.h"
+#include "ptx/registers.h"
 #include "ptx/mma.h"
 #include "ptx/memory.h"
 #include "ptx/convert.h"

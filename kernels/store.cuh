@@ -51,10 +51,11 @@ __device__ __forceinline__ void trade(unsigned (&x)[4]) {
 template <class T, int size = sizeof(T)> struct row_store;
 
 template <class T> struct row_store<T, 2> {
-  static __device__ __forceinline__ void run(T *out, bool there, int head_dim_v, const float (&o)[HEAD_DIM_V / 2],
-                                             int r, float factor) {
+  template <int count>
+  static __device__ __forceinline__ void run(T *out, bool there, int head_dim_v, const float (&o)[count], int r,
+                                             float factor) {
 #pragma unroll
-    for (int c = 0; c < HEAD_DIM_V / 32; c++) { /* 32 columns: four registers of a lane */
+    for (int c = 0; c < count / 16; c++) { /* 32 columns: four registers of a lane */
       unsigned x[4];
 #pragma unroll
       for (int j = 0; j < 4; j++)
@@ -67,10 +68,11 @@ template <class T> struct row_store<T, 2> {
 };
 
 template <class T> struct row_store<T, 1> {
-  static __device__ __forceinline__ void run(T *out, bool there, int head_dim_v, const float (&o)[HEAD_DIM_V / 2],
-                                             int r, float factor) {
+  template <int count>
+  static __device__ __forceinline__ void run(T *out, bool there, int head_dim_v, const float (&o)[count], int r,
+                                             float factor) {
 #pragma unroll
-    for (int c = 0; c < HEAD_DIM_V / 64; c++) { /* 64 columns: a register has two pairs, 8 columns from each other */
+    for (int c = 0; c < count / 32; c++) { /* 64 columns: a register has two pairs, 8 columns from each other */
       unsigned x[4];
 #pragma unroll
       for (int j = 0; j < 4; j++) {
@@ -88,11 +90,12 @@ template <class T> struct row_store<T, 1> {
 };
 
 template <class T> struct row_store<T, 4> {
-  static __device__ __forceinline__ void run(T *out, bool there, int head_dim_v, const float (&o)[HEAD_DIM_V / 2],
-                                             int r, float factor) {
+  template <int count>
+  static __device__ __forceinline__ void run(T *out, bool there, int head_dim_v, const float (&o)[count], int r,
+                                             float factor) {
 #if SPREAD_COLUMNS
 #pragma unroll
-    for (int c = 0; c < HEAD_DIM_V / 16; c++) { /* four columns */
+    for (int c = 0; c < count / 8; c++) { /* four columns */
       const int column = c / 2 * 32 + 8 * (int)(threadIdx.x % 4) + c % 2 * 4, at = c / 2 * 16 + 2 * r + c % 2;
       if (there && column < head_dim_v)
         *(float4 *)(out + column) =
@@ -100,7 +103,7 @@ template <class T> struct row_store<T, 4> {
     }
 #else
 #pragma unroll
-    for (int c = 0; c < HEAD_DIM_V / 8; c++) {
+    for (int c = 0; c < count / 4; c++) {
       const int column = 8 * c + 2 * (int)(threadIdx.x % 4);
       if (there && column < head_dim_v)
         *(float2 *)(out + column) = make_float2(o[4 * c + 2 * r] * factor, o[4 * c + 2 * r + 1] * factor);

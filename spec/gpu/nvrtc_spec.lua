@@ -31,7 +31,8 @@ describe("NVRTC alone", function()
       local hopper = arch == "sm_90a"
       assert.same({forward = 14, forward_sm90 = hopper and 18 or nil, forward_sm80 = 10, forward_simt = 2, decode = 22,
         combine = 6, backward_dq = 6, backward_dkv = 6, backward_sm90 = hopper and 4 or nil,
-        backward_items = hopper and 1 or nil, backward_prepare = hopper and 4 or nil, merge = 1, kv_append = 1,
+        backward_dkdv_sm80 = hopper and 5 or 4, backward_dq_sm80 = hopper and 5 or 4,
+        backward_items = hopper and 2 or 1, backward_prepare = hopper and 5 or 4, merge = 1, kv_append = 1,
         check_slots = 1}, seen)
     end)
   end

@@ -31,6 +31,8 @@
     "kernels/naive/forward.cu with fp8 types; computes in f32")                                                        \
   X(device, "bwd", "sm90", "f16 bf16", "sm_90a; head_dim: multiples of 8 up to 128",                                   \
     "kernels/sm90/backward/backward.cu: wgmma, keys outer for dK and dV, queries outer for dQ")                        \
+  X(device, "bwd", "sm80", "f16 bf16", "sm_80 and up; head_dim: multiples of 8 up to 128, with 227 KiB shared to 256", \
+    "kernels/sm80/backward/dkdv.cu, kernels/sm80/backward/dq.cu: mma.sync, cp.async")                                  \
   X(device, "bwd", "naive", "f32 f16 bf16", PAH_GPU_DIMS,                                                              \
     "kernels/naive/backward_dq.cu, backward_dkv.cu, backward_dsinks.cu")                                               \
   X(device, "decode", "mla", "f16 bf16", "sm_90a; head_dim 576, V its first 512 as a view; no tree, no softcap",       \

@@ -204,6 +204,7 @@ static const struct fast_kernel fast_kernels[] = {
     {"simt", PAH_FWD, pah_forward_simt_takes, pah_forward_simt, NULL},
     {"tf32", PAH_FWD, pah_forward_tf32_takes, pah_forward_tf32, pah_forward_tf32_pays},
     {"sm90", PAH_BWD, pah_backward_sm90_takes, pah_backward_sm90, NULL},
+    {"sm80", PAH_BWD, pah_backward_sm80_takes, pah_backward_sm80, NULL},
     {"mla", PAH_DECODE, pah_decode_mla_takes, pah_decode_mla, NULL},
     {"sm80", PAH_DECODE, pah_decode_sm80_takes, pah_decode_sm80, NULL},
 };

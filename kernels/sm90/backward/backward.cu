@@ -3,8 +3,8 @@
  * registers what belongs together and writes it once, so nothing depends on an order; the price is S and dP computed
  * twice. Thread blocks take items as they get done, the long ones of the first half first, and those that find none
  * left go over to the second, whose items are short: all multiprocessors end together.
- * Defines: ../config.cuh, QUERIES, QUERY_STAGES. Read next: plan.cuh, dkdv.cuh, dq.cuh; before it run prepare.cu and
- * plan.cu; doc/design/gpu-backward.md. */
+ * Defines: ../config.cuh, QUERIES, QUERY_STAGES. Read next: dkdv.cuh, dq.cuh; before it run ../../backward/prepare.cu
+ * and plan.cu; doc/design/gpu-backward.md. */
 #include "dkdv.cuh"
 #include "dq.cuh"
 
@@ -32,8 +32,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
   const kv_operand from_k = {k, p.k, n.k, n.head_dim}, from_v = {v, p.v, n.v, n.head_dim_v};
   if (group == CONSUMERS) {
     ptx::setmaxnreg_dec<PRODUCER_REGISTERS>();
-    dkdv_producer first = {
-        p, plan, q, d_out, keys, pool, from_k, from_v, {p, n, keys.tail}, {p, plan, {plan.dkdv_taken}}};
+    dkdv_producer first = {p, plan, q, d_out, keys, pool, from_k, from_v, {p, n, keys.tail}, {p, plan}};
     first.run();
     ptx::bar_sync(HALF_TIME, THREADS);
     producer second = {p, q, rows, pool, from_k, from_v, {p, n, rows.tail}, {rows, pool}};
@@ -47,6 +46,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
     ptx::bar_arrive(HALF_TIME, THREADS);
     dq_consumer second = {p, n, plan, rows, pool, group};
     second.run();
-    clear_unused(p, plan, n);
+    clear_unused<IO_T, CONSUMER_THREADS>(p, plan, n.head_dim, n.head_dim_v);
   }
 }

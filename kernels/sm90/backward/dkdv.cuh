@@ -3,25 +3,16 @@
  * blocks: the result does not depend on their order. Scores are computed as S^T = K Q^T, keys by queries, because then
  * P^T and dS^T lie in registers as the A operand of dV += P^T dout   and   dK += dS^T Q,   dS = P (dout V^T - delta).
  * A warpgroup has 64 keys; the products of one go on while the other has the exponentials. Defines: ../config.cuh,
- * QUERIES, QUERY_STAGES. Read next: uses.cuh, dkdv_producer.cuh, gradient.cuh; dq.cuh for the other half. */
+ * QUERIES, QUERY_STAGES. Read next: dkdv_producer.cuh, ../../backward/gradient.cuh; dq.cuh for
+ * the other half. */
 #pragma once
 #include "dkdv_producer.cuh"
 #include "../products.cuh"
-#include "gradient.cuh"
 #include "store_keys.cuh"
 
 #ifndef TURNS
 #define TURNS (HEAD_DIM > 64 && !GATHER) /* of 64 the exponentials take as long; who gathers lacks registers */
 #endif
-
-/* The same address, but the compiler cannot know: what is made of it is made where it is needed, and takes no register
- * through the loop. */
-__device__ __forceinline__ unsigned made_here(unsigned address) {
-#ifndef PAH_SIM
-  asm volatile("" : "+r"(address));
-#endif
-  return address;
-}
 
 struct dkdv_consumer {
   const pah_attn_params &p;
@@ -33,8 +24,8 @@ struct dkdv_consumer {
   ring_place<QUERY_STAGES> at;
   int open = -1;         /* the slot whose tiles the products on their way still read */
   unsigned parities = 0; /* bit 0: of K and V, bit 1: of turns; registers are short here */
-  float dk[HEAD_DIM / 2], dv[HEAD_DIM / 2], s[QUERIES / 2], dp[QUERIES / 2];
-  unsigned weights[QUERIES / 16][4], gradients[QUERIES / 16][4];
+  float dk[HEAD_DIM / 2], dv[HEAD_DIM / 2], s[1][QUERIES / 2], dp[1][QUERIES / 2];
+  unsigned weights[1][QUERIES / 16][4], gradients[1][QUERIES / 16][4];
 
   /* Turns at the tensor cores: a warpgroup issues the sums of a tile and the scores of the next, and while it makes
    * weights of these, the other has its turn. Left alone, both compute at the same time, and then both wait. */
@@ -43,8 +34,10 @@ struct dkdv_consumer {
     wait_full(c.turn[group], parities >> 1);
     parities ^= 2;
   }
+  /* By every warp: who has no products in a tile goes on alone, and the next turn must not come before all four warps
+   * have seen this one. */
   __device__ __forceinline__ void pass_turn() {
-    if (TURNS) release(c.turn[1 - group]);
+    if (TURNS) release_by_warp(c.turn[1 - group]);
   }
 
   /* All products but the `groups` newest are done. */
@@ -58,7 +51,8 @@ struct dkdv_consumer {
 
   /* Both of the tile's own operands: 64 keys of this warpgroup, and a tile of queries. */
   __device__ __forceinline__ void issue_scores(unsigned start, unsigned queries, float (&to)[QUERIES / 2]) {
-    multiply_rows<KEYS, QUERIES>(to, rows_descriptor(made_here(ptx::shared(pool)) + start + group * (64 * ROW_BYTES)),
+    multiply_rows<KEYS, QUERIES>(to,
+                                 rows_descriptor(ptx::made_here(ptx::shared(pool)) + start + group * (64 * ROW_BYTES)),
                                  rows_descriptor(queries));
     ptx::wgmma_commit_group();
   }
@@ -66,24 +60,27 @@ struct dkdv_consumer {
   /* One tile of queries. The sums of a tile and the scores of the next are in the tensor cores' queue together; while
    * this warpgroup makes weights of scores, the other one's products go on. */
   __device__ __forceinline__ void step(const key_use &w, int tile, bool masked) {
-    const unsigned tiles = made_here(ptx::shared(pool)), slot = at.slot * TILE_Q_BYTES;
+    const unsigned tiles = ptx::made_here(ptx::shared(pool)), slot = at.slot * TILE_Q_BYTES;
     const unsigned q = tiles + QUERIES_START + slot, d_out = tiles + D_OUT_START + slot;
     const float *stats = (const float *)(pool + STATS_START + at.slot * STATS_BYTES);
     ptx::wgmma_fence();
-    issue_scores(KEYS_START, q, s);
+    issue_scores(KEYS_START, q, s[0]);
     finish<1>(); /* the sums of the tile before */
-    issue_scores(VALUES_START, d_out, dp);
+    issue_scores(VALUES_START, d_out, dp[0]);
     ptx::wgmma_wait_group<0>();
     pass_turn();
-    ptx::wgmma_results(s);
-    ptx::wgmma_results(dp);
-    uncap_gradients(p, stats, s, dp);
-    if (masked) mask_queries(p, w, tile, s);
+    ptx::wgmma_results(s[0]);
+    ptx::wgmma_results(dp[0]);
+    uncap_gradients(p.softmax_scale / p.softcap, stats, s[0], dp[0]);
+    if (masked) {
+#pragma unroll
+      for (int r = 0; r < 2; r++) mask_key(p, w.s, w.token + row_again(r), r, tile * QUERIES, s[0]);
+    }
     weigh_queries(p, stats, s, dp, weights, gradients);
     take_turn();
     ptx::wgmma_fence();
-    add_columns<HEAD_DIM>(dv, weights, columns_descriptor<QUERIES>(d_out));
-    add_columns<HEAD_DIM>(dk, gradients, columns_descriptor<QUERIES>(q));
+    add_columns<HEAD_DIM>(dv, weights[0], columns_descriptor<QUERIES>(d_out));
+    add_columns<HEAD_DIM>(dk, gradients[0], columns_descriptor<QUERIES>(q));
     ptx::wgmma_commit_group();
     open = at.slot;
   }
@@ -98,7 +95,7 @@ struct dkdv_consumer {
 
   /* All queries of all heads of the group that see the item's keys in this use. */
   __device__ __forceinline__ void run_use(const key_use &w) {
-    const tile_range mine = tiles_seeing(p, w, 64 * group);
+    const tile_range mine = tiles_seeing(p, w, 64 * group, 64);
     const int heads = p.heads / p.kv_heads;
     take_turn();
 #pragma unroll 1
@@ -116,7 +113,8 @@ struct dkdv_consumer {
         }
         at.advance();
       }
-    if (w.last) release(c.kv_empty); /* the products on their way need queries alone: the next K and V may come */
+    if (w.last)
+      release_by_warp(c.kv_empty); /* the products on their way need queries alone: the next K and V may come */
     finish<0>();
     pass_turn();
   }

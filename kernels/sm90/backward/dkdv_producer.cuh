@@ -1,6 +1,6 @@
 /* sm90/backward/dkdv_producer.cuh - what the producer warpgroup of dkdv.cuh does: use after use, it says what is to be
  * done; all four warps bring K and V of an item, once, through the table as the forward does; the first warp brings Q,
- * dout and their numbers, tile by tile, for every head of the group. Read next: uses.cuh, ../pages.cuh. */
+ * dout and their numbers, tile by tile, for every head of the group. Read next: query_ring.cuh, ../pages.cuh. */
 #pragma once
 #include "query_ring.cuh"
 
@@ -80,7 +80,14 @@ struct dkdv_producer {
 
   __device__ __forceinline__ void publish(ring_place<USE_SLOTS> place) {
     key_use w;
-    if (!uses.next(w)) w.b = -1;
+    w.first = !uses.more;
+    if (uses.next(w)) {
+      uses.look_ahead(uses.kind);
+      w.last = !uses.more;
+      find_queries(p, w);
+    } else {
+      w.b = -1;
+    }
     wait_empty(c.use_empty[place.slot], place.parity);
     if (threadIdx.x % 32 == 0) {
       c.use[place.slot] = w;

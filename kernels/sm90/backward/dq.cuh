@@ -6,7 +6,7 @@
 #include "../producer.cuh"
 #include "../products.cuh"
 #include "../../store.cuh"
-#include "plan.cuh"
+#include "backward/plan.cuh"
 
 constexpr unsigned D_OUT_ROWS_START = SHARED_BYTES, D_OUT_BYTES = TILE_M * HEAD_DIM_V * 2;
 static_assert(PACK == 1 && TILE_M % QUERIES == 0, "a tile of rows is some boxes of QUERIES rows of a head");
@@ -134,17 +134,7 @@ struct dq_consumer {
       const int query = w.first_q + row_of(r);
       const bool there = query < w.s.len_q;
       IO_T *to = row_at<IO_T>(p.dq, w.b, w.head, w.s.first_row + query);
-#pragma unroll
-      for (int col = 0; col < HEAD_DIM / 32; col++) {
-        unsigned x[4];
-#pragma unroll
-        for (int j = 0; j < 4; j++)
-          x[j] = pair_of(IO_T(), dq[16 * col + 4 * j + 2 * r] * p.softmax_scale,
-                         dq[16 * col + 4 * j + 2 * r + 1] * p.softmax_scale);
-        trade(x);
-        const int column = 32 * col + 8 * (int)(threadIdx.x % 4);
-        if (there && column < n.head_dim) *(uint4 *)(to + column) = make_uint4(x[0], x[1], x[2], x[3]);
-      }
+      row_store<IO_T>::run(to, there, n.head_dim, dq, r, p.softmax_scale);
     }
   }
 

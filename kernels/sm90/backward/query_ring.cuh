@@ -4,7 +4,8 @@
 #pragma once
 #include "../ring.cuh"
 #include "../work.cuh"
-#include "uses.cuh"
+#define ASK_AHEAD (!GATHER) /* who gathers lacks a register */
+#include "backward/uses.cuh"
 
 #ifndef QUERY_STAGES
 #define QUERY_STAGES 3
@@ -31,10 +32,10 @@ struct dkdv_channels {
 __device__ inline void open_channels(dkdv_channels &c, int producers) {
   ptx::mbarrier_init(ptx::shared(&c.k_full), producers);
   ptx::mbarrier_init(ptx::shared(&c.v_full), producers);
-  ptx::mbarrier_init(ptx::shared(&c.kv_empty), CONSUMERS);
+  ptx::mbarrier_init(ptx::shared(&c.kv_empty), CONSUMER_THREADS / 32); /* a warp without products may be late */
   ptx::mbarrier_init(ptx::shared(&c.tail), producers);
   ptx::mbarrier_init(ptx::shared(&c.queries_tail), 1);
-  for (int i = 0; i < CONSUMERS; i++) ptx::mbarrier_init(ptx::shared(&c.turn[i]), 1);
+  for (int i = 0; i < CONSUMERS; i++) ptx::mbarrier_init(ptx::shared(&c.turn[i]), 4); /* warps of the other one */
   for (int i = 0; i < QUERY_STAGES; i++) {
     ptx::mbarrier_init(ptx::shared(&c.full[i]), 1);
     ptx::mbarrier_init(ptx::shared(&c.empty[i]), CONSUMER_THREADS / 32); /* threads read numbers, too */

@@ -56,12 +56,14 @@ local function decode(device, d)
   end
 end
 
+local function gradients(device, dtype, d)
+  local p, empty = problem(device, dtype, dtype, d)
+  p.dout, p.out, p.lse = empty({1, 2, 1, d}, dtype), empty({1, 2, 1, d}, dtype), empty({1, 2, 1}, "f32")
+  return p
+end
+
 local function backward(device, d)
-  for _, dtype in ipairs {"f32", "f16", "bf16"} do
-    local p, empty = problem(device, dtype, dtype, d)
-    p.dout, p.out, p.lse = empty({1, 2, 1, d}, dtype), empty({1, 2, 1, d}, dtype), empty({1, 2, 1}, "f32")
-    by_name("bwd", p)
-  end
+  for _, dtype in ipairs {"f32", "f16", "bf16"} do by_name("bwd", gradients(device, dtype, d)) end
 end
 
 local function others(device)
@@ -85,6 +87,7 @@ function M.collect(arch)
   end
   for _, d in ipairs(larger_dims) do
     for _, name in ipairs {"sm90", "sm80"} do attempt("fwd", name, problem(device, "bf16", "bf16", d)) end
+    attempt("bwd", "sm80", gradients(device, "bf16", d))
     attempt("fwd", "tf32", problem(device, "f32", "f32", d))
     for _, name in ipairs {"sm90", "sm80"} do
       attempt("fwd_fp8", name, problem(device, "fp8_e4m3", "fp8_e4m3", d))

@@ -1,7 +1,8 @@
 -- backward.lua - TFLOP/s of pah.bwd on the shapes of doc/design/gpu-backward.md, by 2.5 times the forward's FLOPs:
 -- `pah scripts/studies/gpu/backward.lua [--rows TEXT] [--peer FILE]`. Rows are timed as turns.lua says, after a smaller
 -- problem of each has been compared with the float64 reference; the last rows compare a shared prefix with private
--- copies, in turn, and say whether 100 calls give the same bits. --peer FILE: JSON lines {name, tflops, peer}.
+-- copies, in turn, and say whether 100 calls give the same bits. Below each row: what the plan of who uses which block
+-- (kernels/backward/plan.cu) takes of it. --peer FILE: JSON lines {name, tflops, peer}.
 local opt = pah.options{
   rows = {"only rows whose name has this text", ""}, seconds = {"of samples, for a row", 0.2},
   kernel = {"the kernel by name; empty: pah's choice", ""}, peer = {"a file of JSON lines: name, tflops, peer", ""},
@@ -100,15 +101,17 @@ local function repeats(a)
   return true
 end
 
-local turns = dofile((arg[0]:gsub("[^/]*$", "")) .. "turns.lua")(device, opt)
+local folder = arg[0]:gsub("[^/]*$", "")
+local turns, plan_of = dofile(folder .. "turns.lua")(device, opt), dofile(folder .. "backward_plan.lua")
 device:set{check = false, limit = 5}
 local rates = {}
 for _, row in ipairs(rows) do
   if row[1]:find(opt.rows, 1, true) then
     check(row)
     local a, flops = problem(row)
-    local list = turns.measure({function() pah.bwd(a) end}, {row[1]})[1]
-    rates[row[1]] = turns.report(row[1], opt.kernel ~= "" and opt.kernel or "pah.bwd", list, flops)
+    local lists = turns.measure({function() pah.bwd(a) end, plan_of(device, a)}, {row[1], "its plan"})
+    rates[row[1]] = turns.report(row[1], opt.kernel ~= "" and opt.kernel or "pah.bwd", lists[1], flops)
+    turns.part(row[1], "its plan", lists[2], lists[1])
   end
 end
 if rates["prefix shared"] and rates["prefix private"] then

@@ -89,5 +89,11 @@ return function(device, options)
     return rate
   end
 
+  --- A line that says what part of the time of `whole`, reported before, `list` takes.
+  function M.part(row, variant, list, whole)
+    local t = median(list)
+    print(("%-18s %-26s %8.1f us  %6.2f %% of it"):format(row, variant, t * 1e6, 100 * t / median(whole)))
+  end
+
   return M
 end

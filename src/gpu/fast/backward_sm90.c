@@ -1,45 +1,28 @@
-/* backward_sm90.c - what kernels/sm90/backward/ is launched with: numbers of queries and the plan (prepare.cu,
- * plan.cu), then the gradients (backward.cu); and their working memory. What they cannot do is said by takes(), before
- * anything is written. Read next: kernels/sm90/backward/plan.cuh, doc/design/gpu-backward.md. */
+/* backward_sm90.c - what kernels/sm90/backward/ is launched with, behind what all fast backwards need
+ * (backward_common.h). What it cannot do is said by takes(), before anything is written. Read next:
+ * kernels/sm90/backward/backward.cu, doc/design/gpu-backward.md. */
 #include "fast_kernels.h"
 
-#include <limits.h>
 #include <string.h>
 
+#include "backward_common.h"
 #include "error.h"
 #include "forward_common.h"
 
 enum { CONSUMERS = 2, TILE_M = 64 * CONSUMERS, THREADS = 128 * (CONSUMERS + 1), COLUMNS = 64, ROW_UNIT = 8 };
-enum { PREPARE_THREADS = 128, PLAN_THREADS = 512, KEYS = 128, LARGEST_DIM = 128 };
+enum { KEYS = 128, LARGEST_DIM = 128 };
 
 /* By head_dim: queries of a tile of dkdv.cuh and how many of them are on their way; keys of a tile of dq.cuh, with bulk
  * copies or gathered, without or with a softcap, and how many; registers of a thread that computes, and of one that
  * copies. What registers and shared memory hold without spilling. */
 static const struct tiles {
   int dim, queries, query_stages, keys[2][2], stages, registers[2];
-} tiles[] = {{64, 64, 3, {{96, 96}, {96, 96}}, 4, {208, 88}}, {128, 64, 3, {{96, 80}, {96, 80}}, 3, {224, 56}}};
+} tiles[] = {{64, 64, 3, {{96, 96}, {96, 96}}, 4, {208, 88}}, {128, 64, 3, {{96, 80}, {96, 64}}, 3, {224, 56}}};
 
-/* What is handed over beside pah_attn_params: struct sm90_sizes of config.cuh, */
+/* What is handed over beside pah_attn_params: struct sm90_sizes of config.cuh. */
 struct sizes {
   int box, head_dim, head_dim_v;
   struct pah_place_units k, v;
-};
-
-/* and struct backward_plan of plan.cuh. */
-struct plan {
-  float *stats;
-  int *first, *last, *lowest, *highest, *used, *items, *item_count, *dkdv_taken, *dq_taken;
-};
-
-struct backward {
-  struct pah_device *dev;
-  const struct pah_attn *a;
-  const struct pah_attn_sizes *s;
-  struct pah_attn_params *p;
-  const struct tiles *t;
-  struct plan plan;
-  int64_t row_tiles; /* of t->queries */
-  int64_t items;     /* at most */
 };
 
 /* Tokens that one bulk copy may bring, for tiles of both halves; no multiple of ROW_UNIT: K and V are gathered. */
@@ -60,11 +43,6 @@ static int find_units(const struct pah_attn *a, struct sizes *sizes) {
 
 /* ---- What they take ---- */
 
-/* Entries of the table, and the pieces into which tiles may cut them. */
-static int64_t most_items(const struct pah_attn_sizes *s) {
-  return s->B * (s->max_blocks + pah_up(s->max_blocks * s->block_size, KEYS));
-}
-
 int pah_backward_sm90_takes(const struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s) {
   int status = pah_forward_check_hopper(dev, a, "sm90");
   if (!status) status = pah_forward_check_types(a, "sm90");
@@ -72,70 +50,18 @@ int pah_backward_sm90_takes(const struct pah_device *dev, const struct pah_attn 
   if (s->D > LARGEST_DIM || s->Dv > LARGEST_DIM)
     return pah_fail(PAH_EUNSUPPORTED, "head_dim: the sm90 kernel takes multiples of %d up to %d, this is %lld and %lld",
                     ROW_UNIT, LARGEST_DIM, (long long)s->D, (long long)s->Dv);
-  if (!s->total_q || !s->B) return pah_fail(PAH_EUNSUPPORTED, "q: the sm90 kernel takes at least one query");
-  status = pah_forward_check_sizes(a, s, "sm90");
-  if (status) return status;
-  if (s->B > INT_MAX / 4 || s->max_blocks > INT_MAX / 4 || s->max_blocks * s->block_size > INT_MAX - 2 * KEYS ||
-      most_items(s) * s->Hkv > INT_MAX)
-    return pah_fail(PAH_EUNSUPPORTED, "block_table: the sm90 kernel takes 2^31-1 items of work at most");
-  const struct pah_tensor *tensors[] = {&a->dout, &a->dq, &a->dk_blocks, &a->dv_blocks};
-  static const char *const names[] = {"dout", "dq", "dk_blocks", "dv_blocks"};
-  for (int i = 0; i < 4 && !status; i++) status = pah_forward_check_aligned(names[i], tensors[i], "sm90");
+  status = pah_backward_check(a, s, KEYS, "sm90");
   struct sizes sizes;
   return status || box_of(a, s, tiles_for(s)) % ROW_UNIT == 0 ? status : find_units(a, &sizes);
 }
 
-/* ---- Working memory ---- */
-
-static int64_t padded(int64_t bytes) {
-  return pah_up(bytes, 256) * 256;
-}
-
-/* Parts of scratch, one after the other; all of them are written before they are read. */
-static int allocate(struct backward *w) {
-  const struct pah_attn_sizes *s = w->s;
-  int64_t stats = padded(w->row_tiles * s->H * 2 * w->t->queries * 4), blocks = padded(s->num_blocks * 4);
-  int64_t items = padded(w->items * 16), delta = w->p->dsinks ? padded(s->H * s->total_q * 4) : 0;
-  void *data;
-  int status = pah_gpu_scratch(w->dev, stats + 5 * blocks + items + 512 + delta, &data);
-  if (status) return status;
-  char *at = data;
-  w->plan.stats = (float *)at;
-  at += stats;
-  int **counts[] = {&w->plan.first, &w->plan.last, &w->plan.lowest, &w->plan.highest, &w->plan.used};
-  for (int i = 0; i < 5; i++, at += blocks) *counts[i] = (int *)at;
-  w->plan.items = (int *)at;
-  at += items;
-  w->plan.item_count = (int *)at;
-  w->plan.dkdv_taken = w->plan.item_count + 32; /* in lines of their own */
-  w->plan.dq_taken = w->plan.item_count + 64;
-  at += 512;
-  int64_t rows = s->ragged ? s->total_q : w->a->q.shape[2]; /* [B, H, Sq], or [H, total_q] */
-  if (delta) w->p->delta = (struct pah_rows){at, s->ragged ? 0 : s->H * rows, rows, 1};
-  return PAH_OK;
-}
-
 /* ---- The launches ---- */
 
-static int launch_small(const struct backward *w, const char *file, const char *kernel, int64_t grid, int threads) {
-  struct pah_gpu_call call = {.file = file, .kernel = kernel, .grid = {grid, 1, 1}, .threads = threads};
-  int head_dim_v = (int)w->s->Dv;
-  const void *args[] = {w->p, &w->plan, &head_dim_v};
-  pah_gpu_define(&call, "QUERIES", w->t->queries);
-  if (threads == PREPARE_THREADS) {
-    pah_gpu_define(&call, "HEAD_DIM_V", w->t->dim);
-    pah_gpu_define_type(&call, "IO_T", w->a->q.dtype);
-  }
-  call.problem = w->a;
-  memcpy(call.args, args, sizeof args);
-  return pah_gpu_call(w->dev, &call);
-}
-
 /* t as [B, H, Sq, D], ragged with B 1; boxes of a tile's rows. */
-static int map_rows(const struct backward *w, const struct pah_tensor *t, struct pah_tensor_map *map) {
+static int map_rows(const struct pah_backward *w, const struct pah_tensor *t, struct pah_tensor_map *map) {
   struct pah_row_strides stride = pah_q_strides(w->s, t);
   struct pah_tensor all = *t;
-  const int64_t box[4] = {1, 1, w->t->queries, COLUMNS};
+  const int64_t box[4] = {1, 1, w->queries, COLUMNS};
   const int64_t shape[4] = {w->s->ragged ? 1 : w->s->B, w->s->H, w->s->ragged ? w->s->total_q : w->a->q.shape[2],
                             t->shape[t->ndim - 1]};
   const int64_t strides[4] = {w->s->ragged ? stride.row : stride.batch, stride.head, stride.row, 1};
@@ -156,9 +82,8 @@ static int64_t shared_bytes(const struct tiles *t, int keys) {
   return larger(dkdv, dq);
 }
 
-static int launch_gradients(const struct backward *w) {
+static int launch_gradients(const struct pah_backward *w, const struct tiles *t) {
   const struct pah_attn *a = w->a;
-  const struct tiles *t = w->t;
   struct pah_gpu_call call = {
       .file = "sm90/backward/backward.cu", .kernel = "backward_sm90", .threads = THREADS, .problem = a};
   const int cap = a->softcap > 0;
@@ -194,12 +119,8 @@ static int launch_gradients(const struct backward *w) {
 
 int pah_backward_sm90(struct pah_device *dev, const struct pah_attn *a, const struct pah_attn_sizes *s,
                       struct pah_attn_params *p) {
-  struct backward w = {.dev = dev, .a = a, .s = s, .p = p, .t = tiles_for(s)};
-  w.row_tiles = s->ragged ? s->total_q / w.t->queries + s->B : s->B * pah_up(a->q.shape[2], w.t->queries);
-  w.items = most_items(s);
-  int status = allocate(&w);
-  if (!status)
-    status = launch_small(&w, "sm90/backward/prepare.cu", "backward_prepare", w.row_tiles * s->H, PREPARE_THREADS);
-  if (!status) status = launch_small(&w, "sm90/backward/plan.cu", "backward_items", 1, PLAN_THREADS);
-  return status ? status : launch_gradients(&w);
+  const struct tiles *t = tiles_for(s);
+  struct pah_backward w = {.dev = dev, .a = a, .s = s, .p = p, .dim = t->dim, .queries = t->queries, .keys = KEYS};
+  int status = pah_backward_begin(&w);
+  return status ? status : launch_gradients(&w, t);
 }

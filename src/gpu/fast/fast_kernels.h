@@ -17,11 +17,12 @@ typedef int pah_gpu_run(struct pah_device *dev, const struct pah_attn *a, const 
 
 pah_gpu_takes pah_forward_sm90_takes, pah_forward_sm80_takes, pah_forward_simt_takes, pah_forward_tf32_takes;
 pah_gpu_takes pah_forward_split_takes, pah_decode_sm80_takes, pah_decode_mla_takes, pah_backward_sm90_takes;
+pah_gpu_takes pah_backward_sm80_takes;
 pah_gpu_pays pah_forward_split_pays, pah_forward_tf32_pays;
 pah_gpu_run pah_forward_sm90, pah_forward_sm80, pah_forward_simt, pah_forward_tf32, pah_forward_split;
 pah_gpu_run pah_decode_sm80, pah_decode_mla;
 /* Sets p->delta where p->dsinks asks for it. The caller ends the use of scratch memory behind its own last launch. */
-pah_gpu_run pah_backward_sm90;
+pah_gpu_run pah_backward_sm90, pah_backward_sm80;
 
 /* ---- For the decode kernels whose work is shared out by kernels/sm80/work.cuh (decode_sm80.c) ---- */
 

@@ -6,16 +6,28 @@
 
 #include "error.h"
 #include "gpu/gpu.h"
+#include "gpu/occupancy.h"
 
 enum { COPY_BYTES = 16, LARGEST_UNIT = 1 << 16, ROW_UNIT = 8, LARGEST_PACK = 16, UNEVEN = 4 };
+
+static int check_tiles(const struct pah_attn *a, const char *kernel) {
+  if (a->block_m || a->block_n)
+    return pah_fail(PAH_EUNSUPPORTED, "block_m: the %s kernel has tiles of its own, must be 0", kernel);
+  return PAH_OK;
+}
 
 int pah_forward_check_hopper(const struct pah_device *dev, const struct pah_attn *a, const char *kernel) {
   if (strcmp(dev->info.arch, "sm_90a") != 0)
     return pah_fail(PAH_EUNSUPPORTED, "kernel: the %s kernel needs an sm_90a (Hopper), %s is %s", kernel,
                     dev->info.name, dev->info.arch);
-  if (a->block_m || a->block_n)
-    return pah_fail(PAH_EUNSUPPORTED, "block_m: the %s kernel has tiles of its own, must be 0", kernel);
-  return PAH_OK;
+  return check_tiles(a, kernel);
+}
+
+int pah_forward_check_ampere(const struct pah_device *dev, const struct pah_attn *a, const char *kernel) {
+  if (pah_arch_limits(dev->info.arch)->arch < 80)
+    return pah_fail(PAH_EUNSUPPORTED, "device: the %s kernel takes only sm_80 and newer, %s is %s", kernel,
+                    dev->info.name, dev->info.arch);
+  return check_tiles(a, kernel);
 }
 
 int pah_forward_check_types(const struct pah_attn *a, const char *kernel) {

@@ -8,6 +8,8 @@
 
 /* PAH_OK, or PAH_EUNSUPPORTED with "field: the KERNEL kernel takes ...": a device with wgmma, no tiles by name; */
 int pah_forward_check_hopper(const struct pah_device *dev, const struct pah_attn *a, const char *kernel);
+/* or one with cp.async and mma.sync of bf16; */
+int pah_forward_check_ampere(const struct pah_device *dev, const struct pah_attn *a, const char *kernel);
 /* bf16 or f16, all alike; */
 int pah_forward_check_types(const struct pah_attn *a, const char *kernel);
 /* f32; */

@@ -1,9 +1,9 @@
-/* sm90/backward/plan.cu - finds the physical blocks that are used more than once and makes the items of dkdv.cuh: one
+/* backward/plan.cu - finds the physical blocks that are used more than once and makes the items of dK and dV: one
  * thread block, two passes over the table. First every entry says to its block who and where it is, by minima and
  * maxima, whose result does not depend on any order. Then a thread takes a tile of KEYS tokens of a sequence and cuts
  * it into runs: an entry belongs to the first sequence that has it; neighbours stay together if the same sequences use
  * them alike. Items are ordered by their place in the sequence: under causal the first keys are seen by most queries,
- * so the long items come first. No defines but KEYS. Read next: uses.cuh, dkdv.cuh. */
+ * so the long items come first. No defines but KEYS. Read next: uses.cuh. */
 #include "plan.cuh"
 
 constexpr int THREADS = 512, WARPS = THREADS / 32;

@@ -1,10 +1,10 @@
-/* sm90/backward/prepare.cu - the first kernel of the backward: for every query delta = sum(dout * out) and its lse in
- * powers of two, in tiles as dkdv.cuh reads them; and what plan.cu counts in is made empty. A thread block per tile of
- * QUERIES rows of a head; 16 lanes share a row. Defines: QUERIES, HEAD_DIM_V, IO_T. Read next: plan.cu, dq.cuh. */
+/* backward/prepare.cu - the first kernel of the fast backwards: for every query delta = sum(dout * out) and its lse in
+ * powers of two, in tiles as dK and dV read them; and what plan.cu counts in is made empty. A thread block per tile of
+ * QUERIES rows of a head; 16 or 32 lanes share a row. Defines: QUERIES, HEAD_DIM_V, IO_T. Read next: plan.cu. */
 #include "plan.cuh"
 #include "softmax.cuh"
 
-constexpr int THREADS = 128, LANES = 16, ROWS_AT_ONCE = THREADS / LANES;
+constexpr int THREADS = 128, LANES = HEAD_DIM_V > 128 ? 32 : 16, ROWS_AT_ONCE = THREADS / LANES;
 static_assert(QUERIES % ROWS_AT_ONCE == 0 && HEAD_DIM_V <= 8 * LANES, "QUERIES: a multiple of 8");
 
 /* The sequence of a tile: the last that does not begin behind it. */

@@ -1,12 +1,12 @@
-/* sm90/backward/plan.cuh - what the kernels of the backward hand to each other in device memory: numbers of every
- * query, and the items of work of dkdv.cuh. An item is at most TILE_N tokens of a run of physical blocks that the same
- * sequences use, so that one thread block adds up all that is owed to these slots in registers, in the order of the
- * table. Without sharing that is a tile of a sequence. Read next: plan.cu, uses.cuh. */
+/* backward/plan.cuh - what the kernels of the fast backwards hand to each other in device memory: numbers of every
+ * query, and the items of work of those that compute dK and dV. An item is at most KEYS tokens of a run of physical
+ * blocks that the same sequences use, so that one thread block adds up all that is owed to these slots in registers, in
+ * the order of the table. Without sharing that is a tile of a sequence. Read next: plan.cu, uses.cuh. */
 #pragma once
 #include "mask.cuh"
 
 #ifndef QUERIES
-#define QUERIES 64 /* of a tile in dkdv.cuh */
+#define QUERIES 64 /* of a tile of those that compute dK and dV */
 #endif
 #ifndef KEYS
 #define KEYS 128 /* of a tile there */
