@@ -7,7 +7,7 @@
  * first: Q_T, KV_T, K_T and V_T (as they are multiplied), DIM, DIM_V, COLUMNS (elements of 128 bytes), TILE_M, STRIPE,
  * TILE_N, WARPS, SLOTS, AHEAD, PACK. Read next: sm80/forward/products.cuh. */
 #pragma once
-#include "columns.cuh"
+#include "sm80/columns.cuh"
 #include "places.cuh"
 #include "row_tiles.cuh"
 #include "widen.cuh"

@@ -3,7 +3,7 @@
  * its rows along the sum and is transposed by ldmatrix on the way (P V). A fragment of it serves all tiles of 16 rows
  * that a warp has. Layouts of fragments: ptx/mma.h. Read next: forward/products.cuh, backward/dkdv.cu. */
 #pragma once
-#include "columns.cuh"
+#include "sm80/columns.cuh"
 #include "ptx.cuh"
 #include "types.cuh"
 

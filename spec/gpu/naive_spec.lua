@@ -8,7 +8,7 @@ local problems = require "pah.judge.problem"
 local same_bits = require("spec.support.bits").same
 
 local DTYPES = {"f32", "f16", "bf16", "fp8_e4m3", "fp8_e5m2"}
-local declare_params = require("spec.gpu.sm80").declare_params
+local declare_params = require("spec.support.gpu.sm80").declare_params
 local why = require("spec.support.gpu.sim").why
 
 -- What the kernel `name` of check.cu concludes of the params p: nil, or {rule, sequence, index, value, limit}; both its

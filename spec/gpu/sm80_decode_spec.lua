@@ -2,7 +2,7 @@
 -- list holds, joins whoever comes last, the same bits whatever else is in the batch, corrupt tables, every fp8 code.
 -- What they share with the naive ones: spec/attention/cases_spec.lua.
 local ffi = require "ffi"
-local sm80 = require "spec.gpu.sm80"
+local sm80 = require "spec.support.gpu.sm80"
 local bits_of = require("spec.support.bits").of
 
 local why = require("spec.support.gpu.sim").why

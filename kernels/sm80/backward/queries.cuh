@@ -6,7 +6,7 @@
 #include "config.cuh" /* the sizes: first */
 
 #include "backward/uses.cuh"
-#include "columns.cuh"
+#include "sm80/columns.cuh"
 #include "places.cuh"
 
 extern __shared__ __align__(1024) unsigned char pool[];

@@ -1,5 +1,5 @@
-/* columns.cuh - how rows lie in shared memory for ldmatrix: cut into columns of 128 bytes, a column of all rows of a
- * tile before the next. Chunk c of 16 bytes of row r lies at chunk c ^ r % 8: neither copies nor ldmatrix meet in a
+/* sm80/columns.cuh - how rows lie in shared memory for ldmatrix: cut into columns of 128 bytes, a column of all rows of
+ * a tile before the next. Chunk c of 16 bytes of row r lies at chunk c ^ r % 8: neither copies nor ldmatrix meet in a
  * bank. The kernel's config.cuh comes first: K_T, COLUMNS (elements of 128 bytes). Read next: page_fetch.cuh,
  * sm80/products.cuh. */
 #pragma once
