@@ -7,15 +7,16 @@
  * first: Q_T, KV_T, K_T and V_T (as they are multiplied), DIM, DIM_V, COLUMNS (elements of 128 bytes), TILE_M, STRIPE,
  * TILE_N, WARPS, SLOTS, AHEAD, PACK. Read next: sm80/forward/products.cuh. */
 #pragma once
-#include "sm80/columns.cuh"
 #include "places.cuh"
 #include "row_tiles.cuh"
 #include "widen.cuh"
 
 constexpr bool FP8_Q = sizeof(Q_T) == 1, FP8_CACHE = sizeof(KV_T) == 1;
-constexpr int FP8_CHUNK = 16, FP8_COLUMNS = 128; /* as they are copied */
+constexpr int ROW_BYTES = 128, CHUNK = 16 / (int)sizeof(K_T); /* elements of a chunk */
+constexpr int FP8_CHUNK = 16, FP8_COLUMNS = 128;              /* as they are copied */
 
 /* Q, then a ring of SLOTS tiles of K and V by turns; of an fp8 cache a tile of each, and the ring is behind them. */
+template <int dim> constexpr int COLUMNS_OF = (dim + COLUMNS - 1) / COLUMNS;
 constexpr unsigned Q_BYTES = TILE_M * COLUMNS_OF<DIM> * ROW_BYTES;
 constexpr int WIDER = DIM > DIM_V ? DIM : DIM_V;
 constexpr unsigned SLOT_BYTES = TILE_N * COLUMNS_OF<WIDER> * ROW_BYTES;

@@ -1,9 +1,9 @@
 /* sm80/products.cuh - the products of a warp by mma.sync, each of 16 rows by 8 columns by 16 an instruction, from tiles
- * as columns.cuh has them. multiply_rows: both operands have their rows outermost (Q K^T); add_columns: the second has
- * its rows along the sum and is transposed by ldmatrix on the way (P V). A fragment of it serves all tiles of 16 rows
- * that a warp has. Layouts of fragments: ptx/mma.h. Read next: forward/products.cuh, backward/dkdv.cu. */
+ * as page_fetch.cuh has them: rows cut into columns of ROW_BYTES, chunk c of row r at chunk c ^ r % 8. multiply_rows:
+ * both operands have their rows outermost (Q K^T); add_columns: the second has its rows along the sum and is transposed
+ * by ldmatrix on the way (P V). A fragment of it serves all tiles of 16 rows that a warp has. Layouts of fragments:
+ * ptx/mma.h. Read next: forward/products.cuh, backward/dkdv.cu. */
 #pragma once
-#include "sm80/columns.cuh"
 #include "ptx.cuh"
 #include "types.cuh"
 
@@ -13,6 +13,10 @@ __device__ __forceinline__ void mma(float *d, const unsigned (&a)[4], unsigned b
     ptx::mma_m16n8k16_bf16(sums, a, b0, b1, sums);
   else
     ptx::mma_m16n8k16_f16(sums, a, b0, b1, sums);
+}
+
+__device__ __forceinline__ unsigned chunk_at(int row, int chunk) {
+  return row * ROW_BYTES + ((chunk ^ row % 8) << 4);
 }
 
 /* Where this lane's row for ldmatrix_x4 begins: `row` of it, and chunk `chunk` (0, 1) of 16 elements. The next 16 are

@@ -25,7 +25,8 @@ constexpr int TILE_N = QUERIES, ROWS_OF_QUERIES = KEYS; /* of what the forward d
 typedef IO_T K_T;
 template <class T> constexpr bool IS_BF16 = false;
 template <> constexpr bool IS_BF16<bf16> = true;
-constexpr int COLUMNS = 64; /* elements of 128 bytes, into which shared memory cuts a row */
+constexpr int ROW_BYTES = 128, CHUNK = 8; /* elements of 16 bytes; as page_fetch.cuh has them */
+constexpr int COLUMNS = 64;               /* elements of 128 bytes, into which shared memory cuts a row */
 constexpr int LARGER_DIM = DIM > DIM_V ? DIM : DIM_V, HEAD_DIM = LARGER_DIM <= 64 ? 64 : LARGER_DIM <= 128 ? 128 : 256;
 constexpr int HEAD_DIM_V = HEAD_DIM, THREADS = 32 * WARPS;
 

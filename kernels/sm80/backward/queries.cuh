@@ -6,8 +6,8 @@
 #include "config.cuh" /* the sizes: first */
 
 #include "backward/uses.cuh"
-#include "sm80/columns.cuh"
 #include "places.cuh"
+#include "sm80/products.cuh"
 
 extern __shared__ __align__(1024) unsigned char pool[];
 

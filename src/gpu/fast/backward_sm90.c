@@ -17,7 +17,7 @@ enum { KEYS = 128, LARGEST_DIM = 128 };
  * copies. What registers and shared memory hold without spilling. */
 static const struct tiles {
   int dim, queries, query_stages, keys[2][2], stages, registers[2];
-} tiles[] = {{64, 64, 3, {{96, 96}, {96, 96}}, 4, {208, 88}}, {128, 64, 3, {{96, 80}, {96, 64}}, 3, {224, 56}}};
+} tiles[] = {{64, 64, 3, {{96, 96}, {96, 96}}, 4, {208, 88}}, {128, 64, 3, {{96, 80}, {96, 80}}, 3, {224, 56}}};
 
 /* What is handed over beside pah_attn_params: struct sm90_sizes of config.cuh. */
 struct sizes {
