@@ -160,7 +160,7 @@ describe("fwd_fp8 for sm_90a", function()
           end
         end
       end
-    end)
+    end, 48) -- gathered, or with heads packed, a head_dim of 192 has a few bytes too many
     if not seen then return pending(no_nvrtc) end
     assert.is_true(seen >= 50)
   end)

@@ -25,7 +25,7 @@ describe("NVRTC alone", function()
         seen[k.kernel] = (seen[k.kernel] or 0) + 1
         assert.is_true(k.registers >= 8 and k.registers <= 255, k.source)
         assert.is_true(k.thread_blocks_per_sm >= 1 and k.occupancy > 0 and k.occupancy <= 1, k.source)
-        local allowed = k.source:find("^naive/") and 64 or 0
+        local allowed = k.source:find "^naive/" and 64 or k.source:find "fp8" and 48 or 0
         assert.is_true(k.spill_store_bytes <= allowed, ("%s spills %d bytes"):format(k.source, k.spill_store_bytes))
       end
       local hopper = arch == "sm_90a"

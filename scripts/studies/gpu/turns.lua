@@ -74,7 +74,7 @@ return function(device, options)
 
   --- A line of the table, and a JSON line to the output. Returns TFLOP/s.
   function M.report(row, variant, list, flops)
-    local peer = peers[row]
+    local peer = peers[row] and peers[row].tflops and peers[row] -- a peer may have failed
     local n, t, hz = #list, median(list), median(list.hz) or 0 / 0 -- sorted now
     local rate = flops / t / 1e12
     print(("%-18s %-26s %8.1f us  %6.1f TFLOP/s  (best %6.1f, %d, %4.0f MHz, %4.1f %%)%s"):format(row, variant,

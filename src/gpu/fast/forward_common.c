@@ -96,6 +96,11 @@ int pah_forward_units(const char *name, const struct pah_tensor *t, const char *
   return PAH_OK;
 }
 
+int pah_forward_descaled(const struct pah_attn *a) {
+  return a->q_descale.dtype != PAH_NONE || a->k_descale.dtype != PAH_NONE || a->v_descale.dtype != PAH_NONE ||
+         pah_dtype_size(a->out.dtype) == 1;
+}
+
 int pah_forward_packs(const struct pah_attn_sizes *s, int64_t tile) {
   return s->group > 1 && s->group <= LARGEST_PACK && tile % s->group == 0;
 }

@@ -29,6 +29,9 @@ struct pah_place_units {
 /* PAH_OK, or PAH_EUNSUPPORTED if the pool reaches further than 2^32 units. */
 int pah_forward_units(const char *name, const struct pah_tensor *t, const char *kernel, struct pah_place_units *units);
 
+/* Whether a scale of q, K, V or of out beside softmax_scale may differ from 1. */
+int pah_forward_descaled(const struct pah_attn *a);
+
 /* Whether the heads of a group can share a tile of `tile` rows. */
 int pah_forward_packs(const struct pah_attn_sizes *s, int64_t tile);
 

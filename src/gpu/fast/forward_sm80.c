@@ -11,7 +11,16 @@
 #include "forward_common.h"
 #include "gpu/occupancy.h"
 
-enum { KIB = 1024, LARGEST_DIM = 256, DIM_UNIT = 8, FP8_UNIT = 16, ROW_BYTES = 128, HALF = 2, FP8_SLOTS = 2 };
+enum {
+  KIB = 1024,
+  LARGEST_DIM = 256,
+  DIM_UNIT = 8,
+  FP8_UNIT = 16,
+  ROW_BYTES = 128,
+  HALF = 2,
+  FP8_SLOTS = 2,
+  FP8_KEYS = 96
+};
 
 /* By shared memory of a multiprocessor in KiB and head_dim, of q and K and of V: tiles of 16 rows a warp, warps, keys
  * of a tile, slots of the ring. Sums, scores and Q fill the registers and shared memory of one, two or three thread
@@ -70,13 +79,18 @@ static int64_t rows_of(const struct tile *t) {
   return 16 * t->m_tiles * t->warps;
 }
 
+/* Keys of a tile; with those that a head_dim of 64 has else, widening would spill. */
+static int64_t keys_of(const struct tile *t, const struct pah_attn *a) {
+  return is_fp8(a->k_blocks.dtype) && t->tile_n > FP8_KEYS ? FP8_KEYS : t->tile_n;
+}
+
 /* A tile of K and one of V of what is widened, and a ring of both as they are in the cache; else a ring alone. */
 static int64_t shared_of(const struct kind *kind, const struct tile *t, const struct pah_attn *a,
                          const struct pah_attn_sizes *s) {
   int64_t size = kind == &mma ? HALF : pah_dtype_size(a->q.dtype), wider = s->D > s->Dv ? s->D : s->Dv;
   int64_t tiles = is_fp8(a->k_blocks.dtype) ? 2 * row_bytes(wider, HALF) + FP8_SLOTS * row_bytes(wider, 1)
                                             : t->slots * row_bytes(wider, size);
-  return rows_of(t) * (row_bytes(s->D, size) + t->tile_n * kind->weight_bytes) + t->tile_n * tiles;
+  return rows_of(t) * (row_bytes(s->D, size) + keys_of(t, a) * kind->weight_bytes) + keys_of(t, a) * tiles;
 }
 
 /* NULL: there is none. */
@@ -137,7 +151,8 @@ static int takes(const struct kind *kind, const struct pah_device *dev, const st
 static int run(const struct kind *kind, struct pah_device *dev, const struct pah_attn *a,
                const struct pah_attn_sizes *s, struct pah_attn_params *p) {
   const struct tile *t = tile_of(kind, dev, a, s);
-  struct sizes sizes = {.tile_blocks = t->tile_n / p->block_size, .tile_slots = t->tile_n % p->block_size};
+  struct sizes sizes = {.tile_blocks = (int)(keys_of(t, a) / p->block_size),
+                        .tile_slots = (int)(keys_of(t, a) % p->block_size)};
   int status = find_units(kind, a, &sizes);
   if (status) return status;
   const int q = a->q.dtype, cache = a->k_blocks.dtype, out = a->out.dtype;
@@ -146,7 +161,7 @@ static int run(const struct kind *kind, struct pah_device *dev, const struct pah
   struct pah_gpu_call call = {.file = kind->file, .kernel = kind->kernel, .threads = 32 * t->warps, .problem = a};
   pah_gpu_define(&call, "DIM", s->D);
   if (s->Dv != s->D) pah_gpu_define(&call, "DIM_V", s->Dv);
-  pah_gpu_define(&call, "TILE_N", t->tile_n);
+  pah_gpu_define(&call, "TILE_N", (int)keys_of(t, a));
   if (kind != &simt) pah_gpu_define(&call, "M_TILES", t->m_tiles);
   if (kind == &tf32) pah_gpu_define(&call, "TF32", 1);
   pah_gpu_define(&call, "WARPS", t->warps);
@@ -154,7 +169,7 @@ static int run(const struct kind *kind, struct pah_device *dev, const struct pah
   if (pack > 1) pah_gpu_define(&call, "PACK", pack);
   if (a->softcap > 0) pah_gpu_define(&call, "SOFTCAP", 1);
   if (p->tree_mask) pah_gpu_define(&call, "TREE", 1);
-  if (is_fp8(cache)) pah_gpu_define(&call, "DESCALED", 1);
+  if (is_fp8(cache) || pah_forward_descaled(a)) pah_gpu_define(&call, "DESCALED", 1);
   pah_gpu_define_type(&call, "IO_T", q);
   if (cache != q) pah_gpu_define_type(&call, "KV_T", cache);
   if (out != q) pah_gpu_define_type(&call, "OUT_T", out);

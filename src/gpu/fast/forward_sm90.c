@@ -68,13 +68,14 @@ static enum way way_of(const struct pah_attn *a, const struct pah_attn_sizes *s)
 static struct plan plan_of(const struct pah_attn *a, const struct pah_attn_sizes *s) {
   struct plan plan = {.way = way_of(a, s), .sizes = {.box = ROW_UNIT, .head_dim = (int)s->D, .head_dim_v = (int)s->Dv}};
   const struct tile *tile = tiles[plan.way];
+  const int cap = a->softcap > 0;
+  plan.gather = s->block_size % ROW_UNIT != 0 && plan.way != WIDENED;
   while (tile->dim < s->D || tile->dim_v < s->Dv) tile++;
   plan.dim = tile->dim;
   plan.dim_v = tile->dim_v;
   plan.stages = tile->stages;
-  int64_t box = pah_gcd(s->block_size, tile->keys[0][a->softcap > 0]);
-  plan.gather = box % ROW_UNIT != 0 && plan.way != WIDENED;
-  plan.tile_n = tile->keys[plan.gather][a->softcap > 0];
+  plan.tile_n = tile->keys[plan.gather][cap];
+  int64_t box = pah_gcd(s->block_size, plan.tile_n);
   if (box % ROW_UNIT == 0) plan.sizes.box = (int)box;
   plan.pack = pah_forward_pack(s, TILE_M);
   return plan;
@@ -172,8 +173,6 @@ static int bounded(const struct pah_attn *a, const struct plan *plan) {
 
 static void define(struct pah_gpu_call *call, const struct plan *plan, const struct pah_attn *a) {
   const int q = a->q.dtype, cache = a->k_blocks.dtype, out = a->out.dtype;
-  const int descaled =
-      a->q_descale.dtype != PAH_NONE || a->k_descale.dtype != PAH_NONE || a->v_descale.dtype != PAH_NONE || is_fp8(out);
   pah_gpu_define(call, "HEAD_DIM", plan->dim);
   if (plan->dim_v != plan->dim) pah_gpu_define(call, "HEAD_DIM_V", plan->dim_v);
   pah_gpu_define(call, "TILE_N", plan->tile_n);
@@ -183,7 +182,7 @@ static void define(struct pah_gpu_call *call, const struct plan *plan, const str
   if (a->softcap > 0) pah_gpu_define(call, "SOFTCAP", 1);
   if (bounded(a, plan)) pah_gpu_define(call, "BOUNDED", 1);
   if (a->tree_mask.dtype != PAH_NONE) pah_gpu_define(call, "TREE", 1);
-  if (descaled) pah_gpu_define(call, "DESCALED", 1);
+  if (pah_forward_descaled(a)) pah_gpu_define(call, "DESCALED", 1);
   if (plan->way == FP8_WIDE) pah_gpu_define(call, "WIDE_VALUES", 1);
   if (plan->way == WIDENED && (plan->sizes.head_dim < plan->dim || plan->sizes.head_dim_v < plan->dim_v))
     pah_gpu_define(call, "NARROW", 1);
