@@ -218,6 +218,9 @@ function M.load(device, spec)
     if spec[kind] ~= nil then path, count = spec[kind], count + 1 end
   end
   if count ~= 1 then errors.raise "load: give one of cubin, ptx and fatbin" end
+  if device.name:find "^sim" and not spec.ptx then
+    errors.raise "load: the device is sim, must be cuda for a cubin or fatbin; sim takes ptx"
+  end
   local params, c, handle = params_of(spec.params), ffi.new "struct pah_module_spec", ffi.new "struct pah_module *[1]"
   path = find_source(path)
   c.image = path
