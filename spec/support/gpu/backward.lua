@@ -287,23 +287,17 @@ end
 --- Compiles a kernel for an architecture with these head_dims: of the functions named none may spill. -> how many
 --- instances there were; nil and why if they cannot be.
 function M.no_spills(kernel, names, arch, dims)
-  local seen = 0
-  for _, name in ipairs(names) do
-    local count, why = spills.none(arch, name, function(zeros)
-      for _, D in ipairs(dims) do
-        for _, block_size in ipairs {16, 1} do
-          for softcap = 0, 1 do
-            local rows, blocks = zeros{1, 2, 4, D}, zeros{4, block_size, 1, D}
-            pah.bwd{q = rows, out = rows, dout = rows, lse = zeros({1, 2, 4}, "f32"), k_blocks = blocks,
-              v_blocks = blocks, block_table = zeros({1, 4}, "i32"), softcap = softcap, kernel = kernel}
-          end
+  return spills.none(arch, names, function(zeros)
+    for _, D in ipairs(dims) do
+      for _, block_size in ipairs {16, 1} do
+        for softcap = 0, 1 do
+          local rows, blocks = zeros{1, 2, 4, D}, zeros{4, block_size, 1, D}
+          pah.bwd{q = rows, out = rows, dout = rows, lse = zeros({1, 2, 4}, "f32"), k_blocks = blocks,
+            v_blocks = blocks, block_table = zeros({1, 4}, "i32"), softcap = softcap, kernel = kernel}
         end
       end
-    end)
-    if not count then return nil, why end
-    seen = seen + count
-  end
-  return seen
+    end
+  end)
 end
 
 return M

@@ -4,11 +4,13 @@ local assert = require "luassert"
 local M = {}
 
 --- Compiles for `arch` what the calls of run(zeros) launch, zeros(shape, dtype) makes their tensors; none of the
---- instances of the kernel `name` may spill or use a stack, but for `allowed` bytes. Returns how many they are; nil and
---- why if they cannot be compiled here.
-function M.none(arch, name, run, allowed)
+--- instances of the kernel `names`, one or a list, may spill or use a stack, but for `allowed` bytes. Returns how many
+--- they are; nil and why if they cannot be compiled here.
+function M.none(arch, names, run, allowed)
   local ok, device = pcall(pah.device, "cuda:" .. arch)
   if not ok then return nil, "needs NVRTC: " .. tostring(device) end
+  local wanted = {}
+  for _, name in ipairs(type(names) == "table" and names or {names}) do wanted[name] = true end
   local instances, before = require("pah.module").instances, {}
   for _, instance in ipairs(instances(device)) do before[instance.source] = true end -- of specs that ran earlier
   device:set{dry = true}
@@ -16,7 +18,7 @@ function M.none(arch, name, run, allowed)
   device:set{dry = false}
   local seen = 0
   for _, instance in ipairs(instances(device)) do
-    if instance.kernel == name and not before[instance.source] then
+    if wanted[instance.kernel] and not before[instance.source] then
       seen = seen + 1
       assert.is_true(instance.spill_store_bytes + instance.local_bytes <= (allowed or 0), instance.source)
     end
