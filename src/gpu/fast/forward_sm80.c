@@ -11,16 +11,7 @@
 #include "forward_common.h"
 #include "gpu/occupancy.h"
 
-enum {
-  KIB = 1024,
-  LARGEST_DIM = 256,
-  DIM_UNIT = 8,
-  FP8_UNIT = 16,
-  ROW_BYTES = 128,
-  HALF = 2,
-  FP8_SLOTS = 2,
-  FP8_KEYS = 96
-};
+enum { KIB = 1024, LARGEST_DIM = 256, DIM_UNIT = 8, FP8_UNIT = 16, ROW_BYTES = 128, HALF = 2, FP8_SLOTS = 2 };
 
 /* By shared memory of a multiprocessor in KiB and head_dim, of q and K and of V: tiles of 16 rows a warp, warps, keys
  * of a tile, slots of the ring. Sums, scores and Q fill the registers and shared memory of one, two or three thread
@@ -79,9 +70,11 @@ static int64_t rows_of(const struct tile *t) {
   return 16 * t->m_tiles * t->warps;
 }
 
-/* Keys of a tile; with those that a head_dim of 64 has else, widening would spill. */
+/* Keys of a tile: of the row of the table or, where K and V are widened and that would spill, fewer. */
 static int64_t keys_of(const struct tile *t, const struct pah_attn *a) {
-  return is_fp8(a->k_blocks.dtype) && t->tile_n > FP8_KEYS ? FP8_KEYS : t->tile_n;
+  if (!is_fp8(a->k_blocks.dtype)) return t->tile_n;
+  const int64_t most = t->dim == 192 ? 32 : t->dim == 128 && a->softcap > 0 ? 48 : 96;
+  return t->tile_n < most ? t->tile_n : most;
 }
 
 /* A tile of K and one of V of what is widened, and a ring of both as they are in the cache; else a ring alone. */
