@@ -119,7 +119,7 @@ describe("operations on the cpu", function()
     if ffi.C.pah_isa_usable "avx512bf16" == 0 then return pending "this processor has no products of bf16" end
     local program = child.shell("readlink /proc/$PPID/exe"):gsub("%s+$", "")
     for _, way in ipairs {"fma", "dots"} do
-      local command = "PAH_BF16=%s PAH_ISA=avx512bf16 '%s' test --filter='cpu .*decode.*bf16' %s"
+      local command = "PAH_CASES_EVERY=1 PAH_BF16=%s PAH_ISA=avx512bf16 '%s' test --filter='cpu .*decode.*bf16' %s"
       local text = child.shell(command:format(way, program, "spec/attention/cases_spec.lua"))
       local passed, failed, errors = text:match "(%d+) successes / (%d+) failures? / (%d+) errors?"
       assert.is_true(tonumber(passed) > 50 and failed == "0" and errors == "0", text)
