@@ -1,7 +1,8 @@
 -- includes_spec.lua - which folder may include what: the order is written down here once, from the bottom up. A file
 -- includes from its own folder and from those above it in this list, never from one further down; and no header
 -- reaches itself. src/cpu and its folders are one object per instruction set and count as one, and so do src/gpu and
--- src/gpu/fast; kernels/naive, sm80, ... are beside one another.
+-- src/gpu/fast, src/sim/block and src/sim/check (threads and who watches them), src/sim/host and src/sim/compile;
+-- kernels/naive, sm80, ... are beside one another.
 local order = {
   "src", -- the interface, errors, what a device is
   "src/tensor", "src/attention", "src/reference", "src/cpu", "src/module", "src/source",
@@ -54,6 +55,8 @@ local function layer_of(path)
   local folder = folder_of(path)
   if folder:find "^src/cpu" then return "src/cpu" end
   if folder:find "^src/gpu" then return "src/gpu" end
+  if folder == "src/sim/check" then return "src/sim/block" end
+  if folder == "src/sim/compile" then return "src/sim/host" end
   if folder:find "^kernels/" and folder ~= "kernels/ptx" then return "kernels/*" end
   return folder
 end

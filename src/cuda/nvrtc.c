@@ -16,7 +16,7 @@
 #include "pah_measure.h"
 
 /* What each kernel takes, as the compiler sees it: the number of parameters, then kind << 24 | bytes of each, which is
- * struct pah_signature again. Mirrors sim/include/pah_sim_entry.h. */
+ * struct pah_signature again. Mirrors sim/include/pah_sim/entry.h. */
 static const char signature_text[] =
     "\n#line 1 \"pah_signature\"\n"
     "namespace pah_signature {\n"

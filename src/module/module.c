@@ -1,6 +1,6 @@
 /* module.c - your own kernels: the rules of pah_module_compile and pah_module_launch, whatever the device.
  * The names of ordinary kernels are found by scanning the source; an instance of a template, or a name that a macro
- * makes, is compiled when it is first asked for. Read next: module.h, scan.c, compile_cache.c, sim/host/build.c,
+ * makes, is compiled when it is first asked for. Read next: module.h, scan.c, compile_cache.c, sim/compile/build.c,
  * cuda/nvrtc.c. */
 #define _GNU_SOURCE
 #include "module.h"

@@ -1,6 +1,6 @@
 /* module.h - a module inside the program: its source, the names compiled, and the device's own image.
  * src/module/module.c keeps the rules; a device only compiles, launches and frees (the slots in device.h).
- * Read next: module.c, compile_cache.h, then sim/host/build.c and cuda/nvrtc.c. */
+ * Read next: module.c, compile_cache.h, then sim/compile/build.c and cuda/nvrtc.c. */
 #ifndef PAH_MODULE_H
 #define PAH_MODULE_H
 

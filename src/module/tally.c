@@ -1,5 +1,5 @@
 /* tally.c - the counters of many launches in one sum: what lua/pah/measure/init.lua says of a function on sim, which
- * has no time. Launches of built-in kernels count too while a tally runs. Read next: module.c, sim/block/counters.c. */
+ * has no time. Launches of built-in kernels count too while a tally runs. Read next: module.c, sim/check/counters.c. */
 #include "tally.h"
 
 #include "error.h"

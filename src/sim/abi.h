@@ -1,6 +1,6 @@
 /* abi.h - all that a kernel compiled for sim calls in the program: read by C++ (include/pah_sim.h, kernels/ptx.cuh) and
  * by the C that serves it (runtime in this folder). Loads and stores are not here: g++ -fsanitize=thread puts calls of
- * __tsan_read4 and so on into the kernel (src/sim/block/hooks.c). Every call may switch to another simulated thread.
+ * __tsan_read4 and so on into the kernel (src/sim/check/hooks.c). Every call may switch to another simulated thread.
  * The place of a call in the source is found from its return address, through inlined functions: the innermost line
  * that is not in one of our own headers. Only barriers carry their line, since compilers duplicate calls. */
 #ifndef PAH_SIM_ABI_H

@@ -2,7 +2,7 @@
  * on to a freed tensor is told so; the memory behind them goes back to the system at once.
  * Promises: allocations are 256-byte aligned and stand as far apart as they are long, at least 64 KiB, so that what is
  * written past one does not land in the next; new memory holds 0xff, NaN in every type, until it is written.
- * Read next: sim/block/shadow.c. */
+ * Read next: sim/check/shadow.c. */
 #define _GNU_SOURCE
 #include "arena.h"
 

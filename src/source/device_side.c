@@ -1,7 +1,7 @@
 /* device_side.c - tells what of a source the device needs: kernels, functions and variables of the device, and all that
  * these name, by the words in them, whatever the words mean there. Functions of the host stay out whatever names them,
  * as in CUDA: those with neither __device__ nor constexpr. A class stays without its members of the host.
- * Read next: sim/host/words.c. */
+ * Read next: sim/compile/words.c. */
 #define _GNU_SOURCE
 #include "device_side.h"
 

@@ -3,9 +3,9 @@
  * ended without coming), barrier-count. Read next: warp.c. */
 #include <string.h>
 
-#include "counters.h"
+#include "sim/check/counters.h"
 #include "sched.h"
-#include "clock.h"
+#include "sim/check/clock.h"
 
 enum { BARRIERS = 16 };
 

@@ -9,10 +9,10 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "counters.h"
+#include "sim/check/counters.h"
 #include "job.h"
 #include "sched.h"
-#include "shadow.h"
+#include "sim/check/shadow.h"
 
 const struct sim_job *sim_job;
 struct sim_result *sim_result;

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "check.h"
-#include "clock.h"
-#include "shadow.h"
+#include "sim/check/check.h"
+#include "sim/check/clock.h"
+#include "sim/check/shadow.h"
 
 struct sim_block sim_block;
 

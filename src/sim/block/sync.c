@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "check.h"
+#include "sim/check/check.h"
 #include "sched.h"
-#include "clock.h"
-#include "shadow.h"
+#include "sim/check/clock.h"
+#include "sim/check/shadow.h"
 
 /* ---- Agents ---- */
 

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "check.h"
+#include "sim/check/check.h"
 #include "sched.h"
-#include "shadow.h"
+#include "sim/check/shadow.h"
 
 struct pah_sim_dim pah_sim_thread_idx(void) {
   return sim_block.running->index;

@@ -4,7 +4,7 @@
  * mask wait at different collectives). Read next: barrier.c, sim/ptx/mma.c. */
 #include <string.h>
 
-#include "counters.h"
+#include "sim/check/counters.h"
 #include "sched.h"
 
 enum { PENDING = SIM_WARP }; /* each lane may wait at another one */

@@ -16,11 +16,11 @@
 #include "gpu/occupancy.h"
 #include "module/module.h"
 #include "module/tally.h"
-#include "build.h"
-#include "compiler.h"
+#include "sim/compile/build.h"
+#include "sim/compile/compiler.h"
 #include "launch.h"
 #include "sim/ptx/tensor_map.h"
-#include "sim/translate/module.h"
+#include "sim/translate/translate.h"
 
 struct state {
   struct pah_gpu_state gpu; /* first: gpu/gpu.h */

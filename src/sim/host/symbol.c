@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "build.h"
+#include "sim/compile/build.h"
 #include "report.h"
 
 extern char **environ;

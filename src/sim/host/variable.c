@@ -1,7 +1,7 @@
 /* variable.c - the shared variables of an opened object by its symbol table: which bytes are the compiler's own (g++
  * guards arrays of classes, though there is nothing to initialise), and how much of it one kernel has: the object
  * holds the variables of all. A variable in a function is named after it: _ZZ1fPfE1s is s in f(float *).
- * Read next: elf.c, sim/block/check.c. */
+ * Read next: elf.c, sim/check/check.c. */
 #include <elf.h>
 #include <stdio.h>
 #include <dlfcn.h>
@@ -10,7 +10,7 @@
 
 #include "module/content.h"
 #include "error.h"
-#include "build.h"
+#include "sim/compile/build.h"
 
 struct table {
   const Elf64_Sym *symbols;

@@ -1,10 +1,10 @@
 /* cuda_bf16.h - __nv_bfloat16 and __nv_bfloat162 for sim: the upper half of an f32. The functions are CUDA's, as its
  * math manual names them.
- * Read next: pah_sim_small.h, pah_sim_pair.h. */
+ * Read next: pah_sim/numbers/small.h, pah_sim/numbers/pair.h. */
 #ifndef PAH_SIM_CUDA_BF16_H
 #define PAH_SIM_CUDA_BF16_H
 
-#include "pah_sim_small.h"
+#include "pah_sim/numbers/small.h"
 
 #ifdef __CUDA_NO_BFLOAT16_CONVERSIONS__
 #define PAH_NO_CONVERSIONS
@@ -20,10 +20,10 @@
 #define PAH_N2 bfloat162
 #define PAH_E 8
 #define PAH_M 7
-#include "pah_sim_pair.h"
-#include "pah_sim_pair_functions.h"
-#include "pah_sim_pair_convert.h"
-#include "pah_sim_pair_end.h"
+#include "pah_sim/numbers/pair.h"
+#include "pah_sim/numbers/pair_functions.h"
+#include "pah_sim/numbers/pair_convert.h"
+#include "pah_sim/numbers/pair_end.h"
 
 typedef __nv_bfloat16 nv_bfloat16;
 typedef __nv_bfloat162 nv_bfloat162;

@@ -1,9 +1,9 @@
 /* cuda_fp16.h - __half and __half2 for sim: IEEE 754 binary16. The functions are CUDA's, as its math manual names them.
- * Read next: pah_sim_small.h, pah_sim_pair.h. */
+ * Read next: pah_sim/numbers/small.h, pah_sim/numbers/pair.h. */
 #ifndef PAH_SIM_CUDA_FP16_H
 #define PAH_SIM_CUDA_FP16_H
 
-#include "pah_sim_small.h"
+#include "pah_sim/numbers/small.h"
 
 #ifdef __CUDA_NO_HALF_CONVERSIONS__
 #define PAH_NO_CONVERSIONS
@@ -19,10 +19,10 @@
 #define PAH_N2 half2
 #define PAH_E 5
 #define PAH_M 10
-#include "pah_sim_pair.h"
-#include "pah_sim_pair_functions.h"
-#include "pah_sim_pair_convert.h"
-#include "pah_sim_pair_end.h"
+#include "pah_sim/numbers/pair.h"
+#include "pah_sim/numbers/pair_functions.h"
+#include "pah_sim/numbers/pair_convert.h"
+#include "pah_sim/numbers/pair_end.h"
 
 typedef __half half;
 typedef __half2 half2;

@@ -1,6 +1,6 @@
 /* cuda_fp8.h - fp8 for sim: e4m3 (largest 448, no infinity) and e5m2, singly and packed in twos and fours, the lowest
  * byte first. To fp8 the classes round to nearest even and saturate; NaN becomes 0x7f. Functions as CUDA names them.
- * Read next: pah_sim_small.h. */
+ * Read next: pah_sim/numbers/small.h. */
 #ifndef PAH_SIM_CUDA_FP8_H
 #define PAH_SIM_CUDA_FP8_H
 

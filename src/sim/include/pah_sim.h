@@ -26,12 +26,12 @@
 #include <utility>
 
 #include "../abi.h"
-#include "pah_sim_types.h"
-#include "pah_sim_host_types.h"
-#include "pah_sim_builtins.h"
-#include "pah_sim_atomics.h"
-#include "pah_sim_math.h"
-#include "pah_sim_ptx.h"
-#include "pah_sim_entry.h"
+#include "pah_sim/types.h"
+#include "pah_sim/host_types.h"
+#include "pah_sim/builtins.h"
+#include "pah_sim/atomics.h"
+#include "pah_sim/math.h"
+#include "pah_sim/ptx.h"
+#include "pah_sim/entry.h"
 
 #endif

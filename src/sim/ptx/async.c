@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "sim/abi_ptx.h"
-#include "sim/block/check.h"
+#include "sim/check/check.h"
 
 enum { LARGEST = 16 };
 

@@ -8,7 +8,7 @@
 
 #include "sim/abi_ptx.h"
 #include "async.h"
-#include "sim/block/clock.h"
+#include "sim/check/clock.h"
 
 enum { BYTES = 8, LARGEST_COUNT = (1 << 20) - 1 };
 

@@ -1,10 +1,10 @@
 /* proxy.c - which ordinary ("generic") writes the asynchronous units can see: those with a fence.proxy.async between
  * them and the asynchronous access, by the writer before it hands over, or by the thread that issues the access.
- * The finding missing-proxy-fence is made by sim/block/check.c, which asks here. Read next: tma.c, wgmma.c. */
+ * The finding missing-proxy-fence is made by sim/check/check.c, which asks here. Read next: tma.c, wgmma.c. */
 #include <string.h>
 
 #include "async.h"
-#include "sim/block/clock.h"
+#include "sim/check/clock.h"
 
 /* Steps at which each thread fenced, the last few in a ring; and what it knew of the others at the last one. */
 enum { KEPT = 32 };

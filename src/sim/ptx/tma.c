@@ -8,7 +8,7 @@
 
 #include "sim/abi_ptx.h"
 #include "async.h"
-#include "sim/block/check.h"
+#include "sim/check/check.h"
 #include "tensor_map.h"
 
 enum {

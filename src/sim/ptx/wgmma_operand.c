@@ -7,7 +7,7 @@
 
 #include "sim/abi_ptx.h"
 #include "async.h"
-#include "sim/block/clock.h"
+#include "sim/check/clock.h"
 
 enum { CHUNK = 16 };
 

@@ -2,7 +2,7 @@
  * of its own, and copies what comes out. Sums of wgmma are left where they are: they change after the statement. Read
  * next: emit.c. */
 #define _GNU_SOURCE
-#include "asm.h"
+#include "translate.h"
 
 #include <stdlib.h>
 #include <string.h>

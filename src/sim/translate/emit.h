@@ -1,12 +1,12 @@
 /* emit.h - PTX statements as C++. Registers become variables of their width ("%r1" is x__Rr1), labels labels, and each
- * instruction the text of its row (rows.h): calls of sim/include/pah_sim_ptx.h and of sim/abi_ptx.h. Two things use
+ * instruction the text of its row (rows.h): calls of sim/include/pah_sim/ptx.h and of sim/abi_ptx.h. Two things use
  * it: asm.c for asm statements, module.c for whole modules. Read next: emit.c, emit_special.c. */
 #ifndef PAH_PTX_EMIT_H
 #define PAH_PTX_EMIT_H
 
 #include <stdio.h>
 
-#include "asm.h"
+#include "translate.h"
 #include "parser.h"
 #include "table.h"
 

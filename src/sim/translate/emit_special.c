@@ -327,7 +327,7 @@ static void argument(const struct special *p, const struct ptx_operand *o) {
     ptx_emit_operand(p->e, o);
 }
 
-/* What CUDA gives every module: pah_sim_ptx_calls.h. */
+/* What CUDA gives every module: pah_sim/ptx/calls.h. */
 static int is_known_function(const char *name) {
   static const char *const known[] = {"vprintf", "malloc", "free", "__assertfail"};
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)

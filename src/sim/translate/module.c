@@ -1,6 +1,6 @@
 /* module.c - see module.h. Variables, functions and kernels in the order of the text; .loc becomes #line, so that
  * findings tell the line of the source that was compiled to PTX, else that of the PTX. Read next: loc.c, emit.c. */
-#include "module.h"
+#include "translate.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -9,7 +9,7 @@
 #define IN_SHARED "shared shared::cta shared::cluster"
 
 /* clang-format off */
-/* ---- Numbers (pah_sim_ptx_numbers.h) ---- */
+/* ---- Numbers (pah_sim/ptx/numbers.h) ---- */
 {"add.cc", "i", "", "", "=i_add_carry<$T>($1, $2, 0, pah_cc)"},
 {"addc.cc", "i", "", "", "=i_add_carry<$T>($1, $2, pah_cc, pah_cc)"},
 {"addc", "i", "", "", "=i_add_carry<$T>($1, $2, pah_cc, pah_no_cc)"},
@@ -75,7 +75,7 @@
 {"slct", "ibf", "ftz", "", "=i_slct<$U>($1, $2, $3)"},
 {"mov", "ibfhp", "", "v2 v4", "*mov"},
 
-/* ---- Conversions (pah_sim_ptx_convert.h) ---- */
+/* ---- Conversions (pah_sim/ptx/convert.h) ---- */
 {"cvt", "8ifhx", "rn rz rm rp rna rni rzi rmi rpi ftz sat satfinite relu", "", "=i_cvt<$T, $U, $F>($1)"},
 {"cvt", "hfx", "rn rz satfinite relu", "", "=i_cvt_pack<$T, $U, $F>($1, $2)"},
 {"cvt.pack.sat", "8i", "", "b32", "=i_pack_saturated<$T>($1, $2, $3)"},
@@ -85,7 +85,7 @@
 {"cvta", "i", "", "to global local const param", "=$1"},
 {"isspacep", "", "global shared local", "", "=i_isspacep($W, $1)"},
 
-/* ---- Memory (pah_sim_ptx_memory.h) ---- */
+/* ---- Memory (pah_sim/ptx/memory.h) ---- */
 {"ld", "8ibfh", "volatile relaxed acquire", IN_SHARED " v2 v4 global local const param weak" SCOPE CACHE, "*ld"},
 {"ldu", "8ibfh", "", "v2 v4 global", "*ld"},
 {"st", "8ibfh", "volatile relaxed release", IN_SHARED " v2 v4 global local param weak" SCOPE CACHE, "*st"},
@@ -147,7 +147,7 @@ MMA("m16n8k16", "satfinite.s32.s8.s8.s32", "S8_SATFINITE | PAH_SIM_MMA_HALF"),
 {"wgmma.wait_group.sync.aligned", "", "", "", "pah_sim_wgmma_wait($0)"},
 {"wgmma.mma_async.sync.aligned", "", "", "m64* f32 bf16 f16 tf32 e4m3 e5m2", "*wgmma"},
 
-/* ---- Threads that meet (pah_sim_ptx_sync.h) ---- */
+/* ---- Threads that meet (pah_sim/ptx/sync.h) ---- */
 {"bar.warp.sync", "", "", "", "i_syncwarp($0)"},
 {"bar.sync", "", "", "", "i_barrier($0)"},
 {"bar.sync", "", "", "", "i_named_barrier($0, $1, 0)"},

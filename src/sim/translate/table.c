@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "sim/include/pah_sim_ptx_words.h"
+#include "sim/include/pah_sim/ptx/words.h"
 
 /* clang-format off */
 const struct ptx_row ptx_rows[] = {

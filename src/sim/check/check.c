@@ -1,0 +1,94 @@
+/* check.c - what an access means: is the memory there, was it written, and is it ordered with what others did to it.
+ * Barriers, __syncwarp and released variables order accesses; shuffles do not.
+ * Findings: race, uninitialised, out-of-bounds, misaligned, use-after-free, bad-address, missing-proxy-fence, plus
+ * those of pending copies. Read next: shadow.c (races), hooks.c, sync.c. */
+#include "check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "counters.h"
+#include "sim/block/sched.h"
+#include "clock.h"
+#include "shadow.h"
+
+/* Is this byte of shared memory the compiler's own? */
+static int is_guard(const struct sim_image *image, uint64_t at) {
+  for (int i = 0; i < image->variable_count; i++) {
+    const struct sim_variable *v = &image->variables[i];
+    if (v->guard && at >= v->at && at < v->at + v->bytes) return 1;
+  }
+  return 0;
+}
+
+static struct sim_view view_of(struct sim_thread *t, const struct sim_space *s, const struct sim_access *a) {
+  const int is_shared = s == &sim_spaces[SIM_SHARED];
+  struct sim_view v = {t, t->clock, (uint32_t)t->id, 1u << t->lane, t->write_epoch, t->use_key, 0, is_shared};
+  if (a->agent >= 0) {
+    const struct sim_agent *agent = sim_agent_at(a->agent);
+    v.id = (uint32_t)sim_agent_id(a->agent);
+    v.lane = 1u << v.id % SIM_WARP;
+    v.clock = agent->clock;
+    v.write = EPOCH(sim_block.index & SIM_BLOCK_MASK, v.id, agent->step) | EPOCH_AGENT;
+    v.use = EPOCH(sim_block.index & SIM_BLOCK_MASK, v.id / SIM_WARP * SIM_WARP, agent->step);
+  }
+  const int relaxed = a->flags & PAH_SIM_ATOMIC || (a->flags & PAH_SIM_VOLATILE && !is_shared);
+  v.kind = (relaxed ? USE_ATOMIC : 0) | (a->flags & PAH_SIM_WRITE ? USE_WRITE : 0);
+  return v;
+}
+
+static int check_words(struct sim_space *s, struct sim_thread *t, const struct sim_access *a) {
+  const struct sim_view v = view_of(t, s, a);
+  uint64_t at = (uint64_t)((const uint8_t *)a->address - s->base), end = at + a->bytes;
+  int uninitialised = 0;
+  while (at < end) {
+    const uint64_t word = at / WORD_BYTES, chunk = at / CHUNK_BYTES;
+    const unsigned from = at % WORD_BYTES, to = end - word * WORD_BYTES < WORD_BYTES ? (unsigned)(end % WORD_BYTES) : 4;
+    const int whole = at % CHUNK_BYTES == 0 && end - at >= CHUNK_BYTES;
+    const unsigned mask = ((1u << to) - 1) & ~((1u << from) - 1);
+    for (unsigned i = 0; i < (whole ? CHUNK_WORDS : 1); i++) {
+      uint8_t *state = &s->state[word + i];
+      if ((*state >> 4 & mask) != mask) {
+        sim_find_bounds(s, a);
+        return -1;
+      }
+      if (a->flags & PAH_SIM_READ && (*state & mask) != mask) uninitialised = 1;
+      if (a->flags & PAH_SIM_WRITE) *state |= (uint8_t)mask;
+    }
+    if (s == &sim_spaces[SIM_GLOBAL]) sim_count_new(s, word, whole ? CHUNK_WORDS : 1);
+    if (whole)
+      sim_touch_chunk(&v, s, chunk, a);
+    else
+      sim_touch_word(&v, s, word, mask, a);
+    at = whole ? at + CHUNK_BYTES : word * WORD_BYTES + to;
+  }
+  if (uninitialised && s == &sim_spaces[SIM_SHARED] &&
+      is_guard(sim_job->image, (uint64_t)((const uint8_t *)a->address - s->base)))
+    return 1; /* not the kernel's doing */
+  if (uninitialised && !(a->flags & SIM_QUIET))
+    sim_find_at(a->pc, NULL, a->address, "uninitialised", "%s %u bytes of %s memory that nobody has written",
+                sim_verb(a), a->bytes, s->name);
+  return 0;
+}
+
+int sim_check(struct sim_thread *t, const struct sim_access *a) {
+  const uint8_t *p = a->address;
+  if (sim_deferred_address) sim_deferred_look();
+  struct sim_space *s = sim_space_of(p);
+  if (!s) return sim_check_elsewhere(t, a);
+  if ((a->bytes == 2 || a->bytes == 4 || a->bytes == 8 || a->bytes == 16) && (uintptr_t)p % a->bytes &&
+      !(a->flags & SIM_UNALIGNED)) {
+    sim_find_at(a->pc, NULL, p, "misaligned", "%s %u bytes at an address that is %u past a multiple of %u", sim_verb(a),
+                a->bytes, (unsigned)((uintptr_t)p % a->bytes), a->bytes);
+    return -1;
+  }
+  if ((uint64_t)(p - s->base) + a->bytes > s->size) {
+    sim_find_bounds(s, a);
+    return -1;
+  }
+  if (s == &sim_spaces[SIM_SHARED] && sim_pending_words) sim_pending_check(a);
+  int verdict = check_words(s, t, a);
+  if (verdict) return verdict < 0 ? verdict : 0;
+  if (sim_counting) sim_count_access(t, s, a);
+  return 0;
+}

@@ -1,0 +1,47 @@
+/* check.h - between check.c (what an access means), shadow.c, sync.c (what orders accesses) and finding.c. */
+#ifndef PAH_SIM_CHECK_H
+#define PAH_SIM_CHECK_H
+
+#include "sim/block/job.h"
+
+/* Flags of an access: a copy of bytes, so alignment means nothing; a part of a request that is counted elsewhere. */
+enum { SIM_UNALIGNED = 64, SIM_UNCOUNTED = 128 };
+#define SIM_BLOCK_MASK ((1 << 25) - 1) /* what an epoch keeps of a thread block's index */
+
+struct sim_agent {
+  const char *name;
+  uint32_t step;
+  struct sim_clock *clock; /* what it knows */
+  int used;
+};
+const struct sim_agent *sim_agent_at(int agent);
+void sim_sync_reset(void);           /* at the start of a thread block */
+int sim_has_released(int64_t block); /* has anything been released by this thread block (as epochs name it)? */
+
+/* A write that would race, but maybe writes what is there: looked at again once it is done. */
+extern const uint8_t *sim_deferred_address; /* NULL: there is none */
+void sim_deferred_look(void);
+/* A plain read that would race with the atomic of another, and maybe comes before a compare-and-swap of its word: told
+ * when something else follows, a barrier or the end of the thread. */
+void sim_suspect(struct sim_thread *t, const struct sim_access *a, uint64_t other, uint32_t pc);
+void sim_suspect_look(struct sim_thread *t);
+
+extern int64_t sim_pending_words;
+extern uint32_t
+    sim_pending_of[SIM_SHARED_LIMIT / 4]; /* of the copy that will write a word: where it was issued; 0: none */
+void sim_pending_check(const struct sim_access *a);
+void sim_pending_reset(void);
+
+struct sim_space;
+const char *sim_space_name(const void *p);
+const char *sim_verb(const struct sim_access *a); /* "reads", "writes", "updates" */
+void sim_find_bounds(const struct sim_space *s, const struct sim_access *a);
+int sim_check_elsewhere(struct sim_thread *t,
+                        const struct sim_access *a); /* in no space that is watched; as sim_check */
+int sim_is_argument(const void *p);                  /* of the kernel: where the values of its parameters stand */
+
+/* sim_find with the place of the other party and the address, which may be NULL. */
+void sim_find_at(const void *pc, const void *other_pc, const void *address, const char *code, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+#endif

@@ -1,0 +1,241 @@
+/* finding.c - findings of a launch: one per code and place, counted; and the words for races and for accesses to memory
+ * that is not there. The host gives places names (sim/host/report.c). Read next: check.c, which makes most of them. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "check.h"
+#include "sim/block/sched.h"
+#include "shadow.h"
+
+/* A new one; when there are no more, the last of those whose code others have too, so that no code hides another. */
+static struct sim_finding *place_for(struct sim_result *r, const char *code) {
+  if (r->finding_count < SIM_MAX_FINDINGS) return &r->findings[r->finding_count++];
+  int repeated = -1;
+  for (int i = 0; i < SIM_MAX_FINDINGS; i++) {
+    if (!strcmp(r->findings[i].code, code)) return NULL;
+    for (int j = 0; j < i; j++)
+      if (!strcmp(r->findings[i].code, r->findings[j].code)) repeated = i;
+  }
+  return repeated < 0 ? NULL : &r->findings[repeated];
+}
+
+static void add(const void *pc, const void *other_pc, const void *address, const char *code, const char *format,
+                va_list args) {
+  struct sim_result *r = sim_result;
+  if (sim_allowed(sim_job->launch->allow, code)) return;
+  for (int i = 0; i < r->finding_count; i++)
+    if (r->findings[i].pc == pc && !strcmp(r->findings[i].code, code)) {
+      r->findings[i].count++;
+      return;
+    }
+  struct sim_finding *f = place_for(r, code);
+  if (!f) return;
+  *f = (struct sim_finding){.pc = pc, .other_pc = other_pc, .address = address, .count = 1};
+  f->thread = sim_block.running ? sim_block.running->id : 0;
+  f->block = sim_block.index;
+  snprintf(f->code, sizeof f->code, "%s", code);
+  vsnprintf(f->message, sizeof f->message, format, args);
+}
+
+void sim_find_at(const void *pc, const void *other_pc, const void *address, const char *code, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  add(pc, other_pc, address, code, format, args);
+  va_end(args);
+}
+
+void sim_find(const void *pc, const char *code, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  add(pc, NULL, NULL, code, format, args);
+  va_end(args);
+}
+
+void sim_fatal(const void *pc, const char *code, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  add(pc, NULL, NULL, code, format, args);
+  va_end(args);
+  sim_leave();
+}
+
+/* ---- Races. A write of the same value is none that anyone could notice: it is looked at again after the write. ----
+ */
+
+const uint8_t *sim_deferred_address;
+static struct {
+  uint32_t bytes;
+  uint8_t old[16];
+  struct sim_access access;
+  sim_epoch other;
+  const void *other_pc;
+  struct sim_thread *thread;
+} deferred;
+
+void sim_find_race(const struct sim_access *a, sim_epoch other, const void *other_pc, const char *what) {
+  char who[96];
+  uint32_t id = EPOCH_ID(other);
+  if ((int)id >= sim_block.count)
+    snprintf(who, sizeof who, "an asynchronous copy or matrix instruction");
+  else if (EPOCH_BLOCK(other) == (sim_block.index & SIM_BLOCK_MASK))
+    snprintf(who, sizeof who, "thread %u", id);
+  else
+    snprintf(who, sizeof who, "thread %u of thread block %lld", id, (long long)EPOCH_BLOCK(other));
+  sim_find_at(a->pc, other_pc, a->address, "race", "%s of %u bytes of %s memory is not ordered after the %s by %s",
+              what, a->bytes, sim_space_name(a->address), a->flags & PAH_SIM_WRITE ? "access" : "write", who);
+}
+
+/* A plain read beside atomics of others: no race if it is the guess of a compare-and-swap, which comes next. */
+void sim_suspect(struct sim_thread *t, const struct sim_access *a, uint64_t other, uint32_t pc) {
+  sim_suspect_look(t);
+  t->suspect = *a;
+  t->suspect_other = other;
+  t->suspect_pc = pc;
+}
+
+void sim_suspect_look(struct sim_thread *t) {
+  const struct sim_access a = t->suspect;
+  struct sim_thread *now = sim_block.running;
+  if (!a.address) return;
+  t->suspect.address = NULL;
+  sim_block.running = t;
+  sim_find_race(&a, t->suspect_other, sim_text + t->suspect_pc, "a read");
+  sim_block.running = now;
+}
+
+void sim_deferred_look(void) {
+  const uint8_t *p = sim_deferred_address;
+  sim_deferred_address = NULL;
+  if (!memcmp(p, deferred.old, deferred.bytes)) return;
+  struct sim_thread *now = sim_block.running;
+  sim_block.running = deferred.thread;
+  sim_find_race(&deferred.access, deferred.other, deferred.other_pc, "a write");
+  sim_block.running = now;
+}
+
+/* Two writes. */
+void sim_find_race_of_writes(const struct sim_view *v, const struct sim_access *a, sim_epoch other, uint32_t pc) {
+  const void *other_pc = sim_text + pc;
+  if (a->bytes > sizeof deferred.old || a->agent >= 0 || a->flags & PAH_SIM_READ) {
+    sim_find_race(a, other, other_pc, a->flags & PAH_SIM_READ ? "an atomic" : "a write");
+    return;
+  }
+  if (sim_deferred_address) return; /* one of the words of this access is enough */
+  sim_deferred_address = a->address;
+  deferred.bytes = a->bytes;
+  memcpy(deferred.old, a->address, a->bytes);
+  deferred.access = *a;
+  deferred.other = other;
+  deferred.other_pc = other_pc;
+  deferred.thread = v->thread;
+}
+
+/* ---- Accesses that cannot be: what is said of them ---- */
+
+const char *sim_verb(const struct sim_access *a) {
+  return !(a->flags & PAH_SIM_WRITE) ? "reads" : a->flags & PAH_SIM_READ ? "updates" : "writes";
+}
+
+const char *sim_space_name(const void *p) {
+  const struct sim_space *s = sim_space_of(p);
+  return s ? s->name : "local";
+}
+
+/* Is an access that ends at `end` nearer to the start of the next allocation than to the end of m? */
+static int is_before(const struct sim_allocation *m, uint64_t end) {
+  const struct sim_arena *arena = sim_job->arena;
+  if (m + 1 >= arena->allocations + arena->count || !m[1].alive) return 0;
+  return m[1].start >= end && m[1].start - end < end - (m->start + m->bytes);
+}
+
+static void bad_global(const struct sim_access *a) {
+  const struct sim_allocation *m = sim_arena_find(sim_job->arena, a->address);
+  if (!m) {
+    sim_find_at(a->pc, NULL, a->address, "out-of-bounds", "%s %u bytes before the first tensor of the device",
+                sim_verb(a), a->bytes);
+    return;
+  }
+  uint64_t at = (uint64_t)((const uint8_t *)a->address - sim_job->arena->base) - m->start;
+  if (!m->alive && at < m->bytes)
+    sim_find_at(a->pc, NULL, a->address, "use-after-free",
+                "%s %u bytes at byte %llu of a tensor of %llu bytes that has "
+                "been freed (allocation %lld of the device)",
+                sim_verb(a), a->bytes, (unsigned long long)at, (unsigned long long)m->bytes, (long long)m->number);
+  else if (is_before(m, (uint64_t)((const uint8_t *)a->address - sim_job->arena->base) + a->bytes))
+    sim_find_at(a->pc, NULL, a->address, "out-of-bounds",
+                "%s %u bytes, %llu bytes before the start of a tensor of %llu bytes (allocation %lld of the device)",
+                sim_verb(a), a->bytes,
+                (unsigned long long)(m[1].start - (uint64_t)((const uint8_t *)a->address - sim_job->arena->base)),
+                (unsigned long long)m[1].bytes, (long long)m[1].number);
+  else
+    sim_find_at(a->pc, NULL, a->address, "out-of-bounds",
+                "%s %u bytes, %llu bytes past the end of a tensor of %llu bytes "
+                "(allocation %lld of the device)",
+                sim_verb(a), a->bytes, (unsigned long long)(at < m->bytes ? 0 : at - m->bytes),
+                (unsigned long long)m->bytes, (long long)m->number);
+}
+
+void sim_find_bounds(const struct sim_space *s, const struct sim_access *a) {
+  if (s == &sim_spaces[SIM_GLOBAL])
+    bad_global(a);
+  else
+    sim_find_at(a->pc, NULL, a->address, "out-of-bounds", "%s %u bytes at byte %llu of %s memory, which has %llu bytes",
+                sim_verb(a), a->bytes, (unsigned long long)((const uint8_t *)a->address - s->base), s->name,
+                (unsigned long long)s->size);
+}
+
+/* Not in a space that is watched: the own stack, constants and arguments are fine. */
+int sim_check_elsewhere(struct sim_thread *t, const struct sim_access *a) {
+  const uint8_t *p = a->address;
+  const struct sim_image *image = sim_job->image;
+  int owner, where = sim_fiber_of(p, &owner);
+  if (where == 1 && (owner == t->id || sim_block.threads[owner].state != SIM_EXITED)) {
+    if (owner == t->id) return 0;
+    sim_find_at(a->pc, NULL, NULL, "bad-address", "%s local memory of thread %d", sim_verb(a), owner);
+    return -1;
+  }
+  int reads = !(a->flags & PAH_SIM_WRITE);
+  if (reads && p >= image->text && p + a->bytes <= image->text_end) return 0;
+  if (reads && sim_is_argument(p)) return 0;
+  /* As integers: a kernel without shared memory has its base near zero. */
+  uintptr_t shared = (uintptr_t)sim_spaces[SIM_SHARED].base, at = (uintptr_t)p;
+  const uint8_t *module = sim_spaces[SIM_MODULE].base;
+  if (p < sim_job->arena->base + sim_job->arena->size && p >= sim_job->arena->base)
+    bad_global(a);
+  else if (shared > 65536 && at >= shared - 65536 && at < shared + sim_spaces[SIM_SHARED].size + 65536 &&
+           !(p >= module && p < image->data_end))
+    sim_find_at(a->pc, NULL, p, "out-of-bounds", "%s %u bytes at byte %lld of shared memory, which has %llu bytes",
+                sim_verb(a), a->bytes, (long long)(at - shared), (unsigned long long)sim_spaces[SIM_SHARED].size);
+  else
+    sim_find_at(a->pc, NULL, NULL, "bad-address",
+                "%s %u bytes at address %p, which is in no tensor, shared or local "
+                "memory",
+                sim_verb(a), a->bytes, (const void *)p);
+  return -1;
+}
+
+/* ---- Arrays ---- */
+
+/* What g++ and clang hand to the handler of an index out of bounds. */
+struct type_note {
+  uint16_t kind, info; /* info of an integer: bit 0: signed; from bit 1 on, the logarithm of its bits */
+  char name[];         /* 'float [4]', with its quotation marks */
+};
+struct index_note {
+  const char *file;
+  uint32_t line, column;
+  const struct type_note *array, *index;
+};
+
+void pah_sim_index(const void *what, uintptr_t index) {
+  const struct index_note *note = what;
+  const unsigned bits = 1u << (note->index->info >> 1);
+  int64_t value = (int64_t)index;
+  if (bits > 64) value = *(const int64_t *)index; /* then it is a pointer to the number */
+  if (bits < 64)
+    value = note->index->info & 1 ? (int64_t)((uint64_t)index << (64 - bits)) >> (64 - bits)
+                                  : (int64_t)(index & (((uint64_t)1 << bits) - 1));
+  sim_find(__builtin_return_address(0), "array-bounds", "index %lld of an array %s", (long long)value,
+           note->array->name);
+}

@@ -1,0 +1,104 @@
+/* headers.c - headers that are made when a source is compiled: CUDA's that only repeat what pah_sim.h has, those of
+ * libraries that are the host's side only, and those that are not there. They lie in a folder of the compilation, which
+ * is searched first. Headers with something of their own are in sim/include. Read next: preprocess.c. */
+#include "device_source.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* pah_sim.h, which comes before every source, is all of these. doc/sim.md lists them; spec/tree compares. */
+static const char *const in_pah_sim[] = {"builtin_types.h",
+                                         "cuda.h",
+                                         "cuda_runtime.h",
+                                         "cuda_runtime_api.h",
+                                         "device_atomic_functions.h",
+                                         "device_functions.h",
+                                         "device_launch_parameters.h",
+                                         "driver_types.h",
+                                         "host_defines.h",
+                                         "math_functions.h",
+                                         "sm_20_intrinsics.h",
+                                         "sm_30_intrinsics.h",
+                                         "sm_32_intrinsics.h",
+                                         "sm_60_atomic_functions.h",
+                                         "sm_61_intrinsics.h",
+                                         "vector_functions.h",
+                                         "vector_types.h",
+                                         NULL};
+
+/* Libraries of the host's side whose headers may lie in the system's folders. */
+static const char *const host_only[] = {"cublas.h",
+                                        "cublas_v2.h",
+                                        "cublasLt.h",
+                                        "cublasXt.h",
+                                        "cudnn.h",
+                                        "nccl.h",
+                                        "curand.h",
+                                        "curand_kernel.h",
+                                        "cufft.h",
+                                        "cufftXt.h",
+                                        "cusparse.h",
+                                        "cusolverDn.h",
+                                        "nvml.h",
+                                        "nvrtc.h",
+                                        "mpi.h",
+                                        "nvToolsExt.h",
+                                        "nvToolsExtCudaRt.h",
+                                        "nvtx3/nvToolsExt.h",
+                                        "nvtx3/nvToolsExtCudaRt.h",
+                                        "nvtx3/nvtx3.hpp",
+                                        "cudaTypedefs.h",
+                                        "cudaProfiler.h",
+                                        "cuda_profiler_api.h",
+                                        "cuda_gl_interop.h",
+                                        "cuda_device_runtime_api.h",
+                                        NULL};
+
+/* CUB but for what the host calls, which needs Thrust and the runtime. */
+static const char cub[] =
+    "#include <cub/block/block_adjacent_difference.cuh>\n#include <cub/block/block_discontinuity.cuh>\n"
+    "#include <cub/block/block_exchange.cuh>\n#include <cub/block/block_histogram.cuh>\n"
+    "#include <cub/block/block_load.cuh>\n#include <cub/block/block_merge_sort.cuh>\n"
+    "#include <cub/block/block_radix_sort.cuh>\n#include <cub/block/block_reduce.cuh>\n"
+    "#include <cub/block/block_scan.cuh>\n#include <cub/block/block_shuffle.cuh>\n"
+    "#include <cub/block/block_store.cuh>\n#include <cub/warp/warp_exchange.cuh>\n"
+    "#include <cub/warp/warp_load.cuh>\n#include <cub/warp/warp_merge_sort.cuh>\n"
+    "#include <cub/warp/warp_reduce.cuh>\n#include <cub/warp/warp_scan.cuh>\n"
+    "#include <cub/warp/warp_store.cuh>\n";
+
+/* Libraries whose headers include CUDA's own, on which their users rely. */
+static const char *contents_of(const char *name) {
+  static const char *const prefixes[] = {"cublas", "torch/", "ATen/", "c10/"};
+  for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+    if (!strncmp(name, prefixes[i], strlen(prefixes[i]))) return "#include <cuda_fp16.h>\n#include <cuda_bf16.h>\n";
+  if (!strcmp(name, "cuda_pipeline_primitives.h")) return "#include <cuda_pipeline.h>\n";
+  return strcmp(name, "cub/cub.cuh") ? "" : cub;
+}
+
+int sim_make_header(const char *folder, const char *name) {
+  char path[PATH_MAX];
+  struct stat about;
+  size_t base = strlen(folder);
+  if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, name) >= sizeof path || strstr(name, "..") || *name == '/')
+    return 0;
+  for (char *slash = path + base - 1; (slash = strchr(slash + 1, '/'));) {
+    *slash = 0;
+    int failed = mkdir(path, 0700) && errno != EEXIST;
+    *slash = '/';
+    if (failed) return 0;
+  }
+  if (!stat(path, &about)) return 0;
+  FILE *f = fopen(path, "w");
+  if (f) fputs(contents_of(name), f);
+  return f && !fclose(f);
+}
+
+void sim_make_headers(const char *folder, int has_cccl) {
+  for (const char *const *h = in_pah_sim; *h; h++) sim_make_header(folder, *h);
+  for (const char *const *h = host_only; *h; h++) sim_make_header(folder, *h);
+  sim_make_header(folder, "cuda_pipeline_primitives.h");
+  if (has_cccl) sim_make_header(folder, "cub/cub.cuh");
+}

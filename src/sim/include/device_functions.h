@@ -1,5 +1,0 @@
-/* device_functions.h - for sim: all of it is in pah_sim.h. */
-#ifndef PAH_SIM_DEVICE_FUNCTIONS_H
-#define PAH_SIM_DEVICE_FUNCTIONS_H
-#include "pah_sim.h"
-#endif

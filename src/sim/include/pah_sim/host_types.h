@@ -1,0 +1,50 @@
+/* host_types.h - names of the CUDA runtime and driver that declarations on the device's side mention: handles,
+ * enumerations, tensor maps. There is nothing behind them: the host's side of a source is left out. */
+#ifndef PAH_SIM_HOST_TYPES_H
+#define PAH_SIM_HOST_TYPES_H
+
+enum cudaError {
+  cudaSuccess = 0,
+  cudaErrorInvalidValue = 1,
+  cudaErrorMemoryAllocation = 2,
+  cudaErrorInvalidConfiguration = 9,
+  cudaErrorInvalidDeviceFunction = 98,
+  cudaErrorNotSupported = 801,
+  cudaErrorUnknown = 999
+};
+typedef enum cudaError cudaError_t;
+enum cudaSharedMemConfig {
+  cudaSharedMemBankSizeDefault = 0,
+  cudaSharedMemBankSizeFourByte = 1,
+  cudaSharedMemBankSizeEightByte = 2
+};
+enum cudaMemcpyKind {
+  cudaMemcpyHostToHost,
+  cudaMemcpyHostToDevice,
+  cudaMemcpyDeviceToHost,
+  cudaMemcpyDeviceToDevice,
+  cudaMemcpyDefault
+};
+enum cudaFuncAttribute {
+  cudaFuncAttributeMaxDynamicSharedMemorySize = 8,
+  cudaFuncAttributePreferredSharedMemoryCarveout = 9
+};
+typedef struct CUstream_st *cudaStream_t;
+typedef struct CUevent_st *cudaEvent_t;
+typedef cudaStream_t CUstream;
+typedef cudaEvent_t CUevent;
+typedef unsigned long long CUdeviceptr;
+typedef unsigned long long cudaTextureObject_t, cudaSurfaceObject_t;
+typedef int CUdevice;
+typedef enum cudaError_enum { CUDA_SUCCESS = 0, CUDA_ERROR_INVALID_VALUE = 1 } CUresult;
+struct cudaDeviceProp;
+struct cudaFuncAttributes;
+struct cudaLaunchConfig_st;
+typedef struct cudaLaunchConfig_st cudaLaunchConfig_t;
+
+/* As pah.tensor_map makes one. */
+typedef struct CUtensorMap_st {
+  __attribute__((aligned(64))) unsigned long long opaque[16];
+} CUtensorMap;
+
+#endif

@@ -1,5 +1,0 @@
-/* sm_32_intrinsics.h - for sim: all of it is in pah_sim.h. */
-#ifndef PAH_SIM_SM_32_INTRINSICS_H
-#define PAH_SIM_SM_32_INTRINSICS_H
-#include "pah_sim.h"
-#endif

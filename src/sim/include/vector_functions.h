@@ -1,5 +1,0 @@
-/* vector_functions.h - for sim: all of it is in pah_sim.h. */
-#ifndef PAH_SIM_VECTOR_FUNCTIONS_H
-#define PAH_SIM_VECTOR_FUNCTIONS_H
-#include "pah_sim.h"
-#endif
