@@ -1,5 +1,5 @@
 /* sm90/walk.cuh - where the token lies that a lane looks up, from tile to tile of a sequence, the last one first: block
- * of the sequence and slot in it, without dividing. Read next: producer.cuh, fp8/widen.cuh. */
+ * of the sequence and slot in it, without dividing. Read next: producer.cuh, fp8/widener.cuh. */
 #pragma once
 #include "ring.cuh"
 
