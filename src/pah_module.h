@@ -27,10 +27,11 @@ struct pah_module_spec {
 enum pah_parameter_kind { PAH_UNTYPED = 0, PAH_POINTER = 1, PAH_SIGNED, PAH_UNSIGNED, PAH_FLOATING, PAH_BYTES };
 enum { PAH_MAX_PARAMETERS = 64 };
 
-struct pah_signature {              /* what a kernel takes, as the compiler sees it */
-  int32_t count;                    /* -1: of a loaded image whose driver does not tell */
-  int32_t kind[PAH_MAX_PARAMETERS]; /* enum pah_parameter_kind; PAH_BYTES: a struct by value */
-  int32_t size[PAH_MAX_PARAMETERS]; /* bytes */
+struct pah_signature {                   /* what a kernel takes, as the compiler sees it */
+  int32_t count;                         /* -1: of a loaded image whose driver does not tell */
+  int32_t kind[PAH_MAX_PARAMETERS];      /* enum pah_parameter_kind; PAH_BYTES: a struct by value */
+  int32_t size[PAH_MAX_PARAMETERS];      /* bytes */
+  int32_t points_to[PAH_MAX_PARAMETERS]; /* sim: the dtype that a pointer is typed for; PAH_NONE: any */
 };
 
 struct pah_resources {

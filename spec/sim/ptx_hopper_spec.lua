@@ -142,9 +142,9 @@ local function run(device, module, case)
   local a_descriptor, b_descriptor = place(image:data(), a, a_codes), place(image:data(), b, b_codes)
   local c = {}
   for i = 1, 64 * case.n do c[i] = ptx.f32_code(i % 17 - 8) end
-  local d = pah.zeros({#c}, {device = device})
+  local d, sums = pah.zeros({#c}, {device = device}), ptx.words(c, device) -- bits of f32, as i32
   module:launch(kernel_of(case), {grid = 1, block = 128, shared = bytes}, image:to(device), bytes / 4, a_descriptor,
-    b_descriptor, ptx.words(registers(a_codes, 8 * size), device), ptx.words(c, device), d,
+    b_descriptor, ptx.words(registers(a_codes, 8 * size), device), sums:data(), d,
     case.overwrite and 0 or 1)
   local sign = (case.negate_a and -1 or 1) * (case.negate_b and -1 or 1)
   local want = expected(not case.overwrite and c, values(a_codes, case.a), values(b_codes, case.b), case.n,

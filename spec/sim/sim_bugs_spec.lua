@@ -40,6 +40,14 @@ local bugs = {
     {"waits_for_a_later_block", "time-limit livelock", {grid = 2, limit = 1}}, {"traps", "trap"},
     {"asserts", "assert"},
   },
+  bugs_lanes = {
+    {"mask_names_exited", "warp-exited"}, {"vote_of_exited", "warp-exited"}, {"syncwarp_of_exited", "warp-exited"},
+    {"lane_outside_the_mask", "warp-absent"}, {"tree_too_tall", "warp-absent"}, {"shuffle_by_ptx", "warp-absent"},
+    {"ldg_after_write", "read-only-written"}, {"write_after_ldg", "read-only-written"},
+    {"nc_after_write", "read-only-written"}, {"block_scope", "race", {grid = 3}},
+    {"block_scope_of_one", "race", {grid = 3}}, {"block_scope_by_ptx", "race", {grid = 2}},
+    {"fence_of_the_block", "race", {grid = 3, zeros = true}},
+  },
 }
 
 local schedules = {{"order"}, {"reverse"}, {"random", 1}, {"random", 2}}
@@ -63,9 +71,9 @@ describe("a planted mistake on sim #slow", function()
   local function launch(module, kernel, options, schedule)
     local g = pah.arange(256, {dtype = "i32", device = sim})
     local u = pah.empty({256}, {dtype = "i32", device = sim})
-    if kernel:match "^lock_" or kernel:match "^flag_" then g:zero() end
+    if kernel:match "^lock_" or kernel:match "^flag_" or options and options.zeros then g:zero() end
     local o = {block = 64, on_finding = "report", schedule = schedule[1], seed = schedule[2]}
-    for k, v in pairs(options or {}) do o[k] = k ~= "in_order" and v or nil end
+    for k, v in pairs(options or {}) do o[k] = k ~= "in_order" and k ~= "zeros" and v or nil end
     return module:launch(kernel, o, g, u, 256)
   end
 
@@ -78,7 +86,7 @@ describe("a planted mistake on sim #slow", function()
           names[#names + 1] = bug[1] .. "<0>"
           names[#names + 1] = bug[1] .. "<1>"
         end
-        module = sim:compile{source = path, kernels = names}
+        module = sim:compile{source = path, kernels = names, include = {"kernels"}}
       end
       return module
     end

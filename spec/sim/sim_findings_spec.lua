@@ -206,6 +206,37 @@ template <int N> __global__ void __launch_bounds__(N * 32, 2) bounded_too(float 
     assert.is_truthy(report:text():find("argument 1, f32 [1000, 1000], at [1900, 0]", 1, true), report:text())
   end)
 
+  it("holds what a typed pointer points to, and what is const and __restrict__", function()
+    local own = sim:compile{text = [[
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+extern "C" __global__ void typed(const float *x, __half2 *h, long long *n, const unsigned *any, const float4 *four) {}
+extern "C" __global__ void bf(const __nv_bfloat16 *__restrict__ x) {}
+extern "C" __global__ void late(const float *__restrict__ x, float *y, int n) {
+  y[threadIdx.x] = 2;
+  __syncthreads();
+  y[64 + threadIdx.x] = x[63 - threadIdx.x]; // what others wrote
+}]]}
+    local function of(dtype) return pah.zeros({128}, {dtype = dtype, device = sim}) end
+    local function why_not(name, ...)
+      local ok, words = pcall(own.launch, own, name, {block = 64}, ...)
+      return not ok and tostring(words) or ""
+    end
+    local f, h, n = of "f32", of "f16", of "i64"
+    assert.equal("", why_not("typed", f, h, n, f, h))
+    assert.equal("", why_not("typed", of "u8", h, n, of "i64", f))
+    local words = why_not("typed", of "f64", h, n, f, f)
+    assert.is_truthy(words:find("argument 1: is a tensor of f64, must be of f32 for a pointer to float", 1, true))
+    words = why_not("typed", f, of "bf16", n, f, f)
+    assert.is_truthy(words:find("argument 2: is a tensor of bf16, must be of f16 for a pointer to half", 1, true))
+    words = why_not("typed", f, h, of "i32", f, f)
+    assert.is_truthy(words:find("argument 3: is a tensor of i32, must be of i64", 1, true), words)
+    assert.is_truthy(why_not("bf", h):find("must be of bf16", 1, true))
+    assert.equal("", why_not("late", f, of "f32", 0))
+    words = why_not("late", f, f, 0)
+    assert.is_truthy(words:find("read%-only%-written.-const and __restrict__ as parameter 1"), words)
+  end)
+
   it("shows the line of the source", function()
     local x, y = pah.ones({64}, {device = sim}), pah.ones({64}, {device = sim})
     local report = compiled():launch("shifted", {block = 64, on_finding = "report"}, x, y, 1)

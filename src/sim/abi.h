@@ -58,14 +58,29 @@ unsigned long long pah_sim_collective_at(int op, unsigned mask, unsigned long lo
                                          const void *pc);
 unsigned pah_sim_activemask(void); /* the lanes of the warp that come here before the warp can go on without it */
 
+/* What a typed pointer among the parameters of a kernel points to; OF_ANY: all kinds of tensors may be meant. */
+enum {
+  PAH_SIM_OF_ANY,
+  PAH_SIM_OF_F32,
+  PAH_SIM_OF_F64,
+  PAH_SIM_OF_F16,
+  PAH_SIM_OF_BF16,
+  PAH_SIM_OF_E4M3,
+  PAH_SIM_OF_E5M2,
+  PAH_SIM_OF_I32,
+  PAH_SIM_OF_I64
+};
+
 /* ---- Memory ---- */
 /* To be called before code that the hooks do not see (no_sanitize("thread")) touches memory. */
 enum { PAH_SIM_READ = 1, PAH_SIM_WRITE = 2, PAH_SIM_ATOMIC = 4, PAH_SIM_VOLATILE = 8, PAH_SIM_CAS = 256 };
 void pah_sim_access(const volatile void *p, unsigned long bytes, int flags);
 /* An atomic read-modify-write, load or store that the header then does itself. Orders like those of PTX. */
-enum { PAH_SIM_RELAXED = 0, PAH_SIM_ACQUIRE = 1, PAH_SIM_RELEASE = 2 };
+enum { PAH_SIM_RELAXED = 0, PAH_SIM_ACQUIRE = 1, PAH_SIM_RELEASE = 2, PAH_SIM_OF_BLOCK = 4 }; /* last: its scope */
 /* flags: READ, WRITE or both, and CAS for a compare-and-swap; pc: a place in the kernel */
 void pah_sim_atomic(volatile void *p, unsigned long bytes, int flags, int order, const void *pc);
+/* A read that follows takes these bytes for never written by this launch (__ldg, ld.global.nc). */
+void pah_sim_read_only(const volatile void *p, unsigned long bytes, const void *pc);
 void *pah_sim_memcpy(void *dst, const void *src, unsigned long bytes); /* checked, as is memset */
 void *pah_sim_memset(void *dst, int value, unsigned long bytes);
 unsigned pah_sim_shared_address(const volatile void *p); /* generic to shared, __cvta_generic_to_shared */

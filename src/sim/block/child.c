@@ -9,6 +9,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "sim/check/check.h"
 #include "sim/check/counters.h"
 #include "job.h"
 #include "sched.h"
@@ -108,6 +109,7 @@ void sim_child(const struct sim_job *job, double limit) {
   const struct pah_launch *l = job->launch;
   sim_shadow_open();
   sim_count_open();
+  sim_read_only_open();
   int64_t blocks = l->grid[0] * l->grid[1] * l->grid[2];
   sim_block.fatal = 0;
   for (int64_t i = 0; i < blocks && !sim_block.fatal; i++) {

@@ -39,6 +39,7 @@ struct sim_job {
   const char *kernel;
   const char *source_path, *source; /* of the module */
   int arch;                         /* 80, 90 */
+  uint64_t restricted;              /* a bit for each parameter that is const and __restrict__ */
   int64_t static_shared;            /* of the kernel */
 };
 

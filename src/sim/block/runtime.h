@@ -50,10 +50,11 @@ struct sim_thread {
   uint64_t write_epoch, use_key; /* what an access at this step leaves (shadow.h) */
   struct sim_clock *clock;       /* what it knows of the others */
   struct sim_clock *fence_clock; /* what it knew at its last __threadfence (later atomics release it); may be NULL */
-  struct sim_foreign *foreign;   /* what it has acquired of other thread blocks; may be NULL */
-  struct pah_sim_dim index;      /* threadIdx */
-  const void *pc;                /* where it entered the runtime last */
-  const char *waits_for;         /* for the deadlock report: "__syncthreads", "mbarrier", ... */
+  struct sim_clock *block_fence_clock;       /* the same of __threadfence_block, for its thread block; may be NULL */
+  struct sim_foreign *foreign;               /* what it has acquired of other thread blocks; may be NULL */
+  struct pah_sim_dim index;                  /* threadIdx */
+  const void *pc;                            /* where it entered the runtime last */
+  const char *waits_for;                     /* for the deadlock report: "__syncthreads", "mbarrier", ... */
   int (*ready)(struct sim_thread *, void *); /* state SIM_WAITING: may it go on? */
   void *ready_data;
   uint64_t result;                   /* of a collective or barrier, for sim/abi.h */

@@ -235,6 +235,7 @@ static void end(void) {
     sim_suspect_look(&sim_block.threads[i]);
     sim_clock_drop(sim_block.threads[i].clock);
     sim_clock_drop(sim_block.threads[i].fence_clock);
+    sim_clock_drop(sim_block.threads[i].block_fence_clock);
     sim_foreign_drop(sim_block.threads[i].foreign);
   }
   sim_result->counters.thread_blocks++;

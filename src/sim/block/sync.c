@@ -62,22 +62,25 @@ void sim_acquire(struct sim_thread *t, const struct sim_clock *from) {
   if (from) sim_clock_join(&t->clock, from);
 }
 
+/* A fence of block scope orders for other thread blocks only what one of a wider scope has ordered before. */
 void pah_sim_fence(int scope) {
   struct sim_thread *t = sim_self();
   if (scope == PAH_SIM_FENCE_PROXY_ASYNC) {
     sim_async_fence(t);
     return;
   }
-  sim_clock_drop(t->fence_clock);
-  t->fence_clock = NULL;
-  sim_release(t, &t->fence_clock);
+  struct sim_clock **clock = scope == PAH_SIM_FENCE_BLOCK ? &t->block_fence_clock : &t->fence_clock;
+  sim_clock_drop(t->block_fence_clock);
+  t->block_fence_clock = NULL;
+  if (scope != PAH_SIM_FENCE_BLOCK) sim_clock_drop(t->fence_clock), t->fence_clock = NULL;
+  sim_release(t, clock);
 }
 
 /* Variables that atomics have released something by: address -> what. Global ones live as long as the launch. */
 enum { BUCKETS = 4096 };
 static struct variable {
   const volatile void *address;
-  struct sim_foreign *released;
+  struct sim_foreign *released, *within; /* within: for threads of the same thread block only */
   struct variable *next;
 } * variables[BUCKETS];
 
@@ -98,6 +101,15 @@ int sim_has_released(int64_t block) {
   return released[block / 8] >> block % 8 & 1;
 }
 
+static void publish_within(const volatile void *p, struct sim_clock *clock) {
+  struct variable *v = variable_at(p, 1);
+  struct sim_foreign *own = sim_foreign_one(sim_block.index & SIM_BLOCK_MASK, clock);
+  struct sim_foreign *all = sim_foreign_join(v->within, own);
+  sim_foreign_drop(own);
+  sim_foreign_drop(v->within);
+  v->within = all;
+}
+
 static void publish(struct sim_thread *t, const volatile void *p, struct sim_clock *clock) {
   struct variable *v = variable_at(p, 1);
   const int64_t block = sim_block.index & SIM_BLOCK_MASK;
@@ -111,9 +123,12 @@ static void publish(struct sim_thread *t, const volatile void *p, struct sim_clo
   v->released = all;
 }
 
-static void acquire_from(struct sim_thread *t, const struct variable *v) {
+static void acquire_from(struct sim_thread *t, const struct variable *v, int order) {
   const struct sim_clock *own = sim_foreign_find(v->released, sim_block.index & SIM_BLOCK_MASK);
+  const struct sim_clock *within = sim_foreign_find(v->within, sim_block.index & SIM_BLOCK_MASK);
   if (own) sim_acquire(t, own);
+  if (within) sim_acquire(t, within);
+  if (order & PAH_SIM_OF_BLOCK) return;
   struct sim_foreign *both = sim_foreign_join(t->foreign, v->released);
   sim_foreign_drop(t->foreign);
   t->foreign = both;
@@ -123,16 +138,21 @@ static void acquire_from(struct sim_thread *t, const struct variable *v) {
  */
 void sim_order(struct sim_thread *t, const volatile void *p, int flags, int order) {
   struct variable *v = flags & PAH_SIM_READ ? variable_at(p, 0) : NULL;
-  if (v) acquire_from(t, v);
+  if (v) acquire_from(t, v, order);
   if (!(flags & PAH_SIM_WRITE)) return;
   if (order & PAH_SIM_RELEASE) {
     struct sim_clock *now = NULL;
     sim_release(t, &now);
-    publish(t, p, now);
+    if (order & PAH_SIM_OF_BLOCK)
+      publish_within(p, now);
+    else
+      publish(t, p, now);
     sim_clock_drop(now);
-  } else if (t->fence_clock) {
-    publish(t, p, t->fence_clock);
+    return;
   }
+  if (t->fence_clock && order & PAH_SIM_OF_BLOCK) publish_within(p, t->fence_clock);
+  if (t->fence_clock && !(order & PAH_SIM_OF_BLOCK)) publish(t, p, t->fence_clock);
+  if (t->block_fence_clock) publish_within(p, t->block_fence_clock);
 }
 
 /* ---- A new thread block ---- */
@@ -155,6 +175,7 @@ void sim_sync_reset(void) {
       }
       *at = v->next;
       sim_foreign_drop(v->released);
+      sim_foreign_drop(v->within);
       free(v);
     }
 }

@@ -1,9 +1,10 @@
 /* warp.c - what the lanes of a warp do together: the last lane of a mask to come does the work for all. Lanes of one
  * warp may be at different collectives at once, so pending ones are told apart by kind and mask. A shuffle or a vote
  * orders no memory; __syncwarp does. Findings: warp-mask (a lane outside its own mask), warp-divergence (lanes of one
- * mask wait at different collectives). Read next: barrier.c, sim/ptx/mma.c. */
+ * mask wait at different collectives). Read next: barrier.c, sim/check/lanes.c, sim/ptx/mma.c. */
 #include <string.h>
 
+#include "sim/check/check.h"
 #include "sim/check/counters.h"
 #include "sched.h"
 
@@ -43,6 +44,7 @@ static void finish(struct pending *p, struct sim_thread *self) {
   const unsigned bit = 1u << (p - pending[warp]);
   open_ones[warp] &= ~bit; /* `run` may come back here by way of another collective */
   if (sim_counting && complete(p)) sim_count_flush(warp);
+  if (p->c.kind != active) sim_lanes_missing(&p->c, p->c.mask & ~p->arrived);
   p->run(&p->c);
   for (unsigned left = p->arrived; left; left &= left - 1) {
     struct sim_thread *t = p->c.threads[__builtin_ctz(left)];
@@ -164,6 +166,7 @@ static uint64_t shuffle(const struct sim_collective *c, int lane, const struct o
     if (from >= first + width) from = lane;
   }
   const struct operand *source = from >= 0 && from < SIM_WARP ? c->lanes[from] : NULL;
+  if (!source) sim_lane_absent(c, lane, from, width, o->op);
   return source ? source->value : UINT64_MAX; /* what a lane gives that is not there is undefined */
 }
 

@@ -1,7 +1,7 @@
 /* check.c - what an access means: is the memory there, was it written, and is it ordered with what others did to it.
  * Barriers, __syncwarp and released variables order accesses; shuffles do not.
  * Findings: race, uninitialised, out-of-bounds, misaligned, use-after-free, bad-address, missing-proxy-fence, plus
- * those of pending copies. Read next: shadow.c (races), hooks.c, sync.c. */
+ * those of pending copies and of read_only.c. Read next: shadow.c (races), hooks.c, sync.c. */
 #include "check.h"
 
 #include <stdio.h>
@@ -23,7 +23,7 @@ static int is_guard(const struct sim_image *image, uint64_t at) {
 
 static struct sim_view view_of(struct sim_thread *t, const struct sim_space *s, const struct sim_access *a) {
   const int is_shared = s == &sim_spaces[SIM_SHARED];
-  struct sim_view v = {t, t->clock, (uint32_t)t->id, 1u << t->lane, t->write_epoch, t->use_key, 0, is_shared};
+  struct sim_view v = {t, t->clock, (uint32_t)t->id, 1u << t->lane, t->write_epoch, t->use_key, 0, 0, is_shared};
   if (a->agent >= 0) {
     const struct sim_agent *agent = sim_agent_at(a->agent);
     v.id = (uint32_t)sim_agent_id(a->agent);
@@ -33,6 +33,7 @@ static struct sim_view view_of(struct sim_thread *t, const struct sim_space *s, 
     v.use = EPOCH(sim_block.index & SIM_BLOCK_MASK, v.id / SIM_WARP * SIM_WARP, agent->step);
   }
   const int relaxed = a->flags & PAH_SIM_ATOMIC || (a->flags & PAH_SIM_VOLATILE && !is_shared);
+  v.scope = a->flags & SIM_OF_BLOCK ? USE_OF_BLOCK : 0;
   v.kind = (relaxed ? USE_ATOMIC : 0) | (a->flags & PAH_SIM_WRITE ? USE_WRITE : 0);
   return v;
 }
@@ -87,6 +88,7 @@ int sim_check(struct sim_thread *t, const struct sim_access *a) {
     return -1;
   }
   if (s == &sim_spaces[SIM_SHARED] && sim_pending_words) sim_pending_check(a);
+  if (a->flags & PAH_SIM_WRITE && sim_read_only_words && s == &sim_spaces[SIM_GLOBAL]) sim_read_only_written(a);
   int verdict = check_words(s, t, a);
   if (verdict) return verdict < 0 ? verdict : 0;
   if (sim_counting) sim_count_access(t, s, a);

@@ -5,7 +5,7 @@
 #include "sim/block/job.h"
 
 /* Flags of an access: a copy of bytes, so alignment means nothing; a part of a request that is counted elsewhere. */
-enum { SIM_UNALIGNED = 64, SIM_UNCOUNTED = 128 };
+enum { SIM_UNALIGNED = 64, SIM_UNCOUNTED = 128, SIM_OF_BLOCK = 512 }; /* an atomic whose scope is the thread block */
 #define SIM_BLOCK_MASK ((1 << 25) - 1) /* what an epoch keeps of a thread block's index */
 
 struct sim_agent {
@@ -39,6 +39,18 @@ void sim_find_bounds(const struct sim_space *s, const struct sim_access *a);
 int sim_check_elsewhere(struct sim_thread *t,
                         const struct sim_access *a); /* in no space that is watched; as sim_check */
 int sim_is_argument(const void *p);                  /* of the kernel: where the values of its parameters stand */
+
+/* lanes.c: lanes that a mask names and that did not come; one whose value a shuffle wants. */
+void sim_lanes_missing(const struct sim_collective *c, unsigned missing);
+void sim_lane_absent(const struct sim_collective *c, int lane, int from, int width, int op);
+
+/* read_only.c: memory that this launch must not write. */
+extern uint32_t *sim_read_only_of; /* of each word of global memory: where __ldg read it, in the object; 0: nowhere */
+extern int sim_read_only_words;    /* there are such words */
+extern int sim_restrict_count;     /* tensors of parameters that are const and __restrict__ */
+void sim_read_only_open(void);     /* once per launch */
+void sim_read_only_written(const struct sim_access *a);
+void sim_restrict_read(const struct sim_access *a, const void *writer);
 
 /* sim_find with the place of the other party and the address, which may be NULL. */
 void sim_find_at(const void *pc, const void *other_pc, const void *address, const char *code, const char *format, ...)

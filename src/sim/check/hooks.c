@@ -38,6 +38,7 @@ static inline __attribute__((always_inline)) int read_again(const struct sim_thr
 static inline __attribute__((always_inline)) int read_anew(const struct sim_thread *t, struct sim_cell *c,
                                                            sim_epoch key, int is_shared, uint32_t pc) {
   if (c->atomics || !is_after_write(t, c)) return 0;
+  if (sim_restrict_count && c->write && !is_shared) return 0;
   if (c->use.key) return sim_touch_other_warp(c, key, 1u << t->lane, is_shared, pc);
   if (!c->write) return 0; /* a word that is new is counted */
   c->use = (struct sim_use){key, 1u << t->lane, pc};
@@ -75,6 +76,8 @@ static inline __attribute__((always_inline)) int quick(const struct sim_thread *
   if (!words && (s->state[word] & mask) != mask) return 0;
   const int split = s->split[chunk];
   if (!split && words != CHUNK_WORDS) return 0;
+  for (uint32_t i = 0; writes && space == SIM_GLOBAL && sim_read_only_words && i < words; i++)
+    if (sim_read_only_of[word + i]) return 0;
   if (!split) c = &s->chunks[chunk];
   for (uint32_t i = 0; i < (split && words ? words : 1); i++) {
     if (writes ? !write_again(t, &c[i], place)
@@ -257,7 +260,8 @@ void pah_sim_atomic(volatile void *p, unsigned long bytes, int flags, int order,
     t->suspect.address = NULL;
   else
     sim_suspect_look(t);
-  access_memory(p, (uint32_t)bytes, (uint32_t)flags | PAH_SIM_ATOMIC, pc);
+  access_memory(p, (uint32_t)bytes, (uint32_t)flags | PAH_SIM_ATOMIC | (order & PAH_SIM_OF_BLOCK ? SIM_OF_BLOCK : 0),
+                pc);
   sim_order(t, p, flags, order);
   sim_result->counters.atomics++;
 }

@@ -3,19 +3,14 @@
  * A plain write must come after everything; so the last one and the uses since are all there is to remember. A use is
  * forgotten for a later one that is after it and meets the same enemies; of those of an earlier thread block that has
  * released nothing, one will do. Cells live as long as the child process, which is one launch.
- * Read next: clock.h, check.c. */
-#define _GNU_SOURCE
+ * Read next: space.c, clock.h, check.c. */
 #include "shadow.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "clock.h"
 #include "sim/block/sched.h"
-
-struct sim_space sim_spaces[SIM_SPACES];
-const uint8_t *sim_text;
 
 /* ---- Memory ---- */
 
@@ -35,50 +30,15 @@ static struct pool {
 static const uint64_t pool_bytes = (uint64_t)1 << 33;
 static uint64_t older_bytes; /* of a struct older with the lanes of all warps, and of the agents */
 
-static void *reserve(uint64_t bytes) {
-  void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (p == MAP_FAILED) sim_give_up("no addresses left for the shadow of the memory");
-  return p;
-}
-
-static void open_space(int which, const char *name, uint8_t *base, uint64_t size, uint8_t *state) {
-  uint64_t chunks = (size + (which == SIM_GLOBAL ? SIM_HEAP_BYTES : 0)) / CHUNK_BYTES + 2;
-  uint64_t words = chunks * CHUNK_WORDS, each = sizeof(struct sim_cell);
-  sim_spaces[which] = (struct sim_space){
-      name, base, size, state ? state : reserve(words), reserve(chunks), reserve(chunks * each), reserve(words * each)};
-}
-
-void sim_shadow_open(void) {
-  const struct sim_image *image = sim_job->image;
-  sim_text = image->text;
-  /* Only what has been given out of the arena can be touched without a finding. */
-  open_space(SIM_GLOBAL, "global", sim_job->arena->base, sim_job->arena->next, sim_job->arena->state);
-  open_space(SIM_SHARED, "shared", sim_shared_base(), sim_shared_bytes(), NULL);
-  open_space(SIM_MODULE, "module", image->data, (uint64_t)(image->data_end - image->data), NULL);
-  memset(sim_spaces[SIM_MODULE].state, 0xff, sim_spaces[SIM_MODULE].size / 4 + 1);
-  for (int i = 0; i < 2; i++) pools[i] = (struct pool){reserve(pool_bytes), reserve(pool_bytes), 1, 0, 1, 0};
+void sim_pools_open(void) {
+  for (int i = 0; i < 2; i++) pools[i] = (struct pool){sim_reserve(pool_bytes), sim_reserve(pool_bytes), 1, 0, 1, 0};
   const int64_t *block = sim_job->launch->block, warps = (block[0] * block[1] * block[2] + SIM_WARP - 1) / SIM_WARP;
   older_bytes = (sizeof(struct older) + (uint64_t)(warps + SIM_AGENTS / SIM_WARP) * sizeof(uint32_t) + 7) / 8 * 8;
 }
 
-void sim_shadow_block(void) {
-  struct sim_space *s = &sim_spaces[SIM_SHARED];
-  uint64_t whole = s->size / 4;
-  memset(s->chunks, 0, (s->size / CHUNK_BYTES + 1) * sizeof *s->chunks);
-  memset(s->split, 0, s->size / CHUNK_BYTES + 1);
-  memset(s->state, 0xf0, whole);
-  s->state[whole] = (uint8_t)(((1u << s->size % 4) - 1) << 4);
-  memset(s->base, 0xff, s->size); /* NaN in every type */
+void sim_pools_block(void) {
   pools[1].next_older = pools[1].next_half = 1;
   pools[1].free_older = pools[1].free_half = 0;
-}
-
-struct sim_space *sim_space_of(const void *p) {
-  for (int i = 0; i < SIM_SPACES; i++)
-    if ((const uint8_t *)p - sim_spaces[i].base >= 0 &&
-        (uint64_t)((const uint8_t *)p - sim_spaces[i].base) < sim_spaces[i].size)
-      return &sim_spaces[i];
-  return NULL;
 }
 
 static struct older *older_at(const struct pool *p, uint32_t i) {
@@ -166,6 +126,12 @@ static void check_proxy(const struct sim_view *v, const struct sim_access *a, si
 
 /* ---- Uses ---- */
 
+/* Two atomics, of which one is atomic for its thread block alone, and the other is not of that. */
+static int out_of_scope(const struct sim_view *v, sim_epoch other) {
+  return v->kind & USE_ATOMIC && other & USE_ATOMIC && (v->kind | other) & USE_WRITE &&
+         (v->scope | other) & USE_OF_BLOCK && EPOCH_BLOCK(other) != EPOCH_BLOCK(v->write);
+}
+
 static int enemies(unsigned kind, unsigned other) {
   if (kind == USE_WRITE) return 1;
   if (kind == USE_READ) return other & USE_WRITE;
@@ -179,14 +145,18 @@ static sim_epoch epoch_of(const struct sim_use *u, int lane) {
 /* 1: a race was found. */
 static int check_use(const struct sim_view *v, const struct sim_use *u, unsigned mask, const struct sim_access *a) {
   const unsigned kind = u->key & USE_KIND;
-  if (!(USE_BYTES(u->key) & mask) || !enemies(v->kind, kind)) return 0;
+  const int scopes = out_of_scope(v, u->key);
+  if (!(USE_BYTES(u->key) & mask) || (!enemies(v->kind, kind) && !scopes)) return 0;
   const int lane = unordered_lane(v, u);
   if (lane < 0) {
     if (a->flags & SIM_ASYNC_PROXY && kind & USE_WRITE)
       check_proxy(v, a, epoch_of(u, 31 - __builtin_clz(u->lanes)), u->pc);
     return 0;
   }
-  if (v->kind & kind & USE_WRITE)
+  if (scopes)
+    sim_find_race(a, epoch_of(u, lane), sim_text + u->pc,
+                  v->scope ? "an atomic of block scope" : "an atomic beside one of block scope");
+  else if (v->kind & kind & USE_WRITE)
     sim_find_race_of_writes(v, a, epoch_of(u, lane), u->pc);
   else if (v->kind == USE_READ && a->agent < 0)
     sim_suspect(v->thread, a, epoch_of(u, lane), u->pc); /* an atomic */
@@ -210,17 +180,19 @@ static void check_uses(const struct sim_view *v, const struct sim_cell *c, unsig
 
 enum { MOST_FOREIGN = 64 };
 struct rest { /* of the uses of other thread blocks that are kept */
-  unsigned witnesses[USE_KIND + 1], count;
+  unsigned witnesses[2 * (USE_KIND + 1)], count;
 };
 
 /* Need uses of other threads not be remembered beside a new use? `after`: that is ordered after them. */
 static int superfluous(sim_epoch older, sim_epoch key, int after, struct rest *rest) {
   const unsigned kind = older & USE_KIND, bytes = USE_BYTES(older);
-  if (after && !(bytes & ~USE_BYTES(key)) && (kind == (key & USE_KIND) || kind == USE_ATOMIC)) return 1;
+  const int narrow = (older & USE_OF_BLOCK) != 0, narrower = narrow && !(key & USE_OF_BLOCK);
+  if (after && !narrower && !(bytes & ~USE_BYTES(key)) && (kind == (key & USE_KIND) || kind == USE_ATOMIC)) return 1;
   if (EPOCH_BLOCK(older) == EPOCH_BLOCK(key)) return 0;
   if (!sim_has_released(EPOCH_BLOCK(older))) {
-    if (!(bytes & ~rest->witnesses[kind])) return 1;
-    rest->witnesses[kind] |= bytes;
+    unsigned *witnesses = &rest->witnesses[2 * kind + (unsigned)narrow];
+    if (!(bytes & ~*witnesses)) return 1;
+    *witnesses |= bytes;
   }
   return ++rest->count > MOST_FOREIGN;
 }
@@ -235,7 +207,7 @@ static int is_after(const struct sim_view *v, const struct older *o) {
 }
 
 static void add_use(const struct sim_view *v, struct sim_cell *c, unsigned mask, uint32_t pc) {
-  const sim_epoch key = v->use | (uint64_t)mask << EPOCH_ID_AT | v->kind;
+  const sim_epoch key = v->use | (uint64_t)mask << EPOCH_ID_AT | v->kind | v->scope;
   struct sim_use fresh = {key, v->lane, pc};
   if (c->use.key == key) fresh.lanes |= c->use.lanes;
   if (c->use.key && c->use.key != key) {
@@ -299,6 +271,8 @@ static void touch(const struct sim_view *v, struct sim_cell *c, unsigned mask, c
   } else if (a->flags & SIM_ASYNC_PROXY && !(v->kind & USE_WRITE)) {
     check_proxy(v, a, c->write, c->write_pc);
   }
+  if (c->write && sim_restrict_count && !(v->kind & USE_WRITE) && !v->is_shared)
+    sim_restrict_read(a, sim_text + c->write_pc);
   if (c->use.key && (v->kind != USE_READ || c->atomics)) check_uses(v, c, mask, a);
   if (v->kind != USE_WRITE) {
     add_use(v, c, mask, pc);

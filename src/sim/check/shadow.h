@@ -22,8 +22,9 @@ enum {
 
 /* A use: a read, or an atomic operation. Those since the last write may be at the same time, so all are kept; but of
  * the lanes of a warp that do the same in the same step, one. The key is an epoch whose lowest bits of the id, those of
- * the lane, say which bytes of the word are meant, and whose lowest two bits are the kind. */
+ * the lane, say which bytes of the word are meant and USE_OF_BLOCK, and whose lowest two bits are the kind. */
 enum { USE_READ = 0, USE_ATOMIC = 1, USE_WRITE = 2, USE_KIND = 3 };
+#define USE_OF_BLOCK ((uint64_t)1 << (EPOCH_ID_AT + 4)) /* an atomic whose scope is the thread block */
 struct sim_use {
   sim_epoch key;  /* 0: none */
   uint32_t lanes; /* a bit for each */
@@ -56,6 +57,9 @@ extern struct sim_space sim_spaces[SIM_SPACES];
 extern const uint8_t *sim_text;                /* of the kernel's object */
 void sim_shadow_open(void);                    /* once per launch */
 void sim_shadow_block(void);                   /* at the start of every thread block: shared memory is new */
+void sim_pools_open(void);                     /* shadow.c: once per launch */
+void sim_pools_block(void);                    /* and of every thread block */
+void *sim_reserve(uint64_t bytes);             /* zeroes, memory as it is touched */
 struct sim_space *sim_space_of(const void *p); /* NULL: none of the three */
 
 /* Who accesses a word, and how. */
@@ -66,6 +70,7 @@ struct sim_view {
   uint32_t lane;        /* the bit of the lane */
   sim_epoch write, use; /* what it would leave; use: a read of all bytes */
   unsigned kind;        /* USE_*; USE_WRITE alone: a plain write */
+  uint64_t scope;       /* USE_OF_BLOCK or 0 */
   int is_shared;        /* the word is of shared memory */
 };
 /* finding.c: an access that is not ordered after another. Two writes are no race that anyone could notice when the

@@ -34,8 +34,12 @@ static void write_quoted(FILE *to, const char *text, size_t n) {
 }
 
 /* `kernel`: an expression, the address of the kernel. */
-static void write_entry(struct list *l, const char *kernel, const char *name) {
+static void write_entry(struct list *l, const char *kernel, const char *name, uint64_t restricted) {
   long long n = (long long)l->count++;
+  fprintf(l->to,
+          "extern \"C\" __attribute__((used)) const unsigned long long pah_restricted_%lld;"
+          " const unsigned long long pah_restricted_%lld = %lluull;\n",
+          n, n, (unsigned long long)restricted);
   fprintf(l->to,
           "extern \"C\" __attribute__((no_sanitize(\"thread\"))) void pah_entry_%lld(void **args) {"
           " ::pah_sim_call(%s, args); }\n",
@@ -112,6 +116,37 @@ static void write_parameters(const struct list *l, int i, int raw, FILE *to) {
   }
 }
 
+/* A bit for each parameter that is a pointer to const and __restrict__. */
+static uint64_t restricted(const struct list *l, int i) {
+  const struct pah_tokens *t = &l->side->tokens;
+  int open = l->side->items.list[i].parameters, close = pah_tokens_close(t, open, t->count), is_const = 0, n = 0;
+  uint64_t bits = 0;
+  for (int at = open + 1; at < close; at++) {
+    const struct pah_token *token = &t->list[at];
+    const char mark = token->mark;
+    if (mark == '<' || mark == '(' || mark == '[' || mark == '{') at = pah_tokens_close(t, at, close - 1) - 1;
+    if (mark == ',') n++, is_const = 0;
+    if (mark != '*' && pah_token_is(token, "const")) is_const = is_const == 0 ? 1 : is_const;
+    if (mark == '*') is_const = is_const == 1 ? 2 : 3; /* const before the star; a pointer to pointers is none */
+    const int is_restrict = pah_token_is(token, "__restrict__") || pah_token_is(token, "__restrict");
+    if (is_restrict && is_const == 2 && n < PAH_MAX_PARAMETERS) bits |= (uint64_t)1 << n;
+  }
+  return bits;
+}
+
+/* Of the kernel of an instance: "ns::f<128>". */
+static uint64_t restricted_of(const struct list *l, const char *asked) {
+  const size_t n = strcspn(asked, "<(");
+  for (int i = 0; i < l->side->items.count; i++) {
+    const struct pah_item *item = &l->side->items.list[i];
+    char *name = item->kind == PAH_FUNCTION && item->flags & PAH_IS_KERNEL ? name_of(l, i) : NULL;
+    const int same = name && !strncmp(name, asked, n) && strlen(name) == n;
+    free(name);
+    if (same) return restricted(l, i);
+  }
+  return 0;
+}
+
 /* The namespaces around an item, opened; returns how many. Those of extern "C" are none. */
 static int open_scopes(const struct list *l, int item) {
   const struct pah_side *side = l->side;
@@ -144,7 +179,7 @@ static void write_kernel(struct list *l, int i, const char *name) {
   pah_side_scope(l->side, i, f);
   fprintf(f, "pah_address_%lld", (long long)l->count);
   fclose(f);
-  if (kernel) write_entry(l, kernel, name);
+  if (kernel) write_entry(l, kernel, name, restricted(l, i));
   free(kernel);
 }
 
@@ -176,7 +211,8 @@ static void write_asked(struct list *l, char *const *names, int *done) {
       done[at] = 1;
     } else {
       char *kernel = NULL;
-      if (asprintf(&kernel, "&%s%s", sim_is_ptx(l->m) ? "f_" : "", asked) >= 0) write_entry(l, kernel, asked);
+      if (asprintf(&kernel, "&%s%s", sim_is_ptx(l->m) ? "f_" : "", asked) >= 0)
+        write_entry(l, kernel, asked, restricted_of(l, asked));
       free(kernel);
     }
   }

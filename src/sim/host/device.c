@@ -18,6 +18,7 @@
 #include "module/tally.h"
 #include "sim/compile/build.h"
 #include "sim/compile/compiler.h"
+#include "arguments.h"
 #include "launch.h"
 #include "sim/ptx/tensor_map.h"
 #include "sim/translate/translate.h"
@@ -225,7 +226,8 @@ static int sim_compile(struct pah_device *dev, struct pah_module *m) {
     k->signature.count = signature[0];
     for (int p = 0; p < signature[0]; p++) {
       k->signature.kind[p] = signature[1 + p] >> 24;
-      k->signature.size[p] = signature[1 + p] & 0xffffff;
+      k->signature.points_to[p] = sim_points_to(signature[1 + p] >> 16 & 0xff);
+      k->signature.size[p] = signature[1 + p] & 0xffff;
     }
   }
   if (status) {
@@ -252,6 +254,13 @@ static int most_shared(int arch) {
   return pah_arch_limits_of(arch)->shared_block;
 }
 
+static uint64_t restricted_of(const struct sim_image *image, int64_t kernel) {
+  char name[48];
+  snprintf(name, sizeof name, "pah_restricted_%lld", (long long)kernel);
+  const uint64_t *bits = dlsym(image->handle, name);
+  return bits ? *bits : 0;
+}
+
 static int sim_run(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *k,
                    const struct pah_launch *launch, struct pah_report *report) {
   struct state *s = dev->state;
@@ -272,6 +281,7 @@ static int sim_run(struct pah_device *dev, struct pah_module *m, struct pah_modu
   if (threads > bounds)
     return pah_fail(PAH_EINVAL, "%s: block: has %lld threads, must have at most the %d of its __launch_bounds__",
                     k->name, (long long)threads, bounds);
+  if (sim_check_arguments(k, &l)) return PAH_EINVAL;
   if (l.schedule < 0) l.schedule = s->defaults.schedule, l.seed = s->defaults.seed;
   if (l.counters < 0) l.counters = s->defaults.counters;
   if (!(l.limit > 0)) l.limit = s->defaults.limit;
@@ -283,6 +293,7 @@ static int sim_run(struct pah_device *dev, struct pah_module *m, struct pah_modu
                         .source_path = m->path,
                         .source = m->text,
                         .arch = s->arch,
+                        .restricted = restricted_of(image, k - m->kernels),
                         .static_shared = (int64_t)fixed};
   memcpy(&job.entry, &k->handle, sizeof job.entry);
   return sim_launch(&job, report);

@@ -177,8 +177,8 @@ void sim_source_line(const struct sim_job *job, const struct sim_place *place, c
 
 /* ---- Findings that are meant ---- */
 
-static const char *const allowable[] = {"array-bounds", "barrier-divergence", "barrier-exited", "race",
-                                        "uninitialised"};
+static const char *const allowable[] = {"array-bounds",      "barrier-divergence", "barrier-exited", "race",
+                                        "read-only-written", "uninitialised",      "warp-absent",    "warp-exited"};
 enum { ALLOWABLE = sizeof allowable / sizeof *allowable };
 
 int sim_allowed_by_comment(const char *line, const char *code) {
@@ -191,16 +191,25 @@ int sim_allowed_by_comment(const char *line, const char *code) {
   return 0;
 }
 
+static int refuse_code(const char *kernel, int length, const char *code) {
+  char names[256];
+  size_t n = 0;
+  for (int i = 0; i < ALLOWABLE; i++)
+    n += (size_t)snprintf(names + n, sizeof names - n, "%s%s",
+                          i == 0               ? ""
+                          : i + 1 == ALLOWABLE ? " or "
+                                               : ", ",
+                          allowable[i]);
+  return pah_fail(PAH_EINVAL, "%s: allow: is \"%.*s\", must be %s: after other findings a launch cannot go on", kernel,
+                  length, code, names);
+}
+
 int sim_check_allow(const char *kernel, const char *list) {
   for (const char *at = list; at && *at; at += strcspn(at, ","), at += *at == ',') {
     int known = 0;
     for (int i = 0; i < ALLOWABLE; i++)
       known |= strcspn(at, ",") == strlen(allowable[i]) && !strncmp(at, allowable[i], strlen(allowable[i]));
-    if (!known)
-      return pah_fail(PAH_EINVAL,
-                      "%s: allow: is \"%.*s\", must be array-bounds, barrier-divergence, barrier-exited, race or "
-                      "uninitialised: after other findings a launch cannot go on",
-                      kernel, (int)strcspn(at, ","), at);
+    if (!known) return refuse_code(kernel, (int)strcspn(at, ","), at);
   }
   return PAH_OK;
 }

@@ -72,6 +72,8 @@ static void ld(const struct special *p) {
   put(p, ">(");
   put(p, p->m->choices[1]);
   put(p, ", ");
+  put(p, p->m->flags);
+  put(p, ", ");
   ptx_emit_pointer(p->e, from, p->m);
   put(p, ")");
   ptx_emit_end(p->e, to);
@@ -96,6 +98,8 @@ static void st(const struct special *p) {
   put_typed(p, count > 1 ? "i_st_vector" : "i_st");
   put(p, ">(");
   put(p, p->m->choices[1]);
+  put(p, ", ");
+  put(p, p->m->flags);
   put(p, ", ");
   ptx_emit_pointer(p->e, to, p->m);
   for (int i = 0; i < count; i++) {

@@ -4,8 +4,9 @@
  * are types, $F flags, $W and $X words; "*name" is a function of emit_special.c. For a new instruction: a row here, a
  * function in sim/include/pah_sim_ptx*.h, its name in doc/ptx.md. Included once, by table.c. */
 
-#define SCOPE " cta cluster gpu sys"
-#define CACHE " ca cg cs lu cv wb wt nc L1::* L2::* unified"
+#define WIDER " cluster gpu sys"
+#define SCOPE " cta" WIDER
+#define CACHE " ca cg cs lu cv wb wt L1::* L2::* unified"
 #define IN_SHARED "shared shared::cta shared::cluster"
 
 /* clang-format off */
@@ -86,9 +87,9 @@
 {"isspacep", "", "global shared local", "", "=i_isspacep($W, $1)"},
 
 /* ---- Memory (pah_sim/ptx/memory.h) ---- */
-{"ld", "8ibfh", "volatile relaxed acquire", IN_SHARED " v2 v4 global local const param weak" SCOPE CACHE, "*ld"},
+{"ld", "8ibfh", "volatile relaxed acquire cta nc", IN_SHARED " v2 v4 global local const param weak" WIDER CACHE, "*ld"},
 {"ldu", "8ibfh", "", "v2 v4 global", "*ld"},
-{"st", "8ibfh", "volatile relaxed release", IN_SHARED " v2 v4 global local param weak" SCOPE CACHE, "*st"},
+{"st", "8ibfh", "volatile relaxed release cta", IN_SHARED " v2 v4 global local param weak" WIDER CACHE, "*st"},
 {"prefetch", "", "", "global local L1 L2 tensormap const param L2::*", "(void)($a0)"},
 {"prefetchu", "", "", "L1", "(void)($a0)"},
 {"discard", "", "", "global L2", "(void)($a0)"},
@@ -97,12 +98,14 @@
 {"createpolicy", "b", "", "fractional L2::*", "=i_policy($1)"},
 {"createpolicy.range", "b", "", "global L2::*", "=i_policy($a1, $2, $3)"},
 {"atom", "ibfh",
- "add min max inc dec and or xor exch relaxed acquire release acq_rel",
- IN_SHARED " global noftz" SCOPE CACHE, "=i_atom<$T>($W, $X, $p1, $2)"},
-{"atom.cas", "b", "relaxed acquire release acq_rel", IN_SHARED " global" SCOPE CACHE, "=i_cas<$T>($W, $p1, $2, $3)"},
-{"atom", "b", "cas relaxed acquire release acq_rel", IN_SHARED " global" SCOPE CACHE, "=i_cas<$T>($X, $p1, $2, $3)"},
-{"red", "ibfh", "add min max inc dec and or xor relaxed release", IN_SHARED " global noftz" SCOPE CACHE,
- "i_atom<$T>($W, $X, $p0, $1)"},
+ "add min max inc dec and or xor exch relaxed acquire release acq_rel cta",
+ IN_SHARED " global noftz" WIDER CACHE, "=i_atom<$T>($W, $X, $F, $p1, $2)"},
+{"atom.cas", "b", "relaxed acquire release acq_rel cta", IN_SHARED " global" WIDER CACHE,
+ "=i_cas<$T>($X, $F, $p1, $2, $3)"},
+{"atom", "b", "cas relaxed acquire release acq_rel cta", IN_SHARED " global" WIDER CACHE,
+ "=i_cas<$T>($X, $F, $p1, $2, $3)"},
+{"red", "ibfh", "add min max inc dec and or xor relaxed release cta", IN_SHARED " global noftz" WIDER CACHE,
+ "i_atom<$T>($W, $X, $F, $p0, $1)"},
 {"cp.async.ca", "", "", IN_SHARED " global" CACHE, "pah_sim_cp_async($a0, $g1, $2, $2)"},
 {"cp.async.ca", "", "", IN_SHARED " global" CACHE, "pah_sim_cp_async($a0, $g1, $2, i_source($3, $2))"},
 {"cp.async.cg", "", "", IN_SHARED " global" CACHE, "pah_sim_cp_async($a0, $g1, $2, $2)"},
@@ -162,13 +165,14 @@ MMA("m16n8k16", "satfinite.s32.s8.s8.s32", "S8_SATFINITE | PAH_SIM_MMA_HALF"),
 {"barrier.red", "8ip", "popc and or", "aligned", "=i_barrier_reduce($W, $1, $2)"},
 {"barrier.cluster.arrive", "", "", "release relaxed aligned", "(void)0"},
 {"barrier.cluster.wait", "", "", "acquire aligned", "i_barrier(0)"},
-{"membar", "", "", "cta gl sys", "pah_sim_fence(PAH_SIM_FENCE_DEVICE)"},
+{"membar.cta", "", "", "", "pah_sim_fence(PAH_SIM_FENCE_BLOCK)"},
+{"membar", "", "", "gl sys", "pah_sim_fence(PAH_SIM_FENCE_DEVICE)"},
 {"fence.proxy.async", "", "", IN_SHARED " global", "pah_sim_fence(PAH_SIM_FENCE_PROXY_ASYNC)"},
 {"fence.mbarrier_init.release.cluster", "", "", "", "pah_sim_fence_mbarrier_init()"},
 {"fence.proxy.alias", "", "", "", "pah_sim_fence(PAH_SIM_FENCE_DEVICE)"},
 {"fence.proxy.tensormap::generic", "", "", "acquire release" SCOPE, "i_fence_map($a0, $1)"},
 {"fence.proxy.tensormap::generic", "", "", "acquire release" SCOPE, "pah_sim_fence(PAH_SIM_FENCE_DEVICE)"},
-{"fence", "", "", "sc acq_rel acquire release" SCOPE, "pah_sim_fence(PAH_SIM_FENCE_DEVICE)"},
+{"fence", "", "cta", "sc acq_rel acquire release" WIDER, "i_fence($F)"},
 {"shfl.sync.idx", "b", "", "", "=i_shuffle(PAH_SIM_SHFL_IDX, $1, $2, $3, $4)"},
 {"shfl.sync.up", "b", "", "", "=i_shuffle(PAH_SIM_SHFL_UP, $1, $2, $3, $4)"},
 {"shfl.sync.down", "b", "", "", "=i_shuffle(PAH_SIM_SHFL_DOWN, $1, $2, $3, $4)"},

@@ -6,8 +6,8 @@
 
 /* Reads *p, lets `next` make the new value, writes it, returns the old one. */
 template <class T, class F>
-PAH_SIM_UNSEEN inline T pah_sim_update(T *p, const void *pc, F next, int flags = PAH_SIM_READ | PAH_SIM_WRITE) {
-  pah_sim_atomic(p, sizeof(T), flags, PAH_SIM_RELAXED, pc);
+PAH_SIM_UNSEEN inline T pah_sim_update(T *p, const void *pc, F next, int scope = 0, int cas = 0) {
+  pah_sim_atomic(p, sizeof(T), PAH_SIM_READ | PAH_SIM_WRITE | cas, scope, pc);
   T old;
   __builtin_memcpy(&old, p, sizeof old);
   T now = next(old);
@@ -16,13 +16,13 @@ PAH_SIM_UNSEEN inline T pah_sim_update(T *p, const void *pc, F next, int flags =
 }
 
 /* Every function also with the scopes of a thread block and of the system. */
-#define PAH_SIM_ATOMIC(T, name, expression)                                                                            \
+#define PAH_SIM_ATOMIC_OF(T, name, expression, scope)                                                                  \
   PAH_SIM_CALLED inline T name(T *p, T v) {                                                                            \
-    return pah_sim_update(p, PAH_SIM_CALLER, [v](T old) PAH_SIM_UNSEEN -> T { return expression; });                   \
-  }                                                                                                                    \
-  PAH_SIM_INLINE T name##_block(T *p, T v) {                                                                           \
-    return name(p, v);                                                                                                 \
-  }                                                                                                                    \
+    return pah_sim_update(p, PAH_SIM_CALLER, [v](T old) PAH_SIM_UNSEEN -> T { return expression; }, scope);            \
+  }
+#define PAH_SIM_ATOMIC(T, name, expression)                                                                            \
+  PAH_SIM_ATOMIC_OF(T, name, expression, PAH_SIM_RELAXED)                                                              \
+  PAH_SIM_ATOMIC_OF(T, name##_block, expression, PAH_SIM_OF_BLOCK)                                                     \
   PAH_SIM_INLINE T name##_system(T *p, T v) {                                                                          \
     return name(p, v);                                                                                                 \
   }
@@ -47,23 +47,23 @@ PAH_SIM_ATOMIC(double, atomicAdd, old + v)
 PAH_SIM_ATOMIC(float, atomicExch, ((void)old, v))
 PAH_SIM_ATOMIC(double, atomicExch, ((void)old, v))
 
-#define PAH_SIM_CAS(T)                                                                                                 \
-  PAH_SIM_CALLED inline T atomicCAS(T *p, T compare, T v) {                                                            \
+#define PAH_SIM_CAS_OF(T, name, scope)                                                                                 \
+  PAH_SIM_CALLED inline T name(T *p, T compare, T v) {                                                                 \
     return pah_sim_update(                                                                                             \
-        p, PAH_SIM_CALLER, [compare, v](T old) PAH_SIM_UNSEEN -> T { return old == compare ? v : old; },               \
-        PAH_SIM_READ | PAH_SIM_WRITE | PAH_SIM_CAS);                                                                   \
-  }                                                                                                                    \
-  PAH_SIM_INLINE T atomicCAS_block(T *p, T compare, T v) {                                                             \
-    return atomicCAS(p, compare, v);                                                                                   \
-  }                                                                                                                    \
+        p, PAH_SIM_CALLER, [compare, v](T old) PAH_SIM_UNSEEN -> T { return old == compare ? v : old; }, scope,        \
+        PAH_SIM_CAS);                                                                                                  \
+  }
+#define PAH_SIM_CAS_ALL(T)                                                                                             \
+  PAH_SIM_CAS_OF(T, atomicCAS, PAH_SIM_RELAXED)                                                                        \
+  PAH_SIM_CAS_OF(T, atomicCAS_block, PAH_SIM_OF_BLOCK)                                                                 \
   PAH_SIM_INLINE T atomicCAS_system(T *p, T compare, T v) {                                                            \
     return atomicCAS(p, compare, v);                                                                                   \
   }
-PAH_SIM_CAS(int)
-PAH_SIM_CAS(unsigned int)
-PAH_SIM_CAS(unsigned short)
-PAH_SIM_CAS(long long)
-PAH_SIM_CAS(unsigned long long)
+PAH_SIM_CAS_ALL(int)
+PAH_SIM_CAS_ALL(unsigned int)
+PAH_SIM_CAS_ALL(unsigned short)
+PAH_SIM_CAS_ALL(long long)
+PAH_SIM_CAS_ALL(unsigned long long)
 
 /* Loads and stores with an order, for the wrappers of ptx.cuh (ld.acquire, st.release) and cuda::atomic alikes. */
 template <class T> PAH_SIM_CALLED inline T pah_sim_atomic_load(const T *p, int order) {

@@ -128,7 +128,13 @@ PAH_SIM_INLINE unsigned __reduce_xor_sync(unsigned mask, unsigned v) {
   template <class T> PAH_SIM_INLINE void name(T *p, T value) {                                                         \
     *p = value;                                                                                                        \
   }
-PAH_SIM_LOAD(__ldg)
+PAH_SIM_CALLED inline void pah_sim_ldg(const void *p, unsigned long bytes) {
+  pah_sim_read_only(p, bytes, PAH_SIM_CALLER);
+}
+template <class T> PAH_SIM_INLINE T __ldg(const T *p) {
+  pah_sim_ldg(p, sizeof(T));
+  return *p;
+}
 PAH_SIM_LOAD(__ldca)
 PAH_SIM_LOAD(__ldcg)
 PAH_SIM_LOAD(__ldcs)

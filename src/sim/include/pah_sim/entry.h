@@ -9,6 +9,30 @@ template <class T> struct pah_sim_ptx_kind : std::integral_constant<int, -1> {};
 template <int Bytes, int Align, int Kind>
 struct pah_sim_ptx_kind<pah_ptx::t_param<Bytes, Align, Kind>> : std::integral_constant<int, Kind> {};
 
+/* What a tensor must hold that is passed to a pointer to T: enum of ../abi.h. Unsigned integers, bytes and vectors of
+ * them are used for bits of anything. */
+template <class T> struct pah_sim_pointee : std::integral_constant<int, PAH_SIM_OF_ANY> {};
+#define PAH_SIM_POINTEE(T, what)                                                                                       \
+  template <> struct pah_sim_pointee<T> : std::integral_constant<int, what> {};
+struct __half;
+struct __half2;
+struct __nv_bfloat16;
+struct __nv_bfloat162;
+struct __nv_fp8_e4m3;
+struct __nv_fp8_e5m2;
+PAH_SIM_POINTEE(float, PAH_SIM_OF_F32)
+PAH_SIM_POINTEE(double, PAH_SIM_OF_F64)
+PAH_SIM_POINTEE(__half, PAH_SIM_OF_F16)
+PAH_SIM_POINTEE(__half2, PAH_SIM_OF_F16)
+PAH_SIM_POINTEE(__nv_bfloat16, PAH_SIM_OF_BF16)
+PAH_SIM_POINTEE(__nv_bfloat162, PAH_SIM_OF_BF16)
+PAH_SIM_POINTEE(__nv_fp8_e4m3, PAH_SIM_OF_E4M3)
+PAH_SIM_POINTEE(__nv_fp8_e5m2, PAH_SIM_OF_E5M2)
+PAH_SIM_POINTEE(int, PAH_SIM_OF_I32)
+PAH_SIM_POINTEE(long, PAH_SIM_OF_I64)
+PAH_SIM_POINTEE(long long, PAH_SIM_OF_I64)
+
+/* Kind, pointee and bytes of a parameter in one number. */
 template <class T> constexpr int pah_sim_parameter() {
   typedef std::remove_cv_t<T> U;
   int kind = pah_sim_ptx_kind<U>::value >= 0    ? pah_sim_ptx_kind<U>::value
@@ -17,7 +41,8 @@ template <class T> constexpr int pah_sim_parameter() {
              : std::is_enum<U>::value || (std::is_integral<U>::value && std::is_unsigned<U>::value) ? 3
              : std::is_integral<U>::value                                                           ? 2
                                                                                                     : 5;
-  return kind << 24 | (int)sizeof(U);
+  return kind << 24 | pah_sim_pointee<std::remove_cv_t<std::remove_pointer_t<U>>>::value * (kind == 1) << 16 |
+         (int)sizeof(U);
 }
 
 template <class... A> struct pah_sim_kernel {

@@ -5,9 +5,12 @@
 
 namespace pah_ptx {
 
-constexpr int order_of(choice word) {
+constexpr int order_of(choice word, int flags) {
   return (word == w_acquire || word == w_acq_rel ? PAH_SIM_ACQUIRE : 0) |
-         (word == w_release || word == w_acq_rel ? PAH_SIM_RELEASE : 0);
+         (word == w_release || word == w_acq_rel ? PAH_SIM_RELEASE : 0) | (flags & m_cta ? PAH_SIM_OF_BLOCK : 0);
+}
+PAH_PTX_I void i_fence(int flags) {
+  pah_sim_fence(flags & m_cta ? PAH_SIM_FENCE_BLOCK : PAH_SIM_FENCE_DEVICE);
 }
 
 /* An address of local memory, of which 32 bits may be all that is left (Triton): the place on this stack that has them.
@@ -17,33 +20,38 @@ PAH_PTX_I void *i_local(uint64_t address) {
   return here + (int32_t)((uint32_t)address - (uint32_t)(uintptr_t)here);
 }
 
-template <class T> PAH_PTX_I result_of<T> i_ld(choice order, const void *p) {
+PAH_SIM_CALLED inline void i_read_only(const void *p, unsigned long bytes) {
+  pah_sim_read_only(p, bytes, PAH_SIM_CALLER);
+}
+template <class T> PAH_PTX_I result_of<T> i_ld(choice order, int flags, const void *p) {
   typedef bits_of<T> B;
+  if (flags & m_nc) i_read_only(p, sizeof(B));
   if (order == w_none) return (result_of<T>)*(const B *)p;
   if (order == w_volatile) return (result_of<T>)*(const volatile B *)p;
-  return (result_of<T>)pah_sim_atomic_load((const B *)p, order_of(order));
+  return (result_of<T>)pah_sim_atomic_load((const B *)p, order_of(order, flags));
 }
-template <class T> PAH_PTX_I void i_st(choice order, void *p, bits_of<T> value) {
+template <class T> PAH_PTX_I void i_st(choice order, int flags, void *p, bits_of<T> value) {
   typedef bits_of<T> B;
   if (order == w_none)
     *(B *)p = value;
   else if (order == w_volatile)
     *(volatile B *)p = value;
   else
-    pah_sim_atomic_store((B *)p, value, order_of(order));
+    pah_sim_atomic_store((B *)p, value, order_of(order, flags));
 }
 
 /* .v2 and .v4: one access of up to 16 bytes. */
 template <class T, int N> struct elements { result_of<T> r[N]; };
 template <class B, int N> struct vector_of { typedef B type __attribute__((vector_size(N * sizeof(B)), may_alias)); };
-template <class T, int N> PAH_PTX_I elements<T, N> i_ld_vector(choice order, const void *p) {
+template <class T, int N> PAH_PTX_I elements<T, N> i_ld_vector(choice order, int flags, const void *p) {
   typedef typename vector_of<bits_of<T>, N>::type V;
+  if (flags & m_nc) i_read_only(p, sizeof(V));
   const V v = order == w_volatile ? *(const volatile V *)p : *(const V *)p;
   elements<T, N> e;
   for (int i = 0; i < N; i++) e.r[i] = (result_of<T>)v[i];
   return e;
 }
-template <class T, class... B> PAH_PTX_I void i_st_vector(choice order, void *p, B... b) {
+template <class T, class... B> PAH_PTX_I void i_st_vector(choice order, int, void *p, B... b) {
   typedef typename vector_of<bits_of<T>, sizeof...(B)>::type V;
   const V v = {(bits_of<T>)b...};
   if (order == w_volatile)
@@ -78,25 +86,26 @@ template <class T> PAH_SIM_UNSEEN inline bits_of<T> combined(choice op, bits_of<
   default: return b;
   }
 }
-template <class T> PAH_SIM_CALLED inline result_of<T> i_atom(choice op, choice order, void *p, bits_of<T> b) {
-  const int acquires = order_of(order) & PAH_SIM_ACQUIRE;
-  if (order_of(order) & PAH_SIM_RELEASE) pah_sim_fence(PAH_SIM_FENCE_DEVICE);
-  pah_sim_atomic(p, sizeof b, PAH_SIM_READ | PAH_SIM_WRITE, PAH_SIM_RELAXED, PAH_SIM_CALLER);
+template <class T> PAH_SIM_CALLED inline result_of<T> i_atom(choice op, choice word, int flags, void *p, bits_of<T> b) {
+  const int order = order_of(word, flags);
+  if (order & PAH_SIM_RELEASE) i_fence(flags);
+  pah_sim_atomic(p, sizeof b, PAH_SIM_READ | PAH_SIM_WRITE, order & PAH_SIM_OF_BLOCK, PAH_SIM_CALLER);
   bits_of<T> old, now;
   __builtin_memcpy(&old, p, sizeof old);
   now = combined<T>(op, old, b);
   __builtin_memcpy(p, &now, sizeof now);
-  if (acquires) pah_sim_fence(PAH_SIM_FENCE_DEVICE);
+  if (order & PAH_SIM_ACQUIRE) i_fence(flags);
   return (result_of<T>)old;
 }
 template <class T>
-PAH_SIM_CALLED inline bits_of<T> i_cas(choice order, void *p, bits_of<T> expected, bits_of<T> value) {
-  if (order_of(order) & PAH_SIM_RELEASE) pah_sim_fence(PAH_SIM_FENCE_DEVICE);
-  pah_sim_atomic(p, sizeof value, PAH_SIM_READ | PAH_SIM_WRITE | PAH_SIM_CAS, PAH_SIM_RELAXED, PAH_SIM_CALLER);
+PAH_SIM_CALLED inline bits_of<T> i_cas(choice word, int flags, void *p, bits_of<T> expected, bits_of<T> value) {
+  const int order = order_of(word, flags);
+  if (order & PAH_SIM_RELEASE) i_fence(flags);
+  pah_sim_atomic(p, sizeof value, PAH_SIM_READ | PAH_SIM_WRITE | PAH_SIM_CAS, order & PAH_SIM_OF_BLOCK, PAH_SIM_CALLER);
   bits_of<T> old;
   __builtin_memcpy(&old, p, sizeof old);
   if (old == expected) __builtin_memcpy(p, &value, sizeof value);
-  if (order_of(order) & PAH_SIM_ACQUIRE) pah_sim_fence(PAH_SIM_FENCE_DEVICE);
+  if (order & PAH_SIM_ACQUIRE) i_fence(flags);
   return old;
 }
 

@@ -8,7 +8,7 @@
 /* Any number of them at an instruction: bits of its template argument. */
 #define PAH_PTX_FLAGS(X) \
   X(rn) X(rz) X(rm) X(rp) X(rna) X(rni) X(rzi) X(rmi) X(rpi) X(ftz) X(sat) X(satfinite) X(relu) X(NaN) X(lo) X(hi) \
-  X(wide) X(noinc) X(trans)
+  X(wide) X(noinc) X(trans) X(cta) X(nc)
 
 /* One out of several. */
 #define PAH_PTX_CHOICES(X) \
