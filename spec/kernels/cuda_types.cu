@@ -1,8 +1,11 @@
-/* cuda_types.cu - the small number formats of cuda_fp16.h, cuda_bf16.h and cuda_fp8.h, for spec/sim/sim_types_spec.lua:
- * every code to float, and doubles to codes. Built by nvcc too. */
+/* cuda_types.cu - the small number formats of cuda_fp16.h, cuda_bf16.h, cuda_fp8.h and smaller ones, for
+ * spec/sim/sim_types_spec.lua: every code to float, and doubles to codes; vector types. Built by nvcc too. */
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
+#include <cuda_fp4.h>
+#include <cuda_fp6.h>
 #include <cuda_fp8.h>
+#include <type_traits>
 
 __device__ int index() {
   return blockIdx.x * blockDim.x + threadIdx.x;
@@ -32,6 +35,45 @@ extern "C" __global__ void encode(const double *x, __half *f16, __nv_bfloat16 *b
   e5m2[i] = __nv_fp8_e5m2(x[i]);
 }
 
+/* Numbers of 8, 6 and 4 bits: e8m0, e2m3, e3m2, e2m1 of every code (the higher bits ignored), then of the pairs. */
+template <class One, class Two> __device__ void decode_as(int i, float *out, unsigned mask, int width) {
+  One one;
+  Two two;
+  one.__x = (unsigned char)(i & mask);
+  two.__x = (decltype(two.__x))((i & mask) | (~i & mask) << width);
+  float2 both = float2(two);
+  out[i] = float(one);
+  if (both.x != float(one) && both.x == both.x) out[i] = -1000;
+  one.__x = (unsigned char)(~i & mask);
+  if (both.y != float(one) && both.y == both.y) out[i] = -2000;
+}
+extern "C" __global__ void decode_less(float *e8m0, float *e2m3, float *e3m2, float *e2m1) {
+  int i = index();
+  decode_as<__nv_fp8_e8m0, __nv_fp8x2_e8m0>(i, e8m0, 255, 8);
+  decode_as<__nv_fp6_e2m3, __nv_fp6x2_e2m3>(i, e2m3, 63, 8);
+  decode_as<__nv_fp6_e3m2, __nv_fp6x2_e3m2>(i, e3m2, 63, 8);
+  decode_as<__nv_fp4_e2m1, __nv_fp4x2_e2m1>(i, e2m1, 15, 4);
+}
+extern "C" __global__ void encode_less(const double *x, unsigned char *e8m0, unsigned char *e2m3, unsigned char *e3m2,
+                                       unsigned char *e2m1, unsigned char *toward_zero, int n) {
+  int i = index();
+  if (i >= n) return;
+  e8m0[i] = __nv_fp8_e8m0(x[i]).__x;
+  e2m3[i] = __nv_fp6_e2m3(x[i]).__x;
+  e3m2[i] = __nv_fp6_e3m2(x[i]).__x;
+  e2m1[i] = __nv_fp4_e2m1(x[i]).__x;
+  toward_zero[i] = __nv_cvt_double_to_fp4(x[i], __NV_E2M1, cudaRoundZero);
+}
+
+/* Integers of every code of f16 saturate; NaN becomes 0. */
+extern "C" __global__ void integers(int *wide, int *narrow, unsigned char *least) {
+  int i = index();
+  __half h = __ushort_as_half((unsigned short)i);
+  wide[i] = (int)h;
+  narrow[i] = (short)h;
+  least[i] = __half2uchar_rz(h);
+}
+
 /* Toward zero, up, down. */
 extern "C" __global__ void directed(const float *x, __half *rz, __half *ru, __half *rd, int n) {
   int i = index();
@@ -56,3 +98,38 @@ extern "C" __global__ void agree(const __half2 *a, const __half2 *b, int *wrong,
   bad |= !__hbeq2(__lowhigh2highlow(a[i]), __halves2half2(__high2half(a[i]), x));
   wrong[i] = bad;
 }
+
+/* Vector types are plain structs, as CUDA's: what may be done with those. Not with clang as the compiler of sim. */
+#if !defined(PAH_SIM) || !defined(__clang__)
+union words {
+  float4 f;
+  uint4 u;
+  unsigned short h[8];
+};
+struct record {
+  float4 a;
+  int2 b;
+};
+static_assert(std::is_trivially_copyable<record>::value, "records are bytes");
+static_assert(sizeof(words) == 16 && alignof(float4) == 16 && alignof(double4) == 16 && sizeof(float3) == 12, "sizes");
+constexpr int4 START = {1, 2, 3, 4};
+static_assert(START.x + START.w == 5, "constant expression");
+
+extern "C" __global__ void vectors(const float4 *in, float4 *out, const record *records, int *sums) {
+  float4 v = in[threadIdx.x];
+  auto [a, b, c, d] = v;
+  words w;
+  w.f = v;
+  words copy = w;
+  copy.h[1] ^= 0x8000; /* the sign of x */
+  float2 pair{b};
+  double2 empty = {};
+  out[5 * threadIdx.x] = copy.f;
+  out[5 * threadIdx.x + 1] = float4{d, c, b, a};
+  out[5 * threadIdx.x + 2] = {pair.x, pair.y, (float)empty.x};
+  out[5 * threadIdx.x + 3] = {};
+  out[5 * threadIdx.x + 4] = threadIdx.x == 0 ? v : make_float4(a, a, a, a);
+  record r = records[threadIdx.x];
+  sums[threadIdx.x] = (int)r.a.w + r.b.x - r.b.y + START.y;
+}
+#endif

@@ -1,5 +1,6 @@
--- sim_types_spec.lua - half, bf16 and fp8 of CUDA on sim: every code, and values around every number and every middle
--- between two, against the program's own conversions (which spec/tensor/dtype_spec.lua checks against the definitions).
+-- sim_types_spec.lua - half, bf16, fp8 and smaller numbers of CUDA on sim: every code, and values around every number
+-- and every middle between two, against the program's own conversions (which spec/tensor/dtype_spec.lua checks against
+-- the definitions), those of the smaller ones against the definitions. Vector types.
 local describe = require("spec.support.gpu.sim").needed(describe, pending)
 local ffi = require "ffi"
 
@@ -74,6 +75,78 @@ describe("sim types", function()
     end)
   end
 
+  -- The number of a code: sign, exponent of e bits, mantissa of m bits; every code is one.
+  local function number(code, e, m)
+    local bias, mantissa = 2 ^ (e - 1) - 1, code % 2 ^ m
+    local exponent = math.floor(code / 2 ^ m) % 2 ^ e
+    local x = exponent == 0 and mantissa * 2 ^ (1 - bias - m) or (2 ^ m + mantissa) * 2 ^ (exponent - bias - m)
+    return code >= 2 ^ (e + m) and -x or x
+  end
+  local less = {{"e2m3", 2, 3, 64}, {"e3m2", 3, 2, 64}, {"e2m1", 2, 1, 16}}
+
+  it("decode every code of 8 bits of exponent, 6 and 4 bits", function()
+    local outs = {}
+    for i = 1, 4 do outs[i] = on_device(256, "f32") end
+    run("decode_less", 256, unpack(outs))
+    for i, out in ipairs(outs) do outs[i] = out:to "cpu":totable() end
+    for code = 0, 254 do assert.equal(2 ^ (code - 127), outs[1][code + 1]) end
+    assert.is_true(outs[1][256] ~= outs[1][256])
+    for i, format in ipairs(less) do
+      for code = 0, 255 do
+        assert.equal(number(code % format[4], format[2], format[3]), outs[i + 1][code + 1], format[1] .. " " .. code)
+      end
+    end
+  end)
+
+  it("encode to 8 bits of exponent, 6 and 4 bits", function()
+    local list = {0, 0.25, -0.25, 0.75, 1e300, -1e300, 1e-300, 1 / 0, -1 / 0, 0 / 0, 5, -5, 2.5, 1.25}
+    for i = 1, 500 do list[#list + 1] = (i % 2 * 2 - 1) * 1.03 ^ (i - 350) end
+    for code = 0, 63 do list[#list + 1] = (number(code, 2, 3) + number((code + 1) % 64, 2, 3)) / 2 end
+    local outs = {}
+    for i = 1, 5 do outs[i] = on_device(#list, "u8") end
+    run("encode_less", #list, pah.tensor(list, {dtype = "f64", device = device}), outs[1], outs[2], outs[3], outs[4],
+      outs[5], #list)
+    for i, out in ipairs(outs) do outs[i] = out:to "cpu":totable() end
+    -- The nearest code, of two as near the even one; toward zero the largest that is not beyond.
+    local function nearest(x, e, m, toward_zero)
+      local largest = 2 ^ (e + m) - 1
+      if x ~= x then return largest end
+      if math.abs(x) > number(largest, e, m) then return largest + (x < 0 and largest + 1 or 0) end
+      local best, distance = 0, math.huge
+      for code = 0, largest do
+        local d = math.abs(math.abs(x) - number(code, e, m))
+        local fits = not toward_zero or number(code, e, m) <= math.abs(x)
+        if fits and (d < distance or d == distance and code % 2 == 0) then best, distance = code, d end
+      end
+      return best + (x < 0 and largest + 1 or 0)
+    end
+    for i, x in ipairs(list) do
+      for j, format in ipairs(less) do
+        assert.equal(nearest(x, format[2], format[3]), outs[j + 1][i], format[1] .. " of " .. x)
+      end
+      assert.equal(nearest(x, 2, 1, true), outs[5][i], "toward zero " .. x)
+      local power = math.ceil(math.log(math.abs(x)) / math.log(2) - 1e-12) + 127
+      local want = x ~= x and 255 or math.max(0, math.min(254, power))
+      assert.equal(want, outs[1][i], "e8m0 of " .. x)
+    end
+  end)
+
+  it("integers of f16 saturate, as PTX converts", function()
+    local wide, narrow, least = on_device(65536, "i32"), on_device(65536, "i32"), on_device(65536, "u8")
+    run("integers", 65536, wide, narrow, least)
+    local a, b, c = wide:to "cpu", narrow:to "cpu", least:to "cpu"
+    local x = codes("f16", 65536):to "f64"
+    for _, code in ipairs{0, 0x3c00, 0xbc00, 0x7bff, 0xfbff, 0x7c00, 0xfc00, 0x7c01, 0xffff, 0x5bff, 0x5c00, 0x7800} do
+      local v = x:get(code + 1)
+      local function clamp(least_value, most)
+        return v ~= v and 0 or math.max(least_value, math.min(most, v < 0 and math.ceil(v) or math.floor(v)))
+      end
+      assert.equal(clamp(-2 ^ 31, 2 ^ 31 - 1), a:get(code + 1))
+      assert.equal(clamp(-2 ^ 15, 2 ^ 15 - 1), b:get(code + 1))
+      assert.equal(clamp(0, 255), c:get(code + 1))
+    end
+  end)
+
   it("directed roundings enclose the number and are neighbours", function()
     local x = probes("f16", 65536, 11):to "f32"
     local n = x:numel()
@@ -97,5 +170,26 @@ describe("sim types", function()
     run("agree", 1000, a:to(device), b:to(device), wrong, 1000)
     local host = wrong:to "cpu"
     for i = 1, 1000 do assert.are.equal(0, host:get(i)) end
+  end)
+
+  local plain = (os.getenv "PAH_SIM_CXX" or ""):match "clang" and pending or it -- clang has structs of its own
+  plain("vector types are plain structs whose copies are one access", function()
+    local values, records, want = {}, {}, {}
+    for i = 1, 8 do
+      for j = 1, 4 do values[4 * i + j - 4] = 10 * i + j end
+      for j, x in ipairs{0, 0, 0, i, 0, 0, 0, 0} do records[8 * i + j - 8] = x end
+      local a, b, c, d = 10 * i + 1, 10 * i + 2, 10 * i + 3, 10 * i + 4
+      local last = i == 1 and {a, b, c, d} or {a, a, a, a}
+      for _, row in ipairs{{-a, b, c, d}, {d, c, b, a}, {b, 0, 0, 0}, {0, 0, 0, 0}, last} do
+        for _, x in ipairs(row) do want[#want + 1] = x end
+      end
+    end
+    local out, sums = on_device(8 * 20, "f32"), on_device(8, "i32")
+    local input, list = pah.tensor(values, {device = device}), pah.tensor(records, {device = device})
+    local report = module:launch("vectors", {block = 8}, input, out, list, sums)
+    assert.same(want, out:to "cpu":totable())
+    assert.same({3, 4, 5, 6, 7, 8, 9, 10}, sums:to "cpu":totable())
+    -- 4 of vectors and 8 of records are loaded; 1 of sums, and 5 times 8 vectors in as many sectors, are stored.
+    assert.equal(4 + 8 + 1 + 5 * 8, report.global.sectors)
   end)
 end)

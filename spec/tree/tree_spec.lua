@@ -40,6 +40,7 @@ local function long_functions(lines, limit)
       declared = declared or {n, indent, ""}
       declared[3] = declared[3] .. line
       if line:match "{$" then
+        declared[3] = declared[3]:gsub("__attribute__%b()", "") -- a struct may have some
         if declared[3]:find("(", 1, true) and not declared[3]:find("=[^()]*{$") then
           start, ending = declared[1], declared[2] .. "}"
         end

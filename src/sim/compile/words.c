@@ -48,6 +48,7 @@ enum how {
   SHARED,     /* an array is aligned to 16 bytes, as on the device */
   VARIABLE,   /* unless it is a member or declared here */
   CALL,       /* of the C library, if it is one */
+  VECTOR,     /* a vector type: one that is made in braces is assigned as a whole */
   OF_VARIABLE /* kept on a variable of the device, so that the compiler does not take it for constant */
 };
 
@@ -88,6 +89,7 @@ static const struct word {
     {"clock", CALL, "pah_sim_clock32", ""},
 };
 enum { WORDS = sizeof words / sizeof *words };
+static const struct word vector = {"", VECTOR, "pah_sim_made(", ")"};
 
 struct sim_writer {
   const struct pah_side *side;
@@ -171,6 +173,17 @@ static int translate_brackets(struct sim_writer *w, int i, int last, const struc
   return close;
 }
 
+/* `= float4{a, b, c, d}`; the compiler would store the elements one by one. */
+static int translate_vector(struct sim_writer *w, int i, int last) {
+  const struct pah_token *token = &w->list[i];
+  const int close = pah_tokens_close(&w->side->tokens, i + 1, last);
+  write_gap(w, token->at);
+  fputs(vector.text, w->to);
+  translate_range(w, i + 1, close);
+  fputs(vector.end, w->to);
+  return close;
+}
+
 /* Is what the declaration from i on declares an array? */
 static int is_array(const struct sim_writer *w, int i, int last) {
   for (; i < last && w->list[i].mark != ';' && w->list[i].mark != '='; i++)
@@ -229,6 +242,10 @@ static int translate_one(struct sim_writer *w, int i, int last) {
     case BRACKETS:
       if (has_brackets) return translate_brackets(w, i, last, word);
       break;
+    case VECTOR:
+      if (i > 0 && w->list[i - 1].mark == '=' && i + 1 < last && w->list[i + 1].mark == '{')
+        return translate_vector(w, i, last);
+      break;
     case VARIABLE:
       if (!w->is_plain[i] && is_use(w, i)) return put(w, i, word->text), i + 1;
       break;
@@ -270,6 +287,19 @@ static void find_plain(struct sim_writer *w) {
   }
 }
 
+static void find_vectors(struct sim_writer *w) {
+  static const char *const elements[] = {"char", "uchar", "short", "ushort", "int",      "uint",
+                                         "long", "ulong", "float", "double", "longlong", "ulonglong"};
+  for (size_t i = 0; i < sizeof elements / sizeof *elements; i++) {
+    for (int n = 2; n <= 4; n += 2) {
+      char name[16];
+      snprintf(name, sizeof name, "%s%d", elements[i], n);
+      uint32_t number = pah_tokens_word(&w->side->tokens, name);
+      if (number) w->meaning[number] = &vector;
+    }
+  }
+}
+
 struct sim_writer *sim_writer_new(const struct pah_side *side, int is_clang) {
   struct sim_writer *w = calloc(1, sizeof *w);
   if (!w) return NULL;
@@ -282,6 +312,7 @@ struct sim_writer *sim_writer_new(const struct pah_side *side, int is_clang) {
     uint32_t number = pah_tokens_word(&side->tokens, words[i].cuda);
     if (number) w->meaning[number] = &words[i];
   }
+  find_vectors(w);
   find_variables(w);
   find_plain(w);
   return w;

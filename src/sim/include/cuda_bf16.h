@@ -4,6 +4,7 @@
 #ifndef PAH_SIM_CUDA_BF16_H
 #define PAH_SIM_CUDA_BF16_H
 
+#include "cuda_fp16.h"
 #include "pah_sim/numbers/small.h"
 
 #ifdef __CUDA_NO_BFLOAT16_CONVERSIONS__
@@ -16,6 +17,7 @@
 #define PAH_T2 __nv_bfloat162
 #define PAH_RAW __nv_bfloat16_raw
 #define PAH_RAW2 __nv_bfloat162_raw
+#define PAH_OTHER __half
 #define PAH_N bfloat16
 #define PAH_N2 bfloat162
 #define PAH_E 8

@@ -5,6 +5,7 @@
 
 #include "pah_sim/numbers/small.h"
 
+struct __nv_bfloat16;
 #ifdef __CUDA_NO_HALF_CONVERSIONS__
 #define PAH_NO_CONVERSIONS
 #endif
@@ -15,6 +16,7 @@
 #define PAH_T2 __half2
 #define PAH_RAW __half_raw
 #define PAH_RAW2 __half2_raw
+#define PAH_OTHER __nv_bfloat16
 #define PAH_N half
 #define PAH_N2 half2
 #define PAH_E 5

@@ -1,11 +1,12 @@
-/* cuda_fp8.h - fp8 for sim: e4m3 (largest 448, no infinity) and e5m2, singly and packed in twos and fours, the lowest
- * byte first. To fp8 the classes round to nearest even and saturate; NaN becomes 0x7f. Functions as CUDA names them.
- * Read next: pah_sim/numbers/small.h. */
+/* cuda_fp8.h - fp8 for sim: e4m3 (largest 448, no infinity), e5m2 and e8m0 (a power of two alone), singly and packed in
+ * twos and fours. Functions as CUDA names them. NaN becomes 0x7f, of e8m0 0xff.
+ * Read next: pah_sim/numbers/packed.h, pah_sim/numbers/small.h. */
 #ifndef PAH_SIM_CUDA_FP8_H
 #define PAH_SIM_CUDA_FP8_H
 
 #include "cuda_bf16.h"
 #include "cuda_fp16.h"
+#include "pah_sim/numbers/packed.h"
 
 typedef unsigned char __nv_fp8_storage_t;
 typedef unsigned short __nv_fp8x2_storage_t;
@@ -13,124 +14,107 @@ typedef unsigned int __nv_fp8x4_storage_t;
 enum __nv_saturation_t { __NV_NOSAT, __NV_SATFINITE };
 enum __nv_fp8_interpretation_t { __NV_E4M3, __NV_E5M2 };
 
-/* ---- Conversions of numbers ---- */
+/* ---- e4m3 and e5m2 ---- */
 
-PAH_SIM_INLINE __nv_fp8_storage_t __nv_cvt_double_to_fp8(double x, __nv_saturation_t saturate,
-                                                         __nv_fp8_interpretation_t kind) {
-  return kind == __NV_E4M3 ? pah_sim_encode8<4, 3>(x, 0x7e, 0x7f, saturate == __NV_SATFINITE)
-                           : pah_sim_encode8<5, 2>(x, 0x7b, 0x7c, saturate == __NV_SATFINITE);
+PAH_SIM_INLINE __nv_fp8_storage_t pah_sim_to_fp8(float x, __nv_saturation_t how, __nv_fp8_interpretation_t kind) {
+  return kind == __NV_E4M3 ? pah_sim_encode8<4, 3>(x, 0x7e, 0x7f, how == __NV_SATFINITE)
+                           : pah_sim_encode8<5, 2>(x, 0x7b, 0x7c, how == __NV_SATFINITE);
 }
-PAH_SIM_INLINE __nv_fp8_storage_t __nv_cvt_float_to_fp8(float x, __nv_saturation_t saturate,
-                                                        __nv_fp8_interpretation_t kind) {
-  return __nv_cvt_double_to_fp8(x, saturate, kind);
-}
-PAH_SIM_INLINE __nv_fp8_storage_t __nv_cvt_halfraw_to_fp8(__half_raw x, __nv_saturation_t saturate,
-                                                          __nv_fp8_interpretation_t kind) {
-  return __nv_cvt_double_to_fp8(pah_sim_value(__half(x)), saturate, kind);
-}
-PAH_SIM_INLINE __nv_fp8_storage_t __nv_cvt_bfloat16raw_to_fp8(__nv_bfloat16_raw x, __nv_saturation_t saturate,
-                                                              __nv_fp8_interpretation_t kind) {
-  return __nv_cvt_double_to_fp8(pah_sim_value(__nv_bfloat16(x)), saturate, kind);
-}
-PAH_SIM_INLINE __nv_fp8x2_storage_t __nv_cvt_double2_to_fp8x2(double2 x, __nv_saturation_t saturate,
-                                                              __nv_fp8_interpretation_t kind) {
-  return (__nv_fp8x2_storage_t)(__nv_cvt_double_to_fp8(x.x, saturate, kind) |
-                                __nv_cvt_double_to_fp8(x.y, saturate, kind) << 8);
-}
-PAH_SIM_INLINE __nv_fp8x2_storage_t __nv_cvt_float2_to_fp8x2(float2 x, __nv_saturation_t saturate,
-                                                             __nv_fp8_interpretation_t kind) {
-  return __nv_cvt_double2_to_fp8x2(double2(x.x, x.y), saturate, kind);
-}
-PAH_SIM_INLINE __nv_fp8x2_storage_t __nv_cvt_halfraw2_to_fp8x2(__half2_raw x, __nv_saturation_t saturate,
-                                                               __nv_fp8_interpretation_t kind) {
-  return __nv_cvt_float2_to_fp8x2(__half22float2(__half2(x)), saturate, kind);
-}
-PAH_SIM_INLINE __nv_fp8x2_storage_t __nv_cvt_bfloat16raw2_to_fp8x2(__nv_bfloat162_raw x, __nv_saturation_t saturate,
-                                                                   __nv_fp8_interpretation_t kind) {
-  return __nv_cvt_float2_to_fp8x2(__bfloat1622float2(__nv_bfloat162(x)), saturate, kind);
+/* A NaN of 64 bits becomes a quiet one, with its sign and the upper bits of its mantissa. */
+PAH_SIM_INLINE __nv_fp8_storage_t pah_sim_to_fp8(double x, __nv_saturation_t how, __nv_fp8_interpretation_t kind) {
+  if (x != x) {
+    const unsigned long long bits = __builtin_bit_cast(unsigned long long, x);
+    return (unsigned char)((bits >> 63) << 7 | (kind == __NV_E4M3 ? 0x7f : 0x7e | (bits >> 50 & 1)));
+  }
+  return kind == __NV_E4M3 ? pah_sim_encode8<4, 3>(x, 0x7e, 0x7f, how == __NV_SATFINITE)
+                           : pah_sim_encode8<5, 2>(x, 0x7b, 0x7c, how == __NV_SATFINITE);
 }
 PAH_SIM_INLINE float pah_sim_fp8(unsigned code, __nv_fp8_interpretation_t kind) {
   return kind == __NV_E4M3 ? pah_sim_widen<4, 3, true>(code & 255) : pah_sim_widen<5, 2>(code & 255);
 }
-PAH_SIM_INLINE __half_raw __nv_cvt_fp8_to_halfraw(__nv_fp8_storage_t x, __nv_fp8_interpretation_t kind) {
-  return __half_raw{pah_sim_encode<5, 10>(pah_sim_fp8(x, kind))};
+PAH_SIM_PACKED_FROM(fp8, __nv_fp8_storage_t, __nv_fp8x2_storage_t, __nv_saturation_t, __nv_fp8_interpretation_t, 8,
+                    pah_sim_to_fp8)
+PAH_SIM_PACKED_TO(fp8, __nv_fp8_storage_t, __nv_fp8x2_storage_t, __nv_fp8_interpretation_t, 8, pah_sim_fp8)
+
+template <__nv_fp8_interpretation_t kind> struct pah_sim_kind8 {
+  typedef __nv_fp8_storage_t one;
+  typedef __nv_fp8x2_storage_t two;
+  typedef __nv_fp8x4_storage_t four;
+  static constexpr int width = 8;
+  template <class T> static PAH_SIM_INLINE one code(T x) {
+    return pah_sim_to_fp8(x, __NV_SATFINITE, kind);
+  }
+  static PAH_SIM_INLINE float value(unsigned code) {
+    return pah_sim_fp8(code, kind);
+  }
+  static PAH_SIM_INLINE bool is(one code) {
+    return (code & 0x7f) != 0;
+  }
+};
+PAH_SIM_PACKED(pah_sim_kind8<__NV_E4M3>, __nv_fp8_e4m3, __nv_fp8x2_e4m3, __nv_fp8x4_e4m3)
+PAH_SIM_PACKED(pah_sim_kind8<__NV_E5M2>, __nv_fp8_e5m2, __nv_fp8x2_e5m2, __nv_fp8x4_e5m2)
+
+/* ---- e8m0: 2^(code - 127), of the magnitude of a number, toward zero or up ---- */
+
+PAH_SIM_INLINE __nv_fp8_storage_t pah_sim_to_e8m0(double x, __nv_saturation_t how, cudaRoundMode round) {
+  if (x != x) return 0xff;
+  const double a = __builtin_fabs(x);
+  const bool stays = how == __NV_SATFINITE || (round == cudaRoundZero && !__builtin_isinf(a));
+  const unsigned largest = stays ? 0xfe : 0xff;
+  if (a <= 0x1p-127) return 0;
+  if (__builtin_isinf(a)) return (unsigned char)largest;
+  int exponent = __builtin_ilogb(a);
+  if (round == cudaRoundPosInf && a > __builtin_ldexp(1, exponent)) exponent++;
+  const unsigned code = exponent < -127 ? 0 : (unsigned)exponent + 127;
+  return (unsigned char)(code < largest ? code : largest);
 }
-PAH_SIM_INLINE __half2_raw __nv_cvt_fp8x2_to_halfraw2(__nv_fp8x2_storage_t x, __nv_fp8_interpretation_t kind) {
-  return __half2_raw{__nv_cvt_fp8_to_halfraw((__nv_fp8_storage_t)x, kind).x,
-                     __nv_cvt_fp8_to_halfraw((__nv_fp8_storage_t)(x >> 8), kind).x};
+PAH_SIM_INLINE float pah_sim_e8m0(unsigned code) {
+  code &= 255;
+  return code == 0xff ? __builtin_bit_cast(float, 0x7fff0000u)
+                      : __builtin_bit_cast(float, code == 0 ? 0x00400000u : code << 23);
+}
+PAH_SIM_INLINE __nv_fp8_storage_t __nv_cvt_double_to_e8m0(double x, __nv_saturation_t how, cudaRoundMode round) {
+  return pah_sim_to_e8m0(x, how, round);
+}
+PAH_SIM_INLINE __nv_fp8_storage_t __nv_cvt_float_to_e8m0(float x, __nv_saturation_t how, cudaRoundMode round) {
+  return pah_sim_to_e8m0(x, how, round);
+}
+PAH_SIM_INLINE __nv_fp8_storage_t __nv_cvt_bfloat16raw_to_e8m0(__nv_bfloat16_raw x, __nv_saturation_t how,
+                                                               cudaRoundMode round) {
+  return pah_sim_to_e8m0(pah_sim_widen<8, 7>(x.x), how, round);
+}
+PAH_SIM_INLINE __nv_fp8x2_storage_t __nv_cvt_double2_to_e8m0x2(double2 x, __nv_saturation_t how, cudaRoundMode round) {
+  return (__nv_fp8x2_storage_t)(pah_sim_to_e8m0(x.x, how, round) | pah_sim_to_e8m0(x.y, how, round) << 8);
+}
+PAH_SIM_INLINE __nv_fp8x2_storage_t __nv_cvt_float2_to_e8m0x2(float2 x, __nv_saturation_t how, cudaRoundMode round) {
+  return __nv_cvt_double2_to_e8m0x2(make_double2(x.x, x.y), how, round);
+}
+PAH_SIM_INLINE __nv_fp8x2_storage_t __nv_cvt_bfloat162raw_to_e8m0x2(__nv_bfloat162_raw x, __nv_saturation_t how,
+                                                                    cudaRoundMode round) {
+  return __nv_cvt_double2_to_e8m0x2(make_double2(pah_sim_widen<8, 7>(x.x), pah_sim_widen<8, 7>(x.y)), how, round);
+}
+PAH_SIM_INLINE __nv_bfloat16_raw __nv_cvt_e8m0_to_bf16raw(__nv_fp8_storage_t x) {
+  return __nv_bfloat16_raw{pah_sim_encode<8, 7>(pah_sim_e8m0(x))};
+}
+PAH_SIM_INLINE __nv_bfloat162_raw __nv_cvt_e8m0x2_to_bf162raw(__nv_fp8x2_storage_t x) {
+  return __nv_bfloat162_raw{pah_sim_encode<8, 7>(pah_sim_e8m0(x)), pah_sim_encode<8, 7>(pah_sim_e8m0(x >> 8))};
 }
 
-/* ---- Classes: their conversions to other types are explicit ---- */
-
-#define PAH_FP8_CLASSES(name, kind)                                                                                    \
-  struct name {                                                                                                        \
-    __nv_fp8_storage_t __x;                                                                                            \
-    name() = default;                                                                                                  \
-    PAH_SIM_INLINE explicit name(float v) : __x(__nv_cvt_float_to_fp8(v, __NV_SATFINITE, kind)) {}                     \
-    PAH_SIM_INLINE explicit name(double v) : __x(__nv_cvt_double_to_fp8(v, __NV_SATFINITE, kind)) {}                   \
-    PAH_SIM_INLINE explicit name(__half v) : __x(__nv_cvt_double_to_fp8(pah_sim_value(v), __NV_SATFINITE, kind)) {}    \
-    PAH_SIM_INLINE explicit name(__nv_bfloat16 v)                                                                      \
-        : __x(__nv_cvt_double_to_fp8(pah_sim_value(v), __NV_SATFINITE, kind)) {}                                       \
-    template <class I, class = std::enable_if_t<std::is_integral<I>::value>>                                           \
-    PAH_SIM_INLINE explicit name(I v) : __x(__nv_cvt_double_to_fp8((double)v, __NV_SATFINITE, kind)) {}                \
-    PAH_SIM_INLINE explicit operator float() const {                                                                   \
-      return pah_sim_fp8(__x, kind);                                                                                   \
-    }                                                                                                                  \
-    PAH_SIM_INLINE explicit operator double() const {                                                                  \
-      return pah_sim_fp8(__x, kind);                                                                                   \
-    }                                                                                                                  \
-    PAH_SIM_INLINE explicit operator __half() const {                                                                  \
-      return __half(__nv_cvt_fp8_to_halfraw(__x, kind));                                                               \
-    }                                                                                                                  \
-    PAH_SIM_INLINE explicit operator __nv_bfloat16() const {                                                           \
-      return __float2bfloat16(pah_sim_fp8(__x, kind));                                                                 \
-    }                                                                                                                  \
-    PAH_SIM_INLINE explicit operator bool() const {                                                                    \
-      return (__x & 0x7f) != 0;                                                                                        \
-    }                                                                                                                  \
-    template <class I, class = std::enable_if_t<std::is_integral<I>::value && !std::is_same<I, bool>::value>>          \
-    PAH_SIM_INLINE explicit operator I() const {                                                                       \
-      return pah_sim_integer<I>(pah_sim_fp8(__x, kind));                                                               \
-    }                                                                                                                  \
-  };                                                                                                                   \
-  struct __attribute__((aligned(2))) name##_pair {                                                                     \
-    __nv_fp8x2_storage_t __x;                                                                                          \
-    name##_pair() = default;                                                                                           \
-    PAH_SIM_INLINE explicit name##_pair(float2 v) : __x(__nv_cvt_float2_to_fp8x2(v, __NV_SATFINITE, kind)) {}          \
-    PAH_SIM_INLINE explicit name##_pair(double2 v) : __x(__nv_cvt_double2_to_fp8x2(v, __NV_SATFINITE, kind)) {}        \
-    PAH_SIM_INLINE explicit name##_pair(__half2 v) : name##_pair(__half22float2(v)) {}                                 \
-    PAH_SIM_INLINE explicit name##_pair(__nv_bfloat162 v) : name##_pair(__bfloat1622float2(v)) {}                      \
-    PAH_SIM_INLINE explicit operator float2() const {                                                                  \
-      return float2(pah_sim_fp8(__x, kind), pah_sim_fp8(__x >> 8, kind));                                              \
-    }                                                                                                                  \
-    PAH_SIM_INLINE explicit operator __half2() const {                                                                 \
-      return __half2(__nv_cvt_fp8x2_to_halfraw2(__x, kind));                                                           \
-    }                                                                                                                  \
-  };                                                                                                                   \
-  struct __attribute__((aligned(4))) name##_four {                                                                     \
-    __nv_fp8x4_storage_t __x;                                                                                          \
-    name##_four() = default;                                                                                           \
-    PAH_SIM_INLINE explicit name##_four(float4 v)                                                                      \
-        : __x(__nv_cvt_float2_to_fp8x2(float2(v.x, v.y), __NV_SATFINITE, kind) |                                       \
-              (unsigned)__nv_cvt_float2_to_fp8x2(float2(v.z, v.w), __NV_SATFINITE, kind) << 16) {}                     \
-    PAH_SIM_INLINE explicit name##_four(double4 v)                                                                     \
-        : __x(__nv_cvt_double2_to_fp8x2(double2(v.x, v.y), __NV_SATFINITE, kind) |                                     \
-              (unsigned)__nv_cvt_double2_to_fp8x2(double2(v.z, v.w), __NV_SATFINITE, kind) << 16) {}                   \
-    PAH_SIM_INLINE explicit name##_four(__half2 a, __half2 b)                                                          \
-        : name##_four(float4(__low2float(a), __high2float(a), __low2float(b), __high2float(b))) {}                     \
-    PAH_SIM_INLINE explicit name##_four(__nv_bfloat162 a, __nv_bfloat162 b)                                            \
-        : name##_four(float4(__low2float(a), __high2float(a), __low2float(b), __high2float(b))) {}                     \
-    PAH_SIM_INLINE explicit operator float4() const {                                                                  \
-      return float4(pah_sim_fp8(__x, kind), pah_sim_fp8(__x >> 8, kind), pah_sim_fp8(__x >> 16, kind),                 \
-                    pah_sim_fp8(__x >> 24, kind));                                                                     \
-    }                                                                                                                  \
-  };
-PAH_FP8_CLASSES(__nv_fp8_e4m3, __NV_E4M3)
-PAH_FP8_CLASSES(__nv_fp8_e5m2, __NV_E5M2)
-#undef PAH_FP8_CLASSES
-typedef __nv_fp8_e4m3_pair __nv_fp8x2_e4m3;
-typedef __nv_fp8_e4m3_four __nv_fp8x4_e4m3;
-typedef __nv_fp8_e5m2_pair __nv_fp8x2_e5m2;
-typedef __nv_fp8_e5m2_four __nv_fp8x4_e5m2;
+struct pah_sim_kind_e8m0 {
+  typedef __nv_fp8_storage_t one;
+  typedef __nv_fp8x2_storage_t two;
+  typedef __nv_fp8x4_storage_t four;
+  static constexpr int width = 8;
+  static PAH_SIM_INLINE one code(double x) {
+    return pah_sim_to_e8m0(x, __NV_SATFINITE, cudaRoundPosInf);
+  }
+  static PAH_SIM_INLINE float value(unsigned code) {
+    return pah_sim_e8m0(code);
+  }
+  static PAH_SIM_INLINE bool is(one) {
+    return true;
+  }
+};
+PAH_SIM_PACKED(pah_sim_kind_e8m0, __nv_fp8_e8m0, __nv_fp8x2_e8m0, __nv_fp8x4_e8m0)
 
 #endif

@@ -173,9 +173,9 @@ PAH_SIM_INLINE double __drcp_rn(double a) { return 1 / a; }
 PAH_SIM_INLINE double __dsqrt_rn(double a) { return __builtin_sqrt(a); }
 PAH_SIM_INLINE double __fma_rn(double a, double b, double c) { return __builtin_fma(a, b, c); }
 
-/* To integers: saturating, NaN to 0 (32 bits) as the device does. */
+/* To integers: saturating, NaN to 0, to 64 bits to the top bit alone, as the device does. */
 template <class I> PAH_SIM_INLINE I pah_sim_integer(double v) {
-  if (v != v) return sizeof(I) == 4 ? 0 : std::numeric_limits<I>::min();
+  if (v != v) return sizeof(I) == 8 ? (I)(1ull << 63) : 0;
   if (v <= (double)std::numeric_limits<I>::min()) return std::numeric_limits<I>::min();
   if (v >= (double)std::numeric_limits<I>::max()) return std::numeric_limits<I>::max();
   return (I)v;

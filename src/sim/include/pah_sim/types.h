@@ -1,6 +1,6 @@
 /* types.h - dim3 and the vector types. The words that CUDA adds to C++ are sim/compile/words.c's.
- * Vectors of 4, 8 and 16 bytes hold one machine vector beside their fields, so that a copy of one stays one access
- * of that size, as on the device. Read next: pah_sim/builtins.h. */
+ * Vectors are plain structs, as CUDA's: g++ copies one by one access of its size (-fno-tree-sra), as the device does.
+ * What clang needs for that is in pah_sim/vectors_clang.h. Read next: pah_sim/builtins.h. */
 #ifndef PAH_SIM_TYPES_H
 #define PAH_SIM_TYPES_H
 
@@ -24,92 +24,66 @@ typedef unsigned char uchar;
 typedef unsigned short ushort;
 typedef unsigned int uint;
 
-/* The machine vector that a vector type of `bytes` is copied as; none for the sizes that move element by element. */
-template <unsigned bytes> struct pah_sim_whole {};
-template <> struct pah_sim_whole<2> { typedef uint16_t type; };
-template <> struct pah_sim_whole<4> { typedef uint32_t type; };
-template <> struct pah_sim_whole<8> { typedef uint64_t type; };
-template <> struct pah_sim_whole<16> { typedef long long type __attribute__((vector_size(16))); };
+/* What stands for `float4{a, b, c, d}` in an assignment (sim/compile/words.c): a value of its own, not four stores. */
+template <class T> PAH_SIM_INLINE constexpr T pah_sim_made(T v) {
+  return v;
+}
 
 #define PAH_SIM_VECTOR1(name, T)                                                                                       \
   struct name {                                                                                                        \
     T x;                                                                                                               \
   };                                                                                                                   \
-  PAH_SIM_INLINE name make_##name(T x) {                                                                               \
+  PAH_SIM_INLINE constexpr name make_##name(T x) {                                                                     \
     return name{x};                                                                                                    \
   }
 #define PAH_SIM_VECTOR3(name, T)                                                                                       \
   struct name {                                                                                                        \
     T x, y, z;                                                                                                         \
   };                                                                                                                   \
-  PAH_SIM_INLINE name make_##name(T x, T y, T z) {                                                                     \
+  PAH_SIM_INLINE constexpr name make_##name(T x, T y, T z) {                                                           \
     return name{x, y, z};                                                                                              \
   }
-
-/* Types of two and four elements. `may_alias`: kernels cast anything to them. */
-#define PAH_SIM_COPIES(name)                                                                                           \
-  name() = default;                                                                                                    \
-  PAH_SIM_INLINE name(const name &o) : whole(o.whole) {}                                                               \
-  PAH_SIM_INLINE name(const volatile name &o) : whole(o.whole) {}                                                      \
-  PAH_SIM_INLINE name &operator=(const name &o) {                                                                      \
-    whole = o.whole;                                                                                                   \
-    return *this;                                                                                                      \
-  }                                                                                                                    \
-  PAH_SIM_INLINE void operator=(const name &o) volatile {                                                              \
-    whole = o.whole;                                                                                                   \
+/* Four elements of 8 bytes: two halves of 16, as the device moves them; or one of 32. */
+#define PAH_SIM_VECTOR32(name, T, align)                                                                               \
+  struct __attribute__((aligned(align))) name {                                                                        \
+    T x, y, z, w;                                                                                                      \
+  };                                                                                                                   \
+  PAH_SIM_INLINE constexpr name make_##name(T x, T y, T z, T w) {                                                      \
+    return name{x, y, z, w};                                                                                           \
   }
-/* auto [x, y] = v; as of any struct. */
-#define PAH_SIM_PARTS(name, T, count)                                                                                  \
-  template <> struct std::tuple_size<name> : std::integral_constant<std::size_t, count> {};                            \
-  template <std::size_t I> struct std::tuple_element<I, name> { typedef T type; };
-#define PAH_SIM_GET(T)                                                                                                 \
-  template <std::size_t I> PAH_SIM_INLINE constexpr T &get() {                                                         \
-    return (&x)[I];                                                                                                    \
-  }                                                                                                                    \
-  template <std::size_t I> PAH_SIM_INLINE constexpr const T &get() const {                                             \
-    return (&x)[I];                                                                                                    \
-  }
+#ifdef __clang__
+#include "vectors_clang.h"
+#else
+/* v = {a, b}: one store. Less than all in the braces: the others are zero. */
 #define PAH_SIM_VECTOR2(name, T, bytes)                                                                                \
   struct __attribute__((aligned(bytes))) name {                                                                        \
-    union {                                                                                                            \
-      struct {                                                                                                         \
-        T x, y;                                                                                                        \
-      };                                                                                                               \
-      pah_sim_whole<bytes>::type whole;                                                                                \
-    };                                                                                                                 \
-    PAH_SIM_COPIES(name)                                                                                               \
-    PAH_SIM_INLINE constexpr name(T a, T b = 0) : x(a), y(b) {}                                                        \
-    PAH_SIM_GET(T)                                                                                                     \
+    T x, y;                                                                                                            \
+    PAH_SIM_INLINE name &operator=(std::initializer_list<T> list) {                                                    \
+      name v{};                                                                                                        \
+      if (list.size() > 0) v.x = list.begin()[0];                                                                      \
+      if (list.size() > 1) v.y = list.begin()[1];                                                                      \
+      return *this = v;                                                                                                \
+    }                                                                                                                  \
   };                                                                                                                   \
-  PAH_SIM_PARTS(name, T, 2)                                                                                            \
-  PAH_SIM_INLINE name make_##name(T x, T y) {                                                                          \
-    return name(x, y);                                                                                                 \
+  PAH_SIM_INLINE constexpr name make_##name(T x, T y) {                                                                \
+    return name{x, y};                                                                                                 \
   }
 #define PAH_SIM_VECTOR4(name, T, bytes)                                                                                \
   struct __attribute__((aligned(bytes))) name {                                                                        \
-    union {                                                                                                            \
-      struct {                                                                                                         \
-        T x, y, z, w;                                                                                                  \
-      };                                                                                                               \
-      pah_sim_whole<bytes>::type whole;                                                                                \
-    };                                                                                                                 \
-    PAH_SIM_COPIES(name)                                                                                               \
-    /* Fewer than all in braces: the others are zero, as of any struct. */                                             \
-    PAH_SIM_INLINE constexpr name(T a, T b = 0, T c = 0, T d = 0) : x(a), y(b), z(c), w(d) {}                          \
-    PAH_SIM_GET(T)                                                                                                     \
-  };                                                                                                                   \
-  PAH_SIM_PARTS(name, T, 4)                                                                                            \
-  PAH_SIM_INLINE name make_##name(T x, T y, T z, T w) {                                                                \
-    return name(x, y, z, w);                                                                                           \
-  }
-/* 32 bytes: two halves of 16, as the device moves them. */
-#define PAH_SIM_VECTOR32(name, T)                                                                                      \
-  struct __attribute__((aligned(16))) name {                                                                           \
     T x, y, z, w;                                                                                                      \
+    PAH_SIM_INLINE name &operator=(std::initializer_list<T> list) {                                                    \
+      name v{};                                                                                                        \
+      if (list.size() > 0) v.x = list.begin()[0];                                                                      \
+      if (list.size() > 1) v.y = list.begin()[1];                                                                      \
+      if (list.size() > 2) v.z = list.begin()[2];                                                                      \
+      if (list.size() > 3) v.w = list.begin()[3];                                                                      \
+      return *this = v;                                                                                                \
+    }                                                                                                                  \
   };                                                                                                                   \
-  PAH_SIM_INLINE name make_##name(T x, T y, T z, T w) {                                                                \
+  PAH_SIM_INLINE constexpr name make_##name(T x, T y, T z, T w) {                                                      \
     return name{x, y, z, w};                                                                                           \
   }
+#endif
 
 #define PAH_SIM_VECTORS(base, T, size)                                                                                 \
   PAH_SIM_VECTOR1(base##1, T)                                                                                          \
@@ -120,7 +94,9 @@ template <> struct pah_sim_whole<16> { typedef long long type __attribute__((vec
   PAH_SIM_VECTOR1(base##1, T)                                                                                          \
   PAH_SIM_VECTOR2(base##2, T, 16)                                                                                      \
   PAH_SIM_VECTOR3(base##3, T)                                                                                          \
-  PAH_SIM_VECTOR32(base##4, T)
+  PAH_SIM_VECTOR32(base##4, T, 16)                                                                                     \
+  PAH_SIM_VECTOR32(base##4_16a, T, 16)                                                                                 \
+  PAH_SIM_VECTOR32(base##4_32a, T, 32)
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpedantic"

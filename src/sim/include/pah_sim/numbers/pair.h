@@ -1,7 +1,7 @@
 /* pair.h - a 16-bit floating-point type and its pair: the two structs, their conversions and operators.
  * Included once for __half and once for __nv_bfloat16, which differ in PAH_T, PAH_T2, their raw structs and the bits of
- * exponent and mantissa (PAH_E, PAH_M). The scalar copies as one access of 2 bytes, the pair as one of 4.
- * Read next: pah_sim/numbers/pair_functions.h. */
+ * exponent and mantissa (PAH_E, PAH_M); PAH_OTHER is the other one. The scalar copies as one access of 2 bytes, the
+ * pair as one of 4. Read next: pah_sim/numbers/pair_functions.h. */
 
 struct __attribute__((aligned(2))) PAH_RAW {
   unsigned short x;
@@ -9,6 +9,17 @@ struct __attribute__((aligned(2))) PAH_RAW {
 struct __attribute__((aligned(4))) PAH_RAW2 {
   unsigned short x, y;
 };
+
+/* To integers, as PTX converts. */
+#define PAH_TO(I)                                                                                                      \
+  PAH_SIM_INLINE operator I() const {                                                                                  \
+    return pah_sim_integer<I>(pah_sim_widen<PAH_E, PAH_M>(__x));                                                       \
+  }
+/* clang-format off */
+#define PAH_TO_ALL_INTEGERS                                                                                            \
+  PAH_TO(char) PAH_TO(signed char) PAH_TO(unsigned char) PAH_TO(short) PAH_TO(unsigned short) PAH_TO(int)               \
+  PAH_TO(unsigned) PAH_TO(long) PAH_TO(unsigned long) PAH_TO(long long) PAH_TO(unsigned long long)
+/* clang-format on */
 
 struct __attribute__((aligned(2))) PAH_T {
   unsigned short __x;
@@ -22,9 +33,16 @@ struct __attribute__((aligned(2))) PAH_T {
   PAH_SIM_INLINE PAH_T(I v)
       : __x(pah_sim_encode<PAH_E, PAH_M>(
             pah_sim_odd((std::conditional_t<std::is_signed<I>::value, long long, unsigned long long>)v))) {}
+  /* From the other 16-bit type. */
+  template <class O, std::enable_if_t<std::is_same<O, PAH_OTHER>::value, int> = 0>
+  PAH_SIM_INLINE explicit PAH_T(O v) : __x(pah_sim_encode<PAH_E, PAH_M>(pah_sim_value(v))) {}
   PAH_SIM_INLINE operator float() const {
     return pah_sim_widen<PAH_E, PAH_M>(__x);
   }
+  PAH_SIM_INLINE operator bool() const {
+    return (__x & 0x7fff) != 0;
+  }
+  PAH_TO_ALL_INTEGERS
 #endif
   PAH_SIM_INLINE PAH_T &operator=(const PAH_RAW &raw) {
     __x = raw.x;
@@ -77,6 +95,17 @@ template <class F> PAH_SIM_INLINE PAH_T pah_sim_map(F f, PAH_T a, PAH_T b) {
   return r;
 }
 
+/* NaN becomes that of the hardware. */
+PAH_SIM_INLINE PAH_T __hneg(PAH_T a) {
+  return PAH_RAW{(unsigned short)((a.__x & 0x7fff) > ((1 << PAH_E) - 1) << PAH_M ? 0x7fff : a.__x ^ 0x8000)};
+}
+PAH_SIM_INLINE PAH_T __habs(PAH_T a) {
+  return PAH_RAW{(unsigned short)((a.__x & 0x7fff) > ((1 << PAH_E) - 1) << PAH_M ? 0x7fff : a.__x & 0x7fff)};
+}
+
+#undef PAH_TO
+#undef PAH_TO_ALL_INTEGERS
+
 #ifndef PAH_NO_OPERATORS
 #define PAH_OPERATOR(op, function)                                                                                     \
   PAH_SIM_INLINE PAH_T operator op(const PAH_T &a, const PAH_T &b) {                                                   \
@@ -125,7 +154,7 @@ PAH_SIM_INLINE PAH_T operator+(const PAH_T &a) {
   return a;
 }
 PAH_SIM_INLINE PAH_T operator-(const PAH_T &a) {
-  return PAH_RAW{(unsigned short)(a.__x ^ 0x8000)};
+  return __hneg(a);
 }
 PAH_SIM_INLINE PAH_T2 operator+(const PAH_T2 &a) {
   return a;

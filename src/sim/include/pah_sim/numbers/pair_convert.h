@@ -89,7 +89,7 @@ PAH_SIM_INLINE PAH_T2 PAH_NAME3(__float22, PAH_N2, _rn)(float2 v) {
   return PAH_NAME3(__floats2, PAH_N2, _rn)(v.x, v.y);
 }
 PAH_SIM_INLINE float2 PAH_NAME3(__, PAH_N2, 2float2)(PAH_T2 a) {
-  return float2((float)pah_sim_value(a.x), (float)pah_sim_value(a.y));
+  return make_float2((float)pah_sim_value(a.x), (float)pah_sim_value(a.y));
 }
 PAH_SIM_INLINE float __low2float(PAH_T2 a) {
   return (float)pah_sim_value(a.x);

@@ -4,6 +4,7 @@
 #undef PAH_T2
 #undef PAH_RAW
 #undef PAH_RAW2
+#undef PAH_OTHER
 #undef PAH_N
 #undef PAH_N2
 #undef PAH_E

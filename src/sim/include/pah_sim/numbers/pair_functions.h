@@ -50,12 +50,6 @@ PAH_SIM_INLINE PAH_T2 __hcmadd(PAH_T2 a, PAH_T2 b, PAH_T2 c) {
   PAH_T minus = PAH_RAW{(unsigned short)(a.y.__x ^ 0x8000)};
   return PAH_T2(__hfma(minus, b.y, __hfma(a.x, b.x, c.x)), __hfma(a.y, b.x, __hfma(a.x, b.y, c.y)));
 }
-PAH_SIM_INLINE PAH_T __hneg(PAH_T a) {
-  return PAH_RAW{(unsigned short)(a.__x ^ 0x8000)};
-}
-PAH_SIM_INLINE PAH_T __habs(PAH_T a) {
-  return PAH_RAW{(unsigned short)(a.__x & 0x7fff)};
-}
 PAH_BOTH(__hneg2, (PAH_T2 a), __hneg(a.x), __hneg(a.y))
 PAH_BOTH(__habs2, (PAH_T2 a), __habs(a.x), __habs(a.y))
 

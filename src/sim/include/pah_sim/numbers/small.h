@@ -1,4 +1,4 @@
-/* small.h - floating point of 16 and 8 bits from and to double, for cuda_fp16.h, cuda_bf16.h and cuda_fp8.h.
+/* small.h - floating point of 16 and 8 bits from and to double, for cuda_fp16.h, cuda_bf16.h, cuda_fp8.h and its like.
  * Widening is exact. Encoding rounds once, in the direction asked for. A double holds sums and products of these
  * formats only almost exactly; rounding such a result to odd first keeps what a second rounding must know.
  * Read next: pah_sim/numbers/pair.h. */
@@ -9,15 +9,16 @@ enum { PAH_SIM_RN, PAH_SIM_RZ, PAH_SIM_RU, PAH_SIM_RD };
 
 /* A code of E bits of exponent and M of mantissa. `top` says that the largest exponent stands for numbers too (e4m3),
  * all but the code of all ones. Exponent and mantissa at their places in an f32 are a number too small by a power of
- * two, subnormal or not, so that one multiplication is exact; f32's own exponent (bf16) needs none. */
+ * two, subnormal or not, so that one multiplication is exact. */
 template <int E, int M, bool top = false> PAH_SIM_INLINE float pah_sim_widen(unsigned code) {
+  if (E == 8) return __builtin_bit_cast(float, code << 16); /* bf16: a NaN keeps its bits */
   const unsigned ones = (1u << (E + M)) - 1, infinity = ((1u << E) - 1) << M;
   unsigned magnitude = code & ones, sign = code >> (E + M) << 31;
   if (top ? magnitude == ones : magnitude > infinity) return __builtin_bit_cast(float, 0x7fffffffu);
   float x = __builtin_bit_cast(float, magnitude << (23 - M));
   if (!top && magnitude == infinity)
     x = __builtin_inff();
-  else if (E < 8)
+  else
     x *= __builtin_bit_cast(float, (unsigned)(127 + 127 - ((1 << (E - 1)) - 1)) << 23);
   return __builtin_bit_cast(float, __builtin_bit_cast(unsigned, x) | sign);
 }
@@ -56,6 +57,21 @@ PAH_SIM_INLINE unsigned char pah_sim_encode8(double x, unsigned largest, unsigne
   unsigned sign = (unsigned)(__builtin_bit_cast(unsigned long long, x) >> 63) << 7;
   unsigned code = __builtin_isinf(x) ? largest + 1 : pah_sim_magnitude<E, M>(x, PAH_SIM_RN);
   return (unsigned char)(sign | (code <= largest ? code : saturate ? largest : over));
+}
+
+/* Formats of which every code is a number, up to a largest one (fp6, fp4): E + M + 1 bits. mode: PAH_SIM_RN or _RZ. */
+template <int E, int M> PAH_SIM_INLINE unsigned char pah_sim_encode_finite(double x, int mode) {
+  const unsigned largest = (1u << (E + M)) - 1;
+  if (x != x) return (unsigned char)largest;
+  unsigned sign = (unsigned)(__builtin_bit_cast(unsigned long long, x) >> 63) << (E + M);
+  unsigned code = __builtin_isinf(x) ? largest : pah_sim_magnitude<E, M>(x, mode);
+  return (unsigned char)(sign | (code < largest ? code : largest));
+}
+template <int E, int M> PAH_SIM_INLINE float pah_sim_widen_finite(unsigned code) {
+  const unsigned magnitude = code & ((1u << (E + M)) - 1), sign = code >> (E + M) << 31;
+  const float scale = __builtin_bit_cast(float, (unsigned)(127 + 127 - ((1 << (E - 1)) - 1)) << 23);
+  const float x = __builtin_bit_cast(float, magnitude << (23 - M)) * scale;
+  return __builtin_bit_cast(float, __builtin_bit_cast(unsigned, x) | sign);
 }
 
 /* a + b rounded to odd: where it is not exact, the last bit of the result is 1, so that rounding it to a format of at
