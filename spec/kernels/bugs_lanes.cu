@@ -7,8 +7,7 @@
 TEMPLATE mask_names_exited(int *g, int *u, int n) {
   if (threadIdx.x % 32 >= 16) return;
   int v = g[threadIdx.x];
-  for (int step = 8; step; step /= 2)
-    v += __shfl_xor_sync(BUG ? 0xffffffff : 0xffff, v, step); // mask_names_exited
+  for (int step = 8; step; step /= 2) v += __shfl_xor_sync(BUG ? 0xffffffff : 0xffff, v, step); // mask_names_exited
   u[threadIdx.x] = v;
 }
 
@@ -33,8 +32,7 @@ TEMPLATE lane_outside_the_mask(int *g, int *u, int n) {
 TEMPLATE tree_too_tall(int *g, int *u, int n) {
   int v = threadIdx.x < 16 ? g[threadIdx.x] : 0;
   if (threadIdx.x < 16)
-    for (int step = BUG ? 16 : 8; step; step /= 2)
-      v += __shfl_down_sync(0xffff, v, step); // tree_too_tall
+    for (int step = BUG ? 16 : 8; step; step /= 2) v += __shfl_down_sync(0xffff, v, step); // tree_too_tall
   if (threadIdx.x == 0) u[0] = v;
 }
 
@@ -66,29 +64,37 @@ TEMPLATE nc_after_write(int *g, int *u, int n) {
 }
 
 TEMPLATE block_scope(int *g, int *u, int n) {
-  if (BUG) atomicAdd_block(&g[threadIdx.x / 32], 1); // block_scope
-  else atomicAdd(&g[threadIdx.x / 32], 1);
+  if (BUG)
+    atomicAdd_block(&g[threadIdx.x / 32], 1); // block_scope
+  else
+    atomicAdd(&g[threadIdx.x / 32], 1);
   atomicMax_block(&g[128 + blockIdx.x], (int)threadIdx.x); // of each thread block its own
 }
 
 // One of the thread blocks is content with its own scope.
 TEMPLATE block_scope_of_one(int *g, int *u, int n) {
   if (threadIdx.x < 63) return;
-  if (blockIdx.x == 2 && BUG) atomicMax_block(&g[3], 5); // block_scope_of_one
-  else atomicMax(&g[3], 5);                              // block_scope_of_one
+  if (blockIdx.x == 2 && BUG)
+    atomicMax_block(&g[3], 5); // block_scope_of_one
+  else
+    atomicMax(&g[3], 5); // block_scope_of_one
 }
 
 TEMPLATE block_scope_by_ptx(int *g, int *u, int n) {
-  if (BUG) asm volatile("red.cta.global.add.s32 [%0], 1;" ::"l"(g) : "memory"); // block_scope_by_ptx
-  else asm volatile("red.gpu.global.add.s32 [%0], 1;" ::"l"(g) : "memory");
+  if (BUG)
+    asm volatile("red.cta.global.add.s32 [%0], 1;" ::"l"(g) : "memory"); // block_scope_by_ptx
+  else
+    asm volatile("red.gpu.global.add.s32 [%0], 1;" ::"l"(g) : "memory");
 }
 
 // The last thread block sums what the others have written; it may see that only behind a fence of the device.
 TEMPLATE fence_of_the_block(int *g, int *u, int n) {
   __shared__ int last;
   u[blockIdx.x * 64 + threadIdx.x] = 1;
-  if (BUG) __threadfence_block();
-  else __threadfence();
+  if (BUG)
+    __threadfence_block();
+  else
+    __threadfence();
   __syncthreads();
   if (threadIdx.x == 0) last = atomicAdd(&g[0], 1) == (int)gridDim.x - 1;
   __syncthreads();

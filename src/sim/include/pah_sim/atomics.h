@@ -18,7 +18,8 @@ PAH_SIM_UNSEEN inline T pah_sim_update(T *p, const void *pc, F next, int scope =
 /* Every function also with the scopes of a thread block and of the system. */
 #define PAH_SIM_ATOMIC_OF(T, name, expression, scope)                                                                  \
   PAH_SIM_CALLED inline T name(T *p, T v) {                                                                            \
-    return pah_sim_update(p, PAH_SIM_CALLER, [v](T old) PAH_SIM_UNSEEN -> T { return expression; }, scope);            \
+    return pah_sim_update(                                                                                             \
+        p, PAH_SIM_CALLER, [v](T old) PAH_SIM_UNSEEN -> T { return expression; }, scope);                              \
   }
 #define PAH_SIM_ATOMIC(T, name, expression)                                                                            \
   PAH_SIM_ATOMIC_OF(T, name, expression, PAH_SIM_RELAXED)                                                              \

@@ -17,7 +17,7 @@ struct __attribute__((aligned(4))) PAH_RAW2 {
   }
 /* clang-format off */
 #define PAH_TO_ALL_INTEGERS                                                                                            \
-  PAH_TO(char) PAH_TO(signed char) PAH_TO(unsigned char) PAH_TO(short) PAH_TO(unsigned short) PAH_TO(int)               \
+  PAH_TO(char) PAH_TO(signed char) PAH_TO(unsigned char) PAH_TO(short) PAH_TO(unsigned short) PAH_TO(int) \
   PAH_TO(unsigned) PAH_TO(long) PAH_TO(unsigned long) PAH_TO(long long) PAH_TO(unsigned long long)
 /* clang-format on */
 
