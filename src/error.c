@@ -16,6 +16,16 @@ int pah_fail(int status, const char *format, ...) {
   return status;
 }
 
+struct pah_names pah_names_of(const char *(*name)(int64_t i)) {
+  struct pah_names names = {""};
+  size_t used = 0;
+  for (int64_t i = 0; name(i) && used < sizeof names.text; i++) {
+    const char *before = i == 0 ? "" : name(i + 1) ? ", " : " or ";
+    used += (size_t)snprintf(names.text + used, sizeof names.text - used, "%s%s", before, name(i));
+  }
+  return names;
+}
+
 const char *pah_error(void) {
   return error_line;
 }

@@ -101,8 +101,9 @@ int pah_device_synchronize(struct pah_device *device);
  * launches that do not say otherwise; tensor_kernels (0, 1): tensor work is simulated too. cuda: check (0, 1): a kernel
  * looks over block tables and lengths before use; limit (seconds of a launch). */
 int pah_device_set(struct pah_device *device, const char *name, const char *value);
-const char *pah_device_kind(int64_t i);  /* "cpu", "cuda", "sim"; NULL past the last: the list for `pah info` */
-int pah_device_usable(const char *name); /* 0, or PAH_EDEVICE with the reason and its cure in pah_error() */
+const char *pah_device_kind(int64_t i);   /* "cpu", "cuda", "sim"; NULL past the last: the list for `pah info` */
+const char *pah_sim_arch_name(int64_t i); /* "sm_80", ...: what may follow "sim:"; NULL past the last */
+int pah_device_usable(const char *name);  /* 0, or PAH_EDEVICE with the reason and its cure in pah_error() */
 
 int pah_get_threads(void);            /* threads that the cpu kernels use */
 int pah_set_threads(int threads);     /* 1 to 1024 */

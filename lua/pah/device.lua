@@ -114,6 +114,19 @@ local function default_name()
   return best
 end
 
+-- Names of devices as a set: the kinds, and what may follow the colon where that is known.
+local function known_names()
+  local known = {}
+  for start, name in pairs {[""] = C.pah_device_kind, ["cpu:"] = C.pah_isa_name, ["sim:"] = C.pah_sim_arch_name} do
+    local i = 0
+    while name(i) ~= nil do
+      known[start .. ffi.string(name(i))] = true
+      i = i + 1
+    end
+  end
+  return known
+end
+
 --- The device object for a name, an object (returned as it is) or nil (the default).
 function M.get(device)
   if type(device) == "table" and getmetatable(device) == Device then return device end
@@ -121,7 +134,9 @@ function M.get(device)
   if type(device) ~= "string" then errors.raisef("device: is a %s, must be a name or a device", type(device)) end
   if open[device] then return open[device] end
   local handle = ffi.new("struct pah_device *[1]")
-  check(C.pah_device_open(device, handle))
+  local status = C.pah_device_open(device, handle)
+  if status == C.PAH_EINVAL then errors.raise(ffi.string(C.pah_error()) .. errors.hint(device, known_names())) end
+  check(status)
   open[device] = setmetatable({name = device, handle = handle[0]}, Device)
   return open[device]
 end

@@ -40,13 +40,15 @@ local function distance(a, b)
   return row[#b]
 end
 
---- The name in the set `known` (name -> anything) that is nearest to `name`; nil if they all differ from it in more
---- than two thirds of its letters.
+--- The name in the set `known` (name -> anything) that is nearest to `name`, upper and lower case alike; nil if they
+--- all differ from it in more than two thirds of its letters.
 function M.nearest(name, known)
   local best, best_distance
+  -- Of two as near the longer one: a letter is left out more often than it is mistaken for another.
+  local function before(a, b) return #a > #b or #a == #b and a < b end
   for candidate in pairs(known) do
-    local d = distance(tostring(name), tostring(candidate))
-    if not best or d < best_distance or (d == best_distance and tostring(candidate) < tostring(best)) then
+    local d = distance(tostring(name):lower(), tostring(candidate):lower())
+    if not best or d < best_distance or d == best_distance and before(tostring(candidate), tostring(best)) then
       best, best_distance = candidate, d
     end
   end

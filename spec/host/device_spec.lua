@@ -12,6 +12,20 @@ describe("devices", function()
     cpu:synchronize()
   end)
 
+  it("that are none are refused with the name that was meant, where one is near", function()
+    for wrong, meant in pairs {cude = "cuda", smi = "sim", CPU = "cpu", sim9 = "sim", ["cpu:avx51"] = "cpu:avx512",
+      ["sim:sm_9a"] = "sim:sm_90a", ["sim:sm80"] = "sim:sm_80", ["cuda:x"] = "cuda"} do
+      refused(('did you mean "%s"?'):format(meant), pah.device, wrong)
+      refused(wrong:match "[^:]+$", pah.device, wrong)
+    end
+    local said = select(2, pcall(pah.device, "a_tpu_of_v4"))
+    assert.truthy(said:find('"a_tpu_of_v4" is not a device, must be cpu[:ISA], cuda[:N] or sim[:ARCH]', 1, true), said)
+    assert.is_nil(said:find("did you mean", 1, true), said)
+    refused('did you mean "sim"?', pah.zeros, {1}, {device = "sum"})
+    refused("must be sm_80, sm_86, sm_89, sm_90 or sm_90a", pah.device, "sim:x")
+    refused("must be generic, avx2,", pah.device, "cpu:mmx")
+  end)
+
   it("know what they are", function()
     local info = pah.device("cpu"):info()
     assert.same({"cpu", 0, true}, {info.name, info.sms, info.host_memory})

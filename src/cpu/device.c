@@ -117,9 +117,8 @@ static int find_isa(const char *field, const char *name, const struct pah_cpu_is
     *isa = isas[i].isa;
     return PAH_OK;
   }
-  return pah_fail(PAH_EINVAL,
-                  "%s: \"%.32s\" is not an instruction set of this build, must be one that `pah info` lists", field,
-                  name);
+  return pah_fail(PAH_EINVAL, "%s: \"%.32s\" is not an instruction set of this build, must be %s", field, name,
+                  pah_names_of(pah_isa_name).text);
 }
 
 static int choose_isa(const struct pah_cpu_isa **isa) {

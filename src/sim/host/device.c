@@ -36,14 +36,17 @@ static const struct {
   const char *name;
   int arch;
 } arches[] = {{"", 80}, {"sm_80", 80}, {"sm_86", 86}, {"sm_89", 89}, {"sm_90", 90}, {"sm_90a", 90}};
+enum { ARCH_COUNT = sizeof arches / sizeof *arches };
+
+const char *pah_sim_arch_name(int64_t i) {
+  return i >= 0 && i < ARCH_COUNT - 1 ? arches[i + 1].name : NULL; /* the first is no name */
+}
 
 static int find_arch(const char *arg, int *at) {
-  for (size_t i = 0; i < sizeof arches / sizeof *arches; i++)
-    if (!strcmp(arg, arches[i].name)) return *at = (int)i, PAH_OK;
-  return pah_fail(PAH_EINVAL,
-                  "device: \"sim:%.32s\" is not an architecture of sim, must be sm_80, sm_86, sm_89, sm_90 or "
-                  "sm_90a",
-                  arg);
+  for (int i = 0; i < ARCH_COUNT; i++)
+    if (!strcmp(arg, arches[i].name)) return *at = i, PAH_OK;
+  return pah_fail(PAH_EINVAL, "device: \"sim:%.32s\" is not an architecture of sim, must be %s", arg,
+                  pah_names_of(pah_sim_arch_name).text);
 }
 
 static int sim_usable(const char *arg) {
