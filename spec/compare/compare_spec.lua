@@ -238,6 +238,29 @@ describe("pah compare of files", function()
 end)
 
 describe("pah.compare", function()
+  it("prints within 80 columns, and once what the keys of all points have alike", function()
+    local function run(factor, start)
+      local rows, axes = {}, {{name = "op", values = {}}, {name = "batch", values = {}}, {name = "dtype", values = {}}}
+      for i = 1, 6 do
+        local key = (start .. "batch=2q512_30q%ds1k dtype=bf16"):format(i)
+        rows[i] = {index = i, round = 1, axes = {}, key = key, status = "ok", result = result(i * factor, i)}
+      end
+      return {id = "one", rows = rows, header = {name = "made", axes = axes}}
+    end
+    local function said(start)
+      local text = tostring(pah.compare(run(1e-3, start), run(0.5e-3, start)))
+      for line in text:gmatch "[^\n]+" do assert.is_true(#line <= 80, line) end
+      return text
+    end
+    local text = said "op=fwd "
+    has(text, "op=fwd, dtype=bf16 in all points")
+    assert.truthy(text:find "\nbatch=2q512_30q1s1k +1%.%d+ ms +500%.%d us +0%.500 ", text)
+    text = said "a key that is no list of axes, "
+    assert.truthy(text:find "\na key that is no list of axes, batch=2q512_30q1s1k\n +1%.%d+ ms +500%.%d us ", text)
+    local markdown = pah.compare(run(1e-3, "op=fwd "), run(1e-3, "op=fwd ")):markdown()
+    assert.truthy(markdown:find("op=fwd batch=2q512\\_30q1s1k dtype", 1, true), markdown)
+  end)
+
   it("takes results of pah.bench, several of one name as rounds", function()
     local a, b = {}, {}
     for i = 1, 5 do

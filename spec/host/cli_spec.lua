@@ -142,6 +142,10 @@ describe("the command line", function()
     local out, _, code = pah_says "kernels"
     assert.truthy(out:find "cpu%s+decode")
     assert.equal(0, code)
+    for _, command in ipairs {"kernels", "examples"} do
+      for line in (pah_says(command, "env -u COLUMNS")):gmatch "[^\n]+" do assert.is_true(#line <= 80, line) end
+    end
+    assert.truthy((pah_says("kernels", "env COLUMNS=1000")):find "\ncpu +decode +split%-kv [^\n]*heads of a KV head")
     for _, words in ipairs {"kernels --json", "examples --json", "info --json"} do
       local json = pah_says(words)
       assert.truthy(json:match "^[%[{].*[%]}]\n$", words)

@@ -56,6 +56,59 @@ describe("the standard table", function()
   end
 end)
 
+describe("the table of results", function()
+  -- Rows as pah.sweep returns them, with every axis of the standard table and intervals as wide as they come.
+  local function rows_of(device, high, peer)
+    local rows = {}
+    for i, p in ipairs(bench_table.points(device, "full")) do
+      if peer then p.peer = peer end
+      local r = {median = 1.234e-3 * i, low = 1.2e-5, high = 1.234e-3 * high * i, bytes_per_second = 4.8e12,
+        flops_per_second = 9.876e14, fraction = 0.97, limit = {by = i % 2 == 0 and "bytes" or "flops"},
+        notes = i == 1 and {"busy"} or {}, launches = 3, thread_blocks = 4096, global_load_bytes = 1e9, bytes = 3e7,
+        global_store_bytes = 1, global_sectors = 1e8, global_sectors_ideal = 1e6, shared_wavefronts = 1e8,
+        shared_wavefronts_ideal = 1e5, mma_flops = 3.5e9}
+      rows[i] = {axes = p, result = r, values = peer and {times_pah = 1.5, times_pah_low = 1.4, times_pah_high = 1.6}}
+    end
+    return rows
+  end
+  local function lines_of(text)
+    local lines = {}
+    for line in text:gmatch "[^\n]+" do
+      lines[#lines + 1] = line
+      assert.is_true(#line <= 80, line)
+    end
+    return lines
+  end
+
+  it("keeps to 80 columns with every axis, wide intervals, counters and peers", function()
+    for _, device in ipairs {{name = "cpu"}, {name = "sim"}} do
+      for _, peer in ipairs {false, "flashinfer"} do
+        local rows = rows_of(device, 45, peer)
+        local text = bench_table.text(rows, device, 80)
+        local lines = lines_of(text)
+        assert.is_true(#lines >= 2 * #rows, text)
+        for _, cell in ipairs(device.name == "sim" and {"33.33", "1000.00", "4096", "3.5e+03"}
+          or {"-99 +4400 %", "0.97 of bytes", "987600.0", "4800.0"}) do
+          assert.truthy(text:find(cell, 1, true), cell .. "\n" .. text)
+        end
+        assert.equal(peer and true or false, text:find("1.500 [1.400, 1.600]", 1, true) ~= nil)
+        rows[1].error, rows[1].result, rows[2].result = "no memory", nil, nil
+        lines_of(bench_table.text(rows, device, 80))
+      end
+    end
+  end)
+
+  it("spares the number of notes before it needs two lines for a row", function()
+    local rows = {unpack(rows_of({name = "cpu"}, 1.2), 1, 4)}
+    rows[1].axes.caches, rows[2].axes.caches, rows[3].axes.block_size = "hot", "hot", 16
+    for _, row in ipairs(rows) do row.axes.batch, row.axes.block_size = "2q512_30q1s1k", 16 end
+    assert.truthy(bench_table.text(rows, {name = "cpu"}, 200):find("notes", 1, true))
+    local text = bench_table.text(rows, {name = "cpu"}, 80)
+    assert.equal(2 + #rows, #lines_of(text), text) -- the axes that are alike, the heading
+    assert.is_nil(text:find("notes", 1, true))
+  end)
+end)
+
 describe("the arguments of a batch", function()
   local device = pah.device "cpu"
   local function arguments(op, text, dtype)

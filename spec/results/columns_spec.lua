@@ -27,6 +27,47 @@ describe("a table", function()
     for line in columns.plain(wide):gmatch "[^\n]+" do assert.is_nil(line:find "^ ") end
   end)
 
+  it("that is too wide has headings of two lines, or figures below what names them", function()
+    local calls = {{"call", "thread blocks", "bytes / fewest"}, {"decode", "8", "3.01"}, {"fwd q64", "12", "1.00"}}
+    local right = {false, true, true}
+    assert.equal("         thread  bytes /\ncall     blocks   fewest\ndecode        8     3.01\n"
+      .. "fwd q64      12     1.00\n", columns.plain(calls, right, 30, 1))
+    assert.equal("call\n    thread  bytes /\n    blocks   fewest\ndecode\n         8     3.01\nfwd q64\n        12     "
+      .. "1.00\n", columns.plain(calls, right, 23, 1))
+    assert.same({false, false, true}, {columns.fits(calls, 23, true), columns.fits(calls, 30),
+      columns.fits(calls, 30, true)})
+    local longest = columns.plain({{"x"}, {("a word "):rep(9)}}, {true}, 20, 1)
+    assert.equal("x\na word a word a word\na word a word a word\na word a word a word\n", longest)
+  end)
+
+  it("is never wider than asked, and loses no cell", function()
+    local random = 1
+    local function draw(n)
+      random = random * 16807 % (2 ^ 31 - 1)
+      return random % n
+    end
+    for _ = 1, 300 do
+      local made, right, words, width = {}, {}, {}, 40 + draw(80)
+      for n = 1, 2 + draw(4) do
+        made[n] = {}
+        for i = 1, n == 1 and 1 + draw(12) or #made[1] - draw(2) do
+          local parts = {}
+          for k = 1, 1 + draw(4) do
+            parts[k] = ("%s%d"):format(("é"):rep(draw(20)), #words)
+            words[#words + 1] = parts[k]
+          end
+          made[n][i], right[i] = table.concat(parts, " "), draw(2) == 1
+        end
+      end
+      local names = draw(3)
+      local text = columns.plain(made, right, width, names > 0 and names or nil)
+      for line in text:gmatch "[^\n]+" do
+        assert.is_true(#line:gsub("[\128-\191]", "") <= width, ("%d: %s\n%s"):format(width, line, text))
+      end
+      for _, word in ipairs(words) do assert.truthy(text:find(word, 1, true), word .. "\n" .. text) end
+    end
+  end)
+
   it("of results says once what is the same in all rows, where it would be too wide", function()
     local axes, made = {{name = "size", values = {1, 2}}}, {}
     for i = 1, 8 do axes[i + 1] = {name = "an_axis_" .. i, values = {0}} end

@@ -14,6 +14,7 @@ local notice = require "pah.measure.notice"
 local peaks = require "pah.measure.peaks"
 local peers_of = require "pah.worker.peers"
 local schema = require "pah.results.schema"
+local screen = require "pah.util.screen"
 local sweep = require "pah.experiment.sweep"
 
 -- The longest time that a point is measured; precision and times as in pah.bench.
@@ -178,30 +179,6 @@ local function heading(device, sizes, found)
     found.shuffled_read_bytes_per_second / 1e9, table.concat(words, ", ")))
 end
 
--- Without the axes after the first two that are the same in all lines; these as words.
-local function without_constants(lines)
-  local same, kept = {}, {}
-  for n in ipairs(lines) do kept[n] = {} end
-  for i = 1, #lines[1] do
-    local constant = i > 2 and i <= #bench_table.axes
-    for n = 3, #lines do constant = constant and lines[n][i] == lines[2][i] end
-    if constant then same[#same + 1] = lines[1][i] .. " " .. lines[2][i] end
-    for n in ipairs(constant and {} or lines) do table.insert(kept[n], lines[n][i]) end
-  end
-  return kept, same
-end
-
--- Figures are aligned to the right; the columns that name the points stand to their left.
-local function print_lines(lines)
-  local kept, same = without_constants(lines)
-  if #same > 0 then say(table.concat(same, ", ") .. " in all rows") end
-  local right = {}
-  for i, head in ipairs(kept[1]) do
-    if i > #bench_table.axes - #same and head ~= "peer" and head ~= "pending" then right[i] = true end
-  end
-  io.stdout:write(columns.plain(kept, right))
-end
-
 local function print_errors(rows)
   for _, row in ipairs(rows) do
     if row.error then say(("error: %s: %s"):format(row.key, row.error:match "^[^\n]*")) end
@@ -297,7 +274,7 @@ local function run(opt)
       rows = schema.plain(rows, "rows"), run = header.run})
   else
     heading(device, sizes, found)
-    print_lines(bench_table.lines(rows, device))
+    io.stdout:write(bench_table.text(rows, device, screen.width()))
     print_errors(rows)
     print_peers(rows)
     if not opt.quiet then print_notes(rows, moved) end

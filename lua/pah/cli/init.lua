@@ -12,6 +12,7 @@ local interpreter = require "pah.cli.interpreter"
 local json = require "pah.util.json"
 local kernel_table = require "pah.module.kernel_table"
 local options = require "pah.options"
+local screen = require "pah.util.screen"
 local scripts = require "pah.cli.scripts"
 local readable = require("pah.util.whole_file").readable
 
@@ -41,10 +42,7 @@ local function print_json(value)
   return 0
 end
 
--- On a terminal tables fit into it, or into 80 columns.
-local function print_columns(rows)
-  io.write(columns.plain(rows, nil, host.isatty(1) and (tonumber(os.getenv "COLUMNS" or "") or 80) or nil))
-end
+local function print_columns(rows) io.write(columns.plain(rows, nil, screen.width())) end
 
 -- ---- Commands -------------------------------------------------------------------------------------------------
 

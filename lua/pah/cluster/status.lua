@@ -4,6 +4,7 @@
 local columns = require "pah.util.columns"
 local parts_of = require "pah.results.parts"
 local results = require "pah.results"
+local screen = require "pah.util.screen"
 local slurm = require "pah.cluster.slurm"
 local submissions = require "pah.cluster.submission"
 local time_text = require("pah.experiment.progress").time_text
@@ -98,9 +99,10 @@ function M.text(state)
       tostring(shard.errors), shard.state, shard.why or where}
   end
   local left = state.left and (", about %s left"):format(time_text(state.left)) or ""
-  return columns.plain(rows, right) .. ("%d of %s rows, %d error%s; %d of %d shards are done%s\n"):format(state.rows,
-    state.of and tostring(state.of) or "?", state.errors, state.errors == 1 and "" or "s", state.done,
-    #state.shards, left)
+  return columns.plain(rows, right, screen.width())
+    .. ("%d of %s rows, %d error%s; %d of %d shards are done%s\n"):format(state.rows,
+      state.of and tostring(state.of) or "?", state.errors, state.errors == 1 and "" or "s", state.done, #state.shards,
+      left)
 end
 
 return M

@@ -4,6 +4,7 @@
 local columns = require "pah.util.columns"
 local named = require "pah.results.named"
 local safe = require "pah.util.safe_text"
+local screen = require "pah.util.screen"
 local units = require "pah.util.units"
 local versus = require "pah.compare.statistics"
 
@@ -22,15 +23,37 @@ local function number(x) return x >= 1000 and "> 1000" or ("%.3f"):format(x) end
 
 local function interval(r) return ("[%s, %s]"):format(number(r.low), number(r.high)) end
 
-local named_columns = {"point", "A", "B", "B / A", "interval", "finds", "verdict"}
+local heading = {"point", "A", "B", "B / A", "interval", "finds", "verdict"}
 local to_the_right = {false, true, true, true, true, true, false}
 
 -- ---- Rows -----------------------------------------------------------------------------------------------------------
 
-local function rows_of(c)
-  local rows = {named_columns}
-  for _, point in ipairs(c.points) do
-    rows[#rows + 1] = {point.key ~= "" and point.key or "(the point)", seconds(point.a, point.counted),
+local function name_of(key) return key ~= "" and key or "(the point)" end
+
+-- What all keys have alike ("dtype=bf16"), as a list, and the keys without it; nothing where one is no list of axes.
+local function alike(points)
+  local lists, same, names = {}, {}, {}
+  for n, point in ipairs(points) do
+    lists[n] = {}
+    for part in point.key:gmatch "%S+" do table.insert(lists[n], part) end
+    if #lists[n] ~= #lists[1] then return {}, {} end
+  end
+  for n in ipairs(points) do names[n] = {} end
+  for i, part in ipairs(lists[1]) do
+    local differs = not part:find "="
+    for n = 2, #lists do differs = differs or lists[n][i] ~= part end
+    if not differs then same[#same + 1] = part end
+    for n in ipairs(differs and lists or {}) do table.insert(names[n], lists[n][i]) end
+  end
+  for n, list in ipairs(names) do names[n] = table.concat(list, " ") end
+  return same, names
+end
+
+-- Rows of cells; names[i], if there is one, stands for the key of point i.
+local function rows_of(c, names)
+  local rows = {heading}
+  for i, point in ipairs(c.points) do
+    rows[#rows + 1] = {names and names[i] or name_of(point.key), seconds(point.a, point.counted),
       seconds(point.b, point.counted), number(point.ratio), interval(point), percent(point.detectable), point.verdict}
   end
   local all = c.all
@@ -78,7 +101,7 @@ end
 local function add_keys(lines, what, keys, why)
   if #keys == 0 then return end
   local shown = {}
-  for i = 1, math.min(#keys, 8) do shown[i] = keys[i] ~= "" and keys[i] or "(the point)" end
+  for i = 1, math.min(#keys, 8) do shown[i] = name_of(keys[i]) end
   lines[#lines + 1] = ("%s (%d): %s%s%s"):format(what, #keys, table.concat(shown, "; "),
     #keys > 8 and ("; %d more"):format(#keys - 8) or "", why or "")
 end
@@ -103,7 +126,7 @@ local function add_errors(lines, side, entries)
       keys[entry.error] = {}
       order[#order + 1] = entry.error
     end
-    table.insert(keys[entry.error], (entry.key ~= "" and entry.key or "(the point)")
+    table.insert(keys[entry.error], name_of(entry.key)
       .. (entry.count > 1 and (", %d rounds"):format(entry.count) or ""))
   end
   for _, why in ipairs(order) do add_keys(lines, "error in " .. side, keys[why], ": " .. why) end
@@ -131,7 +154,7 @@ function M.remarks(c)
   add_differences(lines, "differs", c.differs, false)
   for _, point in ipairs(c.points) do
     for _, note in ipairs(point.notes) do
-      lines[#lines + 1] = ("not the same work: %s: %s"):format(point.key ~= "" and point.key or "(the point)", note)
+      lines[#lines + 1] = ("not the same work: %s: %s"):format(name_of(point.key), note)
     end
   end
   local single = false
@@ -149,7 +172,7 @@ function M.remarks(c)
     local a, b = point.processors_a, point.processors_b
     if a and b and math.max(a / b, b / a) > 1.1 then
       lines[#lines + 1] = ("processors at work: %s: A %.2f, B %.2f: other programs, or another use of threads"):format(
-        point.key ~= "" and point.key or "(the point)", a, b)
+        name_of(point.key), a, b)
     end
   end
   for _, note in ipairs(c.notes) do lines[#lines + 1] = note end
@@ -175,11 +198,24 @@ local function how(c)
   return ("%s of a call; %s; a difference below %s does not count"):format(c.metric, confidence, percent(c.threshold))
 end
 
+-- The points; what is the same in all of them stands above where there would be no room for it.
+local function add_points(lines, c)
+  local rows, width = rows_of(c), screen.width()
+  if #c.points > 1 and not columns.fits(rows, width) then
+    local same, names = alike(c.points)
+    if #same > 0 then
+      lines[#lines + 1] = columns.folded(table.concat(same, ", ") .. " in all points")
+      rows = rows_of(c, names)
+    end
+  end
+  lines[#lines + 1] = columns.plain(rows, to_the_right, width, 1):gsub("\n$", "")
+end
+
 --- For people.
 function M.table(c)
   local remarks = M.remarks(c)
-  local lines = {columns.folded(title(c.a, "A")), columns.folded(title(c.b, "B")), columns.folded(how(c)), "",
-    (columns.plain(rows_of(c), to_the_right):gsub("\n$", ""))}
+  local lines = {columns.folded(title(c.a, "A")), columns.folded(title(c.b, "B")), columns.folded(how(c)), ""}
+  add_points(lines, c)
   if #remarks > 0 then lines[#lines + 1] = "" end
   for _, line in ipairs(remarks) do lines[#lines + 1] = columns.folded(line) end
   lines[#lines + 1] = "\n" .. columns.wrapped("", M.sentence(c), 80)

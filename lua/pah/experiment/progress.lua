@@ -3,6 +3,7 @@
 local C = require("pah.ffi").C
 local host = require "pah.host"
 local notice = require "pah.measure.notice"
+local screen = require "pah.util.screen"
 
 local M = {}
 local Progress = {}
@@ -17,13 +18,12 @@ end
 
 --- A bar for `total` steps of which `done` are done. options.quiet: never shown.
 function M.new(total, done, options)
-  local columns = tonumber(os.getenv "COLUMNS") or 80
   local no_color = os.getenv "NO_COLOR"
   local on = not options.quiet and host.isatty(2) and os.getenv "TERM" ~= "dumb"
   local holds = on or options.quiet -- no notices meanwhile: the bar says it, or nothing is to be said
   if holds then notice.hold(true) end
   return setmetatable({
-    total = total, done = done, measured = 0, failed = 0, start = C.pah_clock(), width = math.max(40, columns) - 1,
+    total = total, done = done, measured = 0, failed = 0, start = C.pah_clock(), width = on and screen.width(2) - 1,
     shown = 0, color = no_color == nil or no_color == "",
     on = on, holds = holds,
   }, Progress)

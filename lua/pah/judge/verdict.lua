@@ -5,6 +5,7 @@ local classes = require "pah.util.classes"
 local columns = require "pah.util.columns"
 local place = require "pah.judge.place"
 local safe = require "pah.util.safe_text"
+local screen = require "pah.util.screen"
 
 jit.off(true, true) -- see init.lua
 
@@ -114,7 +115,7 @@ function Verdict:__tostring()
   for _, row in ipairs(M.rows(self)) do
     rows[#rows + 1] = {row.option, tostring(row.passed), tostring(row.failed), tostring(row.pending)}
   end
-  lines[#lines + 1] = columns.plain(rows, {[2] = true, [3] = true, [4] = true}):gsub("\n$", "")
+  lines[#lines + 1] = columns.plain(rows, {[2] = true, [3] = true, [4] = true}, screen.width(), 1):gsub("\n$", "")
   for _, reason in ipairs(reasons(self)) do
     lines[#lines + 1] = safe.line(reason_line(reason))
   end

@@ -1,5 +1,6 @@
 -- standard_table.lua - the standard table of `pah bench`: which calls are measured on which device, in three lengths,
 -- and the table of results for people. Read next: cli/bench.lua, problem.lua.
+local columns = require "pah.util.columns"
 local units = require "pah.util.units"
 
 local M = {}
@@ -72,10 +73,16 @@ local function of_ideal(count, ideal)
   return ideal and ideal > 0 and ("%.2f"):format(count / ideal) or "-"
 end
 
+-- A part of the median in percent, with a digit behind the point where it is small.
+local function percent(part)
+  return ((100 * part < 9.95) and "%.1f" or "%.0f"):format(100 * part)
+end
+
 local timed_columns = {
   {"median", function(r) return units.text("s", r.median) end},
-  {"95 % interval", function(r) return ("-%.1f +%.1f %%"):format(100 - 100 * r.low / r.median,
-    100 * r.high / r.median - 100) end},
+  {"95 % interval", function(r)
+    return ("-%s +%s %%"):format(percent(1 - r.low / r.median), percent(r.high / r.median - 1))
+  end},
   {"GB/s", function(r) return ("%.1f"):format(r.bytes_per_second / 1e9) end},
   {"GFLOP/s", function(r) return ("%.1f"):format(r.flops_per_second / 1e9) end},
   {"of the limit", function(r) return r.fraction and ("%.2f of %s"):format(r.fraction, r.limit.by) or "-" end},
@@ -88,7 +95,7 @@ local counted_columns = {
   {"bytes / fewest", function(r) return of_ideal(r.global_load_bytes + r.global_store_bytes, r.bytes) end},
   {"sectors / ideal", function(r) return of_ideal(r.global_sectors, r.global_sectors_ideal) end},
   {"wavefronts / ideal", function(r) return of_ideal(r.shared_wavefronts, r.shared_wavefronts_ideal) end},
-  {"mma flops", function(r) return ("%.3g"):format(r.mma_flops) end},
+  {"mma Mflop", function(r) return ("%.3g"):format(r.mma_flops / 1e6) end},
 }
 
 -- Beside a peer: its time over pah's, with the interval.
@@ -96,13 +103,13 @@ local function times_pah(v)
   return v.times_pah and ("%.3f [%.3f, %.3f]"):format(v.times_pah, v.times_pah_low, v.times_pah_high) or ""
 end
 
---- Rows of `pah.sweep` as lines of words, a heading first; a row with an error has no figures.
-function M.lines(rows, device)
-  local columns = device.name:match "^sim" and counted_columns or timed_columns
+-- Rows of `pah.sweep` as lines of words, a heading first; a row with an error has no figures.
+local function lines_of(rows, device)
+  local figures = device.name:match "^sim" and counted_columns or timed_columns
   local lines = {{"op", "batch", "dtype", "block", "caches"}}
   local axes = M.axes_of(rows[1].axes)
   if axes[6] then table.insert(lines[1], axes[6]) end
-  for _, column in ipairs(columns) do table.insert(lines[1], column[1]) end
+  for _, column in ipairs(figures) do table.insert(lines[1], column[1]) end
   if axes[6] then table.insert(lines[1], "x pah's time") end
   for _, row in ipairs(rows) do
     local line, values = {}, row.values or {}
@@ -112,12 +119,47 @@ function M.lines(rows, device)
     elseif not row.result then
       line[#line + 1] = "-"
     else
-      for _, column in ipairs(columns) do line[#line + 1] = column[2](row.result) end
+      for _, column in ipairs(figures) do line[#line + 1] = column[2](row.result) end
       if axes[6] then line[#line + 1] = times_pah(values) end
     end
     lines[#lines + 1] = line
   end
   return lines
+end
+
+-- Without the columns for which drop(i) is true.
+local function without(lines, drop)
+  local kept = {}
+  for n, line in ipairs(lines) do
+    kept[n] = {}
+    for i, cell in ipairs(line) do
+      if not drop(i) then table.insert(kept[n], cell) end
+    end
+  end
+  return kept
+end
+
+-- Without the axes after the first two that are the same in all lines; these as words.
+local function without_constants(lines)
+  local same, constant = {}, {}
+  for i = 3, #M.axes do
+    constant[i] = true
+    for n = 3, #lines do constant[i] = constant[i] and lines[n][i] == lines[2][i] end
+    if constant[i] then same[#same + 1] = lines[1][i] .. " " .. lines[2][i] end
+  end
+  return without(lines, function(i) return constant[i] end), same
+end
+
+--- Rows of `pah.sweep` as a table of `width` columns. Figures stand to the right of what names the point, or below it
+--- where there is no room. What can be spared first is how many notes a row has: `pah bench` tells them all below.
+function M.text(rows, device, width)
+  local lines, same = without_constants(lines_of(rows, device))
+  local text = #same > 0 and columns.folded(table.concat(same, ", ") .. " in all rows") .. "\n" or ""
+  local spared = without(lines, function(i) return lines[1][i] == "notes" end)
+  if not columns.fits(lines, width, true) and columns.fits(spared, width, true) then lines = spared end
+  local names, right = #M.axes_of(rows[1].axes) - #same, {}
+  for i = names + 1, #lines[1] do right[i] = true end
+  return text .. columns.plain(lines, right, width, names)
 end
 
 return M

@@ -3,8 +3,8 @@
 -- without control characters. Read next: layout.lua, text_canvas.lua.
 local canvas = require "pah.plot.text_canvas"
 local host = require "pah.host"
-local output_of = require("pah.util.shell").output
 local pictures = require "pah.plot.layout"
+local screen = require "pah.util.screen"
 local text = require "pah.util.safe_text"
 
 local M = {}
@@ -18,11 +18,8 @@ local shades = {" ", "░", "░", "▒", "▒", "▓", "▓", "█", "█"}
 --- How to draw: {width=, colour=}. The width is that of the terminal, of $COLUMNS, or 80; colours only on a terminal
 --- and without $NO_COLOR.
 function M.settings(width)
-  local terminal = host.isatty(1)
-  local no_colour = os.getenv "NO_COLOR"
-  if not width and terminal then width = tonumber(output_of("stty size </dev/tty 2>/dev/null"):match "%d+ (%d+)") end
-  width = width or tonumber(os.getenv "COLUMNS" or "") or 80
-  return {width = math.max(40, math.min(width, 240)), colour = terminal and not (no_colour and no_colour ~= "")}
+  local colour = host.isatty(1) and (os.getenv "NO_COLOR" or "") == ""
+  return {width = math.max(40, math.min(width or screen.width(), 240)), colour = colour}
 end
 
 local function coloured(settings, words, code)

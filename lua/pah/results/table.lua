@@ -5,6 +5,7 @@
 local columns_text = require "pah.util.columns"
 local safe = require "pah.util.safe_text"
 local schema = require "pah.results.schema"
+local screen = require "pah.util.screen"
 local stats = require "pah.measure.stats"
 local units = require "pah.util.units"
 
@@ -146,8 +147,6 @@ function M.cells(rows, axes, machines, errors)
   return cells, right
 end
 
-local WIDTH = 80
-
 -- The axes that vary over the rows, and the others as words.
 local function varying(rows, axes)
   local list, same = {}, {}
@@ -162,19 +161,20 @@ end
 --- The table for people: errors that several rows have are told once, below; where the table would be too wide, so are
 --- axes that have one value, above.
 function M.text(rows, axes, machines)
-  local errors, lines = {}, {}
-  lines[1] = columns_text.plain(M.cells(rows, axes, machines, errors))
-  if #rows > 1 and safe.width(lines[1]:match "^[^\n]*") > WIDTH then
+  local errors, lines, width = {}, {}, screen.width()
+  local cells, right = M.cells(rows, axes, machines, errors)
+  if #rows > 1 and not columns_text.fits(cells, width) then
     local left, same = varying(rows, axes)
     if #same > 0 and #left > 0 then
-      errors = {}
-      lines = {columns_text.folded(table.concat(same, ", ") .. " in all rows") .. "\n",
-        columns_text.plain(M.cells(rows, left, machines, errors))}
+      lines[1] = columns_text.folded(table.concat(same, ", ") .. " in all rows") .. "\n"
+      errors, axes = {}, left
+      cells, right = M.cells(rows, axes, machines, errors)
     end
   end
+  lines[#lines + 1] = columns_text.plain(cells, right, width, #axes)
   for i, item in ipairs(errors) do
     local first = ("error %d%s: "):format(i, item.count > 1 and (" (%d points)"):format(item.count) or "")
-    lines[#lines + 1] = columns_text.wrapped(first, safe.line(item.text), WIDTH) .. "\n"
+    lines[#lines + 1] = columns_text.wrapped(first, safe.line(item.text), width) .. "\n"
   end
   return table.concat(lines)
 end
