@@ -163,6 +163,19 @@ describe("names of lines", function()
     end
   end)
 
+  it("are whole at a slope that soon meets the roof", function()
+    local limits, level = results.header().limits, 0
+    limits.fma_flops_per_second = {f32 = 300e9}
+    for rate = 11, 14, 0.1 do
+      limits.caches = {{bytes = 16384, read_bytes_per_second = 10 ^ rate}}
+      local text = job(picture({limits = limits}, {kind = "roofline"}))
+      assert.is_nil(text:find("…", 1, true), text)
+      local label = text:match '"fastest cache[^\n]*' or text:match '"cache [^\n]*'
+      if label and not label:find "rotate" then level = level + 1 end
+    end
+    assert.is_true(level > 0)
+  end)
+
   it("are those of bars, which stand in groups; one axis needs no colours", function()
     local p = picture({}, {kind = "bars"})
     assert.same({"f32", "block_size 8", 1}, {p.bars[1].name, p.bars[1].group, p.bars[1].series})
@@ -225,5 +238,37 @@ describe("the small print", function()
 
   it("names no machine where none matters", function()
     assert.equal("pah 0.1.0 at 0123456789ab", plot.picture{results.counted()}.source[1])
+  end)
+end)
+
+describe("a file", function()
+  it("has a page of PDF of the picture's size, and type as large as that of SVG", function()
+    if not gnuplot.usable() then return pending "gnuplot is not installed" end
+    local ffi = require "ffi"
+    local found, zlib = pcall(ffi.load, "libz.so.1")
+    if not found then return pending "there is no libz.so.1 to read a PDF with" end
+    pcall(ffi.cdef, "int uncompress(char *dest, unsigned long *dest_len, const char *source, unsigned long length);")
+    local base = os.tmpname()
+    local path = base .. ".pdf"
+    pah.plot{results.run(), out = path, width = 960}
+    local pdf, text, room = child.contents(path), "", ffi.new("char[?]", 1000000)
+    local across, down = pdf:match "/MediaBox %[ 0 0 ([%d.]+) ([%d.]+) %]"
+    pah.plot{results.run(), out = base .. ".svg", width = 960}
+    local drawn = child.contents(base .. ".svg")
+    local width, height = drawn:match 'width="(%d+)" height="(%d+)"'
+    assert.same({960, 720, math.ceil(0.75 * height)}, {tonumber(width), tonumber(across), tonumber(down)})
+    for stream in pdf:gmatch "stream\r?\n(.-)endstream" do
+      local length = ffi.new("unsigned long[1]", 1000000)
+      if zlib.uncompress(room, length, stream, #stream) == 0 then text = text .. ffi.string(room, length[0]) end
+    end
+    local largest, seen_sizes = 0, {}
+    for size in text:gmatch "([%d.]+) 0 0 %-[%d.]+ [%d.]+ [%d.]+ Tm" do
+      seen_sizes[size], largest = true, math.max(largest, tonumber(size))
+    end
+    assert.truthy(seen_sizes["9.75"], "13 pixels are 9.75 points")
+    local title = 0
+    for size in drawn:gmatch 'font%-size="([%d.]+)"' do title = math.max(title, tonumber(size)) end
+    for _, ending in ipairs {"", ".pdf", ".svg"} do os.remove(base .. ending) end
+    assert.is_true(math.abs(largest - 0.75 * title) < 0.1, largest .. " " .. title)
   end)
 end)

@@ -54,7 +54,8 @@ describe("pah.experiment", function()
   end)
 
   it("has flags for its options, its axes and those of all", function()
-    local out, err, code = run "--block-size 8:32*2 --dtype f32,f16 --batch 10 --factor=0.1 --rounds 2"
+    local words = "--block-size 8:32*2 --dtype f32,f16 --batch 10 --factor=0.1 --rounds 2"
+    local out, err, code = run(words, "COLUMNS=100")
     assert.equal(0, code)
     local lines = lines_of(out)
     assert.equal(7, #lines) -- 8 x f32 is left out by where
@@ -65,6 +66,8 @@ describe("pah.experiment", function()
     assert.equal(1, select(2, err:gsub("no f16 here", "")), err)
     assert.is_truthy(err:find("\npah: and 5 alike\n", 1, true), err)
     assert.is_truthy(err:find("e: 6 of 10 rows are errors", 1, true), err)
+    assert.truthy(run(words, "COLUMNS=80"):find("\n        16  f32\n    16.00 ms  +-11.1 %     2     3000  50.0 %"
+      .. "     10         16\n        16  f16    1\n", 1, true))
     assert.equal("", (run "--quiet"))
     out = run("--rounds 2 --block-size 16 --dtype bf16", "LOG=1")
     assert.is_truthy(out:find("\nsetup check run run \n", 1, true), out)
@@ -212,7 +215,7 @@ describe("pah results", function()
     local _, out, err, code
     out, err, code = child.run(folder, "results " .. file)
     assert.equal(0, code, err)
-    assert.is_truthy(out:find "^e, run %S+: 4 rows on cpu, " and out:find "\n +32  f32 ", out)
+    assert.is_truthy(out:find "^e, run %S+: 4 rows on cpu, " and out:find "\n +32  f32\n +32.00 ms ", out)
     out = child.run(folder, "results --format md " .. file)
     assert.is_truthy(out:find("\n| 32 | f32 | 32.00 ms |", 1, true), out)
     local lines = lines_of((child.run(folder, "results --format csv " .. file)))

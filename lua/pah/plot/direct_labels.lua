@@ -76,13 +76,15 @@ end
 
 -- ---- Lines of a roofline ------------------------------------------------------------------------------------------
 
--- A slope's name, or its short one, runs along it, from its lower end; below it where another slope is close above.
+-- A slope's name, or its short one, runs along it, from its lower end; below it where another slope is close above. At
+-- a slope too short for both it stands level, below that end.
 local function along_slope(script, line, a, b, below)
   local length = math.sqrt((b.x - a.x) ^ 2 + (b.y - a.y) ^ 2)
   local ux, uy = (b.x - a.x) / length, (b.y - a.y) / length
   local away = below and 9 or -9
-  local room = math.max(4, math.floor((length - 10) / CHARACTER))
-  local words = text.width(line.name) <= room and line.name or text.cut(line.short, room)
+  local room = math.floor((length - 10) / CHARACTER)
+  local words = text.width(line.name) <= room and line.name or line.short
+  if text.width(words) > room then return script:say(words, a.x + 6, a.y + ROW, script.theme.muted, "left") end
   script:say(words, a.x + 10 * ux - away * uy, a.y + 10 * uy + away * ux, script.theme.muted,
     ("left rotate by %.1f"):format(math.deg(math.atan2(-uy, ux))))
 end

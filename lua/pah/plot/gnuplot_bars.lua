@@ -5,7 +5,7 @@ local text = require "pah.util.safe_text"
 
 local M = {}
 
-local CHARACTER = 7.4 -- about the width of a character, in pixels
+local CHARACTER = 7.8 -- about the width of a character of a name, with its digits and underscores, in pixels
 
 local quote = text.gnuplot
 local function number(x) return ("%.9g"):format(x) end

@@ -18,8 +18,9 @@ function M.need(what)
   end
 end
 
--- Terminal of gnuplot for a job. Sizes of type are points, of 96 / 72 pixels but in SVG. PNG has twice the pixels, for
--- screens of today.
+-- Terminal of gnuplot for a job: what is 13 pixels of SVG, of 96 to the inch, has that size in each. PNG has twice the
+-- pixels, for screens of today; PDF has 72 units to the inch. In both a point of type is 96 / 72 pixels or units, and a
+-- mark two thirds as large as in SVG; a line of PDF is half as thick.
 local function terminal(job)
   local w, h = job.width, job.height
   local paper = job.background and (" background rgb '%s'"):format(job.background) or ""
@@ -27,13 +28,14 @@ local function terminal(job)
     return ("set terminal svg size %d,%d dynamic noenhanced rounded font 'sans-serif,13'%s"):format(w, h,
       paper:gsub(" rgb", ""))
   elseif job.format == "pdf" then
-    return ("set terminal pdfcairo noenhanced rounded color size %.3fin,%.3fin font 'sans,13' fontscale 0.75 linewidth "
-      .. "0.75 pointscale 0.75%s"):format(w / 96, h / 96, paper)
+    local function inches(pixels) return (math.ceil(0.75 * pixels) + 0.01) / 72 end -- it cuts off parts of a unit
+    return ("set terminal pdfcairo noenhanced rounded color size %.5fin,%.5fin font 'sans,13' fontscale 0.5625 "
+      .. "linewidth 1.5 pointscale 1.125%s"):format(inches(w), inches(h), paper)
   end
   local size = ("size %d,%d font 'sans,13' fontscale 1.5"):format(2 * w, 2 * h)
   return ([[
 if (strstrt(GPVAL_TERMINALS, 'pngcairo') > 0) {
-set terminal pngcairo noenhanced rounded %s linewidth 2 pointscale 2%s
+set terminal pngcairo noenhanced rounded %s linewidth 2 pointscale 3%s
 } else {
 set terminal png noenhanced truecolor %s linewidth 2%s
 }]]):format(size, paper, size, paper)

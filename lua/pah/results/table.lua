@@ -171,7 +171,13 @@ function M.text(rows, axes, machines)
       cells, right = M.cells(rows, axes, machines, errors)
     end
   end
-  lines[#lines + 1] = columns_text.plain(cells, right, width, #axes)
+  local names = #axes
+  if #errors > 0 and not columns_text.fits(cells, width, true) then -- then a row that failed is a single line
+    for _, row in ipairs(cells) do table.insert(row, names + 1, table.remove(row)) end
+    table.insert(right, names + 1, false)
+    names = names + 1
+  end
+  lines[#lines + 1] = columns_text.plain(cells, right, width, names)
   for i, item in ipairs(errors) do
     local first = ("error %d%s: "):format(i, item.count > 1 and (" (%d points)"):format(item.count) or "")
     lines[#lines + 1] = columns_text.wrapped(first, safe.line(item.text), width) .. "\n"
