@@ -3,6 +3,7 @@
 -- The commands of cli/init.lua read theirs in the same way.
 local columns = require "pah.util.columns"
 local errors = require "pah.errors"
+local safe = require "pah.util.safe_text"
 
 local M = {}
 local entry_keys = {[1] = true, [2] = true, choices = true, type = true, short = true}
@@ -199,6 +200,15 @@ function M.parse(spec, args)
     i = i + 1
   end
   return opt
+end
+
+--- Tells on stderr what is wrong with the words of `pah COMMAND`, and where its usage stands; returns `code`, or 2. The
+--- message may begin with the command already: those of the library's calls do.
+function M.misused(command, message, code)
+  message = safe.line(message)
+  if message:sub(1, #command + 2) ~= command .. ": " then message = command .. ": " .. message end
+  io.stderr:write("pah: ", message, "\nhint: `pah help ", command, "` shows the usage\n")
+  return code or 2
 end
 
 -- ---- Scripts --------------------------------------------------------------------------------------------------

@@ -88,7 +88,7 @@ describe("the table of results", function()
         local lines = lines_of(text)
         assert.is_true(#lines >= 2 * #rows, text)
         for _, cell in ipairs(device.name == "sim" and {"33.33", "1000.00", "4096", "3.5e+03"}
-          or {"-99 +4400 %", "0.97 of bytes", "987600.0", "4800.0"}) do
+          or {"-99 +4400 %", "0.97 bytes", "987600.0", "4800.0"}) do
           assert.truthy(text:find(cell, 1, true), cell .. "\n" .. text)
         end
         assert.equal(peer and true or false, text:find("1.500 [1.400, 1.600]", 1, true) ~= nil)
@@ -100,11 +100,14 @@ describe("the table of results", function()
 
   it("spares the number of notes before it needs two lines for a row", function()
     local rows = {unpack(rows_of({name = "cpu"}, 1.2), 1, 4)}
-    rows[1].axes.caches, rows[2].axes.caches, rows[3].axes.block_size = "hot", "hot", 16
-    for _, row in ipairs(rows) do row.axes.batch, row.axes.block_size = "2q512_30q1s1k", 16 end
+    for _, row in ipairs(rows) do
+      row.axes.batch, row.axes.block_size, row.axes.caches = "2q512_30q1s1k", 16, "hot"
+      row.result.bytes_per_second, row.result.flops_per_second = 4.8e9, 9.876e10
+    end
+    rows[2].axes.dtype = "fp8_e4m3"
     assert.truthy(bench_table.text(rows, {name = "cpu"}, 200):find("notes", 1, true))
     local text = bench_table.text(rows, {name = "cpu"}, 80)
-    assert.equal(2 + #rows, #lines_of(text), text) -- the axes that are alike, the heading
+    assert.equal(3 + #rows, #lines_of(text), text) -- the axes that are alike, two lines of headings
     assert.is_nil(text:find("notes", 1, true))
   end)
 end)

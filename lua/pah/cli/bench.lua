@@ -10,6 +10,7 @@ local columns = require "pah.util.columns"
 local devices = require "pah.device"
 local json = require "pah.util.json"
 local line_of = require("pah.util.safe_text").line
+local misused = require("pah.options").misused
 local notice = require "pah.measure.notice"
 local peaks = require "pah.measure.peaks"
 local peers_of = require "pah.worker.peers"
@@ -24,10 +25,7 @@ local efforts = {
   full = {warmup = 2, min_time = 0.5, max_time = 10, min_samples = 10, precision = 0.01},
 }
 
-local function complain(message)
-  io.stderr:write("pah: bench: ", line_of(message), "\nhint: `pah help bench` shows the usage\n")
-  return 2
-end
+local function complain(message) return misused("bench", message) end
 
 -- ---- What is measured -------------------------------------------------------------------------------------------
 

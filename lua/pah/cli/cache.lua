@@ -3,6 +3,7 @@
 local binding = require "pah.ffi"
 local ffi = require "ffi"
 local json = require "pah.util.json"
+local misused = require("pah.options").misused
 local units = require "pah.util.units"
 
 local C, check = binding.C, binding.check
@@ -48,9 +49,7 @@ removed is compiled again when it is needed.]],
   options = {json = {"print JSON", false}}, words = 1,
   run = function(opt)
     if opt[1] and opt[1] ~= "clear" then
-      io.stderr:write(('pah: cache: "%s" is no action, must be clear\nhint: `pah help cache` shows the usage\n')
-        :format(opt[1]))
-      return 2
+      return misused("cache", ('"%s" is no action, must be clear'):format(opt[1]))
     end
     if opt[1] then return clear() or 0 end
     local f = facts()

@@ -4,6 +4,7 @@ local comparison = require "pah.compare"
 local host = require "pah.host"
 local interleave = require "pah.compare.parent"
 local json = require "pah.util.json"
+local misused = require("pah.options").misused
 local named = require "pah.results.named"
 local schema = require "pah.results.schema"
 local stats = require "pah.measure.stats"
@@ -12,10 +13,7 @@ local versus = require "pah.compare.statistics"
 
 local WRONG_USAGE = 3 -- 0, 1 and 2 are verdicts
 
-local function complain(message)
-  io.stderr:write("pah: ", tostring(message), "\n", "hint: `pah help compare` shows the usage\n")
-  return WRONG_USAGE
-end
+local function complain(message) return misused("compare", message, WRONG_USAGE) end
 
 -- "2%" or "0.02" as a fraction; nil if it is neither.
 local function fraction(text)

@@ -4,15 +4,13 @@
 local host = require "pah.host"
 local json = require "pah.util.json"
 local judge = require "pah.judge"
+local misused = require("pah.options").misused
 local readable = require("pah.util.whole_file").readable
 local safe = require "pah.util.safe_text"
 local traceback = require "pah.traceback"
 local verdicts = require "pah.judge.verdict"
 
-local function complain(message)
-  io.stderr:write("pah: judge: ", safe.line(message), "\nhint: `pah help judge` shows the usage\n")
-  return 2
-end
+local function complain(message) return misused("judge", message) end
 
 -- What FILE returns; nil and an exit code where it fails.
 local function loaded(path)

@@ -1,12 +1,7 @@
 -- plot.lua - the command `pah plot`: a picture of a results file. Read next: plot/init.lua, init.lua.
+local misused = require("pah.options").misused
 local named = require "pah.results.named"
 local plot = require "pah.plot"
-local text = require "pah.util.safe_text"
-
-local function complain(message)
-  io.stderr:write("pah: plot: ", message, "\nhint: `pah help plot` shows the usage\n")
-  return 2
-end
 
 -- "dtype=bf16,head_dim=64" as a table; nil and the word that is none.
 local function conditions(words)
@@ -40,9 +35,9 @@ flops_per_second (TFLOP/s), fraction (of the limit), and every other number of t
   words = 1000,
   run = function(opt)
     local sources = named.with(opt, opt.run)
-    if #sources == 0 then return complain "no results file is named" end
+    if #sources == 0 then return misused("plot", "no results file is named") end
     local where, wrong = conditions(opt.where)
-    if not where then return complain(('--where: "%s" is not AXIS=VALUE'):format(text.line(wrong))) end
+    if not where then return misused("plot", ('--where: "%s" is not AXIS=VALUE'):format(wrong)) end
     plot.plot{sources, kind = opt.kind, x = opt.x, y = opt.y, by = #opt.by > 0 and opt.by or nil,
       metric = opt.metric, where = next(where) and where or nil, title = opt.title, out = opt.out, theme = opt.theme,
       width = opt.width}

@@ -1,4 +1,5 @@
 -- report.lua - the command `pah report`: results files as one page of HTML. Read next: report/init.lua.
+local misused = require("pah.options").misused
 local named = require "pah.results.named"
 local report = require "pah.report"
 
@@ -16,10 +17,7 @@ gnuplot draws the pictures.]],
   words = 1000,
   run = function(opt)
     local sources = named.with(opt, opt.run)
-    if #sources == 0 then
-      io.stderr:write "pah: report: no results file is named\nhint: `pah help report` shows the usage\n"
-      return 2
-    end
+    if #sources == 0 then return misused("report", "no results file is named") end
     report.report{sources, out = opt.out, title = opt.title}
     io.stderr:write("pah: report: ", opt.out, "\n")
     return 0

@@ -3,6 +3,7 @@
 -- results/init.lua, results/table.lua, results/merge.lua.
 local columns = require "pah.util.columns"
 local merge = require("pah.results.merge").merge
+local misused = require("pah.options").misused
 local named = require "pah.results.named"
 local parts_of = require "pah.results.parts"
 local results = require "pah.results"
@@ -108,16 +109,12 @@ local function complain(message)
   return 1
 end
 
-local function misused(message)
-  io.stderr:write("pah: results: ", message, "\nhint: `pah help results` shows the usage\n")
-  return 2
-end
 
 -- `pah results merge A B ... -o ALL`
 local function run_merge(opt)
   local paths = {unpack(opt, 2)}
-  if #paths == 0 then return misused "merge: no file is named" end
-  if not opt.out then return misused "merge: -o names the new file" end
+  if #paths == 0 then return misused("results", "merge: no file is named") end
+  if not opt.out then return misused("results", "merge: -o names the new file") end
   local ok, merged = pcall(merge, paths, opt.out, {replace = opt.replace})
   if not ok then return complain(merged) end
   for _, note in ipairs(merged.notes) do io.stderr:write("pah: ", note, "\n") end
@@ -129,10 +126,10 @@ local function run_merge(opt)
 end
 
 local function run(opt)
-  if not opt[1] then return misused "no file is named" end
+  if not opt[1] then return misused("results", "no file is named") end
   if opt[1] == "merge" then return run_merge(opt) end
-  if opt[2] then return misused(('"%s" is one word too many'):format(opt[2])) end
-  if opt.replace then return misused "--replace goes with merge" end
+  if opt[2] then return misused("results", ('"%s" is one word too many'):format(opt[2])) end
+  if opt.replace then return misused("results", "--replace goes with merge") end
   local ok, runs, notes = pcall(named.read, "results", named.with({opt[1]}, opt.run)[1])
   if not ok then return complain(runs) end
   for _, note in ipairs(notes) do io.stderr:write("pah: ", opt[1], ": ", note, "\n") end

@@ -18,11 +18,6 @@ local spec = {
   check = {"ask the script for its points first", true},
 }
 
-local function complain(message)
-  io.stderr:write("pah: ", tostring(message), "\nhint: `pah help submit` shows the usage\n")
-  return 2
-end
-
 -- Words for pah submit, words for the script and, behind --, words for sbatch.
 local function split(words)
   local mine, script, sbatch = {}, {}, {}
@@ -114,7 +109,7 @@ end
 
 local function run(words)
   local opt, path, script, sbatch = read(words)
-  if not opt then return complain(path) end
+  if not opt then return options.misused("submit", path) end
   local ok, code = pcall(function()
     if opt["local"] and not opt.jobs then opt.jobs = math.max(1, #submissions.gpus()) end
     local submission = submissions.new(path, script, {jobs = opt.jobs, folder = opt.out, check = opt.check})
@@ -135,7 +130,7 @@ local function run(words)
     submissions.save(submission)
     return opt["local"] and run_here(submission, list) or send_off(submission, list, opt, sbatch)
   end)
-  if not ok then return complain(code) end
+  if not ok then return options.misused("submit", code) end
   return code
 end
 

@@ -2,6 +2,7 @@
 -- whose rounds are from several, points that A and B have from different ones. Promises: of runs of one machine nothing
 -- is said. Read next: results/parts.lua, init.lua, text.lua.
 local field = require("pah.results.header").field
+local keys_of = require "pah.compare.keys"
 local parts_of = require "pah.results.parts"
 local schema = require "pah.results.schema"
 
@@ -82,12 +83,6 @@ function M.groups(points, sides, together)
   return list
 end
 
-local function keys_note(c, what, keys)
-  if #keys == 0 then return end
-  c.notes[#c.notes + 1] = ("%s (%d): %s%s"):format(what, #keys, table.concat(keys, "; ", 1, math.min(#keys, 8)),
-    #keys > 8 and ("; %d more"):format(#keys - 8) or "")
-end
-
 --- Adds to the notes of a comparison what is to be said of machines. `sides`: {A = runs, B = runs}.
 function M.remarks(c, sides)
   for _, letter in ipairs {"A", "B"} do
@@ -98,15 +93,14 @@ function M.remarks(c, sides)
   end
   local mixed, apart = {}, {}
   for _, point in ipairs(c.points) do
-    local key = point.key ~= "" and point.key or "(the point)"
     if #point.machines_a > 1 or #point.machines_b > 1 then
-      mixed[#mixed + 1] = key
+      mixed[#mixed + 1] = point.key
     elseif schema.encode(point.machines_a) ~= schema.encode(point.machines_b) then
-      apart[#apart + 1] = key
+      apart[#apart + 1] = point.key
     end
   end
-  keys_note(c, "rounds of several machines, whose differences are in the interval", mixed)
-  keys_note(c, "A and B measured on different machines", apart)
+  keys_of.add(c.notes, "rounds of several machines, whose differences are in the interval", mixed)
+  keys_of.add(c.notes, "A and B measured on different machines", apart)
 end
 
 return M

@@ -2,6 +2,7 @@
 -- Promises: the verdict comes last, in words, with the smallest difference that could have been found.
 -- Read next: init.lua, cli/compare.lua.
 local columns = require "pah.util.columns"
+local keys_of = require "pah.compare.keys"
 local named = require "pah.results.named"
 local safe = require "pah.util.safe_text"
 local screen = require "pah.util.screen"
@@ -28,32 +29,11 @@ local to_the_right = {false, true, true, true, true, true, false}
 
 -- ---- Rows -----------------------------------------------------------------------------------------------------------
 
-local function name_of(key) return key ~= "" and key or "(the point)" end
-
--- What all keys have alike ("dtype=bf16"), as a list, and the keys without it; nothing where one is no list of axes.
-local function alike(points)
-  local lists, same, names = {}, {}, {}
-  for n, point in ipairs(points) do
-    lists[n] = {}
-    for part in point.key:gmatch "%S+" do table.insert(lists[n], part) end
-    if #lists[n] ~= #lists[1] then return {}, {} end
-  end
-  for n in ipairs(points) do names[n] = {} end
-  for i, part in ipairs(lists[1]) do
-    local differs = not part:find "="
-    for n = 2, #lists do differs = differs or lists[n][i] ~= part end
-    if not differs then same[#same + 1] = part end
-    for n in ipairs(differs and lists or {}) do table.insert(names[n], lists[n][i]) end
-  end
-  for n, list in ipairs(names) do names[n] = table.concat(list, " ") end
-  return same, names
-end
-
 -- Rows of cells; names[i], if there is one, stands for the key of point i.
 local function rows_of(c, names)
   local rows = {heading}
   for i, point in ipairs(c.points) do
-    rows[#rows + 1] = {names and names[i] or name_of(point.key), seconds(point.a, point.counted),
+    rows[#rows + 1] = {names and names[i] or keys_of.name(point.key), seconds(point.a, point.counted),
       seconds(point.b, point.counted), number(point.ratio), interval(point), percent(point.detectable), point.verdict}
   end
   local all = c.all
@@ -98,14 +78,6 @@ end
 
 -- ---- What else is to be said ----------------------------------------------------------------------------------------
 
-local function add_keys(lines, what, keys, why)
-  if #keys == 0 then return end
-  local shown = {}
-  for i = 1, math.min(#keys, 8) do shown[i] = name_of(keys[i]) end
-  lines[#lines + 1] = ("%s (%d): %s%s%s"):format(what, #keys, table.concat(shown, "; "),
-    #keys > 8 and ("; %d more"):format(#keys - 8) or "", why or "")
-end
-
 -- Why a verdict may be "undecided" beside an interval without 1.
 local function add_rough(lines, c)
   local keys = {}
@@ -113,7 +85,7 @@ local function add_rough(lines, c)
   for _, point in ipairs(c.points) do
     if point.rough then keys[#keys + 1] = point.key end
   end
-  add_keys(lines, "rough", keys, (": half the interval is above %g %%, as when other programs hold up the calls; "
+  keys_of.add(lines, "rough", keys, (": half the interval is above %g %%, as when other programs hold up the calls; "
     .. "faster, slower and same need the interval of %g %% here"):format(100 * versus.rough.half,
     100 * versus.rough.confidence))
 end
@@ -126,10 +98,10 @@ local function add_errors(lines, side, entries)
       keys[entry.error] = {}
       order[#order + 1] = entry.error
     end
-    table.insert(keys[entry.error], name_of(entry.key)
+    table.insert(keys[entry.error], keys_of.name(entry.key)
       .. (entry.count > 1 and (", %d rounds"):format(entry.count) or ""))
   end
-  for _, why in ipairs(order) do add_keys(lines, "error in " .. side, keys[why], ": " .. why) end
+  for _, why in ipairs(order) do keys_of.add(lines, "error in " .. side, keys[why], ": " .. why) end
 end
 
 local function short(text) return #text == 64 and text:match "^%x+$" and text:sub(1, 12) or text end
@@ -146,15 +118,15 @@ end
 --- Lines about points that are not compared, and about differences other than the times.
 function M.remarks(c)
   local lines = {}
-  add_keys(lines, "only in A", c.only_a)
-  add_keys(lines, "only in B", c.only_b)
+  keys_of.add(lines, "only in A", c.only_a)
+  keys_of.add(lines, "only in B", c.only_b)
   for _, side in ipairs {"A", "B"} do add_errors(lines, side, c["errors_" .. side:lower()]) end
-  add_keys(lines, "without " .. c.metric, c.unmeasured)
+  keys_of.add(lines, "without " .. c.metric, c.unmeasured)
   add_differences(lines, "other conditions", c.differs, true)
   add_differences(lines, "differs", c.differs, false)
   for _, point in ipairs(c.points) do
     for _, note in ipairs(point.notes) do
-      lines[#lines + 1] = ("not the same work: %s: %s"):format(name_of(point.key), note)
+      lines[#lines + 1] = ("not the same work: %s: %s"):format(keys_of.name(point.key), note)
     end
   end
   local single = false
@@ -172,7 +144,7 @@ function M.remarks(c)
     local a, b = point.processors_a, point.processors_b
     if a and b and math.max(a / b, b / a) > 1.1 then
       lines[#lines + 1] = ("processors at work: %s: A %.2f, B %.2f: other programs, or another use of threads"):format(
-        name_of(point.key), a, b)
+        keys_of.name(point.key), a, b)
     end
   end
   for _, note in ipairs(c.notes) do lines[#lines + 1] = note end
@@ -202,7 +174,7 @@ end
 local function add_points(lines, c)
   local rows, width = rows_of(c), screen.width()
   if #c.points > 1 and not columns.fits(rows, width) then
-    local same, names = alike(c.points)
+    local same, names = keys_of.alike(c.points)
     if #same > 0 then
       lines[#lines + 1] = columns.folded(table.concat(same, ", ") .. " in all points")
       rows = rows_of(c, names)

@@ -101,7 +101,7 @@ end
 
 --- Samples until enough is known; garbage is collected between samples only. compare/child.lua replaces
 --- it. With o.turn, which is called after every sample with why it would end or nil, that says whether it ends.
--- A sample that a GPU took at a throttled clock is thrown away, after a pause, while there is time (gpu_clock.lua).
+--- A sample that a GPU took at a throttled clock is thrown away, after a pause, while there is time (gpu_clock.lua).
 function M.take(fn, o, time, calls, flush)
   local lists = {seconds = {}, wall = {}, cpu = {}, faults = {}, hz = {}}
   local samples, wall, hz, taken = lists.seconds, lists.wall, lists.hz, {throttled = 0}

@@ -85,7 +85,7 @@ local timed_columns = {
   end},
   {"GB/s", function(r) return ("%.1f"):format(r.bytes_per_second / 1e9) end},
   {"GFLOP/s", function(r) return ("%.1f"):format(r.flops_per_second / 1e9) end},
-  {"of the limit", function(r) return r.fraction and ("%.2f of %s"):format(r.fraction, r.limit.by) or "-" end},
+  {"of the limit", function(r) return r.fraction and ("%.2f %s"):format(r.fraction, r.limit.by) or "-" end},
   {"notes", function(r) return #r.notes > 0 and tostring(#r.notes) or "" end},
 }
 
