@@ -30,6 +30,7 @@ struct sim_image {
 };
 
 /* What one launch needs; made by device.c. */
+struct sim_kept;
 struct sim_job {
   struct sim_arena *arena;
   const struct sim_image *image;
@@ -41,6 +42,14 @@ struct sim_job {
   int arch;                         /* 80, 90 */
   uint64_t restricted;              /* a bit for each parameter that is const and __restrict__ */
   int64_t static_shared;            /* of the kernel */
+  struct sim_kept *kept;            /* memory before the launch is kept here; NULL: it is not. check/kept.h */
+  int again;                        /* it is run once more, for its outcome alone: it prints nothing */
+  const struct sim_filler *filler;  /* what reads of memory get that nobody has written; NULL: NaN */
+};
+
+struct sim_filler {
+  uint8_t byte;
+  const void *pc; /* NULL: every read does; else only this one, and the others get NaN */
 };
 
 /* Is the code one of a list with commas? NULL is empty. */
@@ -56,6 +65,9 @@ void sim_child(const struct sim_job *job, double limit) __attribute__((noreturn)
 
 enum { SIM_MAX_FINDINGS = 64, SIM_HEAP_BYTES = 16 << 20 }; /* half of the heap is lost to distances */
 
+/* What has been read that nobody had written: a part of an access; a whole one, of shared or of other memory. */
+enum { SIM_UNWRITTEN_PART = 1, SIM_UNWRITTEN_SHARED = 2, SIM_UNWRITTEN_GLOBAL = 4 };
+
 struct sim_finding { /* before its places have names */
   char code[PAH_CODE_SIZE];
   char message[PAH_MESSAGE_SIZE];
@@ -63,6 +75,7 @@ struct sim_finding { /* before its places have names */
   const void *address;       /* what was touched; NULL: nothing */
   int32_t thread, other_thread;
   int64_t block, count;
+  int32_t unwritten; /* of "uninitialised": SIM_UNWRITTEN_* */
 };
 
 struct sim_line { /* counters of one instruction */

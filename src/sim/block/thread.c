@@ -66,6 +66,7 @@ int pah_sim_printf(const char *format, ...) {
   va_start(args, format);
   int n = vsnprintf(text, sizeof text, format, args);
   va_end(args);
+  if (sim_job->again) return n;
   size_t left = n < 0 ? 0 : n < (int)sizeof text ? (size_t)n : sizeof text - 1;
   for (const char *p = text; left;) {
     ssize_t written = write(STDOUT_FILENO, p, left);

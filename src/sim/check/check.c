@@ -10,11 +10,14 @@
 #include "counters.h"
 #include "sim/block/sched.h"
 #include "clock.h"
+#include "kept.h"
 #include "shadow.h"
 
 /* Is this byte of shared memory the compiler's own? */
-static int is_guard(const struct sim_image *image, uint64_t at) {
-  for (int i = 0; i < image->variable_count; i++) {
+static int is_guard(const struct sim_space *s, const struct sim_access *a) {
+  const struct sim_image *image = sim_job->image;
+  const uint64_t at = (uint64_t)((const uint8_t *)a->address - s->base);
+  for (int i = 0; i < image->variable_count && s == &sim_spaces[SIM_SHARED]; i++) {
     const struct sim_variable *v = &image->variables[i];
     if (v->guard && at >= v->at && at < v->at + v->bytes) return 1;
   }
@@ -38,10 +41,19 @@ static struct sim_view view_of(struct sim_thread *t, const struct sim_space *s, 
   return v;
 }
 
+/* These bytes of a word, which nobody has written, are about to be read in a run that tries what comes of it. */
+static void fill(const struct sim_space *s, uint64_t word, unsigned bytes, const void *pc) {
+  const struct sim_filler *filler = sim_job->filler;
+  if (sim_job->kept && s != &sim_spaces[SIM_SHARED]) sim_keep(s, word);
+  for (int i = 0; i < WORD_BYTES; i++)
+    if (bytes >> i & 1) s->base[word * WORD_BYTES + (uint64_t)i] = filler->pc && filler->pc != pc ? 0xff : filler->byte;
+}
+
 static int check_words(struct sim_space *s, struct sim_thread *t, const struct sim_access *a) {
   const struct sim_view v = view_of(t, s, a);
+  const int fills = sim_job->filler && !is_guard(s, a);
   uint64_t at = (uint64_t)((const uint8_t *)a->address - s->base), end = at + a->bytes;
-  int uninitialised = 0;
+  int uninitialised = 0, initialised = 0;
   while (at < end) {
     const uint64_t word = at / WORD_BYTES, chunk = at / CHUNK_BYTES;
     const unsigned from = at % WORD_BYTES, to = end - word * WORD_BYTES < WORD_BYTES ? (unsigned)(end % WORD_BYTES) : 4;
@@ -53,7 +65,12 @@ static int check_words(struct sim_space *s, struct sim_thread *t, const struct s
         sim_find_bounds(s, a);
         return -1;
       }
-      if (a->flags & PAH_SIM_READ && (*state & mask) != mask) uninitialised = 1;
+      initialised |= (*state & mask) != 0;
+      if (a->flags & PAH_SIM_WRITE && sim_job->kept && s != &sim_spaces[SIM_SHARED]) sim_keep(s, word + i);
+      if (a->flags & PAH_SIM_READ && (*state & mask) != mask) {
+        uninitialised = 1;
+        if (fills) fill(s, word + i, mask & ~*state, a->pc);
+      }
       if (a->flags & PAH_SIM_WRITE) *state |= (uint8_t)mask;
     }
     if (s == &sim_spaces[SIM_GLOBAL]) sim_count_new(s, word, whole ? CHUNK_WORDS : 1);
@@ -63,12 +80,8 @@ static int check_words(struct sim_space *s, struct sim_thread *t, const struct s
       sim_touch_word(&v, s, word, mask, a);
     at = whole ? at + CHUNK_BYTES : word * WORD_BYTES + to;
   }
-  if (uninitialised && s == &sim_spaces[SIM_SHARED] &&
-      is_guard(sim_job->image, (uint64_t)((const uint8_t *)a->address - s->base)))
-    return 1; /* not the kernel's doing */
-  if (uninitialised && !(a->flags & SIM_QUIET))
-    sim_find_at(a->pc, NULL, a->address, "uninitialised", "%s %u bytes of %s memory that nobody has written",
-                sim_verb(a), a->bytes, s->name);
+  if (uninitialised && is_guard(s, a)) return 1; /* not the kernel's doing */
+  if (uninitialised && !(a->flags & SIM_QUIET)) sim_find_unwritten(a, s, !initialised);
   return 0;
 }
 

@@ -36,6 +36,8 @@ struct sim_space;
 const char *sim_space_name(const void *p);
 const char *sim_verb(const struct sim_access *a); /* "reads", "writes", "updates" */
 void sim_find_bounds(const struct sim_space *s, const struct sim_access *a);
+/* A read of memory that nobody has written; `whole`: none of its bytes. */
+void sim_find_unwritten(const struct sim_access *a, const struct sim_space *s, int whole);
 int sim_check_elsewhere(struct sim_thread *t,
                         const struct sim_access *a); /* in no space that is watched; as sim_check */
 int sim_is_argument(const void *p);                  /* of the kernel: where the values of its parameters stand */

@@ -20,22 +20,24 @@ static struct sim_finding *place_for(struct sim_result *r, const char *code) {
   return repeated < 0 ? NULL : &r->findings[repeated];
 }
 
-static void add(const void *pc, const void *other_pc, const void *address, const char *code, const char *format,
-                va_list args) {
+/* NULL: it is not told. */
+static struct sim_finding *add(const void *pc, const void *other_pc, const void *address, const char *code,
+                               const char *format, va_list args) {
   struct sim_result *r = sim_result;
-  if (sim_allowed(sim_job->launch->allow, code)) return;
+  if (sim_allowed(sim_job->launch->allow, code)) return NULL;
   for (int i = 0; i < r->finding_count; i++)
     if (r->findings[i].pc == pc && !strcmp(r->findings[i].code, code)) {
       r->findings[i].count++;
-      return;
+      return &r->findings[i];
     }
   struct sim_finding *f = place_for(r, code);
-  if (!f) return;
+  if (!f) return NULL;
   *f = (struct sim_finding){.pc = pc, .other_pc = other_pc, .address = address, .count = 1};
   f->thread = sim_block.running ? sim_block.running->id : 0;
   f->block = sim_block.index;
   snprintf(f->code, sizeof f->code, "%s", code);
   vsnprintf(f->message, sizeof f->message, format, args);
+  return f;
 }
 
 void sim_find_at(const void *pc, const void *other_pc, const void *address, const char *code, const char *format, ...) {
@@ -129,6 +131,23 @@ void sim_find_race_of_writes(const struct sim_view *v, const struct sim_access *
   deferred.other = other;
   deferred.other_pc = other_pc;
   deferred.thread = v->thread;
+}
+
+/* ---- What nobody has written ---- */
+
+static struct sim_finding *add_words(const struct sim_access *a, const char *code, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  struct sim_finding *f = add(a->pc, NULL, a->address, code, format, args);
+  va_end(args);
+  return f;
+}
+
+void sim_find_unwritten(const struct sim_access *a, const struct sim_space *s, int whole) {
+  struct sim_finding *f =
+      add_words(a, "uninitialised", "%s %u bytes of %s memory that nobody has written", sim_verb(a), a->bytes, s->name);
+  const int all = s == &sim_spaces[SIM_SHARED] ? SIM_UNWRITTEN_SHARED : SIM_UNWRITTEN_GLOBAL;
+  if (f) f->unwritten |= whole ? all : SIM_UNWRITTEN_PART;
 }
 
 /* ---- Accesses that cannot be: what is said of them ---- */

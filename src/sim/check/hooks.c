@@ -45,13 +45,13 @@ static inline __attribute__((always_inline)) int read_anew(const struct sim_thre
   return 1;
 }
 
+/* Not a cell's first write: that takes the long way, where pages are kept (kept.h). */
 static inline __attribute__((always_inline)) int write_again(const struct sim_thread *t, struct sim_cell *c,
                                                              uint32_t pc) {
-  if (!is_after_write(t, c)) return 0;
+  if (!c->write || !is_after_write(t, c)) return 0;
   if (c->use.key && (c->more || EPOCH_BLOCK(c->use.key ^ t->write_epoch) || EPOCH_STEP(c->use.key) > t->floor ||
                      USE_FIRST(c->use.key) >= (uint32_t)sim_agent_id(0)))
     return 0;
-  if (!c->use.key && !c->write) return 0;
   *c = (struct sim_cell){.write = t->write_epoch, .write_pc = pc & INT32_MAX};
   return 1;
 }

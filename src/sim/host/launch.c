@@ -14,6 +14,7 @@
 
 #include "error.h"
 #include "gpu/occupancy.h"
+#include "outcome.h"
 #include "process.h"
 #include "report.h"
 
@@ -149,19 +150,45 @@ static void run(void *data) {
   sim_child(job, limit_of(job));
 }
 
-int sim_launch(const struct sim_job *job, struct pah_report *report) {
-  if (sim_check_allow(job->kernel, job->launch->allow)) return PAH_EINVAL;
-  sim_result = mmap(NULL, sizeof *sim_result, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (sim_result == MAP_FAILED) return pah_fail(PAH_ENOMEM, "%s: no memory for the report", job->kernel);
-  enum sim_ending how = SIM_ENDED;
-  int exit_status = 0;
-  int status = sim_in_process(job->kernel, run, (void *)(uintptr_t)job, limit_of(job) + 5, &how, &exit_status);
-  if (!status)
-    status = sim_result->done && how == SIM_ENDED ? fill_report(job, report) : explain(how, exit_status, job);
+struct attempt {
+  enum sim_ending how;
+  int exit_status;
+  int status;
+};
+
+/* 1: the child came to its end. */
+static int run_job(void *data, struct sim_job *job) {
+  struct attempt *a = data;
+  a->how = SIM_ENDED;
+  a->status = sim_in_process(job->kernel, run, job, limit_of(job) + 5, &a->how, &a->exit_status);
   if (sim_result->heap_end) { /* the kernel's malloc: its words are nobody's again */
     uint64_t from = job->arena->next / 4;
     memset(job->arena->state + from, 0, sim_result->heap_end / 4 - from);
   }
+  return !a->status && sim_result->done && a->how == SIM_ENDED;
+}
+
+/* With a problem, its words say what may be read; else a read of what nobody has written is judged by what comes of it.
+ */
+static int judges_reads(const struct pah_launch *l) {
+  return !l->problem && !sim_allowed(l->allow, "uninitialised");
+}
+
+int sim_launch(const struct sim_job *given, struct pah_report *report) {
+  struct sim_job job = *given;
+  struct attempt first, again;
+  if (sim_check_allow(job.kernel, job.launch->allow)) return PAH_EINVAL;
+  sim_result = mmap(NULL, sizeof *sim_result, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (sim_result == MAP_FAILED) return pah_fail(PAH_ENOMEM, "%s: no memory for the report", job.kernel);
+  job.kept = judges_reads(job.launch) ? sim_kept_open(&job) : NULL;
+  int status = run_job(&first, &job) ? PAH_OK : first.status;
+  if (!status && sim_result->done && first.how == SIM_ENDED) {
+    if (job.kept) sim_judge_unwritten(&job, run_job, &again);
+    status = fill_report(&job, report);
+  } else if (!status) {
+    status = explain(first.how, first.exit_status, &job);
+  }
+  sim_kept_close(job.kept);
   munmap(sim_result, sizeof *sim_result);
   sim_result = NULL;
   return status;
