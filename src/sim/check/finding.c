@@ -68,7 +68,7 @@ void sim_fatal(const void *pc, const char *code, const char *format, ...) {
 const uint8_t *sim_deferred_address;
 static struct {
   uint32_t bytes;
-  uint8_t old[16];
+  uint8_t old[256]; /* structs are copied as a whole */
   struct sim_access access;
   sim_epoch other;
   const void *other_pc;
