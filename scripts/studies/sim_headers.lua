@@ -48,15 +48,23 @@ local function declared(source)
   return names
 end
 
+-- What no source names, and the votes without a mask, which nvcc refuses.
+local INNER = {"internal", "_impl$", "^__float_simpl", "^cuda", "^__cuda", "Atomic", "helper$", "^_*all$", "^_*any$",
+  "^_*ballot$", "^__assert_fail$", "^__cmath_power$", "^clock$", "^__nvvm", "^__pm%d$", "^_?_[uU]$"}
+local function is_inner(name, header)
+  for _, pattern in ipairs(INNER) do
+    if name:match(pattern) then return true end
+  end
+  return header == "" and name:match "^__nv" ~= nil
+end
+
 local plain = declared ""
 for _, header in ipairs{"", "cuda_fp16.h", "cuda_bf16.h", "cuda_fp8.h", "cuda_fp6.h", "cuda_fp4.h"} do
   local include = header == "" and "" or ("#include <%s>\n"):format(header)
   local all, lines = header == "" and plain or declared(include), {}
   for name in pairs(all) do
     local own = header == "" or not plain[name]
-    local inner = name:match "internal" or name:match "_impl$" or name:match "^__nv" and header == "" or
-      name:match "^__float_simpl" or name:match "^cuda" or name:match "^__cuda" or name:match "Atomic" or
-      name:match "helper$" or name:match "^__nvvm" or name:match "^__pm%d" or name:match "^_?_[uU]$"
+    local inner = is_inner(name, header)
     if own and not inner then lines[#lines + 1] = name end
   end
   table.sort(lines)

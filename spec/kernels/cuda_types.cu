@@ -99,6 +99,66 @@ extern "C" __global__ void agree(const __half2 *a, const __half2 *b, int *wrong,
   wrong[i] = bad;
 }
 
+/* Sums, products, quotients, fma of doubles: toward zero, up, down, to nearest; then roots. */
+extern "C" __global__ void directed64(const double *x, const double *y, double *out) {
+  int i = index();
+  double a = x[i], b = y[i], r = fabs(a), *o = out + 20 * i;
+  double all[] = {__dadd_rz(a, b),   __dadd_ru(a, b),   __dadd_rd(a, b),   a + b,
+                  __dmul_rz(a, b),   __dmul_ru(a, b),   __dmul_rd(a, b),   a * b,
+                  __ddiv_rz(a, b),   __ddiv_ru(a, b),   __ddiv_rd(a, b),   a / b,
+                  __fma_rz(a, b, a), __fma_ru(a, b, a), __fma_rd(a, b, a), __fma_rn(a, b, a),
+                  __dsqrt_rz(r),     __dsqrt_ru(r),     __dsqrt_rd(r),     sqrt(r)};
+  for (int k = 0; k < 20; k++) o[k] = all[k];
+}
+
+/* Functions and their inverses; the difference is small. */
+extern "C" __global__ void inverses(double *out) {
+  int i = index();
+  double x = (i - 128) / 40.0, y = x / 4;
+  out[8 * i] = erfcinv(erfc(x)) - x;
+  out[8 * i + 1] = erfinv(erf(y)) - y;
+  out[8 * i + 2] = normcdfinv(normcdf(x)) - x;
+  out[8 * i + 3] = erfcx(x) * exp(-x * x) / erfc(x) - 1;
+  out[8 * i + 4] = erfcinvf(erfcf(x > 2 ? 2 : x < -2 ? -2 : x)) - fmin(fmax(x, -2.0), 2.0);
+  double s, c;
+  sincospi(x, &s, &c);
+  out[8 * i + 5] = s * s + c * c - 1 + (sinpi(1e9 + 1) + cospi(1e15) - 1);
+  double v[3] = {x, 1e200, -1e200};
+  out[8 * i + 6] = norm(3, v) / (1e200 * M_SQRT2) - 1 + (norm3d(2, 3, 6) - 7) + (norm4d(1, 2, 4, 10) - 11);
+  out[8 * i + 7] = (cyl_bessel_i0(1.0) - 1.2660658777520084) + (cyl_bessel_i1(-1.0) + 0.5651591039924851) +
+                   (erfcx(30.0) - 0.018795888861416751);
+}
+
+/* Words of two halves, against the same of each half; dot products, the n-th bit. 0 where they agree. */
+extern "C" __global__ void words_of_halves(const unsigned *x, int *wrong) {
+  int i = index(), bad = 0;
+  unsigned a = x[3 * i], b = x[3 * i + 1], c = x[3 * i + 2];
+  bool high, low;
+  for (int k = 0; k < 32; k += 16) {
+    short p = (short)(a >> k), q = (short)(b >> k), r = (short)(c >> k), sum = (short)(p + q);
+    unsigned short u = (unsigned short)p, v = (unsigned short)q, w = (unsigned short)r;
+    bad |= (short)(__vimax3_s16x2(a, b, c) >> k) != max(max(p, q), r);
+    bad |= (short)(__vimin3_s16x2_relu(a, b, c) >> k) != max(min(min(p, q), r), 0);
+    bad |= (unsigned short)(__vimin3_u16x2(a, b, c) >> k) != min(min(u, v), w);
+    bad |= (short)(__viaddmax_s16x2(a, b, c) >> k) != max(sum, r);
+    bad |= (short)(__viaddmin_s16x2_relu(a, b, c) >> k) != max(min(sum, r), 0);
+    bad |= (unsigned short)(__viaddmin_u16x2(a, b, c) >> k) != min((unsigned short)(u + v), w);
+    bad |= (short)(__vimax_s16x2_relu(a, b) >> k) != max(max(p, q), 0);
+    bad |= (short)(__vibmin_s16x2(a, b, &high, &low) >> k) != min(p, q) || (k ? high : low) != (p <= q);
+  }
+  int p = (int)a, q = (int)b, r = (int)c;
+  bad |= __vimax3_s32(p, q, r) != max(max(p, q), r) || __vimin3_u32(a, b, c) != min(min(a, b), c);
+  bad |= __viaddmax_u32(a, b, c) != max(a + b, c) || __vimin_s32_relu(p, q) != max(min(p, q), 0);
+  bad |= __vibmax_u32(a, b, &low) != max(a, b) || low != (a >= b);
+  int d = (short)a * (signed char)(b >> 16) + (short)(a >> 16) * (signed char)(b >> 24);
+  bad |= __dp2a_hi(p, q, r) != (int)(c + (unsigned)d);
+  bad |= __dp2a_lo(a, b, c) != c + (a & 0xffff) * (b & 0xff) + (a >> 16) * (b >> 8 & 0xff);
+  bad |= __urhadd(a, b) != (unsigned)(((unsigned long long)a + b + 1) / 2);
+  bad |= __fns(0x16, 0, 1) != 1 || __fns(0x16, 0, 2) != 2 || __fns(0x16, 3, 1) != 4 || __fns(0x16, 4, -2) != 2;
+  bad |= __fns(0x16, 1, 0) != 1 || __fns(0x16, 0, 0) != 0xffffffffu || __fns(0x16, 0, 4) != 0xffffffffu;
+  wrong[i] = bad;
+}
+
 /* Vector types are plain structs, as CUDA's: what may be done with those. Not with clang as the compiler of sim. */
 #if !defined(PAH_SIM) || !defined(__clang__)
 union words {

@@ -195,6 +195,39 @@ describe("what nvcc takes", function()
     assert.same({1, 2, 3, 4, 12, 1, 11, 16 + 2 + 1}, x:narrow(1, 1, 8):totable())
   end)
 
+  it("is told by name what sim does not have, when it runs", function()
+    local sim = pah.device "sim"
+    local m = sim:compile{text = [[
+      #include <curand_kernel.h>
+      namespace children { template <class T> __global__ void fill(T *x, int n) { x[threadIdx.x] = n; } }
+      extern "C" __global__ void f(float *x, int which, cudaTextureObject_t texture, cudaSurfaceObject_t surface) {
+        curandState state;
+        if (which == 1) x[0] = tex2D<float>(texture, 1.5f, 2.5f);
+        if (which == 2) surf2Dwrite(x[0], surface, 4, 5);
+        if (which == 3) children::fill<float><<<dim3(1, 2), (3 > 2 ? 32 : 64)>>>(x, 4);
+        if (which == 4) cudaDeviceSynchronize();
+        if (which == 5) curand_init(1, threadIdx.x, 0, &state);
+        if (which == 6) x[0] = curand_uniform(&state);
+        x[which] = 2;
+      }]]}
+    local names = {"tex2D, a read of a texture,", "surf2Dwrite, an access to a surface,",
+      "a launch by a kernel, of children::fill,", "cudaDeviceSynchronize, CUDA's runtime in a kernel,",
+      "curand_init, cuRAND without the toolkit's folder in include=,",
+      "curand_uniform, cuRAND without the toolkit's folder in include=,"}
+    for which = 0, 6 do
+      local x = pah.zeros({8}, {device = sim})
+      local report = m:launch("f", {on_finding = "report"}, x, which, pah.u64(0), pah.u64(0))
+      assert.equal(which == 0 and 0 or 1, #report.findings)
+      if which == 0 then
+        assert.equal(2, x:to "cpu":get(1))
+      else
+        assert.equal("unsupported", report.findings[1].code)
+        assert.equal(names[which] .. " cannot be simulated", report.findings[1].message)
+        assert.equal(which + 4, report.findings[1].line)
+      end
+    end
+  end)
+
   it("is taken by NVRTC", function()
     local there, device = pcall(pah.device, "cuda:sm_90a")
     if not there then return pending(tostring(device)) end

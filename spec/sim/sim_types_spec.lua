@@ -172,6 +172,56 @@ describe("sim types", function()
     for i = 1, 1000 do assert.are.equal(0, host:get(i)) end
   end)
 
+  it("doubles rounded toward zero, up and down are what encloses the exact result", function()
+    local x, y = pah.randn({256}, {seed = 3}):to "f64", pah.randn({256}, {seed = 4}):to "f64"
+    local out = on_device(5120, "f64")
+    local a, b = ffi.cast("double *", x:data()), ffi.cast("double *", y:data())
+    for i = 0, 255 do a[i], b[i] = a[i] * math.pi, b[i] / 3 end
+    a[0], b[0], a[1], b[1], a[2], b[2] = 1, 2, 4, 2, 1, 2 ^ -80 -- exact, and almost
+    module:launch("directed64", {block = 256}, x:to(device), y:to(device), out)
+    local host = out:to "cpu"
+    local o = ffi.cast("double *", host:data())
+    local inexact = 0
+    for i = 0, 255 do
+      for k = 0, 16, 4 do
+        local zero, up, down, near = o[20 * i + k], o[20 * i + k + 1], o[20 * i + k + 2], o[20 * i + k + 3]
+        assert.is_true(down <= near and near <= up and (near == up or near == down))
+        assert.equal(near > 0 and down or up, zero)
+        local next_one = ffi.new("union { double d; int64_t i; }", {d = down})
+        next_one.i = next_one.i + (down < 0 and -1 or 1)
+        assert.is_true(up == down or up == next_one.d or down == 0)
+        inexact = inexact + (up == down and 0 or 1)
+      end
+    end
+    for _, k in ipairs{0, 1, 4, 8, 12, 20, 24, 28, 32, 36} do assert.equal(o[k - k % 4], o[k - k % 4 + 1]) end
+    assert.is_true(o[41] > 1 and o[42] == 1 and o[43] == 1 and o[40] == 1) -- 1 + 2^-80
+    assert.is_true(inexact > 1000)
+  end)
+
+  it("functions that the C library lacks", function()
+    local out = on_device(2048, "f64")
+    module:launch("inverses", {block = 256}, out)
+    local host = out:to "cpu"
+    for i = 0, 255 do
+      local x = (i - 128) / 40
+      for k = 0, 7 do
+        -- Near 2 erfc has lost what its inverse needs.
+        local lost = (k == 0 or k == 2) and 2e-16 * math.exp(x * x) or 0
+        local tolerance = (k == 4 and 1e-5 or 2e-14) + lost
+        local off = host:get(8 * i + k + 1)
+        assert.is_true(math.abs(off) <= tolerance, ("%d of %g: %g"):format(k, x, off))
+      end
+    end
+  end)
+
+  it("smallest and largest in words of two halves, dot products, the n-th bit", function()
+    local x = pah.randint(0, 65535, {768}, {seed = 5, dtype = "i32"})
+    local words, wrong = ffi.cast("uint32_t *", x:data()), on_device(256, "i32")
+    for i = 0, 767 do words[i] = words[i] * 2654435761 % 2 ^ 32 end
+    run("words_of_halves", 256, x:to(device), wrong)
+    for i, bad in ipairs(wrong:to "cpu":totable()) do assert.equal(0, bad, i) end
+  end)
+
   local plain = (os.getenv "PAH_SIM_CXX" or ""):match "clang" and pending or it -- clang has structs of its own
   plain("vector types are plain structs whose copies are one access", function()
     local values, records, want = {}, {}, {}

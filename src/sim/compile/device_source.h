@@ -11,15 +11,17 @@
 int sim_preprocess(const struct pah_module *m, const char *source, int arch, const char *compiler, const char *headers,
                    const struct pah_work *w, char **text, char **missing);
 
-/* headers.c: files in FOLDER for the headers that are ours to give, and, with CCCL in a folder of the module's, for
- * cub/cub.cuh. */
-void sim_make_headers(const char *folder, int has_cccl);
+/* headers.c: files in FOLDER for the headers that are ours to give; with CCCL in a folder of the module's, for
+ * cub/cub.cuh too. */
+void sim_make_headers(const char *folder, const struct pah_module *m);
 /* headers.c: a file FOLDER/name for a header that is not read, with the folders of the name. 0: it cannot be, or is
  * there already. */
 int sim_make_header(const char *folder, const char *name);
 
 /* preprocess.c: the module's text with its defines; malloc'ed, NULL: no memory. */
 char *sim_whole_source(const struct pah_module *m);
+/* preprocess.c: is the header in one of the module's folders? */
+int sim_has_header(const struct pah_module *m, const char *name);
 /* preprocess.c: is CCCL (CUB, libcu++) in one of the module's folders? */
 int sim_has_cccl(const struct pah_module *m);
 

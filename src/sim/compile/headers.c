@@ -37,7 +37,6 @@ static const char *const host_only[] = {"cublas.h",
                                         "cudnn.h",
                                         "nccl.h",
                                         "curand.h",
-                                        "curand_kernel.h",
                                         "cufft.h",
                                         "cufftXt.h",
                                         "cusparse.h",
@@ -69,12 +68,16 @@ static const char cub[] =
     "#include <cub/warp/warp_reduce.cuh>\n#include <cub/warp/warp_scan.cuh>\n"
     "#include <cub/warp/warp_store.cuh>\n";
 
+/* cuRAND on the device is a library of headers alone: the toolkit's, where include= names its folder. */
+static const char random[] = "curand_kernel.h";
+
 /* Libraries whose headers include CUDA's own, on which their users rely. */
 static const char *contents_of(const char *name) {
   static const char *const prefixes[] = {"cublas", "torch/", "ATen/", "c10/"};
   for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
     if (!strncmp(name, prefixes[i], strlen(prefixes[i]))) return "#include <cuda_fp16.h>\n#include <cuda_bf16.h>\n";
   if (!strcmp(name, "cuda_pipeline_primitives.h")) return "#include <cuda_pipeline.h>\n";
+  if (!strcmp(name, random)) return "#include <pah_sim/no_curand.h>\n";
   return strcmp(name, "cub/cub.cuh") ? "" : cub;
 }
 
@@ -96,9 +99,10 @@ int sim_make_header(const char *folder, const char *name) {
   return f && !fclose(f);
 }
 
-void sim_make_headers(const char *folder, int has_cccl) {
+void sim_make_headers(const char *folder, const struct pah_module *m) {
   for (const char *const *h = in_pah_sim; *h; h++) sim_make_header(folder, *h);
   for (const char *const *h = host_only; *h; h++) sim_make_header(folder, *h);
   sim_make_header(folder, "cuda_pipeline_primitives.h");
-  if (has_cccl) sim_make_header(folder, "cub/cub.cuh");
+  if (!sim_has_header(m, random)) sim_make_header(folder, random);
+  if (sim_has_cccl(m)) sim_make_header(folder, "cub/cub.cuh");
 }

@@ -39,13 +39,17 @@ static const char for_cccl[] = "#define __NVCC__ 1\n"
                                "#define CCCL_DISABLE_NVFP6_SUPPORT 1\n"
                                "#define CCCL_DISABLE_NVFP4_SUPPORT 1\n";
 
-int sim_has_cccl(const struct pah_module *m) {
+int sim_has_header(const struct pah_module *m, const char *name) {
   char path[PATH_MAX];
   for (char **folder = m->include; *folder; folder++) {
-    snprintf(path, sizeof path, "%s/cuda/__cccl_config", *folder);
+    snprintf(path, sizeof path, "%s/%s", *folder, name);
     if (!access(path, R_OK)) return 1;
   }
   return 0;
+}
+
+int sim_has_cccl(const struct pah_module *m) {
+  return sim_has_header(m, "cuda/__cccl_config");
 }
 
 char *sim_whole_source(const struct pah_module *m) {
@@ -94,7 +98,7 @@ int sim_preprocess(const struct pah_module *m, const char *source, int arch, con
   FILE *names = open_memstream(missing, &bytes);
   if (!names) return pah_fail(PAH_ENOMEM, "%s: no memory", m->path);
   snprintf(folder, sizeof folder, "%s/host", w->path);
-  sim_make_headers(folder, sim_has_cccl(m));
+  sim_make_headers(folder, m);
   snprintf(path, sizeof path, "%s/k.cpp", w->path);
   int status = write_source(source, path), exit_status = 0;
   for (int i = 0; i < MOST_MISSING && !status; i++) {

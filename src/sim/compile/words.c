@@ -191,6 +191,36 @@ static int is_array(const struct sim_writer *w, int i, int last) {
   return 0;
 }
 
+/* `<<<` or `>>>` at token i? */
+static int is_triple(const struct sim_writer *w, int i, int last, char mark) {
+  for (int k = 0; k < 3; k++) {
+    if (i + k >= last || w->list[i + k].mark != mark) return 0;
+    if (k && w->list[i + k].at != w->list[i + k - 1].at + 1) return 0;
+  }
+  return 1;
+}
+
+/* The end of `space::kernel<T><<<grid, block>>>(arguments)` from token i on, a launch by a kernel; 0: there is none. */
+static int launch_end(const struct sim_writer *w, int i, int last) {
+  int at = i + 1;
+  while (at + 1 < last && w->list[at].mark == 'S' && w->list[at + 1].kind == PAH_WORD) at += 2;
+  if (at >= last || w->list[at].mark != '<') return 0;
+  if (!is_triple(w, at, last, '<')) at = pah_tokens_close(&w->side->tokens, at, last);
+  if (!is_triple(w, at, last, '<')) return 0;
+  while (at < last && w->list[at].mark != ';' && !is_triple(w, at, last, '>')) at++;
+  at += 3;
+  return at < last && w->list[at].mark == '(' ? pah_tokens_close(&w->side->tokens, at, last) : 0;
+}
+
+static int translate_launch(struct sim_writer *w, int i, int end) {
+  put(w, i, "pah_sim_unsupported(\"a launch by a kernel, of ");
+  for (int at = i; w->list[at].kind == PAH_WORD || w->list[at].mark == 'S'; at++)
+    fprintf(w->to, "%.*s", (int)w->list[at].length, w->list[at].at);
+  fputs(",\")", w->to);
+  for (int at = i + 1; at < end; at++) leave_out(w, at);
+  return end;
+}
+
 static int translate_asm(struct sim_writer *w, int i, int end) {
   char *code = sim_asm(w, w->side, i, end);
   if (!code) { /* for the compiler to complain of */
@@ -223,6 +253,8 @@ static int translate_one(struct sim_writer *w, int i, int last) {
   const struct word *word = token->kind == PAH_WORD ? w->meaning[token->word] : NULL;
   int past_asm = token->kind == PAH_WORD ? sim_asm_end(w->side, i, last) : 0;
   if (past_asm) return translate_asm(w, i, past_asm);
+  int past_launch = token->kind == PAH_WORD ? launch_end(w, i, last) : 0;
+  if (past_launch) return translate_launch(w, i, past_launch);
   int has_brackets = i + 1 < last && w->list[i + 1].mark == '(';
   if (word) switch (word->how) {
     case AS_IS: return put(w, i, word->text), i + 1;

@@ -12,6 +12,10 @@
 #define __CUDACC_VER_MINOR__ (CUDA_VERSION % 1000 / 10)
 #define __CUDACC_VER_BUILD__ 0
 
+/* The toolkit's headers put these around what is old. */
+#define __NV_SILENCE_DEPRECATION_BEGIN
+#define __NV_SILENCE_DEPRECATION_END
+
 #include <cfloat>
 #include <climits>
 #include <cmath>
@@ -33,6 +37,7 @@
 #include "pah_sim/atomics.h"
 #include "pah_sim/math.h"
 #include "pah_sim/ptx.h"
+#include "pah_sim/refused.h"
 #include "pah_sim/entry.h"
 
 #endif

@@ -24,6 +24,15 @@ PAH_SIM_INLINE int __syncthreads_and(int predicate, int line = __builtin_LINE())
 PAH_SIM_INLINE int __syncthreads_or(int predicate, int line = __builtin_LINE()) {
   return pah_sim_syncthreads(PAH_SIM_OR, predicate, line);
 }
+PAH_SIM_INLINE int syncthreads_count(bool predicate, int line = __builtin_LINE()) {
+  return __syncthreads_count(predicate, line);
+}
+PAH_SIM_INLINE bool syncthreads_and(bool predicate, int line = __builtin_LINE()) {
+  return __syncthreads_and(predicate, line) != 0;
+}
+PAH_SIM_INLINE bool syncthreads_or(bool predicate, int line = __builtin_LINE()) {
+  return __syncthreads_or(predicate, line) != 0;
+}
 PAH_SIM_INLINE void __syncwarp(unsigned mask = 0xffffffffu, int line = __builtin_LINE()) {
   pah_sim_syncwarp(mask, line);
 }
@@ -31,6 +40,9 @@ PAH_SIM_INLINE void __threadfence_block() {
   pah_sim_fence(PAH_SIM_FENCE_BLOCK);
 }
 PAH_SIM_INLINE void __threadfence() {
+  pah_sim_fence(PAH_SIM_FENCE_DEVICE);
+}
+PAH_SIM_INLINE void __threadfence_cluster() {
   pah_sim_fence(PAH_SIM_FENCE_DEVICE);
 }
 PAH_SIM_INLINE void __threadfence_system() {
@@ -159,6 +171,24 @@ PAH_SIM_INLINE size_t __cvta_generic_to_global(const void *p) {
 PAH_SIM_INLINE void *__cvta_global_to_generic(size_t address) {
   return (void *)address;
 }
+PAH_SIM_INLINE size_t __cvta_generic_to_local(const void *p) {
+  return (size_t)p;
+}
+PAH_SIM_INLINE void *__cvta_local_to_generic(size_t address) {
+  return (void *)address;
+}
+PAH_SIM_INLINE size_t __cvta_generic_to_constant(const void *p) {
+  return (size_t)p;
+}
+PAH_SIM_INLINE void *__cvta_constant_to_generic(size_t address) {
+  return (void *)address;
+}
+PAH_SIM_INLINE size_t __cvta_generic_to_grid_constant(const void *p) {
+  return (size_t)p;
+}
+PAH_SIM_INLINE void *__cvta_grid_constant_to_generic(size_t address) {
+  return (void *)address;
+}
 PAH_SIM_INLINE unsigned __isGlobal(const void *p) {
   return pah_sim_space(p) == 1;
 }
@@ -167,6 +197,12 @@ PAH_SIM_INLINE unsigned __isShared(const void *p) {
 }
 PAH_SIM_INLINE unsigned __isClusterShared(const void *p) { /* clusters of one thread block */
   return pah_sim_space(p) == 2;
+}
+PAH_SIM_INLINE unsigned __isCtaShared(const void *p) {
+  return pah_sim_space(p) == 2;
+}
+PAH_SIM_INLINE unsigned __isGridConstant(const void *) {
+  pah_sim_unsupported("__isGridConstant, the place of a parameter,");
 }
 PAH_SIM_INLINE unsigned __isLocal(const void *p) {
   return pah_sim_space(p) == 3;

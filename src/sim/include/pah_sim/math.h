@@ -4,6 +4,7 @@
 #ifndef PAH_SIM_MATH_H
 #define PAH_SIM_MATH_H
 
+#include "numbers/min_max.h"
 #include "numbers/simd.h"
 #include "numbers/small.h"
 
@@ -82,6 +83,7 @@ PAH_SIM_INLINE unsigned __usad(unsigned a, unsigned b, unsigned c) { return c + 
 PAH_SIM_INLINE int __hadd(int a, int b) { return (int)(((long long)a + b) >> 1); }
 PAH_SIM_INLINE int __rhadd(int a, int b) { return (int)(((long long)a + b + 1) >> 1); }
 PAH_SIM_INLINE unsigned __uhadd(unsigned a, unsigned b) { return (unsigned)(((unsigned long long)a + b) >> 1); }
+PAH_SIM_INLINE unsigned __urhadd(unsigned a, unsigned b) { return (unsigned)(((unsigned long long)a + b + 1) >> 1); }
 PAH_SIM_INLINE int __dp4a(int a, int b, int c) {
   for (int i = 0; i < 4; i++) c += (signed char)(a >> 8 * i) * (signed char)(b >> 8 * i);
   return c;
@@ -159,6 +161,7 @@ PAH_SIM_ROUNDED(__fdiv, (float a, float b), pah_sim_odd_quotient(a, b))
 PAH_SIM_ROUNDED(__frcp, (float a), pah_sim_odd_quotient(1, a))
 PAH_SIM_ROUNDED(__fsqrt, (float a), pah_sim_odd_root(a))
 PAH_SIM_ROUNDED(__fmaf, (float a, float b, float c), pah_sim_odd_sum((double)a *b, c))
+PAH_SIM_ROUNDED(__fmaf_ieee, (float a, float b, float c), pah_sim_odd_sum((double)a *b, c))
 PAH_SIM_ROUNDED(__ll2float, (long long a), pah_sim_odd(a))
 PAH_SIM_ROUNDED(__ull2float, (unsigned long long a), pah_sim_odd(a))
 PAH_SIM_ROUNDED(__double2float, (double a), a)
@@ -203,13 +206,9 @@ PAH_SIM_INLINE double __ull2double_rn(unsigned long long v) { return (double)v; 
 PAH_SIM_INLINE float rsqrtf(float x) { return (float)(1.0 / __builtin_sqrt((double)x)); }
 PAH_SIM_INLINE double rsqrt(double x) { return 1 / __builtin_sqrt(x); }
 PAH_SIM_INLINE float rsqrt(float x) { return rsqrtf(x); }
-PAH_SIM_INLINE float rcbrtf(float x) { return (float)(1.0 / __builtin_cbrt((double)x)); }
 PAH_SIM_INLINE float fdividef(float a, float b) { return a / b; }
 PAH_SIM_INLINE float __fdividef(float a, float b) { return a / b; }
 PAH_SIM_INLINE float __saturatef(float x) { return x > 0 ? x < 1 ? x : 1.0f : 0.0f; }
-PAH_SIM_INLINE float sinpif(float x) { return (float)__builtin_sin(M_PI * (double)x); }
-PAH_SIM_INLINE float cospif(float x) { return (float)__builtin_cos(M_PI * (double)x); }
-PAH_SIM_INLINE float normcdff(float x) { return (float)(0.5 * __builtin_erfc(-(double)x * M_SQRT1_2)); }
 PAH_SIM_INLINE double normcdf(double x) { return 0.5 * __builtin_erfc(-x * M_SQRT1_2); }
 PAH_SIM_INLINE float norm3df(float a, float b, float c) {
   return (float)__builtin_sqrt((double)a * a + (double)b * b + (double)c * c);
@@ -217,8 +216,6 @@ PAH_SIM_INLINE float norm3df(float a, float b, float c) {
 PAH_SIM_INLINE double rcbrt(double x) { return 1 / __builtin_cbrt(x); }
 PAH_SIM_INLINE double sinpi(double x) { return __builtin_sin(M_PI * __builtin_fmod(x, 2.0)); }
 PAH_SIM_INLINE double cospi(double x) { return __builtin_cos(M_PI * __builtin_fmod(x, 2.0)); }
-PAH_SIM_INLINE void sincospif(float x, float *s, float *c) { *s = sinpif(x), *c = cospif(x); }
-PAH_SIM_INLINE float erfcxf(float x) { return (float)(__builtin_exp((double)x * x) * __builtin_erfc((double)x)); }
 PAH_SIM_INLINE float rhypotf(float a, float b) { return (float)(1 / __builtin_hypot((double)a, (double)b)); }
 PAH_SIM_INLINE float rnorm3df(float a, float b, float c) {
   return (float)(1 / __builtin_sqrt((double)a * a + (double)b * b + (double)c * c));
@@ -266,6 +263,8 @@ using std::tanh;
 
 /* clang-format on */
 
+#include "numbers/rounded64.h"
+#include "special_functions.h"
 #include "../math_constants.h"
 
 #endif

@@ -47,7 +47,8 @@ template <class D, class S, unsigned F> PAH_PTX_I result_of<D> i_cvt(bits_of<S> 
     return pah_sim_integer<I>(x);
   } else if constexpr (IS_INTEGER<S>) {
     if constexpr (std::is_same<D, t_f64>::value) {
-      return finished<D, F>((double)value_of<S>(a), 0);
+      typedef std::conditional_t<S::is == SIGNED, long long, unsigned long long> W;
+      return finished<D, F & ~DIRECTED>(pah_sim_rounded(mode<F>(), (W)value_of<S>(a)), 0);
     } else {
       const double exact =
           S::is == SIGNED ? pah_sim_odd((long long)value_of<S>(a)) : pah_sim_odd((unsigned long long)value_of<S>(a));

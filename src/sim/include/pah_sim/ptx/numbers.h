@@ -34,13 +34,17 @@ template <class T, unsigned F, class V> PAH_PTX_I bits_of<T> finished(V near, do
       near = F & m_rz   ? pah_sim_zero((float)exact, error)
              : F & m_rp ? pah_sim_up((float)exact, error)
                         : pah_sim_down((float)exact, error);
-    } else if constexpr (F & DIRECTED) {
-      pah_sim_unsupported("a directed rounding of f64");
     }
     near = flushed<F>(near);
     if (F & m_sat) near = near > 0 ? near < 1 ? near : 1 : 0;
     return pah_sim_cast<bits_of<T>>(near);
   }
+}
+
+/* Doubles in another direction than to nearest. */
+template <class T, unsigned F> constexpr bool IS_DIRECTED64 = (F & DIRECTED) && std::is_same<T, struct t_f64>::value;
+template <class T, unsigned F> PAH_PTX_I bits_of<T> directed(char operation, double a, double b = 0, double c = 0) {
+  return finished<T, F & ~DIRECTED>(pah_sim_rounded(mode<F>(), operation, a, b, c), 0);
 }
 
 /* f(halves...) of both halves of pairs. */
@@ -62,6 +66,8 @@ template <class T> PAH_PTX_I result_of<T> saturated(__int128 x) {
 template <class T, unsigned F> PAH_PTX_I result_of<T> i_add(bits_of<T> a, bits_of<T> b) {
   if constexpr (T::is == PAIR) {
     return pairwise([](auto x, auto y) { return i_add<H<T>, F>(x, y); }, a, b);
+  } else if constexpr (IS_DIRECTED64<T, F>) {
+    return directed<T, F>('+', value_of<T>(a), value_of<T>(b));
   } else if constexpr (T::is == FLOATING || T::is == SMALL) {
     const auto x = flushed<F>(value_of<T>(a)), y = flushed<F>(value_of<T>(b));
     return finished<T, F>(x + y, pah_sim_odd_sum(x, y));
@@ -96,6 +102,8 @@ template <> struct wider<t_u32> { typedef uint64_t type; };
 template <class T, unsigned F> PAH_PTX_I auto i_mul(bits_of<T> a, bits_of<T> b) {
   if constexpr (T::is == PAIR) {
     return pairwise([](auto x, auto y) { return i_mul<H<T>, F>(x, y); }, a, b);
+  } else if constexpr (IS_DIRECTED64<T, F>) {
+    return directed<T, F>('*', value_of<T>(a), value_of<T>(b));
   } else if constexpr (T::is == FLOATING || T::is == SMALL) {
     const auto x = flushed<F>(value_of<T>(a)), y = flushed<F>(value_of<T>(b));
     return finished<T, F>(x * y, (double)x * (double)y);
@@ -117,6 +125,8 @@ template <class T, unsigned F> PAH_PTX_I result_of<T> i_mul24(bits_of<T> a, bits
 template <class T, unsigned F, class C> PAH_PTX_I auto i_mad(bits_of<T> a, bits_of<T> b, C c) {
   if constexpr (T::is == PAIR) {
     return pairwise([](auto x, auto y, auto z) { return i_mad<H<T>, F>(x, y, z); }, a, b, (bits_of<T>)c);
+  } else if constexpr (IS_DIRECTED64<T, F>) {
+    return directed<T, F>('f', value_of<T>(a), value_of<T>(b), value_of<T>(c));
   } else if constexpr (T::is == SMALL || std::is_same<typename T::value, float>::value) {
     const auto x = flushed<F>(value_of<T>(a)), y = flushed<F>(value_of<T>(b)), z = flushed<F>(value_of<T>(c));
     return finished<T, F>(__builtin_fmaf(x, y, z), pah_sim_odd_sum((double)x * (double)y, z));
@@ -139,7 +149,9 @@ template <class T> PAH_PTX_I result_of<T> i_sub_carry(bits_of<T> a, bits_of<T> b
   return (result_of<T>)(bits_of<T>)(a - b - in);
 }
 template <class T, unsigned F> PAH_PTX_I result_of<T> i_div(bits_of<T> a, bits_of<T> b) {
-  if constexpr (T::is == FLOATING) {
+  if constexpr (IS_DIRECTED64<T, F>) {
+    return directed<T, F>('/', value_of<T>(a), value_of<T>(b));
+  } else if constexpr (T::is == FLOATING) {
     const auto x = flushed<F>(value_of<T>(a)), y = flushed<F>(value_of<T>(b));
     return finished<T, F>(x / y, pah_sim_odd_quotient(x, y));
   } else {
@@ -198,8 +210,12 @@ template <class T, unsigned F> PAH_PTX_I result_of<T> i_rcp(bits_of<T> a) {
   return i_div<T, F>(pah_sim_cast<bits_of<T>>((typename T::value)1), a);
 }
 template <class T, unsigned F> PAH_PTX_I result_of<T> i_sqrt(bits_of<T> a) {
-  const auto x = flushed<F>(value_of<T>(a));
-  return finished<T, F>((typename T::value)__builtin_sqrt(x), pah_sim_odd_root(x));
+  if constexpr (IS_DIRECTED64<T, F>) {
+    return directed<T, F>('s', value_of<T>(a));
+  } else {
+    const auto x = flushed<F>(value_of<T>(a));
+    return finished<T, F>((typename T::value)__builtin_sqrt(x), pah_sim_odd_root(x));
+  }
 }
 template <class T, unsigned F> PAH_PTX_I result_of<T> i_rsqrt(bits_of<T> a) {
   const double x = flushed<F>(value_of<T>(a));

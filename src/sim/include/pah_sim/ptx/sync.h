@@ -110,4 +110,11 @@ PAH_PTX_I void i_wgmma(int kind, int flags, float *const (&d)[N / 2], uint64_t a
 }
 
 } // namespace pah_ptx
+
+PAH_SIM_INLINE void __barrier_sync(unsigned id, int line = __builtin_LINE()) {
+  pah_ptx::i_barrier(id, line);
+}
+PAH_SIM_INLINE void __barrier_sync_count(unsigned id, unsigned threads, int line = __builtin_LINE()) {
+  pah_ptx::i_named_barrier(id, threads, 0, line);
+}
 #endif
