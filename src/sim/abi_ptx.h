@@ -34,6 +34,41 @@ enum {
 };
 struct pah_sim_v4 pah_sim_mma(int kind, struct pah_sim_v4 a, struct pah_sim_v2 b, struct pah_sim_v4 c);
 
+/* mma.sync of other shapes and types (sim/ptx/mma_forms.c). shape: m + 32 * k; types: of A, B, D and C, 4 bits each. */
+enum {
+  PAH_SIM_TYPE_F16,
+  PAH_SIM_TYPE_E4M3,
+  PAH_SIM_TYPE_E5M2,
+  PAH_SIM_TYPE_S8,
+  PAH_SIM_TYPE_U8,
+  PAH_SIM_TYPE_S4,
+  PAH_SIM_TYPE_U4,
+  PAH_SIM_TYPE_B1,
+  PAH_SIM_TYPE_F32,
+  PAH_SIM_TYPE_S32
+};
+enum { /* flags */
+       PAH_SIM_MMA_SATFINITE = 1,
+       PAH_SIM_MMA_XOR = 2, /* of b1: bits that differ are counted */
+       PAH_SIM_MMA_AND = 4,
+       PAH_SIM_MMA_A_COL = 8,
+       PAH_SIM_MMA_B_ROW = 16
+};
+struct pah_sim_registers {
+  unsigned a[4], b[2], c[8];
+};
+struct pah_sim_doubles {
+  unsigned long long a[8], b[4], c[4];
+};
+struct pah_sim_v8 {
+  unsigned r[8];
+};
+struct pah_sim_d4 {
+  unsigned long long r[4];
+};
+struct pah_sim_v8 pah_sim_mma_form(int shape, int types, int flags, struct pah_sim_registers registers);
+struct pah_sim_d4 pah_sim_mma_f64(int shape, int mode, struct pah_sim_doubles registers); /* mode: PAH_SIM_RN, ... */
+
 /* ---- cp.async (sim/ptx/async.c) ---- */
 void pah_sim_cp_async(unsigned dst, const void *src, int bytes, unsigned source_bytes); /* the rest is zeroed */
 void pah_sim_cp_async_commit(void);
@@ -68,7 +103,11 @@ enum {
   PAH_SIM_WGMMA_TRANS_A = 4,   /* A is M-major */
   PAH_SIM_WGMMA_TRANS_B = 8,   /* B is N-major */
   PAH_SIM_WGMMA_NEGATE_A = 16,
-  PAH_SIM_WGMMA_NEGATE_B = 32
+  PAH_SIM_WGMMA_NEGATE_B = 32,
+  PAH_SIM_WGMMA_F16_SUMS = 64, /* d: n / 4 words of two */
+  PAH_SIM_WGMMA_SATFINITE = 128,
+  PAH_SIM_WGMMA_UNSIGNED_A = 256, /* of PAH_SIM_MMA_S8, whose sums are n / 2 of s32 */
+  PAH_SIM_WGMMA_UNSIGNED_B = 512
 };
 void pah_sim_wgmma(int kind_and_n, int flags, float *d, unsigned long long a_descriptor,
                    unsigned long long b_descriptor, struct pah_sim_v4 a); /* kind_and_n: kind + 16 * n */

@@ -75,6 +75,11 @@ static void fill_tables(void) {
   }
 }
 
+double matrix_fp8(int is_e5m2, uint32_t code) {
+  if (e4m3[1] == 0) fill_tables();
+  return is_e5m2 ? e5m2[code] : e4m3[code];
+}
+
 static void widen_bytes(const double *table, int words, const uint32_t *in, double *out) {
   for (int i = 0; i < words; i++) {
     for (int j = 0; j < 4; j++) *out++ = table[in[i] >> (8 * j) & 255];

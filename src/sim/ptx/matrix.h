@@ -33,6 +33,7 @@ static inline uint32_t matrix_round_f32(double x) {
 }
 uint32_t matrix_round_f16(double x);
 double matrix_f16(uint32_t code);
-const char *matrix_name(int kind); /* "bf16", for findings and to tell collectives apart */
+double matrix_fp8(int is_e5m2, uint32_t code); /* else e4m3 */
+const char *matrix_name(int kind);             /* "bf16", for findings and to tell collectives apart */
 
 #endif

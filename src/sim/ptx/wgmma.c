@@ -12,14 +12,16 @@
 #include "matrix.h"
 
 enum { WARPS = 4, ROWS = 64, LARGEST_N = 256, KEPT_GROUPS = 64 };
+enum sum_form { SUM_F32, SUM_F16, SUM_S32 };
 
 /* A set of sums on its way, from its first wgmma until the next one with the same registers after its landing. */
 struct sums {
   struct sums *next;
-  int n;
+  int n, form;                        /* form: enum sum_form */
+  int words;                          /* registers of a thread: n / 2, of f16 half as many */
   float *registers[WARPS * SIM_WARP]; /* the first one of each thread */
   float **places[WARPS * SIM_WARP];   /* where they lie apart: all of them; else NULL */
-  float value[ROWS][LARGEST_N];       /* columns [0, n) */
+  float value[ROWS][LARGEST_N];       /* words of columns [0, n): f32, s32, or two of f16 in one */
   int64_t group[WARPS];               /* that the last wgmma of these sums belongs to, as the warp counts */
   int flying[WARPS];
   int seen[WARPS]; /* value is what the registers held at the landing, or at the last wgmma.fence after it */
@@ -46,10 +48,20 @@ static uint32_t poison(void) {
   return 0xffffffff;
 }
 
-/* ---- Registers of a lane: sum i is row 16 * warp + g + 8 * (i / 2 % 2), column 8 * (i / 4) + 2 * t + i % 2 ---- */
+static int form_of(const struct operand *o) {
+  return o->kind == PAH_SIM_MMA_S8 ? SUM_S32 : o->flags & PAH_SIM_WGMMA_F16_SUMS ? SUM_F16 : SUM_F32;
+}
+
+static int words_of(const struct operand *o) {
+  return form_of(o) == SUM_F16 ? o->n / 4 : o->n / 2;
+}
+
+/* ---- Registers of a lane: sum i is row 16 * warp + g + 8 * (i / 2 % 2), column 8 * (i / 4) + 2 * t + i % 2; of f16
+ * the two neighbours in a row share a register ---- */
 
 static float *sum_at(struct sums *s, int thread, int i) {
   const int lane = thread % SIM_WARP, warp = thread / SIM_WARP;
+  if (s->form == SUM_F16) return &s->value[16 * warp + lane / 4 + 8 * (i % 2)][4 * (i / 2) + lane % 4];
   return &s->value[16 * warp + lane / 4 + 8 * (i / 2 % 2)][8 * (i / 4) + 2 * (lane % 4) + i % 2];
 }
 
@@ -60,7 +72,7 @@ static float *register_at(const struct sums *s, int thread, int i) {
 static int intact(const struct sums *s, int warp) {
   const uint32_t expected = poison();
   for (int thread = warp * SIM_WARP; thread < (warp + 1) * SIM_WARP; thread++) {
-    for (int i = 0; i < s->n / 2; i++) {
+    for (int i = 0; i < s->words; i++) {
       if (memcmp(register_at(s, thread, i), &expected, 4) != 0) return 0;
     }
   }
@@ -75,7 +87,7 @@ static void land(struct sums *s, int warp, struct sim_thread *const threads[SIM_
     return; /* the registers may be something else by now */
   }
   for (int thread = warp * SIM_WARP; thread < (warp + 1) * SIM_WARP; thread++) {
-    for (int i = 0; i < s->n / 2; i++) *register_at(s, thread, i) = *sum_at(s, thread, i);
+    for (int i = 0; i < s->words; i++) *register_at(s, thread, i) = *sum_at(s, thread, i);
   }
   s->seen[warp] = 1;
 }
@@ -85,10 +97,12 @@ static void land(struct sums *s, int warp, struct sim_thread *const threads[SIM_
 static struct sums *sums_for(struct warpgroup *w, const struct sim_group_collective *c, int n) {
   for (struct sums *s = w->sums; s != NULL; s = s->next) {
     const struct operand *o = c->lanes[0];
-    if (s->registers[0] == o->d && s->n == n) return s;
+    if (s->registers[0] == o->d && s->n == n && s->form == form_of(o)) return s;
   }
   struct sums *s = async_allocate(sizeof *s);
   s->n = n;
+  s->form = form_of(c->lanes[0]);
+  s->words = words_of(c->lanes[0]);
   s->next = w->sums;
   w->sums = s;
   return s;
@@ -100,7 +114,7 @@ static void take_places(struct sums *s, int thread, const struct operand *o) {
   s->places[thread] = NULL;
   s->registers[thread] = o->d;
   if (!o->places) return;
-  const size_t bytes = (size_t)(s->n / 2) * sizeof *o->places;
+  const size_t bytes = (size_t)(s->words) * sizeof *o->places;
   s->places[thread] = async_allocate(bytes);
   memcpy(s->places[thread], o->places, bytes);
 }
@@ -109,7 +123,7 @@ static void take_places(struct sums *s, int thread, const struct operand *o) {
 static int take_registers(struct sums *s, int warp) {
   int changed = 0;
   for (int thread = warp * SIM_WARP; thread < (warp + 1) * SIM_WARP; thread++) {
-    for (int i = 0; i < s->n / 2; i++) {
+    for (int i = 0; i < s->words; i++) {
       float *value = sum_at(s, thread, i);
       const float *held = register_at(s, thread, i);
       if (memcmp(value, held, sizeof *value) != 0) changed = 1;
@@ -146,6 +160,11 @@ static int operands_agree(const struct sim_group_collective *c) {
   return 1;
 }
 
+/* Bytes that were widened as signed ones. */
+static void make_unsigned(int count, double *x) {
+  for (int i = 0; i < count; i++) x[i] += x[i] < 0 ? 256 : 0;
+}
+
 static void read_operands(struct warpgroup *w, const struct sim_group_collective *c, double *a, double *b) {
   static uint32_t a_words[ROWS][MATRIX_WORDS], b_words[LARGEST_N][MATRIX_WORDS];
   const struct operand *o = c->lanes[0];
@@ -166,25 +185,43 @@ static void read_operands(struct warpgroup *w, const struct sim_group_collective
              b_words);
   matrix_widen(o->kind, 0, ROWS, (const uint32_t(*)[MATRIX_WORDS])a_words, a);
   matrix_widen(o->kind, 1, o->n, (const uint32_t(*)[MATRIX_WORDS])b_words, b);
+  if (o->flags & PAH_SIM_WGMMA_UNSIGNED_A) make_unsigned(ROWS * matrix_depth(o->kind), a);
+  if (o->flags & PAH_SIM_WGMMA_UNSIGNED_B) make_unsigned(o->n * matrix_depth(o->kind), b);
   if (!(o->flags & PAH_SIM_WGMMA_NEGATE_A) == !(o->flags & PAH_SIM_WGMMA_NEGATE_B)) return;
   for (int i = 0; i < ROWS * matrix_depth(o->kind); i++) a[i] = -a[i];
 }
 
-static void multiply(struct sums *s, int kind, int add, const double *a, const double *b) {
+/* A row of sums from its words and back. */
+static void widen_sums(const struct sums *s, int row, double *out) {
+  uint32_t words[LARGEST_N];
+  memcpy(words, s->value[row], sizeof words);
+  if (s->form == SUM_F32) matrix_widen_sums(s->n, s->value[row], out);
+  for (int i = 0; i < s->n && s->form == SUM_S32; i++) out[i] = (int32_t)words[i];
+  for (int i = 0; i < s->n && s->form == SUM_F16; i++) out[i] = matrix_f16(words[i / 2] >> (16 * (i % 2)) & 0xffff);
+}
+
+static void round_sums(struct sums *s, int row, int saturates, const double *in) {
+  uint32_t words[LARGEST_N] = {0};
+  if (s->form == SUM_F32) matrix_round_sums(s->n, in, words);
+  for (int i = 0; i < s->n && s->form == SUM_F16; i++) words[i / 2] |= matrix_round_f16(in[i]) << (16 * (i % 2));
+  for (int i = 0; i < s->n && s->form == SUM_S32; i++) {
+    const double most = saturates && in[i] > INT32_MAX ? INT32_MAX : in[i];
+    words[i] = (uint32_t)(int64_t)(saturates && most < INT32_MIN ? INT32_MIN : most);
+  }
+  memcpy(s->value[row], words, (size_t)s->n * sizeof *words);
+}
+
+static void multiply(struct sums *s, const struct operand *o, int add, const double *a, const double *b) {
   static double sums[ROWS * LARGEST_N];
   const int n = s->n;
   for (int m = 0; m < ROWS; m++) {
     if (add)
-      matrix_widen_sums(n, s->value[m], sums + m * n);
+      widen_sums(s, m, sums + m * n);
     else
       memset(sums + m * n, 0, (size_t)n * sizeof *sums);
   }
-  matrix_multiply(ROWS, n, matrix_depth(kind), a, b, sums);
-  for (int m = 0; m < ROWS; m++) {
-    uint32_t codes[LARGEST_N];
-    matrix_round_sums(n, sums + m * n, codes);
-    memcpy(s->value[m], codes, (size_t)n * sizeof *codes);
-  }
+  matrix_multiply(ROWS, n, matrix_depth(o->kind), a, b, sums);
+  for (int m = 0; m < ROWS; m++) round_sums(s, m, (o->flags & PAH_SIM_WGMMA_SATFINITE) != 0, sums + m * n);
 }
 
 /* The registers of the whole warpgroup hold poison until the landing. */
@@ -192,7 +229,7 @@ static void take_off(struct warpgroup *w, struct sums *s, const struct sim_group
   for (int thread = 0; thread < WARPS * SIM_WARP; thread++) {
     const struct operand *o = c->lanes[thread];
     take_places(s, thread, o);
-    for (int i = 0; i < s->n / 2; i++) memset(register_at(s, thread, i), 0xff, sizeof(float));
+    for (int i = 0; i < s->words; i++) memset(register_at(s, thread, i), 0xff, sizeof(float));
     c->threads[thread]->flying_sums += !s->flying[thread / SIM_WARP];
   }
   for (int warp = 0; warp < WARPS; warp++) {
@@ -222,14 +259,14 @@ static void run_wgmma(struct sim_group_collective *c) {
     if (add && !s->flying[warp]) begin_sums(s, c, warp);
   }
   read_operands(w, c, a, b);
-  multiply(s, o->kind, add, a, b);
+  multiply(s, o, add, a, b);
   take_off(w, s, c);
   sim_counters()->mma_flops += 2LL * ROWS * o->n * matrix_depth(o->kind);
 }
 
 static void issue(struct operand *o, const void *pc) {
-  static const char *const names[] = {"wgmma.bf16", "wgmma.f16",  "wgmma.f16.f16",   "wgmma.tf32",
-                                      "wgmma.e4m3", "wgmma.e5m2", "wgmma.e4m3.e5m2", "wgmma.e5m2.e4m3"};
+  static const char *const names[] = {"wgmma.bf16", "wgmma.f16",       "wgmma.f16.f16",   "wgmma.tf32", "wgmma.e4m3",
+                                      "wgmma.e5m2", "wgmma.e4m3.e5m2", "wgmma.e5m2.e4m3", "wgmma.s8"};
   sim_group_collective(names[o->kind], o, run_wgmma, pc);
 }
 
@@ -242,7 +279,7 @@ void pah_sim_wgmma(int kind_and_n, int flags, float *d, unsigned long long a_des
 void pah_sim_wgmma_at(int kind_and_n, int flags, float *const *d, unsigned long long a_descriptor,
                       unsigned long long b_descriptor, struct pah_sim_v4 a) {
   struct operand o = {kind_and_n % 16, kind_and_n / 16, flags, d[0], NULL, a_descriptor, b_descriptor, a};
-  for (int i = 1; i < o.n / 2; i++)
+  for (int i = 1; i < words_of(&o); i++)
     if (d[i] != d[0] + i) o.places = d;
   issue(&o, __builtin_return_address(0));
 }
@@ -305,8 +342,8 @@ void pah_sim_setmaxnreg(int increase, int count) {
 
 static int is_among(const struct sums *s, int thread, const char *p) {
   const char *first = (const char *)s->registers[thread];
-  if (!s->places[thread]) return p >= first && p < first + (size_t)(s->n / 2) * sizeof(float);
-  for (int i = 0; i < s->n / 2; i++) {
+  if (!s->places[thread]) return p >= first && p < first + (size_t)(s->words) * sizeof(float);
+  for (int i = 0; i < s->words; i++) {
     const char *place = (const char *)s->places[thread][i];
     if (p >= place && p < place + sizeof(float)) return 1;
   }

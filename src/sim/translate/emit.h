@@ -72,4 +72,21 @@ int ptx_operand_number(const struct ptx_emit *e, const char *name); /* of %0 or 
 /* Instructions whose row names a function; 0: there is none of that name. */
 int ptx_emit_special(struct ptx_emit *e, const struct ptx_statement *s, const struct ptx_match *m);
 
+/* Between emit_special.c and emit_matrix.c: an instruction whose C++ is written by a function. The int ones give 0 for
+ * what is not there on sim. */
+struct special {
+  struct ptx_emit *e;
+  const struct ptx_statement *s;
+  const struct ptx_match *m;
+};
+
+const struct ptx_operand *special_operand(const struct special *p, int i); /* never NULL */
+void special_put(const struct special *p, const char *code);
+
+/* emit_matrix.c */
+void special_tensor_load(const struct special *p);
+void special_tensor_store(const struct special *p);
+int special_mma(const struct special *p);
+int special_wgmma(const struct special *p);
+
 #endif

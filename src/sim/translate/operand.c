@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "emit.h"
-#include "special_registers.h"
 
 /* ---- Names ---- */
 
@@ -85,10 +84,72 @@ static void emit_symbol(struct ptx_emit *e, const char *name) {
   }
 }
 
+/* What a thread's place and the time are read from. */
+struct special_register {
+  const char *name, *code;
+};
+
+#define THREE(name, code)                                                                                              \
+  {name ".x", code "().x"}, {name ".y", code "().y"}, {                                                                \
+    name ".z", code "().z"                                                                                             \
+  }
+#define ALIKE(name, x)                                                                                                 \
+  {name ".x", x}, {name ".y", x}, {                                                                                    \
+    name ".z", x                                                                                                       \
+  }
+
+static const struct special_register special_registers[] = {
+    THREE("%tid", "pah_sim_thread_idx"),
+    THREE("%ntid", "pah_sim_block_dim"),
+    THREE("%ctaid", "pah_sim_block_idx"),
+    THREE("%nctaid", "pah_sim_grid_dim"),
+    THREE("%clusterid", "pah_sim_block_idx"),
+    THREE("%nclusterid", "pah_sim_grid_dim"),
+    ALIKE("%cluster_ctaid", "0"),
+    ALIKE("%cluster_nctaid", "1"),
+    {"%cluster_ctarank", "0"},
+    {"%cluster_nctarank", "1"},
+    {"%is_explicit_cluster", "false"},
+    {"%laneid", "pah_sim_lane()"},
+    {"%warpid", "i_warp()"},
+    {"%nwarpid", "32"},
+    {"%smid", "pah_sim_block_idx().x"},
+    {"%nsmid", "1"},
+    {"%gridid", "0"},
+    {"%lanemask_eq", "(1u << pah_sim_lane())"},
+    {"%lanemask_lt", "((1u << pah_sim_lane()) - 1)"},
+    {"%lanemask_le", "((2u << pah_sim_lane()) - 1)"},
+    {"%lanemask_gt", "(0u - (2u << pah_sim_lane()))"},
+    {"%lanemask_ge", "(0u - (1u << pah_sim_lane()))"},
+    {"%clock", "(uint32_t)pah_sim_clock()"},
+    {"%clock_hi", "(uint32_t)(pah_sim_clock() >> 32)"},
+    {"%clock64", "pah_sim_clock()"},
+    {"%globaltimer", "pah_sim_clock()"},
+    {"%globaltimer_lo", "(uint32_t)pah_sim_clock()"},
+    {"%globaltimer_hi", "(uint32_t)(pah_sim_clock() >> 32)"},
+    {"%dynamic_smem_size", "pah_sim_dynamic_shared_bytes()"},
+    {"%total_smem_size", "(pah_sim_unsupported(\"the register %total_smem_size\"), 0u)"},
+    {"%aggr_smem_size", "(pah_sim_unsupported(\"the register %aggr_smem_size\"), 0u)"},
+    {"%reserved_smem_offset_begin", "0"},
+    {"%reserved_smem_offset_end", "0"},
+    {"%reserved_smem_offset_cap", "0"},
+    {"%current_graph_exec", "0"},
+    {"WARP_SZ", "32"},
+    {NULL, NULL},
+};
+
+#undef THREE
+#undef ALIKE
+
 static const char *special_code(const char *name) {
   for (const struct special_register *r = special_registers; r->name; r++)
     if (!strcmp(r->name, name)) return r->code;
   return NULL;
+}
+
+/* Counters and words of the driver, %pm0 to %pm7 and %envreg0 to %envreg31, have nothing behind them here. */
+static int is_refused(const char *name) {
+  return !strncmp(name, "%pm", 3) || !strncmp(name, "%envreg", 7);
 }
 
 static void emit_named(struct ptx_emit *e, const char *name) {
@@ -105,6 +166,8 @@ static void emit_named(struct ptx_emit *e, const char *name) {
   const char *code = special_code(name);
   if (code)
     ptx_emit_code(e, code);
+  else if (is_refused(name) && !ptx_symbol(e, name))
+    fprintf(e->out, "(pah_sim_unsupported(\"the register %.20s\"), 0u)", name);
   else
     emit_symbol(e, name);
 }

@@ -45,6 +45,12 @@ struct t_f16x2 : type<uint32_t, uint32_t, PAIR> {
 struct t_bf16x2 : type<uint32_t, uint32_t, PAIR> {
   typedef t_bf16 half;
 };
+struct t_u16x2 : type<uint32_t, uint32_t, PAIR> {
+  typedef t_u16 half;
+};
+struct t_s16x2 : type<uint32_t, uint32_t, PAIR> {
+  typedef t_s16 half;
+};
 struct t_pred : type<bool, bool, PREDICATE> {};
 struct t_tf32 : type<uint32_t, float, OTHER> {};
 struct t_e4m3x2 : type<uint16_t, uint16_t, OTHER, 4, 3> {};
@@ -137,6 +143,7 @@ template <class... More> PAH_PTX_I pah_sim_v2 i_pair(uint32_t, uint32_t, uint32_
 } // namespace pah_ptx
 
 #include "ptx/numbers.h"
+#include "ptx/bits.h"
 #include "ptx/convert.h"
 #include "ptx/memory.h"
 #include "ptx/sync.h"

@@ -83,6 +83,15 @@ template <class D> PAH_PTX_I uint32_t i_pack_saturated(uint32_t a, uint32_t b, u
   return (width < 16 ? c << 2 * width : 0) | hi << width | lo;
 }
 
+/* The same to 2 or 4 bits. */
+template <int Width, bool Signed> PAH_PTX_I uint32_t i_pack_small(uint32_t a, uint32_t b, uint32_t c) {
+  const int least = Signed ? -(1 << (Width - 1)) : 0, most = Signed ? (1 << (Width - 1)) - 1 : (1 << Width) - 1;
+  const uint32_t ones = (1u << Width) - 1;
+  const int x = (int32_t)a < least ? least : (int32_t)a > most ? most : (int32_t)a;
+  const int y = (int32_t)b < least ? least : (int32_t)b > most ? most : (int32_t)b;
+  return c << 2 * Width | ((uint32_t)x & ones) << Width | ((uint32_t)y & ones);
+}
+
 /* ---- mov ---- */
 
 template <class T, class B> PAH_PTX_I bits_of<T> i_mov(B b) {

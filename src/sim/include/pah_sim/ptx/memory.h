@@ -114,6 +114,12 @@ PAH_SIM_CALLED inline bits_of<T> i_cas(choice word, int flags, void *p, bits_of<
 PAH_PTX_I bool i_isspacep(choice space, uint64_t address) {
   return pah_sim_space((const void *)address) == (space == w_global ? 1 : space == w_shared ? 2 : 3);
 }
+/* discard, applypriority: hints for a line of 128 bytes. */
+PAH_PTX_I void i_line(uint64_t address, uint64_t bytes) {
+  if (address % 128 != 0 || bytes != 128)
+    pah_sim_bad_ptx("the line must have 128 bytes and begin at a multiple of 128");
+}
+PAH_PTX_I void i_bulk_prefetch(uint64_t, uint32_t) {}
 template <class... A> PAH_PTX_I uint64_t i_policy(A...) {
   return 1; /* hints of caches mean nothing here */
 }

@@ -24,12 +24,18 @@ PAH_PTX_I void i_named_barrier(uint32_t id, uint32_t count, int arrives, int lin
 PAH_PTX_I void i_barrier(uint32_t id, int line = __builtin_LINE()) {
   i_named_barrier(id, threads(), 0, line);
 }
-PAH_PTX_I uint32_t i_barrier_reduce(choice how, uint32_t id, bool p, int line = __builtin_LINE()) {
-  if (id != 0) pah_sim_unsupported("bar.red of another barrier than 0");
+PAH_PTX_I uint32_t reduce_at_barrier(choice how, uint32_t id, uint32_t count, bool p, int line) {
+  if (id != 0 || count != threads()) pah_sim_unsupported("bar.red of another barrier than 0, or of fewer threads,");
   return (uint32_t)pah_sim_syncthreads(how == w_popc  ? PAH_SIM_COUNT
                                        : how == w_and ? PAH_SIM_AND
                                                       : PAH_SIM_OR,
                                        p, line);
+}
+PAH_PTX_I uint32_t i_barrier_reduce(choice how, uint32_t id, bool p, int line = __builtin_LINE()) {
+  return reduce_at_barrier(how, id, threads(), p, line);
+}
+PAH_PTX_I uint32_t i_barrier_reduce_of(choice how, uint32_t id, uint32_t count, bool p, int line = __builtin_LINE()) {
+  return reduce_at_barrier(how, id, count, p, line);
 }
 PAH_PTX_I void i_syncwarp(uint32_t mask, int line = __builtin_LINE()) {
   pah_sim_syncwarp(mask, line);
@@ -73,6 +79,12 @@ PAH_PTX_I shuffled i_elect(uint32_t mask) {
   return shuffled{{leader, pah_sim_lane() == leader}};
 }
 
+PAH_PTX_I void i_sleep(uint32_t) {
+  pah_sim_yield();
+}
+template <class H> PAH_PTX_I bool i_test_state(uint32_t barrier, uint64_t state, H) {
+  return pah_sim_mbarrier_test_state(barrier, state);
+}
 template <class H> PAH_PTX_I bool i_test_parity(uint32_t barrier, uint32_t parity, H) {
   return pah_sim_mbarrier_test(barrier, parity);
 }
@@ -104,8 +116,8 @@ PAH_PTX_I uint32_t i_movmatrix(uint32_t a) {
   return r;
 }
 /* The sums lie one after the other in memory, or each somewhere. */
-template <int N>
-PAH_PTX_I void i_wgmma(int kind, int flags, float *const (&d)[N / 2], uint64_t a, uint64_t b, pah_sim_v4 registers) {
+template <int N, int Words>
+PAH_PTX_I void i_wgmma(int kind, int flags, float *const (&d)[Words], uint64_t a, uint64_t b, pah_sim_v4 registers) {
   pah_sim_wgmma_at(kind + 16 * N, flags, d, a, b, registers);
 }
 

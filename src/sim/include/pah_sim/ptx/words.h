@@ -8,7 +8,7 @@
 /* Any number of them at an instruction: bits of its template argument. */
 #define PAH_PTX_FLAGS(X) \
   X(rn) X(rz) X(rm) X(rp) X(rna) X(rni) X(rzi) X(rmi) X(rpi) X(ftz) X(sat) X(satfinite) X(relu) X(NaN) X(lo) X(hi) \
-  X(wide) X(noinc) X(trans) X(cta) X(nc)
+  X(wide) X(noinc) X(trans) X(xorsign) X(cta) X(nc)
 
 /* One out of several. */
 #define PAH_PTX_CHOICES(X) \
@@ -19,7 +19,7 @@
 
 #define PAH_PTX_TYPES(X) \
   X(u8) X(u16) X(u32) X(u64) X(s8) X(s16) X(s32) X(s64) X(b8) X(b16) X(b32) X(b64) X(f16) X(bf16) X(f32) X(f64) \
-  X(f16x2) X(bf16x2) X(pred) X(tf32) X(e4m3x2) X(e5m2x2)
+  X(f16x2) X(bf16x2) X(u16x2) X(s16x2) X(pred) X(tf32) X(e4m3x2) X(e5m2x2)
 
 /* clang-format on */
 
