@@ -277,3 +277,50 @@ describe("PTX on sim", function()
     assert.same(sorted(has), sorted(listed))
   end)
 end)
+
+-- A stand-in for nvcc: it looks for what pah has put behind the source, and answers with the PTX that nvcc makes of it.
+local NVCC = [[#!/bin/sh
+for word; do case $before in -o) out=$word;; esac; case $word in *.cu) source=$word;; esac; before=$word; done
+names=`sed -n 's/.*const void \*\(pah_kernel_name_[0-9]* = \)(const void \*)(void \*)\(.*\);/\1\2;/p' $source |
+  sed 's/add<float,3>/_Z3addIfLi3EEvPT_/; s/add<float,4>/_Z3addIfLi4EEvPT_/' |
+  sed 's/ns::plain/_ZN2ns5plainEPf/; s/^/.global .align 8 .u64 /'`
+entry() {
+  echo ".visible .entry $1 (.param .u64 x) { .reg .u64 %a; .reg .f32 %f; ld.param.u64 %a, [x]; ld.global.f32 %f, [%a];"
+  echo "add.f32 %f, %f, $2; st.global.f32 [%a], %f; ret; }"
+}
+{ printf '.version 8.0\n.target sm_90a\n.address_size 64\n%s\n' "$names"
+  case $names in *Li3E*) entry _Z3addIfLi3EEvPT_ 0f40400000;; esac
+  case $names in *Li4E*) entry _Z3addIfLi4EEvPT_ 0f40800000;; esac
+  entry _ZN2ns5plainEPf 0f3f800000; entry old 0f40000000; } > $out
+]]
+
+describe("PTX by way of nvcc on sim", function()
+  it("has kernels by their names in C++, instances of templates too", function()
+    local child, ffi = require "spec.support.child", require "ffi"
+    local folder, before = child.folder(), os.getenv "PAH_SIM_NVCC"
+    pcall(ffi.cdef, "int setenv(const char *, const char *, int); int unsetenv(const char *);")
+    local file = assert(io.open(folder .. "/nvcc", "w"))
+    file:write(NVCC)
+    file:close()
+    os.execute("chmod +x " .. folder .. "/nvcc")
+    ffi.C.setenv("PAH_SIM_NVCC", folder .. "/nvcc", 1)
+    local ok, why = pcall(function()
+      local device = pah.device "sim:sm_90a"
+      local module = device:compile{kernels = {"add<float, 3>"}, text = [[
+        template <class T, int N> __global__ void add(T *x) { *x += N; }
+        namespace ns { __global__ void plain(float *x) { *x += 1; } }
+        extern "C" __global__ void old(float *x) { *x += 2; }
+        // ]] .. folder}
+      assert.same({"add<float,3>", "ns::plain", "old"}, module:kernels())
+      local x = pah.zeros({1}, {device = device})
+      for name, step in pairs{["add<float, 3>"] = 3, ["ns::plain"] = 1, old = 2, ["add<float, 4>"] = 4} do
+        local last = x:to "cpu":get(1)
+        module:launch(name, {}, x)
+        assert.equal(last + step, x:to "cpu":get(1))
+      end
+      assert.has_error(function() module:launch("none", {}, x) end)
+    end)
+    if before then ffi.C.setenv("PAH_SIM_NVCC", before, 1) else ffi.C.unsetenv "PAH_SIM_NVCC" end
+    assert(ok, why)
+  end)
+end)

@@ -14,6 +14,10 @@ int sim_compile_error(const char *compiler, int exit_status, const char *output,
 /* ptx_source.c: nvcc, if sources go by way of its PTX ($PAH_SIM_NVCC); else NULL. */
 const char *sim_nvcc(void);
 int sim_is_ptx(const struct pah_module *m); /* it is PTX, or goes by way of it */
+/* ptx_source.c: what a kernel is called in the C++ of the PTX that nvcc made: its name with words for its marks. */
+void sim_ptx_name(const char *kernel, char *name, size_t bytes);
+/* ptx_source.c: "_ZN2ns1fEPf" becomes "ns::f", in its place; other names stay. */
+void sim_ptx_plain_name(char *name);
 /* ptx_source.c: the C++ of such a module, malloc'ed; `whole`: its source with the defines. */
 int sim_ptx_source(const struct pah_module *m, int arch, const char *whole, const struct pah_work *w, char **text);
 

@@ -203,15 +203,18 @@ static char *full_name(const struct list *l, int i) {
 static void write_asked(struct list *l, char *const *names, int *done) {
   for (int64_t k = 0; k < l->m->kernel_count; k++) {
     const char *asked = l->m->kernels[k].name;
+    char name[512];
     int at = -1;
+    snprintf(name, sizeof name, "%s", asked);
+    if (sim_is_ptx(l->m)) sim_ptx_name(asked, name, sizeof name);
     for (int i = 0; i < l->side->items.count && at < 0; i++)
-      if (names[i] && !strcmp(names[i], asked)) at = i;
+      if (names[i] && !strcmp(names[i], name)) at = i;
     if (at >= 0) {
       write_kernel(l, at, asked);
       done[at] = 1;
     } else {
       char *kernel = NULL;
-      if (asprintf(&kernel, "&%s%s", sim_is_ptx(l->m) ? "f_" : "", asked) >= 0)
+      if (asprintf(&kernel, "&%s%s", sim_is_ptx(l->m) ? "f_" : "", sim_is_ptx(l->m) ? name : asked) >= 0)
         write_entry(l, kernel, asked, restricted_of(l, asked));
       free(kernel);
     }
@@ -264,6 +267,19 @@ static void squeeze_names(char **names, int count, const char *prefix) {
   }
 }
 
+/* Kernels that nvcc has made; of several of one name the first has it. */
+static void unmangle(char **names, int count) {
+  for (int i = 0; i < count; i++) {
+    char plain[512];
+    int others = 0;
+    if (!names[i] || strlen(names[i]) >= sizeof plain) continue;
+    strcpy(plain, names[i]);
+    sim_ptx_plain_name(plain);
+    for (int j = 0; j < i; j++) others |= names[j] && !strcmp(names[j], plain);
+    if (!others) strcpy(names[i], plain); /* never longer */
+  }
+}
+
 char *sim_entries(const struct pah_module *m, const struct pah_side *side, struct sim_writer *w, const char *missing) {
   char *text = NULL;
   size_t bytes;
@@ -276,6 +292,7 @@ char *sim_entries(const struct pah_module *m, const struct pah_side *side, struc
     for (int i = 0; i < count; i++)
       if (is_kernel(side, i)) names[i] = full_name(&l, i);
     squeeze_names(names, count, sim_is_ptx(m) ? "f_" : "");
+    if (sim_is_ptx(m) && !m->is_image) unmangle(names, count);
     write_asked(&l, names, done);
     for (int i = 0; i < count; i++)
       if (names[i] && !done[i]) write_kernel(&l, i, names[i]);
