@@ -31,13 +31,9 @@ static int missing_name(const char *output, char *name, size_t bytes) {
   return n > 0;
 }
 
-/* CCCL wants to know of a compiler for CUDA; small floating point that sim does not have, or not under the names of
- * the toolkit's own headers, it is to leave alone. */
+/* CCCL wants to know of a compiler for CUDA. */
 static const char for_cccl[] = "#define __NVCC__ 1\n"
-                               "#define __CUDA_ARCH_LIST__ __CUDA_ARCH__\n"
-                               "#define CCCL_DISABLE_NVFP8_SUPPORT 1\n"
-                               "#define CCCL_DISABLE_NVFP6_SUPPORT 1\n"
-                               "#define CCCL_DISABLE_NVFP4_SUPPORT 1\n";
+                               "#define __CUDA_ARCH_LIST__ __CUDA_ARCH__\n";
 
 int sim_has_header(const struct pah_module *m, const char *name) {
   char path[PATH_MAX];

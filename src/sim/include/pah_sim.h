@@ -6,7 +6,7 @@
 #define PAH_SIM_H
 
 /* The CUDA that it is like. */
-#define CUDA_VERSION 12040
+#define CUDA_VERSION 12080
 #define CUDART_VERSION CUDA_VERSION
 #define __CUDACC_VER_MAJOR__ (CUDA_VERSION / 1000)
 #define __CUDACC_VER_MINOR__ (CUDA_VERSION % 1000 / 10)
