@@ -40,7 +40,8 @@ struct page_row {
 
 __device__ inline void read_table(const pah_attn_params &p, int b, int keys, page_row &r) {
   r.id = 0;
-  if (r.token < keys && threadIdx.x % 32 < OWN) r.id = p.block_table[b * p.table_batch + r.block * p.table_block];
+  if (r.token < keys && threadIdx.x % 32 < OWN) /* maybe past the sequence's end: then it is not used */
+    r.id = p.block_table[b * p.table_batch + r.block * p.table_block]; // pah: allow not-in-sequence
 }
 
 /* OWN rows of Row bytes into a tile, from the places that lanes 0 to OWN - 1 hold; `rows` of them are in use. */

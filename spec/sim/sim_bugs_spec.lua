@@ -11,7 +11,7 @@ local bugs = {
     {"early_broadcast", "race uninitialised"}, {"transpose", "race uninitialised"}, {"histogram", "race"},
     {"atomic_then_plain", "race"}, {"scan_in_place", "race"}, {"all_write_one", "race"},
     {"empty_tail", "uninitialised"}, {"dynamic_not_filled", "uninitialised", {shared = DYNAMIC}},
-    {"counter_not_zeroed", "uninitialised"}, {"past_the_array", "array-bounds uninitialised"},
+    {"counter_not_zeroed", "uninitialised"}, {"past_the_array", "array-bounds out-of-bounds"},
     {"past_the_dynamic", "out-of-bounds", {shared = DYNAMIC}},
     {"wide_and_misaligned", "misaligned"},
   },

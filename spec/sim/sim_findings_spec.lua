@@ -123,7 +123,7 @@ local bugs = {
   third_warp = "race", part_of_a_vector = "race uninitialised", vector_over_parts = "race uninitialised",
   largest = "race", largest_shared = "race", half_of_a_word = "race",
   past_a_local_array = "array-bounds", into_a_local_array = "array-bounds",
-  past_one_shared_array = "array-bounds race uninitialised", never_written = "uninitialised",
+  past_one_shared_array = "array-bounds out-of-bounds", never_written = "uninitialised",
 }
 
 describe("sim", function()

@@ -79,6 +79,9 @@ void pah_sim_access(const volatile void *p, unsigned long bytes, int flags);
 enum { PAH_SIM_RELAXED = 0, PAH_SIM_ACQUIRE = 1, PAH_SIM_RELEASE = 2, PAH_SIM_OF_BLOCK = 4 }; /* last: its scope */
 /* flags: READ, WRITE or both, and CAS for a compare-and-swap; pc: a place in the kernel */
 void pah_sim_atomic(volatile void *p, unsigned long bytes, int flags, int order, const void *pc);
+/* A local variable begins, which nobody has set; it ends. */
+void pah_sim_local_begin(void *p, unsigned long bytes);
+void pah_sim_local_end(void *p, unsigned long bytes);
 /* A read that follows takes these bytes for never written by this launch (__ldg, ld.global.nc). */
 void pah_sim_read_only(const volatile void *p, unsigned long bytes, const void *pc);
 void *pah_sim_memcpy(void *dst, const void *src, unsigned long bytes); /* checked, as is memset */
@@ -105,6 +108,12 @@ void pah_sim_bad_ptx(const char *what) __attribute__((noreturn));
 /* By the compiler (-fsanitize=bounds): an index outside its array, a finding. The access itself comes after it. `what`:
  * the compiler's struct that tells the types; index: by value, if it has at most 64 bits. */
 void pah_sim_index(const void *what, uintptr_t index);
+/* The same of a sum, difference, product, quotient or negative number of a signed type that it does not fit into. */
+void pah_sim_overflow_add(const void *what, uintptr_t a, uintptr_t b);
+void pah_sim_overflow_sub(const void *what, uintptr_t a, uintptr_t b);
+void pah_sim_overflow_mul(const void *what, uintptr_t a, uintptr_t b);
+void pah_sim_overflow_div(const void *what, uintptr_t a, uintptr_t b);
+void pah_sim_overflow_neg(const void *what, uintptr_t a);
 
 #ifdef __cplusplus
 }

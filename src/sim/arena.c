@@ -1,7 +1,8 @@
 /* arena.c - device memory of sim. Addresses are not used again until the range is used up, so that a kernel that holds
  * on to a freed tensor is told so; the memory behind them goes back to the system at once.
- * Promises: allocations are 256-byte aligned and stand as far apart as they are long, at least 64 KiB, so that what is
- * written past one does not land in the next; new memory holds 0xff, NaN in every type, until it is written.
+ * Promises: allocations are 256-byte aligned and stand gigabytes apart, so that no index of 32 bits that is wrong leads
+ * from one to another; when there are hundreds less, but as far as they are long and at least 64 KiB. New memory holds
+ * 0xff, NaN in every type, until it is written.
  * Read next: sim/check/shadow.c. */
 #define _GNU_SOURCE
 #include "arena.h"
@@ -12,13 +13,17 @@
 
 #include "error.h"
 
-enum { ALIGN = 256, GAP = 64 * 1024, PAGE = 4096 };
-#define RANGE ((uint64_t)1 << 40)
+enum { ALIGN = 256, GAP = 64 * 1024, PAGE = 4096, FAR = 256 };
+#define RANGE ((uint64_t)1 << 42)
 
 /* Shared with children, reserved but not backed until touched. Smaller where the system allows less. */
 static void *reserve(uint64_t bytes) {
   void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   return p == MAP_FAILED ? NULL : p;
+}
+
+static uint64_t far_gap(const struct sim_arena *a) {
+  return (a->size - a->next) / FAR / PAGE * PAGE;
 }
 
 int sim_arena_open(struct sim_arena *a, uint64_t limit) {
@@ -30,7 +35,7 @@ int sim_arena_open(struct sim_arena *a, uint64_t limit) {
     if (a->base) munmap(a->base, a->size);
   }
   if (!a->state) return pah_fail(PAH_ENOMEM, "sim: no addresses can be reserved for its memory");
-  a->next = PAGE;
+  a->next = far_gap(a) + PAGE;
   a->limit = limit;
   return PAH_OK;
 }
@@ -41,10 +46,16 @@ void sim_arena_close(struct sim_arena *a) {
   free(a->allocations);
 }
 
-/* Bytes of the range that an allocation takes, with what stays free behind it. */
+/* Bytes of the range that an allocation takes at least, with what stays free behind it. */
 static uint64_t extent(const struct sim_arena *a, uint64_t bytes) {
   const uint64_t gap = a->gap ? a->gap : bytes > GAP ? bytes : GAP;
   return (bytes + gap + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+/* The same for a new one at the end: the more addresses are left, the more stay free. */
+static uint64_t wide_extent(const struct sim_arena *a, uint64_t bytes) {
+  const uint64_t least = extent(a, bytes), gap = far_gap(a) / ALIGN * ALIGN;
+  return !a->gap && bytes + gap > least ? (bytes + gap + ALIGN - 1) / ALIGN * ALIGN : least;
 }
 
 static void insert(struct sim_arena *a, int64_t at, uint64_t start, uint64_t bytes) {
@@ -84,8 +95,9 @@ int sim_arena_alloc(struct sim_arena *a, int64_t bytes, void **data) {
   }
   int64_t at = a->count;
   if (a->size - a->next >= extent(a, want)) {
+    const uint64_t taken = wide_extent(a, want), left = a->size - a->next;
     insert(a, at, a->next, want);
-    a->next += extent(a, want);
+    a->next += taken < left ? taken : extent(a, want);
   } else if ((at = reuse(a, want)) < 0) {
     return pah_fail(PAH_ENOMEM, "sim: no %lld bytes in a row are free", (long long)bytes);
   }
@@ -132,6 +144,18 @@ void sim_arena_written(struct sim_arena *a, const void *p, int64_t bytes) {
   for (; at % 4 && at < end; at++) a->state[at / 4] |= (uint8_t)(1u << at % 4);
   if (at < end) memset(a->state + at / 4, SIM_INITIALISED | SIM_ADDRESSABLE, (end - at) / 4);
   for (at += (end - at) / 4 * 4; at < end; at++) a->state[at / 4] |= (uint8_t)(1u << at % 4);
+}
+
+void sim_arena_copied(struct sim_arena *a, const void *dst, const void *src, int64_t bytes) {
+  const uint64_t to = (uint64_t)((const uint8_t *)dst - a->base), from = (uint64_t)((const uint8_t *)src - a->base);
+  if (to % 4 || from % 4) {
+    sim_arena_written(a, dst, bytes);
+    return;
+  }
+  for (uint64_t i = 0; i < (uint64_t)bytes / 4; i++)
+    a->state[to / 4 + i] = (uint8_t)(SIM_ADDRESSABLE | (a->state[from / 4 + i] & SIM_INITIALISED));
+  const uint64_t rest = (uint64_t)bytes % 4, end = (uint64_t)bytes / 4, mask = (1u << rest) - 1;
+  if (rest) a->state[to / 4 + end] = (uint8_t)((a->state[to / 4 + end] & ~mask) | (a->state[from / 4 + end] & mask));
 }
 
 const struct sim_allocation *sim_arena_find(const struct sim_arena *a, const void *p) {

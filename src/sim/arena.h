@@ -20,7 +20,7 @@ struct sim_arena {
   uint8_t *state;                     /* size / 4 */
   uint64_t next;                      /* first address never given out */
   uint64_t bytes, limit;              /* in use; the memory that the device claims to have */
-  uint64_t gap;                       /* between allocations, in bytes; 0: as long as they are, 64 KiB or more */
+  uint64_t gap;                       /* between allocations, in bytes; 0: as wide as there is room for */
   struct sim_allocation *allocations; /* by start, ascending; freed ones stay until their addresses are used again */
   int64_t count, room, made;
 };
@@ -31,6 +31,8 @@ int sim_arena_alloc(struct sim_arena *a, int64_t bytes, void **data);
 void sim_arena_free(struct sim_arena *a, void *data);
 /* Marks bytes as initialised: the host has written them. */
 void sim_arena_written(struct sim_arena *a, const void *p, int64_t bytes);
+/* Bytes were copied within the arena: what was not initialised is not at its new place. */
+void sim_arena_copied(struct sim_arena *a, const void *dst, const void *src, int64_t bytes);
 /* The allocation that holds p, else the nearest one below it; NULL: none. */
 const struct sim_allocation *sim_arena_find(const struct sim_arena *a, const void *p);
 

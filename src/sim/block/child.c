@@ -110,6 +110,7 @@ void sim_child(const struct sim_job *job, double limit) {
   sim_shadow_open();
   sim_count_open();
   sim_read_only_open();
+  sim_sequence_open();
   int64_t blocks = l->grid[0] * l->grid[1] * l->grid[2];
   sim_block.fatal = 0;
   for (int64_t i = 0; i < blocks && !sim_block.fatal; i++) {

@@ -8,9 +8,12 @@
 #include "sim/arena.h"
 #include "runtime.h"
 
-/* A shared variable, by its place in the thread-local block (variable.c). */
+/* A shared variable, by its place in the thread-local block, or one of the device, by that in the object (variable.c).
+ */
 struct sim_variable {
   uint64_t at, bytes;
+  int is_shared;
+  char name[40];
   uint64_t owner; /* the kernel that declares it, as its address in the object; 0: any kernel may use it */
   int guard;      /* the compiler's own */
 };

@@ -63,7 +63,8 @@ struct sim_thread {
   struct sim_access suspect; /* a read that may be a race (check.h), if it has an address; with whom */
   uint64_t suspect_other;
   uint32_t suspect_pc;
-  int32_t flying_sums; /* sets of sums in its registers that wgmma has not delivered */
+  int32_t unset_locals; /* local variables that are watched until they are set */
+  int32_t flying_sums;  /* sets of sums in its registers that wgmma has not delivered */
 };
 
 void sim_thread_step(struct sim_thread *t);
@@ -154,6 +155,8 @@ void sim_async_fence(struct sim_thread *t); /* fence.proxy.async; proxy.c */
 /* proxy.c: is a write by thread `writer` at its step `step` fenced for an asynchronous access on behalf of `reader`,
  * whose agent knows `known` of the writer's steps? */
 int sim_proxy_fenced(int writer, uint32_t step, const struct sim_thread *reader, uint32_t known);
+/* An instruction has set a local variable of the thread; check/locals.c. */
+void sim_local_set(const struct sim_thread *t, const void *p, uint32_t bytes);
 /* The thread reads or writes p on its stack; a finding when that is a sum of wgmma that is not delivered. */
 void sim_wgmma_touched(const struct sim_thread *t, const void *p, const void *pc);
 

@@ -233,6 +233,7 @@ static void begin(int64_t index) {
 static void end(void) {
   for (int i = 0; i < sim_block.count; i++) {
     sim_suspect_look(&sim_block.threads[i]);
+    sim_locals_end(&sim_block.threads[i]);
     sim_clock_drop(sim_block.threads[i].clock);
     sim_clock_drop(sim_block.threads[i].fence_clock);
     sim_clock_drop(sim_block.threads[i].block_fence_clock);

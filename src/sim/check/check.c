@@ -19,7 +19,7 @@ static int is_guard(const struct sim_space *s, const struct sim_access *a) {
   const uint64_t at = (uint64_t)((const uint8_t *)a->address - s->base);
   for (int i = 0; i < image->variable_count && s == &sim_spaces[SIM_SHARED]; i++) {
     const struct sim_variable *v = &image->variables[i];
-    if (v->guard && at >= v->at && at < v->at + v->bytes) return 1;
+    if (v->is_shared && v->guard && at >= v->at && at < v->at + v->bytes) return 1;
   }
   return 0;
 }
@@ -102,6 +102,7 @@ int sim_check(struct sim_thread *t, const struct sim_access *a) {
   }
   if (s == &sim_spaces[SIM_SHARED] && sim_pending_words) sim_pending_check(a);
   if (a->flags & PAH_SIM_WRITE && sim_read_only_words && s == &sim_spaces[SIM_GLOBAL]) sim_read_only_written(a);
+  if (sim_sequence_watched && s == &sim_spaces[SIM_GLOBAL]) sim_sequence_look(a);
   int verdict = check_words(s, t, a);
   if (verdict) return verdict < 0 ? verdict : 0;
   if (sim_counting) sim_count_access(t, s, a);

@@ -27,8 +27,7 @@ void sim_suspect(struct sim_thread *t, const struct sim_access *a, uint64_t othe
 void sim_suspect_look(struct sim_thread *t);
 
 extern int64_t sim_pending_words;
-extern uint32_t
-    sim_pending_of[SIM_SHARED_LIMIT / 4]; /* of the copy that will write a word: where it was issued; 0: none */
+extern uint32_t *sim_pending_of; /* of the copy that will write a word: where it was issued; 0: none */
 void sim_pending_check(const struct sim_access *a);
 void sim_pending_reset(void);
 
@@ -53,6 +52,15 @@ extern int sim_restrict_count;     /* tensors of parameters that are const and _
 void sim_read_only_open(void);     /* once per launch */
 void sim_read_only_written(const struct sim_access *a);
 void sim_restrict_read(const struct sim_access *a, const void *writer);
+
+/* sequence.c: reads of a paged cache, if the launch has a problem. */
+extern int sim_sequence_watched;
+void sim_sequence_open(void); /* once per launch */
+void sim_sequence_look(const struct sim_access *a);
+
+/* locals.c: a thread touches its own stack, where variables are watched. */
+void sim_local_access(const struct sim_thread *t, const void *p, uint32_t bytes, uint32_t flags, const void *pc);
+void sim_locals_end(struct sim_thread *t);
 
 /* sim_find with the place of the other party and the address, which may be NULL. */
 void sim_find_at(const void *pc, const void *other_pc, const void *address, const char *code, const char *format, ...)

@@ -1,5 +1,6 @@
 /* finding.c - findings of a launch: one per code and place, counted; and the words for races and for accesses to memory
- * that is not there. The host gives places names (sim/host/report.c). Read next: check.c, which makes most of them. */
+ * that is not there. The host gives places names (sim/host/report.c). Read next: check.c, which makes most of them;
+ * notes.c. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -195,9 +196,30 @@ static void bad_global(const struct sim_access *a) {
                 (unsigned long long)m->bytes, (long long)m->number);
 }
 
+/* The variable that the address follows closely; NULL: none. */
+static const struct sim_variable *variable_before(const struct sim_space *s, const uint8_t *p) {
+  const struct sim_image *image = sim_job->image;
+  const int is_shared = s == &sim_spaces[SIM_SHARED];
+  const uint64_t at = (uint64_t)(p - (is_shared ? s->base : image->text));
+  const struct sim_variable *nearest = NULL;
+  if (is_shared && image->dynamic_offset && at >= image->dynamic_offset - 1) return NULL;
+  for (int i = 0; i < image->variable_count; i++) {
+    const struct sim_variable *v = &image->variables[i];
+    if (v->is_shared == is_shared && !v->guard && v->at <= at && (!nearest || v->at > nearest->at)) nearest = v;
+  }
+  return nearest;
+}
+
 void sim_find_bounds(const struct sim_space *s, const struct sim_access *a) {
+  const struct sim_variable *v = s == &sim_spaces[SIM_GLOBAL] ? NULL : variable_before(s, a->address);
   if (s == &sim_spaces[SIM_GLOBAL])
     bad_global(a);
+  else if (v)
+    sim_find_at(a->pc, NULL, a->address, "out-of-bounds",
+                "%s %u bytes at byte %lld of the %s variable %s, which has %llu bytes", sim_verb(a), a->bytes,
+                (long long)((const uint8_t *)a->address - (v->is_shared ? s->base : sim_job->image->text)) -
+                    (long long)v->at,
+                v->is_shared ? "shared" : "device", v->name, (unsigned long long)v->bytes);
   else
     sim_find_at(a->pc, NULL, a->address, "out-of-bounds", "%s %u bytes at byte %llu of %s memory, which has %llu bytes",
                 sim_verb(a), a->bytes, (unsigned long long)((const uint8_t *)a->address - s->base), s->name,
@@ -232,29 +254,4 @@ int sim_check_elsewhere(struct sim_thread *t, const struct sim_access *a) {
                 "memory",
                 sim_verb(a), a->bytes, (const void *)p);
   return -1;
-}
-
-/* ---- Arrays ---- */
-
-/* What g++ and clang hand to the handler of an index out of bounds. */
-struct type_note {
-  uint16_t kind, info; /* info of an integer: bit 0: signed; from bit 1 on, the logarithm of its bits */
-  char name[];         /* 'float [4]', with its quotation marks */
-};
-struct index_note {
-  const char *file;
-  uint32_t line, column;
-  const struct type_note *array, *index;
-};
-
-void pah_sim_index(const void *what, uintptr_t index) {
-  const struct index_note *note = what;
-  const unsigned bits = 1u << (note->index->info >> 1);
-  int64_t value = (int64_t)index;
-  if (bits > 64) value = *(const int64_t *)index; /* then it is a pointer to the number */
-  if (bits < 64)
-    value = note->index->info & 1 ? (int64_t)((uint64_t)index << (64 - bits)) >> (64 - bits)
-                                  : (int64_t)(index & (((uint64_t)1 << bits) - 1));
-  sim_find(__builtin_return_address(0), "array-bounds", "index %lld of an array %s", (long long)value,
-           note->array->name);
 }

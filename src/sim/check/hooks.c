@@ -113,11 +113,13 @@ static inline __attribute__((always_inline)) void access_watched(struct sim_thre
 }
 
 /* Its own stack is where most accesses of a thread go that has arrays whose address is taken. */
-static inline __attribute__((always_inline)) int is_own(struct sim_thread *t, const void *p, const void *pc) {
+static inline __attribute__((always_inline)) int is_own(struct sim_thread *t, const void *p, uint32_t bytes,
+                                                        uint32_t flags, const void *pc) {
   if (!t) return 1; /* constructors of the object, before any launch */
   t->pc = pc;       /* where it is, should the launch be stopped here */
   if ((uint64_t)((const uint8_t *)p - t->fiber.stack) >= SIM_STACK_SIZE) return 0;
   if (t->flying_sums) sim_wgmma_touched(t, p, pc);
+  if (t->unset_locals) sim_local_access(t, p, bytes, flags, pc);
   return 1;
 }
 
@@ -134,7 +136,7 @@ static inline __attribute__((always_inline)) int read_before(const struct sim_th
 
 static void access_memory(const volatile void *volatile_p, uint32_t bytes, uint32_t flags, const void *pc) {
   const void *p = (const void *)(uintptr_t)volatile_p;
-  if (!is_own(sim_block.running, p, pc)) check(sim_block.running, p, bytes, flags, pc);
+  if (!is_own(sim_block.running, p, bytes, flags, pc)) check(sim_block.running, p, bytes, flags, pc);
 }
 
 int sim_check_chunk(struct sim_thread *t, const uint8_t *p, int writes, const void *pc) {
@@ -168,7 +170,7 @@ static void spin(const volatile void *p, const void *pc) {
   void __tsan_read##n(void *p) {                                                                                       \
     const void *pc = __builtin_return_address(0);                                                                      \
     struct sim_thread *t = sim_block.running;                                                                          \
-    if (is_own(t, p, pc)) return;                                                                                      \
+    if (is_own(t, p, n, PAH_SIM_READ, pc)) return;                                                                     \
     const int is_shared = !sim_pending_words && read_before(t, p, n, SIM_SHARED);                                      \
     if (!is_shared && !read_before(t, p, n, SIM_GLOBAL))                                                               \
       read_##n(p, pc);                                                                                                 \
@@ -177,7 +179,7 @@ static void spin(const volatile void *p, const void *pc) {
   }                                                                                                                    \
   void __tsan_write##n(void *p) {                                                                                      \
     const void *pc = __builtin_return_address(0);                                                                      \
-    if (!is_own(sim_block.running, p, pc)) write_##n(p, pc);                                                           \
+    if (!is_own(sim_block.running, p, n, PAH_SIM_WRITE, pc)) write_##n(p, pc);                                         \
   }                                                                                                                    \
   void __tsan_unaligned_read##n(void *p) {                                                                             \
     access_memory(p, n, PAH_SIM_READ, __builtin_return_address(0));                                                    \

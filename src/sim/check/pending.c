@@ -6,7 +6,7 @@
 #include "sim/block/sched.h"
 #include "shadow.h"
 
-uint32_t sim_pending_of[SIM_SHARED_LIMIT / 4];
+uint32_t *sim_pending_of;
 int64_t sim_pending_words;
 
 static uint32_t word_of(const void *p) {
@@ -44,6 +44,7 @@ void sim_pending_check(const struct sim_access *a) {
 }
 
 void sim_pending_reset(void) {
-  if (sim_pending_words != 0) memset(sim_pending_of, 0, sizeof sim_pending_of);
+  if (!sim_pending_of) sim_pending_of = sim_reserve(sim_spaces[SIM_SHARED].size + 4);
+  if (sim_pending_words != 0) memset(sim_pending_of, 0, sim_spaces[SIM_SHARED].size / 4 * 4);
   sim_pending_words = 0;
 }

@@ -7,6 +7,8 @@
 #include "shadow.h"
 #include "sim/block/sched.h"
 
+enum { SIM_GAP_WORDS = 1024 / WORD_BYTES }; /* as compile/gaps.c makes them */
+
 struct sim_space sim_spaces[SIM_SPACES];
 const uint8_t *sim_text;
 
@@ -28,6 +30,43 @@ static void open_space(int which, const char *name, uint8_t *base, uint64_t size
                                          sim_reserve(words * each)};
 }
 
+/* Words whose bytes may be touched. */
+static void open_words(uint8_t *state, uint64_t at, uint64_t bytes) {
+  for (uint64_t end = at + bytes; at < end;)
+    if (at % WORD_BYTES == 0 && end - at >= WORD_BYTES)
+      state[at / WORD_BYTES] |= SIM_ADDRESSABLE, at += WORD_BYTES;
+    else
+      state[at / WORD_BYTES] |= (uint8_t)(0x10 << at % WORD_BYTES), at++;
+}
+
+/* Of shared memory at the start of a thread block: variables, and what is dynamic; between them is nobody's. */
+static uint8_t *fresh_state;
+
+static void open_shared(const struct sim_space *s) {
+  const struct sim_image *image = sim_job->image;
+  fresh_state = sim_reserve(s->size / WORD_BYTES + 1);
+  for (int i = 0; i < image->variable_count; i++)
+    if (image->variables[i].is_shared) open_words(fresh_state, image->variables[i].at, image->variables[i].bytes);
+  if (image->dynamic_offset) open_words(fresh_state, image->dynamic_offset - 1, (uint64_t)sim_job->launch->shared);
+}
+
+/* What build.c has put behind the variables of the device: from the end of each to the next. */
+static void close_gaps(const struct sim_space *s) {
+  const struct sim_image *image = sim_job->image;
+  const uint64_t base = (uint64_t)(s->base - image->text);
+  for (int i = 0; i < image->variable_count; i++) {
+    const struct sim_variable *v = &image->variables[i];
+    if (v->is_shared) continue;
+    const uint64_t from = (v->at + v->bytes - base + WORD_BYTES - 1) / WORD_BYTES, most = s->size / WORD_BYTES;
+    memset(s->state + from, 0, from + SIM_GAP_WORDS < most ? SIM_GAP_WORDS : most > from ? most - from : 0);
+  }
+  for (int i = 0; i < image->variable_count; i++) {
+    const struct sim_variable *v = &image->variables[i];
+    const uint64_t from = (v->at - base) / WORD_BYTES, to = (v->at - base + v->bytes + WORD_BYTES - 1) / WORD_BYTES;
+    if (!v->is_shared) memset(s->state + from, SIM_INITIALISED | SIM_ADDRESSABLE, to - from);
+  }
+}
+
 void sim_shadow_open(void) {
   const struct sim_image *image = sim_job->image;
   sim_text = image->text;
@@ -36,6 +75,8 @@ void sim_shadow_open(void) {
   open_space(SIM_SHARED, "shared", sim_shared_base(), sim_shared_bytes(), NULL);
   open_space(SIM_MODULE, "module", image->data, (uint64_t)(image->data_end - image->data), NULL);
   memset(sim_spaces[SIM_MODULE].state, 0xff, sim_spaces[SIM_MODULE].size / 4 + 1);
+  open_shared(&sim_spaces[SIM_SHARED]);
+  close_gaps(&sim_spaces[SIM_MODULE]);
   sim_pools_open();
 }
 
@@ -44,8 +85,7 @@ void sim_shadow_block(void) {
   uint64_t whole = s->size / 4;
   memset(s->chunks, 0, (s->size / CHUNK_BYTES + 1) * sizeof *s->chunks);
   memset(s->split, 0, s->size / CHUNK_BYTES + 1);
-  memset(s->state, 0xf0, whole);
-  s->state[whole] = (uint8_t)(((1u << s->size % 4) - 1) << 4);
+  memcpy(s->state, fresh_state, whole + 1);
   memset(s->base, 0xff, s->size); /* NaN in every type */
   sim_pools_block();
 }

@@ -23,7 +23,7 @@
 #include "sim/host/process.h"
 #include "device_source.h"
 
-enum { DYNAMIC_ALIGN = 1024, DYNAMIC_ROOM = 228 * 1024 };
+enum { DYNAMIC_ROOM = 228 * 1024 };
 
 /* ---- The steps ---- */
 
@@ -91,7 +91,7 @@ static int prepare_header(int arch, const char *compiler, const char *std, const
 
 /* The source for the host's compiler: k.ii in the work folder. */
 static int write_translated(const struct pah_module *m, const char *source, int arch, const char *compiler,
-                            const char *headers, const struct pah_work *w, char **missing) {
+                            const char *headers, const struct pah_work *w, char **missing, uint64_t *align) {
   char path[PATH_MAX], *text = NULL, *names = NULL;
   struct sim_origin origin = {.m = m, .headers = headers, .work = w->path};
   struct pah_side side;
@@ -110,6 +110,7 @@ static int write_translated(const struct pah_module *m, const char *source, int 
          *tail = writer ? sim_entries(m, &side, writer, *missing) : NULL;
     snprintf(path, sizeof path, "%s/k.ii", w->path);
     status = translated && tail ? write_text(path, translated, tail) : pah_fail(PAH_ENOMEM, "%s: no memory", m->path);
+    *align = sim_dynamic_alignment(&side.tokens);
     free(translated);
     free(tail);
     sim_writer_free(writer);
@@ -128,10 +129,10 @@ static int compile_object(const struct pah_module *m, int arch, const char *comp
   sim_add_flags(&c, arch, compiler, m->std);
   if (!sim_is_clang(compiler)) sim_add_word(&c, "-fpreprocessed");
   if (!sim_is_clang(compiler) && sim_has_cccl(m)) sim_add_word(&c, "-fpermissive"); /* CUB: using X = X<T> */
-  sim_add_words(&c, (const char *const[]){"-x", "c++-cpp-output", "-c", NULL});
+  sim_add_words(&c, (const char *const[]){"-x", "c++-cpp-output", "-S", NULL});
   sim_add_word(&c, "%s/k.ii", w->path);
   sim_add_word(&c, "-o");
-  sim_add_word(&c, "%s/k.o", w->path);
+  sim_add_word(&c, "%s/plain.s", w->path);
   int exit_status = sim_run_program(c.argv, &output);
   int status = exit_status ? sim_compile_error(compiler, exit_status, output, m, missing) : PAH_OK;
   free(output);
@@ -139,29 +140,54 @@ static int compile_object(const struct pah_module *m, int arch, const char *comp
   return status;
 }
 
+/* The compiler's assembly to an object, with gaps between the variables. */
+static int assemble(const struct pah_module *m, const char *compiler, const struct pah_work *w) {
+  struct sim_command c = {.count = 0};
+  char plain[PATH_MAX], gaps[PATH_MAX], *output;
+  snprintf(plain, sizeof plain, "%s/plain.s", w->path);
+  snprintf(gaps, sizeof gaps, "%s/gaps.s", w->path);
+  int status = sim_add_gaps(plain, gaps);
+  if (status) return status;
+  sim_add_word(&c, "%s", compiler);
+  sim_add_words(&c, (const char *const[]){"-c", gaps, "-o", NULL});
+  sim_add_word(&c, "%s/k.o", w->path);
+  int exit_status = sim_run_program(c.argv, &output);
+  if (exit_status) status = sim_compile_error(compiler, exit_status, output, m, "");
+  free(output);
+  sim_drop_command(&c);
+  return status;
+}
+
 /* One label for all that is dynamic shared memory, and the bytes of what is static. */
-static int write_shared(const char *path, char *names, uint64_t bytes) {
+static int write_shared(const char *path, char *names, uint64_t bytes, int64_t dynamic) {
   FILE *f = fopen(path, "w");
   if (!f) return pah_fail(PAH_EIO, "%s: cannot be written: %s", path, strerror(errno));
   fprintf(f,
           "\t.section .note.GNU-stack,\"\",%%progbits\n\t.section .rodata\n\t.globl pah_static_shared\n\t.balign 8\n"
           "pah_static_shared:\n\t.quad %llu\n",
           (unsigned long long)bytes);
-  /* The compiler's call for an index that is out of bounds, by a name that is not its own library's. */
-  fprintf(f,
-          "\t.section .text\n\t.globl __ubsan_handle_out_of_bounds\n\t.hidden __ubsan_handle_out_of_bounds\n"
-          "\t.type __ubsan_handle_out_of_bounds, %%function\n__ubsan_handle_out_of_bounds:\n\t%s\n",
+  /* The compiler's calls for what does not fit, by names that are not its own library's. */
+  static const char *const calls[][2] = {{"out_of_bounds", "index"},          {"add_overflow", "overflow_add"},
+                                         {"sub_overflow", "overflow_sub"},    {"mul_overflow", "overflow_mul"},
+                                         {"divrem_overflow", "overflow_div"}, {"negate_overflow", "overflow_neg"}};
+  fprintf(f, "\t.section .text\n");
+  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+    fprintf(f,
+            "\t.globl __ubsan_handle_%s\n\t.hidden __ubsan_handle_%s\n"
+            "\t.type __ubsan_handle_%s, %%function\n__ubsan_handle_%s:\n\t"
 #if defined(__aarch64__)
-          "b pah_sim_index");
+            "b pah_sim_%s\n",
 #else
-          "jmp pah_sim_index@PLT");
+            "jmp pah_sim_%s@PLT\n",
 #endif
+            calls[i][0], calls[i][0], calls[i][0], calls[i][0], calls[i][1]);
   /* What the compiler notes of __launch_bounds__; without one there is no such section. */
   fprintf(f, "\t.section .data.rel.ro,\"aw\"\n\t.globl pah_bounds\n\t.balign 8\npah_bounds:\n");
   static const char *const ends[] = {"__start___patchable_function_entries", "__stop___patchable_function_entries"};
   for (int i = 0; i < 2; i++) fprintf(f, "\t.weak %s\n\t.hidden %s\n\t.quad %s\n", ends[i], ends[i], ends[i]);
   if (*names) {
-    fprintf(f, "\t.section .tbss,\"awT\",%%nobits\n\t.balign %d\n", DYNAMIC_ALIGN);
+    fprintf(f, "\t.section .tbss,\"awT\",%%nobits\n\t.balign %d\n\t.zero %lld\n", SIM_DYNAMIC_ALIGN,
+            dynamic < 0 ? 0 : (long long)(dynamic % SIM_DYNAMIC_ALIGN));
     fprintf(f, "\t.globl pah_dynamic_shared\n\t.type pah_dynamic_shared, %%tls_object\npah_dynamic_shared:\n");
     for (char *name = strtok(names, "\n"); name; name = strtok(NULL, "\n"))
       fprintf(f, "\t.globl %s\n\t.type %s, %%tls_object\n%s:\n", name, name, name);
@@ -206,12 +232,15 @@ static int make(const struct pah_module *m, int arch, const char *compiler, cons
   snprintf(object, sizeof object, "%s/k.o", w->path);
   snprintf(assembly, sizeof assembly, "%s/k.s", w->path);
   char *names = NULL, *missing = NULL, *text = NULL;
-  uint64_t bytes = 0;
+  uint64_t bytes = 0, align = SIM_DYNAMIC_ALIGN;
+  int64_t dynamic = -1;
   int status = source_text(m, arch, w, &text);
-  if (!status) status = write_translated(m, text, arch, compiler, headers, w, &missing);
+  if (!status) status = write_translated(m, text, arch, compiler, headers, w, &missing, &align);
   if (!status) status = compile_object(m, arch, compiler, w, missing);
+  if (!status) status = assemble(m, compiler, w);
   if (!status) status = sim_elf_shared(object, &names, &bytes);
-  if (!status) status = write_shared(assembly, names, bytes);
+  if (!status) status = sim_dynamic_start(object, align, &dynamic);
+  if (!status) status = write_shared(assembly, names, bytes, dynamic);
   if (!status) status = link_object(m, compiler, w);
   snprintf(object, sizeof object, "%s/k.so", w->path);
   if (!status) status = sim_elf_disarm(object, m->path);
@@ -282,7 +311,7 @@ static void make_salt(const char *compiler, int arch, const char *headers, char 
   stat(compiler, &about);
   const char *nvcc = sim_nvcc();
   size_t n =
-      (size_t)snprintf(salt, bytes, "sim 21 %s %lld %lld.%09ld sm_%d %s nvcc %s", compiler, (long long)about.st_size,
+      (size_t)snprintf(salt, bytes, "sim 31 %s %lld %lld.%09ld sm_%d %s nvcc %s", compiler, (long long)about.st_size,
                        (long long)about.st_mtim.tv_sec, about.st_mtim.tv_nsec, arch, headers, nvcc ? nvcc : "");
   for (size_t i = 0; i < sizeof variables / sizeof *variables && n < bytes; i++) {
     const char *value = getenv(variables[i]);

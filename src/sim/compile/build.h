@@ -24,6 +24,16 @@ int sim_ptx_source(const struct pah_module *m, int arch, const char *whole, cons
 /* elf.c: of a relocatable object, the undefined thread-local symbols (`extern __shared__`), separated by newlines, and
  * the bytes of the defined ones (`__shared__`). *names is malloc'ed. */
 int sim_elf_shared(const char *path, char **names, uint64_t *bytes);
+/* gaps.c: copies assembly, with SIM_GAP bytes of nobody's behind each variable. */
+enum { SIM_GAP = 1024, SIM_DYNAMIC_ALIGN = 1024 };
+int sim_add_gaps(const char *from, const char *to);
+/* gaps.c: what the declarations of dynamic shared memory ask for, 16 to SIM_DYNAMIC_ALIGN; where it starts in the
+ * kernels of a relocatable object, -1 if they differ. */
+struct pah_tokens;
+uint64_t sim_dynamic_alignment(const struct pah_tokens *t);
+int sim_dynamic_start(const char *path, uint64_t align, int64_t *start);
+/* variable.c: is the variable, by its mangled name, declared in this function? */
+int sim_is_within(const char *variable, const char *function);
 /* elf.c: makes that no code of the object runs when it is opened; runs what that has put off. */
 int sim_elf_disarm(const char *path, const char *source);
 void sim_elf_start(const struct sim_image *image);

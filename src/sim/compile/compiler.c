@@ -102,7 +102,8 @@ void sim_add_flags(struct sim_command *c, int arch, const char *compiler, const 
                                     "-fno-strict-aliasing",
                                     "-fno-optimize-sibling-calls", /* the caller's line is in the return address */
                                     "-fsanitize=thread",
-                                    "-fsanitize=bounds", /* of arrays with a size of their own: block/finding.c */
+                                    "-fsanitize=bounds", /* of arrays with a size of their own: check/notes.c */
+                                    "-fsanitize=signed-integer-overflow", /* which also makes sums wrap, as PTX's do */
                                     "-w",
                                     "-ffp-contract=off",
                                     "-fdiagnostics-color=never",

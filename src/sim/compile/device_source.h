@@ -42,6 +42,18 @@ void sim_writer_free(struct sim_writer *w);
 char *sim_translate(struct sim_writer *w); /* all of it, each where it stands; malloc'ed, NULL: no memory */
 void sim_translate_tokens(struct sim_writer *w, int first, int last, FILE *to); /* those [first, last), in one line */
 
+/* Text that is put behind tokens of a source; meaning.c: conversions and shifts as PTX has them; locals.c: local
+ * variables that may be read before they are set. */
+struct sim_inserts {
+  char **after; /* of each token; NULL: nothing */
+  int failed;
+};
+int sim_inserts_new(struct sim_inserts *inserts, const struct pah_side *side);
+void sim_inserts_free(struct sim_inserts *inserts, const struct pah_side *side);
+void sim_insert(struct sim_inserts *inserts, int token, const char *text);
+void sim_insert_locals(const struct pah_side *side, struct sim_inserts *inserts);
+void sim_insert_meaning(const struct pah_side *side, struct sim_inserts *inserts);
+
 /* asm.c: the end of the asm statement at token i, without its semicolon; 0: there is none. */
 int sim_asm_end(const struct pah_side *side, int i, int last);
 /* asm.c: the C++ statement for it. malloc'ed; NULL: no memory, or it cannot be read. */

@@ -99,6 +99,7 @@ struct sim_writer {
   const struct word **meaning; /* of each word by its number; NULL: its own */
   char *is_variable;           /* of each token: it belongs to a variable of the device */
   char *is_plain;              /* of each token: a word that its class or function has declared */
+  struct sim_inserts inserts;
   int is_clang;
 };
 
@@ -245,7 +246,7 @@ static int leave_out_pragma(struct sim_writer *w, int i, int last) {
 }
 
 /* Writes the token at i, or what stands for it; returns the next one. */
-static int translate_one(struct sim_writer *w, int i, int last) {
+static int translate_token(struct sim_writer *w, int i, int last) {
   const struct pah_token *token = &w->list[i];
   if (w->side->gone[i]) return leave_out(w, i), i + 1;
   if (token->mark == '#' && i + 1 < last && pah_token_is(&w->list[i + 1], "pragma"))
@@ -287,6 +288,12 @@ static int translate_one(struct sim_writer *w, int i, int last) {
     }
   write_gap(w, token->at + token->length);
   return i + 1;
+}
+
+static int translate_one(struct sim_writer *w, int i, int last) {
+  const int next = translate_token(w, i, last);
+  if (w->inserts.after[i] && next == i + 1 && !w->side->gone[i]) fputs(w->inserts.after[i], w->to);
+  return next;
 }
 
 /* ---- A whole source ---- */
@@ -339,7 +346,11 @@ struct sim_writer *sim_writer_new(const struct pah_side *side, int is_clang) {
   w->meaning = calloc((size_t)side->tokens.word_count + 1, sizeof *w->meaning);
   w->is_variable = calloc((size_t)side->tokens.count + 1, 1);
   w->is_plain = calloc((size_t)side->tokens.count + 1, 1);
-  if (!w->meaning || !w->is_variable || !w->is_plain) return sim_writer_free(w), NULL;
+  if (!w->meaning || !w->is_variable || !w->is_plain || !sim_inserts_new(&w->inserts, side))
+    return sim_writer_free(w), NULL;
+  sim_insert_meaning(side, &w->inserts);
+  sim_insert_locals(side, &w->inserts);
+  if (w->inserts.failed) return sim_writer_free(w), NULL;
   for (int i = 0; i < WORDS; i++) {
     uint32_t number = pah_tokens_word(&side->tokens, words[i].cuda);
     if (number) w->meaning[number] = &words[i];
@@ -352,6 +363,7 @@ struct sim_writer *sim_writer_new(const struct pah_side *side, int is_clang) {
 
 void sim_writer_free(struct sim_writer *w) {
   if (!w) return;
+  sim_inserts_free(&w->inserts, w->side);
   free(w->meaning);
   free(w->is_variable);
   free(w->is_plain);

@@ -9,29 +9,36 @@
 
 #include "error.h"
 
-/* Splits the byte offset of `t` into indices; 0 if it lies before the tensor. Past its end the first index runs on. */
+/* Splits the byte offset of `t` into indices. Before its start and past its end the first index runs on. */
 static int locate(const struct pah_tensor *t, const void *address, int64_t *index) {
   int64_t size = pah_dtype_size(t->dtype);
-  if (t->dtype == PAH_NONE || !size || (const uint8_t *)address < (const uint8_t *)t->data) return 0;
-  int64_t left = ((const uint8_t *)address - (const uint8_t *)t->data) / size;
+  if (t->dtype == PAH_NONE || !size) return 0;
+  int64_t left = ((const uint8_t *)address - (const uint8_t *)t->data);
+  left = left < 0 ? -((size - 1 - left) / size) : left / size;
   int done[PAH_MAX_DIMS] = {0};
   for (int n = 0; n < t->ndim; n++) { /* from the largest stride to the smallest */
     int at = -1;
     for (int i = 0; i < t->ndim; i++)
       if (!done[i] && (at < 0 || t->stride[i] > t->stride[at])) at = i;
     done[at] = 1;
-    index[at] = t->stride[at] ? left / t->stride[at] : 0;
+    index[at] = t->stride[at] ? left / t->stride[at] - (left < 0 && left % t->stride[at]) : 0;
     if (at > 0 && index[at] >= t->shape[at]) index[at] = t->shape[at] - 1;
     left -= index[at] * t->stride[at];
   }
-  return left == 0 || left < size;
+  return 1;
+}
+
+/* Bytes between the address and the tensor; 0: it lies inside. */
+static uint64_t distance(const struct pah_tensor *t, const void *address) {
+  const uint8_t *from = t->data, *at = address;
+  int64_t last = 0;
+  for (int i = 0; i < t->ndim; i++) last += (t->shape[i] - 1) * t->stride[i];
+  const uint8_t *end = from + (last + 1) * pah_dtype_size(t->dtype);
+  return at < from ? (uint64_t)(from - at) : at < end ? 0 : (uint64_t)(at - end) + 1;
 }
 
 static int inside(const struct pah_tensor *t, const void *address) {
-  int64_t last = 0;
-  for (int i = 0; i < t->ndim; i++) last += (t->shape[i] - 1) * t->stride[i];
-  const uint8_t *end = (const uint8_t *)t->data + (last + 1) * pah_dtype_size(t->dtype);
-  return t->dtype != PAH_NONE && (const uint8_t *)address >= (const uint8_t *)t->data && (const uint8_t *)address < end;
+  return t->dtype != PAH_NONE && !distance(t, address);
 }
 
 /* "sequence 1 token 35 (logical block 2)": who uses a physical block; "no sequence" when nobody does. */
@@ -97,9 +104,7 @@ static void describe_problem(const struct pah_attn *a, const void *address, char
       nearest = i;
       break;
     }
-    const uint8_t *start = all[i].t->data;
-    if (all[i].t->dtype != PAH_NONE && start <= (const uint8_t *)address &&
-        (nearest < 0 || start > (const uint8_t *)all[nearest].t->data))
+    if (all[i].t->dtype != PAH_NONE && (nearest < 0 || distance(all[i].t, address) < distance(all[nearest].t, address)))
       nearest = i;
   }
   if (nearest < 0) return;
@@ -111,15 +116,14 @@ static void describe_problem(const struct pah_attn *a, const void *address, char
 
 /* ---- Arguments ---- */
 
-/* "; argument 2, f32 [64, 128], at [63, 130]": of the tensor that holds the address, else the nearest one below it. */
+/* "; argument 2, f32 [64, 128], at [63, 130]": of the tensor that holds the address, else the nearest one. */
 static void describe_argument(const struct pah_tensor *const *tensors, int count, const void *address, char *text,
                               size_t bytes) {
   int nearest = -1;
   for (int i = 0; i < count; i++) {
     const struct pah_tensor *t = tensors[i];
-    if (!t || !t->ndim || (const uint8_t *)t->data > (const uint8_t *)address) continue;
-    if (nearest < 0 || t->data > tensors[nearest]->data || inside(t, address)) nearest = i;
-    if (inside(t, address)) break;
+    if (!t || !t->ndim || t->dtype == PAH_NONE) continue;
+    if (nearest < 0 || distance(t, address) < distance(tensors[nearest], address)) nearest = i;
   }
   int64_t index[PAH_MAX_DIMS];
   if (nearest < 0 || !locate(tensors[nearest], address, index)) return;
@@ -177,8 +181,9 @@ void sim_source_line(const struct sim_job *job, const struct sim_place *place, c
 
 /* ---- Findings that are meant ---- */
 
-static const char *const allowable[] = {"array-bounds",      "barrier-divergence", "barrier-exited", "race",
-                                        "read-only-written", "uninitialised",      "warp-absent",    "warp-exited"};
+static const char *const allowable[] = {
+    "array-bounds", "barrier-divergence", "barrier-exited", "not-in-sequence", "overflow", "race", "read-only-written",
+    "swizzle",      "uninitialised",      "warp-absent",    "warp-exited"};
 enum { ALLOWABLE = sizeof allowable / sizeof *allowable };
 
 int sim_allowed_by_comment(const char *line, const char *code) {

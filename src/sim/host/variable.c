@@ -32,8 +32,8 @@ static int find_table(const char *file, size_t size, struct table *t) {
   return t->symbols != NULL;
 }
 
-/* Is the variable declared in this function? extern "C" functions are mangled as a length and a name. */
-static int is_within(const char *variable, const char *function) {
+/* extern "C" functions are mangled as a length and a name. */
+int sim_is_within(const char *variable, const char *function) {
   char prefix[24] = "_ZZ";
   if (!strncmp(function, "_Z", 2))
     function += 2;
@@ -51,9 +51,26 @@ static uint64_t owner_of(const struct table *t, const char *variable, const stru
     const Elf64_Sym *s = &t->symbols[i];
     if (ELF64_ST_TYPE(s->st_info) != STT_FUNC || !s->st_value) continue;
     int is_kernel = ELF64_ST_VISIBILITY(s->st_other) == STV_PROTECTED || sim_image_has_kernel(image, s->st_value);
-    if (is_kernel && is_within(variable, t->strings + s->st_name)) return s->st_value;
+    if (is_kernel && sim_is_within(variable, t->strings + s->st_name)) return s->st_value;
   }
   return 0;
+}
+
+static int is_in_data(const struct sim_image *image, uint64_t at) {
+  return image->text + at >= image->data && image->text + at < image->data_end;
+}
+
+/* The last name within a mangled one: s of _ZZ1fPfE1s. */
+static void plain_name(const char *mangled, char *name, size_t bytes) {
+  const size_t length = strlen(mangled);
+  snprintf(name, bytes, "%s", mangled);
+  for (size_t i = 0; i < length; i++) {
+    if (mangled[i] < '1' || mangled[i] > '9' || (i && mangled[i - 1] >= '0' && mangled[i - 1] <= '9')) continue;
+    char *end;
+    const size_t n = strtoul(mangled + i, &end, 10), from = (size_t)(end - mangled);
+    if (from + n == length || (from + n < length && strchr("E_", mangled[from + n])))
+      snprintf(name, bytes, "%.*s", (int)n, end);
+  }
 }
 
 int sim_variables_read(struct sim_image *image) {
@@ -67,9 +84,14 @@ int sim_variables_read(struct sim_image *image) {
   for (size_t i = 0; image->variables && found && i < t.count; i++) {
     const Elf64_Sym *s = &t.symbols[i];
     const char *name = t.strings + s->st_name;
-    if (ELF64_ST_TYPE(s->st_info) != STT_TLS || !s->st_size) continue;
-    image->variables[image->variable_count++] = (struct sim_variable){
-        .at = s->st_value, .bytes = s->st_size, .guard = !strncmp(name, "_ZGV", 4), .owner = owner_of(&t, name, image)};
+    const int is_shared = ELF64_ST_TYPE(s->st_info) == STT_TLS;
+    if ((!is_shared && (ELF64_ST_TYPE(s->st_info) != STT_OBJECT || !is_in_data(image, s->st_value))) || !s->st_size)
+      continue;
+    struct sim_variable *v = &image->variables[image->variable_count++];
+    *v = (struct sim_variable){.at = s->st_value, .bytes = s->st_size, .is_shared = is_shared};
+    v->guard = !strncmp(name, "_ZGV", 4);
+    v->owner = is_shared ? owner_of(&t, name, image) : 0;
+    plain_name(name, v->name, sizeof v->name);
   }
   free(file);
   return image->variables ? PAH_OK : pah_fail(PAH_ENOMEM, "sim: no memory for the variables of a module");
@@ -79,7 +101,7 @@ uint64_t sim_static_shared(const struct sim_image *image, uint64_t kernel) {
   uint64_t bytes = 0;
   for (int i = 0; i < image->variable_count; i++) {
     const struct sim_variable *v = &image->variables[i];
-    if (!v->guard && (!v->owner || v->owner == kernel)) bytes += v->bytes;
+    if (v->is_shared && !v->guard && (!v->owner || v->owner == kernel)) bytes += v->bytes;
   }
   return bytes;
 }

@@ -36,6 +36,7 @@
 #include "pah_sim/builtins.h"
 #include "pah_sim/atomics.h"
 #include "pah_sim/math.h"
+#include "pah_sim/meaning.h"
 #include "pah_sim/ptx.h"
 #include "pah_sim/refused.h"
 #include "pah_sim/entry.h"

@@ -22,7 +22,7 @@ struct async_copy {
   uint32_t bytes;
   uint32_t reported;                /* to the mbarrier: those of the box, without the gaps of its rows */
   uint32_t row_bytes, pitch, start; /* rows of a box with gaps, from shared address `start` on; pitch 0: no gaps */
-  int swizzle;
+  int swizzle, has_map;
   int64_t group; /* of a store */
   int64_t count;
   struct async_piece *pieces;
@@ -54,6 +54,10 @@ void bulk_land(struct async_copy *copy); /* a load; frees it */
 void bulk_free(struct async_copy *copy);
 void bulk_block_begin(void);
 void bulk_block_end(void);
+
+/* ---- swizzle.c ---- */
+void swizzle_laid_out(const uint8_t *p, uint32_t bytes, int span); /* span: of the map, in chunks; 0: by no map */
+void swizzle_check(uint32_t address, uint32_t span, const void *pc);
 
 /* ---- proxy.c ---- */
 void proxy_block_begin(void);

@@ -91,6 +91,7 @@ static struct async_copy *box_copy(int load, const struct sim_tensor_map *m, con
   c->pitch = pitch > row_bytes ? pitch : 0;
   c->start = shared;
   c->swizzle = m->swizzle;
+  c->has_map = 1;
   clip(at[0], m->box[0], m->size[0], &from, &count);
   for (int64_t r = 0; r < rows && count > 0; r++) {
     int64_t rest = r, offset = (at[0] + from) * m->element_bytes;
@@ -172,6 +173,7 @@ static void clear_box(struct async_copy *c) {
 
 void bulk_land(struct async_copy *c) {
   sim_pending_clear(c->shared, c->bytes);
+  swizzle_laid_out(c->shared, c->bytes, c->has_map ? 1 << c->swizzle : 0);
   async_check_landing(c->shared, c->bytes, NULL, NULL, 0, c->pc);
   clear_box(c);
   for (int64_t i = 0; i < c->count; i++) {

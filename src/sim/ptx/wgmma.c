@@ -229,7 +229,10 @@ static void take_off(struct warpgroup *w, struct sums *s, const struct sim_group
   for (int thread = 0; thread < WARPS * SIM_WARP; thread++) {
     const struct operand *o = c->lanes[thread];
     take_places(s, thread, o);
-    for (int i = 0; i < s->words; i++) memset(register_at(s, thread, i), 0xff, sizeof(float));
+    for (int i = 0; i < s->words; i++) {
+      memset(register_at(s, thread, i), 0xff, sizeof(float));
+      sim_local_set(c->threads[thread], register_at(s, thread, i), sizeof(float));
+    }
     c->threads[thread]->flying_sums += !s->flying[thread / SIM_WARP];
   }
   for (int warp = 0; warp < WARPS; warp++) {

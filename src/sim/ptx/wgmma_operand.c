@@ -43,8 +43,9 @@ static uint32_t place_mn(const struct layout *l, int c, int k) {
   return swizzled(l, l->start + chunk + (uint32_t)(k % 8) * l->span * CHUNK + (uint32_t)(k / 8) * along);
 }
 
-static void read_chunk(const struct wgmma_source *s, uint32_t address, int agent, void *out) {
+static void read_chunk(const struct wgmma_source *s, uint32_t address, uint32_t span, int agent, void *out) {
   const uint8_t *p = sim_shared(address, CHUNK, s->pc);
+  swizzle_check(address, span, s->pc);
   const struct sim_access access = {p, CHUNK, PAH_SIM_READ | SIM_ASYNC_PROXY, agent, s->pc};
   if (sim_check(s->threads[0], &access) == 0)
     memcpy(out, p, CHUNK);
@@ -57,7 +58,7 @@ static void read_mn(const struct wgmma_source *s, const struct layout *l, int fr
   for (int c = from / 8; c < (from + count) / 8; c++) {
     for (int k = 0; k < 16; k++) {
       uint16_t values[8];
-      read_chunk(s, place_mn(l, c, k), agent, values);
+      read_chunk(s, place_mn(l, c, k), l->span, agent, values);
       for (int i = 0; i < 8; i++) {
         uint32_t *word = &words[8 * c + i][k / 2];
         *word = k % 2 == 0 ? values[i] : *word | (uint32_t)values[i] << 16;
@@ -74,7 +75,7 @@ void wgmma_read(const struct wgmma_source *s, unsigned long long descriptor, int
     return;
   }
   for (int r = from; r < from + count; r++) {
-    for (int c = 0; c < 2; c++) read_chunk(s, place_k(&l, r, c), agent, &words[r][4 * c]);
+    for (int c = 0; c < 2; c++) read_chunk(s, place_k(&l, r, c), l.span, agent, &words[r][4 * c]);
   }
 }
 
