@@ -1,6 +1,6 @@
 // ptx_attention.cu - the tile loop of a tensor-core forward on sm_80, head_dim 128, bf16: cp.async into two stages of
 // swizzled shared memory, ldmatrix, mma.sync, softmax while it goes. Four warps, 16 queries each, 64 keys at a time.
-// BUG plants one mistake, 0 none; spec/sim/ptx_attention_spec.lua checks results, findings and the time that it takes.
+// BUG plants one mistake, 0 none; ptx_attention_spec.lua checks results, findings and the time that it takes.
 #include "ptx.cuh"
 using namespace ptx;
 

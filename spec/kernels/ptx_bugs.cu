@@ -1,5 +1,5 @@
 // ptx_bugs.cu - small kernels around one asynchronous instruction each; Bug 0 is right, every other number plants one
-// mistake. spec/sim/ptx_bugs_spec.lua lists which finding each must cause, and that the right ones cause none.
+// mistake. ptx_bugs_spec.lua lists which finding each must cause, and that the right ones cause none.
 #include "ptx.cuh"
 using namespace ptx;
 

@@ -1,5 +1,5 @@
 /* ptx_forms.cu - instructions of PTX in the forms that kernels/ptx/ has no functions for, for
- * spec/sim/ptx_forms_spec.lua: mma.sync of 8, 4 and 1 bits, fp8 with sums of f16, f64, m8n8k4; wgmma with sums of f16
+ * ptx_forms_spec.lua: mma.sync of 8, 4 and 1 bits, fp8 with sums of f16, f64, m8n8k4; wgmma with sums of f16
  * and s32; arithmetic. Built by nvcc for sm_90a too. */
 #include <cuda_fp16.h>
 #include <cuda_fp8.h>

@@ -1,5 +1,5 @@
 // ptx_hopper.cu - wgmma and bulk tensor copies by themselves: shared memory, descriptors and registers in, results out.
-// spec/sim/ptx_hopper_spec.lua lays the operands out and knows what must come out; the same runs on sim and on cuda.
+// ptx_hopper_spec.lua lays the operands out and knows what must come out; the same runs on sim and on cuda.
 #include "ptx.cuh"
 using namespace ptx;
 

@@ -1,4 +1,4 @@
-/* ptx_inline.cu - asm statements as kernels have them, for spec/sim/ptx_inline_spec.lua: every kind of operand, labels,
+/* ptx_inline.cu - asm statements as kernels have them, for ptx_inline_spec.lua: every kind of operand, labels,
  * predicates, scopes, several instructions in a text; a warp's matrices; mistakes that must be told when they run. */
 
 __device__ unsigned address(const void *p) {

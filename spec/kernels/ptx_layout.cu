@@ -1,5 +1,5 @@
 // ptx_layout.cu - each instruction of kernels/ptx/mma.h and convert.h by itself: registers in, registers out, as raw
-// words, one warp. spec/sim/ptx_spec.lua gives the words and knows what must come out; the same runs on sim and on
+// words, one warp. ptx_spec.lua gives the words and knows what must come out; the same runs on sim and on
 // cuda.
 #include "ptx.cuh"
 using namespace ptx;

@@ -1,6 +1,6 @@
 // ptx_pipeline.cu - C (M x N, f32) = A (M x K) B (N x K)^T in bf16 as Hopper kernels do it: a producer warp fills a
 // ring of shared memory by bulk tensor copies with the 128-byte swizzle, a warpgroup multiplies it by wgmma; mbarriers
-// say which stages are full and empty. BUG plants one mistake, 0 none: spec/sim/ptx_bugs_spec.lua lists them.
+// say which stages are full and empty. BUG plants one mistake, 0 none: ptx_bugs_spec.lua lists them.
 #include "ptx.cuh"
 using namespace ptx;
 

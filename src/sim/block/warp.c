@@ -1,7 +1,7 @@
 /* warp.c - what the lanes of a warp do together: the last lane of a mask to come does the work for all. Lanes of one
  * warp may be at different collectives at once, so pending ones are told apart by kind and mask. A shuffle or a vote
  * orders no memory; __syncwarp does. Findings: warp-mask (a lane outside its own mask), warp-divergence (lanes of one
- * mask wait at different collectives). Read next: barrier.c, sim/check/lanes.c, sim/ptx/mma.c. */
+ * mask wait at different collectives). Read next: barrier.c, sim/block/lanes.c, sim/ptx/mma.c. */
 #include <string.h>
 
 #include "sim/check/check.h"

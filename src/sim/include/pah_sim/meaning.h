@@ -9,8 +9,8 @@
 template <class I> struct pah_sim_to {
   typedef std::conditional_t<(sizeof(I) >= 4), I, std::conditional_t<std::is_signed<I>::value, int, unsigned>> wide;
   I value;
-  template <class X> PAH_SIM_INLINE constexpr explicit pah_sim_to(const X &x)
-      : value(of(x, std::is_floating_point<X>())) {}
+  template <class X>
+  PAH_SIM_INLINE constexpr explicit pah_sim_to(const X &x) : value(of(x, std::is_floating_point<X>())) {}
   template <class X> static PAH_SIM_INLINE constexpr I of(const X &x, std::false_type) {
     return (I)x;
   }
@@ -22,7 +22,8 @@ template <class I> struct pah_sim_to {
   }
 };
 /* A truth value is none of those. */
-template <class T> struct pah_sim_is_counting
+template <class T>
+struct pah_sim_is_counting
     : std::integral_constant<bool, std::is_integral<T>::value && !std::is_same<std::remove_cv_t<T>, bool>::value> {};
 
 /* `static_cast<T>(x)` of a template's T: static_cast<T>(pah_sim_as<T>(x)). */
@@ -68,7 +69,8 @@ template <class T, bool InParts> struct pah_sim_unset {
 };
 
 /* `a << b` is written `a << pah_sim_by << b`, `a <<= b` as `a <<= pah_sim_by = b`: the same order of evaluation. */
-template <class T> struct pah_sim_is_number
+template <class T>
+struct pah_sim_is_number
     : std::integral_constant<bool, std::is_integral<T>::value ||
                                        (std::is_enum<T>::value && std::is_convertible<T, long long>::value)> {};
 template <class L> PAH_SIM_INLINE constexpr L pah_sim_shift_left(L a, unsigned n) {
@@ -77,15 +79,11 @@ template <class L> PAH_SIM_INLINE constexpr L pah_sim_shift_left(L a, unsigned n
 template <class L> PAH_SIM_INLINE constexpr L pah_sim_shift_right(L a, unsigned n) {
   return n < sizeof(L) * 8 ? (L)(a >> n) : a < 0 ? (L)-1 : (L)0;
 }
-template <class L> struct pah_sim_shifted {
-  L value;
-};
+template <class L> struct pah_sim_shifted { L value; };
 template <class A> struct pah_sim_left { /* of a class that has a << of its own */
   A &&value;
 };
-template <class B> struct pah_sim_amount {
-  B value;
-};
+template <class B> struct pah_sim_amount { B value; };
 struct pah_sim_by_type {
   template <class B> PAH_SIM_INLINE constexpr pah_sim_amount<B> operator=(B b) const {
     return {b};

@@ -1,11 +1,11 @@
 /* lanes.c - lanes of a warp that are not there: a mask that names one that has ended (warp-exited), a shuffle that
  * takes the value of one that takes no part (warp-absent). What such a shuffle gives is undefined, which matters only
  * where it is used: at the ends of a tree of __shfl_down_sync or __shfl_up_sync it is not, so those are told only for
- * the lane that holds the result. Read next: sim/block/warp.c. */
+ * the lane that holds the result. Read next: warp.c. */
 #include <string.h>
 
-#include "check.h"
-#include "sim/block/sched.h"
+#include "sched.h"
+#include "sim/check/check.h"
 
 static struct sim_thread *first_lane(const struct sim_collective *c) {
   for (int i = 0; i < SIM_WARP; i++)
