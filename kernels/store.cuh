@@ -3,12 +3,10 @@
  * of its own (of fp8 sixteen) and a store is 16 bytes. The kernel's config.cuh comes first: HEAD_DIM_V, OUT_T or IO_T,
  * PACK. Read next: tile_softmax.cuh. */
 #pragma once
+#include "row_options.cuh"
 #include "tile_softmax.cuh"
 #include "types.cuh"
 
-#ifndef OUT_T
-#define OUT_T IO_T
-#endif
 #ifndef SPREAD_COLUMNS
 #define SPREAD_COLUMNS 0 /* 1: a lane's sums are columns 8t to 8t + 7 of 32, number e of tile i is column 4e + i */
 #endif

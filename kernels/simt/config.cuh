@@ -11,8 +11,6 @@
 #ifndef DIM_V
 #define DIM_V DIM
 #endif
-#define Q_T IO_T
-#define KV_T IO_T
 typedef IO_T K_T, V_T;
 #ifndef BLOCKS_PER_SM
 #define BLOCKS_PER_SM (DIM_V > 128 ? 1 : 2)

@@ -7,17 +7,9 @@
  * Read next: config.cuh, fp8/widener.cuh, fp8/staging.cuh. */
 #pragma once
 #include "ptx.cuh"
+#include "row_options.cuh"
 #include "types.cuh"
 
-#ifndef Q_T
-#define Q_T IO_T
-#endif
-#ifndef KV_T
-#define KV_T IO_T
-#endif
-#ifndef OUT_T
-#define OUT_T IO_T
-#endif
 #ifndef WIDE_VALUES
 #define WIDE_VALUES 0
 #endif

@@ -12,12 +12,6 @@
 #ifndef DIM_V
 #define DIM_V DIM
 #endif
-#ifndef Q_T
-#define Q_T IO_T
-#endif
-#ifndef KV_T
-#define KV_T IO_T
-#endif
 #define P_LOG2 (sizeof(KV_T) == 1 ? 6 : 0) /* weights of f16 are 2^P_LOG2 times exp(score - maximum) */
 
 /* Q and K, and weights and V, as they are multiplied: fp8 is widened. */

@@ -4,6 +4,7 @@
 local ffi = require "ffi"
 
 local KEYS, ITEM_BYTES = 128, 16
+local folder = debug.getinfo(1, "S").source:match "^@(.*/)"
 
 local function text_of(path)
   local file = assert(io.open(path))
@@ -13,9 +14,7 @@ local function text_of(path)
 end
 
 local function declare()
-  if not pcall(ffi.typeof, "struct pah_attn_params") then
-    ffi.cdef((("\n" .. text_of "kernels/params.h"):gsub("\n#[^\n]*", "")))
-  end
+  dofile(folder .. "params.lua")
   if not pcall(ffi.typeof, "struct backward_plan") then
     local plan = text_of "kernels/backward/plan.cuh":match "struct backward_plan {.-};"
     ffi.cdef((plan:gsub("key_item %*", "void *")))

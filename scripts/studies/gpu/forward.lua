@@ -87,17 +87,11 @@ end
 
 local sm90 = {}
 
--- Kernel structs for FFI: params.h without its preprocessor lines.
 local function declare_params()
   if not pcall(ffi.typeof, "struct sm90_sizes") then
     ffi.cdef "struct sm90_sizes { int box, head_dim, head_dim_v; struct place_units k, v; };"
   end
-  if pcall(ffi.typeof, "struct pah_attn_params") then return end
-  local lines = {}
-  for line in io.lines "kernels/params.h" do
-    if not line:match "^#" then lines[#lines + 1] = line end
-  end
-  ffi.cdef(table.concat(lines, "\n"))
+  dofile(folder .. "params.lua")
 end
 
 local function gcd(a, b)

@@ -5,15 +5,8 @@ local ffi = require "ffi"
 
 local M = {}
 
---- Kernel structs for FFI: kernels/params.h without its preprocessor lines.
-function M.declare_params()
-  if pcall(ffi.typeof, "struct pah_attn_params") then return end
-  local lines = {}
-  for line in io.lines "kernels/params.h" do
-    if not line:match "^#" then lines[#lines + 1] = line end
-  end
-  ffi.cdef(table.concat(lines, "\n"))
-end
+--- Kernel structs for FFI.
+function M.declare_params() dofile "scripts/studies/gpu/params.lua" end
 
 local function rows_of(t, ragged)
   local s = t.raw.stride
