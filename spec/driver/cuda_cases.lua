@@ -7,23 +7,15 @@ local support = require "spec.driver.driver"
 
 local driver, problem, on_cpu = support.driver, support.problem, support.on_cpu
 local C = ffi.C
-local KINDS = {[0] = "context", "stream", "event", "module", "memory", "program"}
 local OUT_OF_MEMORY = 2
 
 local function live()
   local t = {}
-  for i = 0, 5 do t[KINDS[i]] = tonumber(driver.driver_live(i)) end
+  for i, kind in pairs(support.kinds) do t[kind] = tonumber(driver.driver_live(i)) end
   return t
 end
 
-local SOURCE = [[
-extern "C" __global__ void scale(float *x, float f, int n) {
-  extern __shared__ float tile[];
-  int i = threadIdx.x;
-  if (i < n) tile[i] = x[i];
-  __syncthreads();
-  if (i < n) x[i] = tile[i] * f;
-}
+local SOURCE = support.scale .. [[
 template <int N> __global__ void add(float *x) { x[threadIdx.x] += N; }
 extern "C" __global__ void stray(float *x) { x[1 << 20] = 1; }
 ]]

@@ -16,6 +16,20 @@ void driver_set_tensor_maps(int on);
 
 local M = {driver = ffi.load(os.getenv "PAH_LIBCUDA")}
 
+--- What driver_live counts, from 0 on: OBJECT_... of driver.h.
+M.kinds = {[0] = "context", "stream", "event", "module", "memory", "program"}
+
+--- A kernel of a custom source.
+M.scale = [[
+extern "C" __global__ void scale(float *x, float f, int n) {
+  extern __shared__ float tile[];
+  int i = threadIdx.x;
+  if (i < n) tile[i] = x[i];
+  __syncthreads();
+  if (i < n) x[i] = tile[i] * f;
+}
+]]
+
 --- A decode of two sequences with its tensors on `device`.
 function M.problem(device)
   local q = pah.randn({2, 4, 1, 64}, {seed = 1, dtype = "bf16", device = device})
