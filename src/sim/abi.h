@@ -73,11 +73,12 @@ enum {
 
 /* ---- Memory ---- */
 /* To be called before code that the hooks do not see (no_sanitize("thread")) touches memory. */
-enum { PAH_SIM_READ = 1, PAH_SIM_WRITE = 2, PAH_SIM_ATOMIC = 4, PAH_SIM_VOLATILE = 8, PAH_SIM_CAS = 256 };
+enum { PAH_SIM_READ = 1, PAH_SIM_WRITE = 2, PAH_SIM_ATOMIC = 4, PAH_SIM_VOLATILE = 8, PAH_SIM_DECIDES = 256 };
 void pah_sim_access(const volatile void *p, unsigned long bytes, int flags);
 /* An atomic read-modify-write, load or store that the header then does itself. Orders like those of PTX. */
 enum { PAH_SIM_RELAXED = 0, PAH_SIM_ACQUIRE = 1, PAH_SIM_RELEASE = 2, PAH_SIM_OF_BLOCK = 4 }; /* last: its scope */
-/* flags: READ, WRITE or both, and CAS for a compare-and-swap; pc: a place in the kernel */
+/* flags: READ, WRITE or both; DECIDES for a compare-and-swap, a minimum and the like, whose outcome is right whatever
+ * the thread had read before; pc: a place in the kernel */
 void pah_sim_atomic(volatile void *p, unsigned long bytes, int flags, int order, const void *pc);
 /* A local variable begins, which nobody has set; it ends. */
 void pah_sim_local_begin(void *p, unsigned long bytes);

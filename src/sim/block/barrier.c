@@ -27,20 +27,25 @@ void sim_barriers_reset(void) {
   }
 }
 
+/* What fences of several threads have ordered. *last: the clock that came before; many have the same. */
+static void join_fences(struct sim_clock **all, const struct sim_clock *fence, const struct sim_clock **last) {
+  if (!fence || fence == *last) return;
+  if (*all)
+    sim_clock_max(*all, fence);
+  else
+    *all = sim_clock_copy(fence);
+  *last = fence;
+}
+
 void sim_clocks_meet(struct sim_thread **threads, int n) {
-  struct sim_clock *all = sim_clock_copy(threads[0]->clock), *fences = NULL;
+  struct sim_clock *all = sim_clock_copy(threads[0]->clock), *fences = NULL, *block_fences = NULL;
   struct sim_foreign *foreign = NULL;
-  const struct sim_clock *last = threads[0]->clock, *last_fence = NULL;
+  const struct sim_clock *last = threads[0]->clock, *last_fence = NULL, *last_block_fence = NULL;
   for (int i = 0; i < n; i++) {
     struct sim_thread *t = threads[i];
     if (t->clock != last) sim_clock_max(all, last = t->clock);
-    if (t->fence_clock && t->fence_clock != last_fence) {
-      if (!fences)
-        fences = sim_clock_copy(t->fence_clock);
-      else
-        sim_clock_max(fences, t->fence_clock);
-      last_fence = t->fence_clock;
-    }
+    join_fences(&fences, t->fence_clock, &last_fence);
+    join_fences(&block_fences, t->block_fence_clock, &last_block_fence);
     if (t->foreign) {
       struct sim_foreign *both = sim_foreign_join(foreign, t->foreign);
       sim_foreign_drop(foreign);
@@ -53,9 +58,11 @@ void sim_clocks_meet(struct sim_thread **threads, int n) {
     struct sim_thread *t = threads[i];
     sim_clock_drop(t->clock);
     sim_clock_drop(t->fence_clock);
+    sim_clock_drop(t->block_fence_clock);
     sim_foreign_drop(t->foreign);
     t->clock = sim_clock_share(all);
     t->fence_clock = sim_clock_share(fences);
+    t->block_fence_clock = sim_clock_share(block_fences);
     t->foreign = sim_foreign_share(foreign);
     t->floor = all->floor;
     sim_suspect_look(t);
@@ -63,6 +70,7 @@ void sim_clocks_meet(struct sim_thread **threads, int n) {
   }
   sim_clock_drop(all);
   sim_clock_drop(fences);
+  sim_clock_drop(block_fences);
   sim_foreign_drop(foreign);
 }
 

@@ -79,13 +79,14 @@ struct sim_finding { /* before its places have names */
   int32_t thread, other_thread;
   int64_t block, count;
   int32_t unwritten; /* of "uninitialised": SIM_UNWRITTEN_* */
+  const void *guess; /* of a race: where it was read; nothing is wrong if reads there are guesses. NULL: it is one */
 };
 
 struct sim_line { /* counters of one instruction */
   const void *pc;
   struct pah_line_counters count;
 };
-enum { SIM_MAX_LINES = 4096 };
+enum { SIM_MAX_LINES = 4096, SIM_MAX_GUESSES = 64 };
 
 /* Shared between parent and child. */
 struct sim_result {
@@ -94,6 +95,8 @@ struct sim_result {
   char give_up[256]; /* why it did not */
   int32_t finding_count;
   struct sim_finding findings[SIM_MAX_FINDINGS];
+  int32_t guess_count;
+  const void *guesses[SIM_MAX_GUESSES]; /* places of reads, check.h */
   struct pah_counters counters;
   struct sim_line lines[SIM_MAX_LINES];
 };

@@ -53,7 +53,7 @@ struct sim_thread {
   struct sim_clock *block_fence_clock;       /* the same of __threadfence_block, for its thread block; may be NULL */
   struct sim_foreign *foreign;               /* what it has acquired of other thread blocks; may be NULL */
   struct pah_sim_dim index;                  /* threadIdx */
-  const void *pc;                            /* where it entered the runtime last */
+  const void *pc, *before;                   /* where it entered the runtime last; and before its last atomic */
   const char *waits_for;                     /* for the deadlock report: "__syncthreads", "mbarrier", ... */
   int (*ready)(struct sim_thread *, void *); /* state SIM_WAITING: may it go on? */
   void *ready_data;

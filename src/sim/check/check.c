@@ -24,9 +24,15 @@ static int is_guard(const struct sim_space *s, const struct sim_access *a) {
   return 0;
 }
 
+/* What it writes now is a flag: at most a barrier has come since its last fence. */
+static int has_just_fenced(const struct sim_thread *t) {
+  const struct sim_clock *c = t->block_fence_clock ? t->block_fence_clock : t->fence_clock;
+  return c && c->at[t->id] + 2 >= t->step;
+}
+
 static struct sim_view view_of(struct sim_thread *t, const struct sim_space *s, const struct sim_access *a) {
   const int is_shared = s == &sim_spaces[SIM_SHARED];
-  struct sim_view v = {t, t->clock, (uint32_t)t->id, 1u << t->lane, t->write_epoch, t->use_key, 0, 0, is_shared};
+  struct sim_view v = {t, t->clock, (uint32_t)t->id, 1u << t->lane, t->write_epoch, t->use_key, 0, 0, is_shared, 0};
   if (a->agent >= 0) {
     const struct sim_agent *agent = sim_agent_at(a->agent);
     v.id = (uint32_t)sim_agent_id(a->agent);
@@ -35,9 +41,10 @@ static struct sim_view view_of(struct sim_thread *t, const struct sim_space *s, 
     v.write = EPOCH(sim_block.index & SIM_BLOCK_MASK, v.id, agent->step) | EPOCH_AGENT;
     v.use = EPOCH(sim_block.index & SIM_BLOCK_MASK, v.id / SIM_WARP * SIM_WARP, agent->step);
   }
-  const int relaxed = a->flags & PAH_SIM_ATOMIC || (a->flags & PAH_SIM_VOLATILE && !is_shared);
+  const int relaxed = (a->flags & (PAH_SIM_ATOMIC | PAH_SIM_VOLATILE)) != 0, writes = (a->flags & PAH_SIM_WRITE) != 0;
+  v.is_loose = is_shared && a->flags & PAH_SIM_VOLATILE && !(writes && has_just_fenced(t));
   v.scope = a->flags & SIM_OF_BLOCK ? USE_OF_BLOCK : 0;
-  v.kind = (relaxed ? USE_ATOMIC : 0) | (a->flags & PAH_SIM_WRITE ? USE_WRITE : 0);
+  v.kind = (relaxed ? USE_ATOMIC : 0) | (writes ? USE_WRITE : 0);
   return v;
 }
 
@@ -87,7 +94,7 @@ static int check_words(struct sim_space *s, struct sim_thread *t, const struct s
 
 int sim_check(struct sim_thread *t, const struct sim_access *a) {
   const uint8_t *p = a->address;
-  if (sim_deferred_address) sim_deferred_look();
+  if (sim_deferred_address && !sim_is_deferred_source(a)) sim_deferred_look();
   struct sim_space *s = sim_space_of(p);
   if (!s) return sim_check_elsewhere(t, a);
   if ((a->bytes == 2 || a->bytes == 4 || a->bytes == 8 || a->bytes == 16) && (uintptr_t)p % a->bytes &&

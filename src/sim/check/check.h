@@ -21,10 +21,16 @@ int sim_has_released(int64_t block); /* has anything been released by this threa
 /* A write that would race, but maybe writes what is there: looked at again once it is done. */
 extern const uint8_t *sim_deferred_address; /* NULL: there is none */
 void sim_deferred_look(void);
+int sim_is_deferred_source(const struct sim_access *a); /* the read of a copy whose write has been looked at before */
 /* A plain read that would race with the atomic of another, and maybe comes before a compare-and-swap of its word: told
  * when something else follows, a barrier or the end of the thread. */
 void sim_suspect(struct sim_thread *t, const struct sim_access *a, uint64_t other, uint32_t pc);
 void sim_suspect_look(struct sim_thread *t);
+/* The reads at this place are guesses, of which a compare-and-swap decides, or a loop that waits reads there: races of
+ * such a read are none, its own and those that were found with it (sim_find_race_unless). */
+void sim_read_is_guess(const void *pc);
+int sim_is_guess(const void *pc);
+void sim_drop_guesses(struct sim_result *r); /* the host, when the child has ended */
 
 extern int64_t sim_pending_words;
 extern uint32_t *sim_pending_of; /* of the copy that will write a word: where it was issued; 0: none */

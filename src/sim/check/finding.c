@@ -21,19 +21,21 @@ static struct sim_finding *place_for(struct sim_result *r, const char *code) {
   return repeated < 0 ? NULL : &r->findings[repeated];
 }
 
+static const void *guess; /* of the finding that is made now: see struct sim_finding */
+
 /* NULL: it is not told. */
 static struct sim_finding *add(const void *pc, const void *other_pc, const void *address, const char *code,
                                const char *format, va_list args) {
   struct sim_result *r = sim_result;
   if (sim_allowed(sim_job->launch->allow, code)) return NULL;
   for (int i = 0; i < r->finding_count; i++)
-    if (r->findings[i].pc == pc && !strcmp(r->findings[i].code, code)) {
+    if (r->findings[i].pc == pc && r->findings[i].guess == guess && !strcmp(r->findings[i].code, code)) {
       r->findings[i].count++;
       return &r->findings[i];
     }
   struct sim_finding *f = place_for(r, code);
   if (!f) return NULL;
-  *f = (struct sim_finding){.pc = pc, .other_pc = other_pc, .address = address, .count = 1};
+  *f = (struct sim_finding){.pc = pc, .other_pc = other_pc, .address = address, .count = 1, .guess = guess};
   f->thread = sim_block.running ? sim_block.running->id : 0;
   f->block = sim_block.index;
   snprintf(f->code, sizeof f->code, "%s", code);
@@ -89,6 +91,35 @@ void sim_find_race(const struct sim_access *a, sim_epoch other, const void *othe
               what, a->bytes, sim_space_name(a->address), a->flags & PAH_SIM_WRITE ? "access" : "write", who);
 }
 
+void sim_find_race_unless(const struct sim_access *a, sim_epoch other, const void *other_pc, const char *what,
+                          const void *read) {
+  guess = read;
+  sim_find_race(a, other, other_pc, what);
+  guess = NULL;
+}
+
+int sim_is_guess(const void *pc) {
+  const struct sim_result *r = sim_result;
+  for (int i = 0; i < r->guess_count; i++)
+    if (r->guesses[i] == pc) return 1;
+  return 0;
+}
+
+void sim_read_is_guess(const void *pc) {
+  struct sim_result *r = sim_result;
+  if (r->guess_count < SIM_MAX_GUESSES && !sim_is_guess(pc)) r->guesses[r->guess_count++] = pc;
+}
+
+void sim_drop_guesses(struct sim_result *r) {
+  int kept = 0;
+  for (int i = 0; i < r->finding_count; i++) {
+    int is_guess = 0;
+    for (int j = 0; j < r->guess_count && r->findings[i].guess; j++) is_guess |= r->guesses[j] == r->findings[i].guess;
+    if (!is_guess) r->findings[kept++] = r->findings[i];
+  }
+  r->finding_count = kept;
+}
+
 /* A plain read beside atomics of others: no race if it is the guess of a compare-and-swap, which comes next. */
 void sim_suspect(struct sim_thread *t, const struct sim_access *a, uint64_t other, uint32_t pc) {
   sim_suspect_look(t);
@@ -103,8 +134,14 @@ void sim_suspect_look(struct sim_thread *t) {
   if (!a.address) return;
   t->suspect.address = NULL;
   sim_block.running = t;
-  sim_find_race(&a, t->suspect_other, sim_text + t->suspect_pc, "a read");
+  sim_find_race_unless(&a, t->suspect_other, sim_text + t->suspect_pc, "a read", a.pc);
   sim_block.running = now;
+}
+
+/* The compiler announces the write of a copied struct before the read, and then copies. */
+int sim_is_deferred_source(const struct sim_access *a) {
+  return !(a->flags & PAH_SIM_WRITE) && a->flags & deferred.access.flags & SIM_UNALIGNED &&
+         a->bytes == deferred.bytes && sim_block.running == deferred.thread;
 }
 
 void sim_deferred_look(void) {

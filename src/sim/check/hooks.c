@@ -155,6 +155,7 @@ static void spin(const volatile void *p, const void *pc) {
   t->pc = pc;
   t->spin_count = p == t->spin_address ? t->spin_count + 1 : 0;
   t->spin_address = p;
+  if (t->spin_count == 1) sim_read_is_guess(pc);
   if (t->spin_count < SPINS) return;
   t->spin_count = 0;
   sim_yield();
@@ -256,9 +257,10 @@ void pah_sim_access(const volatile void *p, unsigned long bytes, int flags) {
 }
 
 void pah_sim_atomic(volatile void *p, unsigned long bytes, int flags, int order, const void *pc) {
-  spin(p, pc);
   struct sim_thread *t = sim_block.running;
-  if (t->suspect.address && flags & PAH_SIM_CAS && t->suspect.address == p)
+  t->before = t->pc;
+  spin(p, pc);
+  if (t->suspect.address && flags & PAH_SIM_DECIDES && t->suspect.address == p)
     t->suspect.address = NULL;
   else
     sim_suspect_look(t);

@@ -74,6 +74,7 @@ static void push(struct pool *p, uint32_t *at, const struct sim_use *use) {
     struct older *o = older_at(p, i);
     if (p->free_older) p->free_older = o->next;
     o->key = key;
+    o->pc = use->pc;
     o->warps = 0;
     o->next = *at;
     *at = i;
@@ -81,7 +82,7 @@ static void push(struct pool *p, uint32_t *at, const struct sim_use *use) {
   struct older *o = older_at(p, i);
   o->lanes[warp] = (o->warps >> warp & 1 ? o->lanes[warp] : 0) | use->lanes;
   o->warps |= (uint64_t)1 << warp;
-  o->pc = use->pc;
+  if (!sim_is_guess(sim_text + use->pc)) o->pc = use->pc;
 }
 
 /* ---- Order ---- */
@@ -132,10 +133,11 @@ static int out_of_scope(const struct sim_view *v, sim_epoch other) {
          (v->scope | other) & USE_OF_BLOCK && EPOCH_BLOCK(other) != EPOCH_BLOCK(v->write);
 }
 
-static int enemies(unsigned kind, unsigned other) {
-  if (kind == USE_WRITE) return 1;
-  if (kind == USE_READ) return other & USE_WRITE;
-  return kind == (USE_ATOMIC | USE_WRITE) && other == USE_READ;
+static int enemies(const struct sim_view *v, unsigned other) {
+  if (v->kind == USE_WRITE) return 1;
+  if (v->kind == USE_READ) return other & USE_WRITE;
+  if (v->is_loose && v->kind & USE_WRITE) return other != (USE_ATOMIC | USE_WRITE);
+  return other == (v->kind & USE_WRITE ? USE_READ : v->is_loose ? USE_WRITE : ~0u);
 }
 
 static sim_epoch epoch_of(const struct sim_use *u, int lane) {
@@ -146,7 +148,7 @@ static sim_epoch epoch_of(const struct sim_use *u, int lane) {
 static int check_use(const struct sim_view *v, const struct sim_use *u, unsigned mask, const struct sim_access *a) {
   const unsigned kind = u->key & USE_KIND;
   const int scopes = out_of_scope(v, u->key);
-  if (!(USE_BYTES(u->key) & mask) || (!enemies(v->kind, kind) && !scopes)) return 0;
+  if (!(USE_BYTES(u->key) & mask) || (!enemies(v, kind) && !scopes)) return 0;
   const int lane = unordered_lane(v, u);
   if (lane < 0) {
     if (a->flags & SIM_ASYNC_PROXY && kind & USE_WRITE)
@@ -161,7 +163,8 @@ static int check_use(const struct sim_view *v, const struct sim_use *u, unsigned
   else if (v->kind == USE_READ && a->agent < 0)
     sim_suspect(v->thread, a, epoch_of(u, lane), u->pc); /* an atomic */
   else
-    sim_find_race(a, epoch_of(u, lane), sim_text + u->pc, v->kind == USE_READ ? "a read" : "a write");
+    sim_find_race_unless(a, epoch_of(u, lane), sim_text + u->pc, v->kind & USE_WRITE ? "a write" : "a read",
+                         v->kind & USE_WRITE ? sim_text + u->pc : a->pc);
   return 1;
 }
 
@@ -207,9 +210,13 @@ static int is_after(const struct sim_view *v, const struct older *o) {
 }
 
 static void add_use(const struct sim_view *v, struct sim_cell *c, unsigned mask, uint32_t pc) {
-  const sim_epoch key = v->use | (uint64_t)mask << EPOCH_ID_AT | v->kind | v->scope;
+  const unsigned kind = v->is_loose && v->kind & USE_WRITE ? USE_WRITE : v->kind;
+  const sim_epoch key = v->use | (uint64_t)mask << EPOCH_ID_AT | kind | v->scope;
   struct sim_use fresh = {key, v->lane, pc};
-  if (c->use.key == key) fresh.lanes |= c->use.lanes;
+  if (c->use.key == key) {
+    fresh.lanes |= c->use.lanes;
+    if (sim_is_guess(sim_text + pc)) fresh.pc = c->use.pc; /* of several reads, one that is none speaks for all */
+  }
   if (c->use.key && c->use.key != key) {
     struct pool *p = &pools[v->is_shared];
     struct rest rest = {{0}, 0};
@@ -248,13 +255,35 @@ int sim_touch_other_warp(struct sim_cell *c, sim_epoch key, uint32_t lane, int i
 static void forget_guesses(const struct sim_view *v, struct sim_cell *c) {
   struct pool *p = &pools[v->is_shared];
   const uint32_t warp = KEY_WARP(v->use);
-  if ((c->use.key & ~EPOCH(0, 0xf, 0)) == v->use && !(c->use.lanes &= ~v->lane)) {
-    c->use.key |= USE_ATOMIC; /* a read that nothing speaks against, in its place */
-    c->use.lanes = v->lane;
+  if ((c->use.key & ~EPOCH(0, 0xf, 0)) == v->use && c->use.lanes & v->lane) {
+    sim_read_is_guess(c->use.lanes == v->lane ? sim_text + c->use.pc : v->thread->before);
+    if (!(c->use.lanes &= ~v->lane)) {
+      c->use.key |= USE_ATOMIC; /* a read that nothing speaks against, in its place */
+      c->use.lanes = v->lane;
+    }
   }
   for (uint32_t i = c->more; i; i = older_at(p, i)->next) {
     struct older *o = older_at(p, i);
-    if ((o->key & ~EPOCH(0, 0xf, 0)) == without_warp(v->use) && o->warps >> warp & 1) o->lanes[warp] &= ~v->lane;
+    if ((o->key & ~EPOCH(0, 0xf, 0)) != without_warp(v->use) || !(o->warps >> warp & 1)) continue;
+    if (o->lanes[warp] & v->lane) sim_read_is_guess(v->thread->before);
+    o->lanes[warp] &= ~v->lane;
+  }
+}
+
+/* Has an atomic that reads and writes these bytes seen what this use has left? Then what comes after it comes after
+ * that use, too: PTX calls it observation order, which is a part of causality order. */
+static int is_observed(const struct sim_view *v, sim_epoch use, unsigned mask) {
+  return (use & USE_KIND) == (USE_ATOMIC | USE_WRITE) && !(USE_BYTES(use) & ~mask) && !out_of_scope(v, use);
+}
+
+static void forget_observed(const struct sim_view *v, struct sim_cell *c, unsigned mask) {
+  if (is_observed(v, c->use.key, mask)) c->use.key = 0; /* a new one follows */
+  for (uint32_t *at = &c->more; *at;) {
+    struct older *o = older_at(&pools[v->is_shared], *at);
+    if (is_observed(v, o->key, mask))
+      pop(&pools[v->is_shared], at);
+    else
+      at = &o->next;
   }
 }
 
@@ -262,7 +291,7 @@ static void forget_guesses(const struct sim_view *v, struct sim_cell *c) {
 
 static void touch(const struct sim_view *v, struct sim_cell *c, unsigned mask, const struct sim_access *a) {
   const uint32_t pc = (uint32_t)((const uint8_t *)a->pc - sim_text);
-  if (a->flags & PAH_SIM_CAS) forget_guesses(v, c);
+  if (a->flags & PAH_SIM_DECIDES) forget_guesses(v, c);
   if (c->write && !ordered(v, c->write)) {
     if (v->kind & USE_WRITE)
       sim_find_race_of_writes(v, a, c->write, c->write_pc);
@@ -275,6 +304,7 @@ static void touch(const struct sim_view *v, struct sim_cell *c, unsigned mask, c
     sim_restrict_read(a, sim_text + c->write_pc);
   if (c->use.key && (v->kind != USE_READ || c->atomics)) check_uses(v, c, mask, a);
   if (v->kind != USE_WRITE) {
+    if (v->kind & USE_WRITE && a->flags & PAH_SIM_READ) forget_observed(v, c, mask);
     add_use(v, c, mask, pc);
     return;
   }

@@ -72,10 +72,14 @@ struct sim_view {
   unsigned kind;        /* USE_*; USE_WRITE alone: a plain write */
   uint64_t scope;       /* USE_OF_BLOCK or 0 */
   int is_shared;        /* the word is of shared memory */
+  int is_loose;         /* volatile, of shared memory; a write of that kind has no fence before it, and is no flag */
 };
 /* finding.c: an access that is not ordered after another. Two writes are no race that anyone could notice when the
  * value is there already: that is looked at once the second one is done. */
 void sim_find_race(const struct sim_access *a, sim_epoch other, const void *other_pc, const char *what);
+/* The same, unless the reads at `read` are guesses. */
+void sim_find_race_unless(const struct sim_access *a, sim_epoch other, const void *other_pc, const char *what,
+                          const void *read);
 void sim_find_race_of_writes(const struct sim_view *v, const struct sim_access *a, sim_epoch other, uint32_t pc);
 
 /* The access of the bytes of a word that `mask` names, or of a whole chunk: finds races, and is remembered. */

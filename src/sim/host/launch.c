@@ -17,6 +17,7 @@
 #include "outcome.h"
 #include "process.h"
 #include "report.h"
+#include "sim/check/check.h"
 
 enum { DEFAULT_LIMIT = 300 }; /* seconds */
 
@@ -162,6 +163,7 @@ static int run_job(void *data, struct sim_job *job) {
   struct attempt *a = data;
   a->how = SIM_ENDED;
   a->status = sim_in_process(job->kernel, run, job, limit_of(job) + 5, &a->how, &a->exit_status);
+  sim_drop_guesses(sim_result);
   if (sim_result->heap_end) { /* the kernel's malloc: its words are nobody's again */
     uint64_t from = job->arena->next / 4;
     memset(job->arena->state + from, 0, sim_result->heap_end / 4 - from);

@@ -6,8 +6,8 @@
 
 /* Reads *p, lets `next` make the new value, writes it, returns the old one. */
 template <class T, class F>
-PAH_SIM_UNSEEN inline T pah_sim_update(T *p, const void *pc, F next, int scope = 0, int cas = 0) {
-  pah_sim_atomic(p, sizeof(T), PAH_SIM_READ | PAH_SIM_WRITE | cas, scope, pc);
+PAH_SIM_UNSEEN inline T pah_sim_update(T *p, const void *pc, F next, int scope = 0, int decides = 0) {
+  pah_sim_atomic(p, sizeof(T), PAH_SIM_READ | PAH_SIM_WRITE | decides, scope, pc);
   T old;
   __builtin_memcpy(&old, p, sizeof old);
   T now = next(old);
@@ -16,23 +16,24 @@ PAH_SIM_UNSEEN inline T pah_sim_update(T *p, const void *pc, F next, int scope =
 }
 
 /* Every function also with the scopes of a thread block and of the system. */
-#define PAH_SIM_ATOMIC_OF(T, name, expression, scope)                                                                  \
+#define PAH_SIM_ATOMIC_OF(T, name, expression, scope, decides)                                                         \
   PAH_SIM_CALLED inline T name(T *p, T v) {                                                                            \
     return pah_sim_update(                                                                                             \
-        p, PAH_SIM_CALLER, [v](T old) PAH_SIM_UNSEEN -> T { return expression; }, scope);                              \
+        p, PAH_SIM_CALLER, [v](T old) PAH_SIM_UNSEEN -> T { return expression; }, scope, decides);                     \
   }
-#define PAH_SIM_ATOMIC(T, name, expression)                                                                            \
-  PAH_SIM_ATOMIC_OF(T, name, expression, PAH_SIM_RELAXED)                                                              \
-  PAH_SIM_ATOMIC_OF(T, name##_block, expression, PAH_SIM_OF_BLOCK)                                                     \
+/* `decides`: PAH_SIM_DECIDES where one that comes too late, after a plain read, changes nothing that is wrong. */
+#define PAH_SIM_ATOMIC(T, name, expression, decides...)                                                                \
+  PAH_SIM_ATOMIC_OF(T, name, expression, PAH_SIM_RELAXED, 0 decides)                                                   \
+  PAH_SIM_ATOMIC_OF(T, name##_block, expression, PAH_SIM_OF_BLOCK, 0 decides)                                          \
   PAH_SIM_INLINE T name##_system(T *p, T v) {                                                                          \
     return name(p, v);                                                                                                 \
   }
 #define PAH_SIM_ATOMIC_INTEGERS(T)                                                                                     \
   PAH_SIM_ATOMIC(T, atomicAdd, (T)(old + v))                                                                           \
-  PAH_SIM_ATOMIC(T, atomicMin, v < old ? v : old)                                                                      \
-  PAH_SIM_ATOMIC(T, atomicMax, v > old ? v : old)                                                                      \
-  PAH_SIM_ATOMIC(T, atomicAnd, (T)(old & v))                                                                           \
-  PAH_SIM_ATOMIC(T, atomicOr, (T)(old | v))                                                                            \
+  PAH_SIM_ATOMIC(T, atomicMin, v < old ? v : old, | PAH_SIM_DECIDES)                                                   \
+  PAH_SIM_ATOMIC(T, atomicMax, v > old ? v : old, | PAH_SIM_DECIDES)                                                   \
+  PAH_SIM_ATOMIC(T, atomicAnd, (T)(old & v), | PAH_SIM_DECIDES)                                                        \
+  PAH_SIM_ATOMIC(T, atomicOr, (T)(old | v), | PAH_SIM_DECIDES)                                                         \
   PAH_SIM_ATOMIC(T, atomicXor, (T)(old ^ v))                                                                           \
   PAH_SIM_ATOMIC(T, atomicExch, (T)((void)old, v))
 PAH_SIM_ATOMIC_INTEGERS(int)
@@ -52,7 +53,7 @@ PAH_SIM_ATOMIC(double, atomicExch, ((void)old, v))
   PAH_SIM_CALLED inline T name(T *p, T compare, T v) {                                                                 \
     return pah_sim_update(                                                                                             \
         p, PAH_SIM_CALLER, [compare, v](T old) PAH_SIM_UNSEEN -> T { return old == compare ? v : old; }, scope,        \
-        PAH_SIM_CAS);                                                                                                  \
+        PAH_SIM_DECIDES);                                                                                              \
   }
 #define PAH_SIM_CAS_ALL(T)                                                                                             \
   PAH_SIM_CAS_OF(T, atomicCAS, PAH_SIM_RELAXED)                                                                        \

@@ -89,7 +89,8 @@ template <class T> PAH_SIM_UNSEEN inline bits_of<T> combined(choice op, bits_of<
 template <class T> PAH_SIM_CALLED inline result_of<T> i_atom(choice op, choice word, int flags, void *p, bits_of<T> b) {
   const int order = order_of(word, flags);
   if (order & PAH_SIM_RELEASE) i_fence(flags);
-  pah_sim_atomic(p, sizeof b, PAH_SIM_READ | PAH_SIM_WRITE, order & PAH_SIM_OF_BLOCK, PAH_SIM_CALLER);
+  const int decides = op == w_min || op == w_max || op == w_and || op == w_or ? PAH_SIM_DECIDES : 0;
+  pah_sim_atomic(p, sizeof b, PAH_SIM_READ | PAH_SIM_WRITE | decides, order & PAH_SIM_OF_BLOCK, PAH_SIM_CALLER);
   bits_of<T> old, now;
   __builtin_memcpy(&old, p, sizeof old);
   now = combined<T>(op, old, b);
@@ -101,7 +102,8 @@ template <class T>
 PAH_SIM_CALLED inline bits_of<T> i_cas(choice word, int flags, void *p, bits_of<T> expected, bits_of<T> value) {
   const int order = order_of(word, flags);
   if (order & PAH_SIM_RELEASE) i_fence(flags);
-  pah_sim_atomic(p, sizeof value, PAH_SIM_READ | PAH_SIM_WRITE | PAH_SIM_CAS, order & PAH_SIM_OF_BLOCK, PAH_SIM_CALLER);
+  pah_sim_atomic(p, sizeof value, PAH_SIM_READ | PAH_SIM_WRITE | PAH_SIM_DECIDES, order & PAH_SIM_OF_BLOCK,
+                 PAH_SIM_CALLER);
   bits_of<T> old;
   __builtin_memcpy(&old, p, sizeof old);
   if (old == expected) __builtin_memcpy(p, &value, sizeof value);
