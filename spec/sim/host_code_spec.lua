@@ -154,6 +154,28 @@ describe("a source of others on sim", function()
     assert.is_truthy(why:find("text:4", 1, true), why)
     assert.is_truthy(why:find("not found, and taken as empty: nothing.h", 1, true), why)
   end)
+
+  it("takes what nvcc's parser takes and headers that are missing would bring", function()
+    local m = sim:compile{text = [[
+#include <nobody/has/this.h>
+namespace sort { __global__ void half_of(half *x); } // defined outside, by its full name
+__global__ void sort::half_of(half *x) { x[threadIdx.x] = __hmul(x[threadIdx.x], __float2half(0.5f)); }
+template <int N> struct Inter { int n = N; };
+struct User { using Inter = Inter<3>; Inter inter; };
+extern "C" __global__ void shifted(int *x) {
+  __shared__ float s[64];
+  int address;
+  asm volatile("{ .reg .u64 address; cvta.to.shared.u64 address, %1; cvt.u32.u64 %0, address; }"
+               : "=r"(address) : "l"((void *)(&s[0] + ((int)threadIdx.x >> 1))));
+  x[threadIdx.x] = address + User().inter.n;
+}
+]]}
+    local h, x = pah.ones({4}, {dtype = "f16", device = sim}), pah.zeros({4}, {dtype = "i32", device = sim})
+    m:launch("sort::half_of", {block = 4}, h)
+    assert.same({0.5, 0.5, 0.5, 0.5}, h:totable())
+    m:launch("shifted", {block = 4}, x)
+    assert.same({0, 0, 4, 4}, (x:to("cpu") - x:get(1)):totable())
+  end)
 end)
 
 -- What nvcc takes, and one of the others did not once.

@@ -115,6 +115,7 @@ void sim_add_flags(struct sim_command *c, int arch, const char *compiler, const 
                                     "-fno-tree-slp-vectorize",
                                     "-fno-var-tracking", /* lines are wanted, not where variables are */
                                     "-fmax-errors=20",
+                                    "-fpermissive", /* of classes nvcc's own parser asks less than g++ */
                                     "-fno-gnu-unique",
                                     "-fno-extern-tls-init",
                                     "--param=tsan-instrument-func-entry-exit=0",

@@ -16,7 +16,7 @@ int sim_preprocess(const struct pah_module *m, const char *source, int arch, con
 void sim_make_headers(const char *folder, const struct pah_module *m);
 /* headers.c: a file FOLDER/name for a header that is not read, with the folders of the name. 0: it cannot be, or is
  * there already. */
-int sim_make_header(const char *folder, const char *name);
+int sim_make_missing_header(const char *folder, const char *name);
 
 /* preprocess.c: the module's text with its defines; malloc'ed, NULL: no memory. */
 char *sim_whole_source(const struct pah_module *m);

@@ -163,15 +163,25 @@ static int open_scopes(const struct list *l, int item) {
   return count + 1;
 }
 
+/* Its name as the source has it: out of its namespace it is ns::f. */
+static void write_own_name(const struct list *l, int i) {
+  const struct pah_item *item = &l->side->items.list[i];
+  const struct pah_token *list = l->side->tokens.list;
+  int first = item->name;
+  while (first - 2 >= item->first && list[first - 1].mark == 'S' && list[first - 2].kind == PAH_WORD) first -= 2;
+  for (; first <= item->name; first++) fprintf(l->to, "%.*s", (int)list[first].length, list[first].at);
+}
+
 /* Its address by its parameters, where the names of their types hold; the entry stands outside of all namespaces. */
 static void write_kernel(struct list *l, int i, const char *name) {
-  const struct pah_token *token = &l->side->tokens.list[l->side->items.list[i].name];
   char *kernel = NULL;
   size_t bytes;
   int scopes = open_scopes(l, i);
   fprintf(l->to, "static constexpr auto pah_address_%lld = static_cast<void (*)(", (long long)l->count);
   write_parameters(l, i, 0, l->to);
-  fprintf(l->to, ")>(&%.*s);", (int)token->length, token->at);
+  fputs(")>(&", l->to);
+  write_own_name(l, i);
+  fputs(");", l->to);
   while (scopes-- > 0) fputs(" }", l->to);
   fputc('\n', l->to);
   FILE *f = open_memstream(&kernel, &bytes);

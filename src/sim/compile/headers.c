@@ -71,17 +71,14 @@ static const char cub[] =
 /* cuRAND on the device is a library of headers alone: the toolkit's, where include= names its folder. */
 static const char random[] = "curand_kernel.h";
 
-/* Libraries whose headers include CUDA's own, on which their users rely. */
+/* Users of a header that is missing rely on what it includes itself of CUDA's. */
+static const char missing[] = "#include <cuda_fp16.h>\n#include <cuda_bf16.h>\n";
+
 static const char *contents_of(const char *name) {
-  static const char *const prefixes[] = {"cublas", "torch/", "ATen/", "c10/"};
-  for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
-    if (!strncmp(name, prefixes[i], strlen(prefixes[i]))) return "#include <cuda_fp16.h>\n#include <cuda_bf16.h>\n";
-  if (!strcmp(name, "cuda_pipeline_primitives.h")) return "#include <cuda_pipeline.h>\n";
-  if (!strcmp(name, random)) return "#include <pah_sim/no_curand.h>\n";
-  return strcmp(name, "cub/cub.cuh") ? "" : cub;
+  return strncmp(name, "cublas", strlen("cublas")) ? "" : missing;
 }
 
-int sim_make_header(const char *folder, const char *name) {
+static int make_header(const char *folder, const char *name, const char *contents) {
   char path[PATH_MAX];
   struct stat about;
   size_t base = strlen(folder);
@@ -95,14 +92,18 @@ int sim_make_header(const char *folder, const char *name) {
   }
   if (!stat(path, &about)) return 0;
   FILE *f = fopen(path, "w");
-  if (f) fputs(contents_of(name), f);
+  if (f) fputs(contents, f);
   return f && !fclose(f);
 }
 
+int sim_make_missing_header(const char *folder, const char *name) {
+  return make_header(folder, name, missing);
+}
+
 void sim_make_headers(const char *folder, const struct pah_module *m) {
-  for (const char *const *h = in_pah_sim; *h; h++) sim_make_header(folder, *h);
-  for (const char *const *h = host_only; *h; h++) sim_make_header(folder, *h);
-  sim_make_header(folder, "cuda_pipeline_primitives.h");
-  if (!sim_has_header(m, random)) sim_make_header(folder, random);
-  if (sim_has_cccl(m)) sim_make_header(folder, "cub/cub.cuh");
+  for (const char *const *h = in_pah_sim; *h; h++) make_header(folder, *h, contents_of(*h));
+  for (const char *const *h = host_only; *h; h++) make_header(folder, *h, contents_of(*h));
+  make_header(folder, "cuda_pipeline_primitives.h", "#include <cuda_pipeline.h>\n");
+  if (!sim_has_header(m, random)) make_header(folder, random, "#include <pah_sim/no_curand.h>\n");
+  if (sim_has_cccl(m)) make_header(folder, "cub/cub.cuh", cub);
 }

@@ -100,7 +100,7 @@ int sim_preprocess(const struct pah_module *m, const char *source, int arch, con
   for (int i = 0; i < MOST_MISSING && !status; i++) {
     free(output);
     exit_status = run(m, arch, compiler, headers, w, &output);
-    if (exit_status <= 0 || !missing_name(output, name, sizeof name) || !sim_make_header(folder, name)) break;
+    if (exit_status <= 0 || !missing_name(output, name, sizeof name) || !sim_make_missing_header(folder, name)) break;
     fprintf(names, "%s\n", name);
   }
   fclose(names);

@@ -389,7 +389,7 @@ void sim_translate_tokens(struct sim_writer *w, int first, int last, FILE *to) {
   w->to = open_memstream(&text, &bytes);
   for (int i = first; i < last && w->to;) {
     w->from = w->list[i].at; /* lines, and markers of lines, have no place in one line */
-    fputc(' ', w->to);
+    if (i == first || w->list[i - 1].at + w->list[i - 1].length != w->list[i].at) fputc(' ', w->to); /* not in >> */
     i = translate_one(w, i, last);
   }
   if (w->to) fclose(w->to);
