@@ -50,11 +50,13 @@
 #endif
 /* Of a thread: so that none spills. Whoever asks for more than the launch has waits for ever: see the assertion. */
 #define LARGE_WIDENED (WIDENED && HEAD_DIM_V == 256)
+#define LARGE_GATHER (GATHER && V_STAGED && V_SIZE == 2 && HEAD_DIM == 192)
 #ifndef PRODUCER_REGISTERS
 #define PRODUCER_REGISTERS                                                                                             \
   (CONSUMERS == 3                        ? 32                                                                          \
    : LARGE_WIDENED                       ? 72                                                                          \
    : WIDENED                             ? 80                                                                          \
+   : LARGE_GATHER                        ? 104                                                                         \
    : V_STAGED && (V_SIZE == 2 || GATHER) ? 88                                                                          \
    : GATHER || V_STAGED                  ? 72                                                                          \
                                          : 56)
@@ -67,6 +69,7 @@
   (CONSUMERS == 3                        ? 160                                                                         \
    : LARGE_WIDENED                       ? 200                                                                         \
    : WIDENED                             ? 192                                                                         \
+   : LARGE_GATHER                        ? 200                                                                         \
    : V_STAGED && (V_SIZE == 2 || GATHER) ? 208                                                                         \
    : GATHER || V_STAGED                  ? 216                                                                         \
                                          : 224)

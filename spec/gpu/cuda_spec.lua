@@ -1,13 +1,13 @@
 -- cuda_spec.lua - the cuda device with no GPU: over a test driver (driver/*.c, built here) that keeps memory on sim,
 -- hands launches to the simulator and fails any call on demand. The specs themselves are spec/driver/cuda_cases.lua
--- and fault_cases.lua, each in a process of its own; every 20th case of those to be run runs there too. What needs
+-- and fault_cases.lua, each in a process of its own; every 40th case of those to be run runs there too. What needs
 -- neither driver nor GPU: nvrtc_spec.lua.
 local host = require "pah.host"
 local shell = require("spec.support.child").shell
 
 local sim_why = require("spec.support.gpu.sim").why
 
-local every = 20 * tonumber(os.getenv "PAH_CASES_EVERY" or 1)
+local every = 40 * tonumber(os.getenv "PAH_CASES_EVERY" or 1)
 
 local base = os.tmpname()
 local library = base .. ".so"

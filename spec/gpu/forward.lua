@@ -3,6 +3,7 @@
 -- batches; sinks, tree masks and head_dim 192 for q and k with 128 for v; what is refused.
 -- Cases: spec/attention/cases_spec.lua.
 local assert = require "luassert"
+local refused = require "spec.support.refused"
 local same_bits = require("spec.support.bits").same
 local spills = require "spec.support.gpu.spills"
 
@@ -170,38 +171,38 @@ function M.specs(it, kernel, sim)
   end)
 
   it("refuses by name what none of its kind can do", function()
-    local function refused(words, o, change)
+    local function refuses(words, o, change)
       local a = problem(o)
       a.kernel = kernel
       if change then change(a) end
-      local ok, message = pcall(pah.fwd, a)
-      assert.is_false(ok, words)
-      assert.is_truthy(tostring(message):find(words:format(kernel), 1, true), message)
+      refused(words:format(kernel), pah.fwd, a)
     end
     local plain = {len_k = {20}, Sq = 4, block_size = 16}
-    refused("the %s kernel takes bf16 or f16", {len_k = {20}, Sq = 4, block_size = 16, dtype = "f32"})
-    refused("softmax_scale: the %s kernel takes", plain, function(a) a.softmax_scale = -1 end)
-    refused("block_m: the %s kernel has tiles of its own", plain, function(a) a.block_m = 64 end)
-    refused("head_dim: the %s kernel takes multiples of 8 up to 256", {len_k = {20}, Sq = 4, block_size = 16, D = 264})
-    refused("q: the %s kernel takes data and strides", plain, function(a)
+    refuses("the %s kernel takes bf16 or f16", {len_k = {20}, Sq = 4, block_size = 16, dtype = "f32"})
+    refuses("softmax_scale: the %s kernel takes", plain, function(a) a.softmax_scale = -1 end)
+    refuses("block_m: the %s kernel has tiles of its own", plain, function(a) a.block_m = 64 end)
+    refuses("head_dim: the %s kernel takes multiples of 8 up to 256", {len_k = {20}, Sq = 4, block_size = 16, D = 264})
+    refuses("q: the %s kernel takes data and strides", plain, function(a)
       a.q = pah.zeros({1, 4, 4, 65}, {dtype = "bf16", device = sim}):narrow(4, 1, 64)
     end)
   end)
 end
 
---- Compiles all sizes for an architecture: none may spill. -> how many there were; nil and why if they cannot be.
-function M.no_spills(kernel, function_name, arch)
-  return spills.none(arch, function_name, function(zeros)
-    for _, dims in ipairs {{64, 64}, {128, 128}, {192, 128}, {192, 192}, {256, 256}} do
-      local D, Dv = unpack(dims)
-      for _, block_size in ipairs {16, 1} do
-        for _, softcap in ipairs {0, 60, D <= 128 and block_size > 1 and 1 or nil} do -- 1: bounded
-          pah.fwd{q = zeros{1, 2, 4, D}, k_blocks = zeros{4, block_size, 1, D}, v_blocks = zeros{4, block_size, 1, Dv},
-            block_table = zeros({1, 4}, "i32"), softcap = softcap, kernel = kernel}
-        end
-      end
+--- Compiles all sizes for an architecture: none may spill. `sizes` is a list of {D, Dv, softcap, block_size, KV heads};
+--- a softcap of 1 bounds scores. -> how many there were; nil and why if they cannot be compiled.
+--- `allowed`: as of spills.none.
+function M.no_spills(kernel, function_name, arch, sizes, dtype, allowed)
+  return spills.none(arch, function_name, function(zeros, add)
+    for _, size in ipairs(sizes) do
+      local D, Dv, softcap, block_size, heads = unpack(size)
+      add(function()
+        local blocks = {4, block_size or 16, heads or 1}
+        pah.fwd{q = zeros({1, 2, 4, D}, dtype), k_blocks = zeros({blocks[1], blocks[2], blocks[3], D}, dtype),
+          v_blocks = zeros({blocks[1], blocks[2], blocks[3], Dv}, dtype), block_table = zeros({1, 4}, "i32"),
+          softcap = softcap, kernel = kernel}
+      end)
     end
-  end)
+  end, allowed)
 end
 
 return M

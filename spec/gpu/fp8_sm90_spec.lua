@@ -5,6 +5,7 @@
 -- Cases: spec/attention/cases_spec.lua. Other types: forward_sm90_spec.lua.
 local why = require("spec.support.gpu.sim").why
 local fp8 = require "spec.support.gpu.fp8"
+local refused = require "spec.support.refused"
 local same_bits = require("spec.support.bits").same
 local spills = require "spec.support.gpu.spills"
 
@@ -43,16 +44,16 @@ describe("fwd_fp8 for sm_90a", function()
   end)
 
   it("multiplies e4m3 and e5m2, each with each, and widens a cache for a q of 16 bits", function()
-    for _, q in ipairs {"fp8_e4m3", "fp8_e5m2", "bf16", "f16"} do
-      for _, kv in ipairs {"fp8_e4m3", "fp8_e5m2"} do
-        right(problem{len_k = {150, 33}, Sq = 70, q = q, kv = kv, causal = true, H = 4, Hkv = 2, block_size = 32})
-      end
+    for _, types in ipairs {{"fp8_e4m3", "fp8_e4m3"}, {"fp8_e4m3", "fp8_e5m2"}, {"fp8_e5m2", "fp8_e4m3"},
+      {"fp8_e5m2", "fp8_e5m2"}, {"bf16", "fp8_e5m2"}, {"f16", "fp8_e4m3"}} do
+      right(problem{len_k = {150, 33}, Sq = 70, q = types[1], kv = types[2], causal = true, H = 4, Hkv = 2,
+        block_size = 32})
     end
   end)
 
   it("does head_dims between its sizes, and the largest", function()
     for _, D in ipairs {16, 80, 160, 256} do
-      for _, types in ipairs {{"fp8_e4m3"}, {"bf16", "fp8_e4m3"}} do
+      for _, types in ipairs {{"fp8_e4m3"}, D ~= 80 and {"bf16", "fp8_e4m3"} or nil} do
         right(problem{len_k = {140, 33}, Sq = 70, D = D, q = types[1], kv = types[2], causal = true})
       end
     end
@@ -134,34 +135,37 @@ describe("fwd_fp8 for sm_90a", function()
   end)
 
   it("refuses by name what it cannot do", function()
-    local function refused(words, o, change)
-      local a = problem(o)
-      if change then change(a) end
-      local ok, message = pcall(pah.fwd_fp8, a)
-      assert.is_false(ok, words)
-      assert.is_truthy(tostring(message):find(words, 1, true), message)
-    end
-    refused("q: the sm90 kernel takes bf16 or f16", {len_k = {20}, Sq = 4, q = "f32", kv = "fp8_e4m3"})
-    refused("the sm90 kernel takes data and strides", {len_k = {20}, Sq = 4, D = 24, out = "f32"})
-    refused("out: the sm90 kernel writes fp8", {len_k = {20}, Sq = 4, D = 72, q = "bf16", out = "fp8_e4m3"})
+    local function refuses(words, o) refused(words, pah.fwd_fp8, problem(o)) end
+    refuses("q: the sm90 kernel takes bf16 or f16", {len_k = {20}, Sq = 4, q = "f32", kv = "fp8_e4m3"})
+    refuses("the sm90 kernel takes data and strides", {len_k = {20}, Sq = 4, D = 24, out = "f32"})
+    refuses("out: the sm90 kernel writes fp8", {len_k = {20}, Sq = 4, D = 72, q = "bf16", out = "fp8_e4m3"})
   end)
 
+  -- Most of them by bulk copies without a softcap: nvrtc_spec.lua. Results of fp8 differ up to 128 alone, and what is
+  -- widened for a wider q is not gathered.
   it("is compiled without spilling, for every size that is launched #slow", function()
-    local seen, no_nvrtc = spills.none("sm_90a", "forward_sm90", function(zeros)
+    local seen, no_nvrtc = spills.none("sm_90a", "forward_sm90", function(zeros, add)
+      local function size(D, Dv, types, softcap, block_size)
+        local cache = types[2] or types[1]
+        add(function()
+          pah.fwd_fp8{q = zeros({1, 2, 4, D}, types[1]), k_blocks = zeros({4, block_size, 1, D}, cache),
+            v_blocks = zeros({4, block_size, 1, Dv}, cache), block_table = zeros({1, 4}, "i32"), out_dtype = types.out,
+            softcap = softcap, kernel = "sm90"}
+        end)
+      end
       for _, dims in ipairs {{64, 64}, {128, 128}, {192, 128}, {192, 192}, {256, 256}} do
         local D, Dv = unpack(dims)
         for _, types in ipairs {{"fp8_e4m3"}, {"fp8_e4m3", out = "bf16"}, {"bf16", "fp8_e4m3"}} do
-          local cache = types[2] or types[1]
-          for n = 0, 3 do
-            local softcap, size = n % 2, n < 2 and 16 or 1
-            pah.fwd_fp8{q = zeros({1, 2, 4, D}, types[1]), k_blocks = zeros({4, size, 1, D}, cache),
-              v_blocks = zeros({4, size, 1, Dv}, cache), block_table = zeros({1, 4}, "i32"), out_dtype = types.out,
-              softcap = softcap, kernel = "sm90"}
-          end
+          local own, gathered = D <= 128 or types[2] or types.out, not types[2]
+          if own and D ~= Dv then size(D, Dv, types, 0, 16) end
+          if own then size(D, Dv, types, 1, 16) end
+          if own and gathered then size(D, Dv, types, 0, 1) end
+          if own and gathered then size(D, Dv, types, 1, 1) end
         end
       end
-    end, 48) -- gathered, or with heads packed, a head_dim of 192 has a few bytes too many
+    end, function(source) -- 4 bytes, and 8 of stack: all registers of the launch are given away
+      return source:find "HEAD_DIM=256 .*SOFTCAP=1 .*IO_T=bf16 KV_T=fp8" and 12 or 0
+    end)
     if not seen then return pending(no_nvrtc) end
-    assert.is_true(seen >= 50)
   end)
 end)

@@ -19,21 +19,23 @@ describe("NVRTC alone", function()
 
   for _, arch in ipairs {"sm_80", "sm_90a"} do
     it("compiles every built-in kernel for " .. arch .. " #slow", function()
-      local list = require("pah.module.kernel_table").collect(arch)
+      -- On sm_80 fp8 is widened by integers, and one compile takes six times as long: fp8_sm80_spec.lua has all sizes.
+      local hopper = arch == "sm_90a"
+      local function leave_out(op, kernel) return not hopper and op == "fwd_fp8" and kernel == "sm80" end
+      local list = require("pah.module.kernel_table").collect(arch, leave_out)
       local seen = {}
       for _, k in ipairs(list) do
         seen[k.kernel] = (seen[k.kernel] or 0) + 1
         assert.is_true(k.registers >= 8 and k.registers <= 255, k.source)
         assert.is_true(k.thread_blocks_per_sm >= 1 and k.occupancy > 0 and k.occupancy <= 1, k.source)
-        local allowed = k.source:find "^naive/" and 64 or k.source:find "fp8" and 48 or 0
+        local allowed = k.source:find "^naive/" and 64 or 0
         assert.is_true(k.spill_store_bytes <= allowed, ("%s spills %d bytes"):format(k.source, k.spill_store_bytes))
       end
-      local hopper = arch == "sm_90a"
-      assert.same({forward = 14, forward_sm90 = hopper and 18 or nil, forward_sm80 = 22, forward_simt = 2, decode = 22,
-        combine = 6, backward_dq = 6, backward_dkv = 6, backward_sm90 = hopper and 4 or nil,
-        backward_dkdv_sm80 = hopper and 6 or 4, backward_dq_sm80 = hopper and 6 or 4,
-        backward_items = hopper and 2 or 1, backward_prepare = hopper and 5 or 4, merge = 1, kv_append = 1,
-        check_slots = 1}, seen)
+      assert.same({forward = 14, forward_sm90 = hopper and 18 or nil, forward_sm80 = hopper and 22 or 10,
+        forward_simt = 2, decode = 22, combine = 6, backward_dq = 6, backward_dkv = 6,
+        backward_sm90 = hopper and 4 or nil, backward_dkdv_sm80 = hopper and 6 or 4,
+        backward_dq_sm80 = hopper and 6 or 4, backward_items = hopper and 2 or 1, backward_prepare = hopper and 5 or 4,
+        merge = 1, kv_append = 1, check_slots = 1}, seen)
     end)
   end
 
