@@ -13,8 +13,8 @@
 
 #include "error.h"
 
-enum { ALIGN = 256, GAP = 64 * 1024, PAGE = 4096, FAR = 256 };
-#define RANGE ((uint64_t)1 << 42)
+enum { ALIGN = 256, GAP = 64 * 1024, PAGE = 4096, FAR = 128 };
+#define RANGE ((uint64_t)1 << 41)
 
 /* Shared with children, reserved but not backed until touched. Smaller where the system allows less. */
 static void *reserve(uint64_t bytes) {

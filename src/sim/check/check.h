@@ -47,7 +47,7 @@ int sim_check_elsewhere(struct sim_thread *t,
                         const struct sim_access *a); /* in no space that is watched; as sim_check */
 int sim_is_argument(const void *p);                  /* of the kernel: where the values of its parameters stand */
 
-/* lanes.c: lanes that a mask names and that did not come; one whose value a shuffle wants. */
+/* block/lanes.c: lanes that a mask names and that did not come; one whose value a shuffle wants. */
 void sim_lanes_missing(const struct sim_collective *c, unsigned missing);
 void sim_lane_absent(const struct sim_collective *c, int lane, int from, int width, int op);
 
