@@ -15,6 +15,7 @@
 #include "ptx/sync.h"
 #include "ptx/mbarrier.h"
 #if PAH_PTX_ARCH >= 900
+#include "ptx/cluster.h"
 #include "ptx/tma.h"
 #endif
 #if PAH_PTX_WGMMA

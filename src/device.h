@@ -59,7 +59,7 @@ struct pah_device_ops {
    * (freeing an older one only on success) and the signature and handle of every kernel. launch: everything but the
    * device's own limits is checked; report is never NULL, zeroed, and only sim fills it. */
   int (*compile)(struct pah_device *dev, struct pah_module *m);
-  int takes_images; /* 1: compile also links m->text as compiled code (m->is_image), and launches take clusters */
+  int takes_images; /* 1: compile also links m->text as compiled code (m->is_image) */
   /* It takes images that are PTX text, and this tells their kernels; NULL: kernels of images are asked for by name. */
   void (*ptx_kernels)(const char *text, void (*found)(void *data, const char *name), void *data);
   int finds_kernels; /* 1: compile adds the source's own kernels to those asked for (module/module.h) */

@@ -48,7 +48,8 @@ enum pah_schedule { PAH_IN_ORDER = 0, PAH_REVERSE, PAH_RANDOM }; /* of runnable 
 
 struct pah_launch {
   int64_t grid[3], block[3];
-  int64_t cluster[3];                      /* thread blocks of a cluster (cuda, sm_90); 0: none */
+  int64_t cluster[3];                      /* thread blocks of a cluster (sm_90); 0: none, or those of the kernel */
+  int32_t cooperative;                     /* 1: all thread blocks run at the same time, so that they may meet */
   int64_t shared;                          /* bytes of dynamic shared memory */
   const void *const *args;                 /* one pointer per parameter, at its value */
   double limit;                            /* seconds until the launch is stopped; 0: the device's default */

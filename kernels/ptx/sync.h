@@ -1,5 +1,5 @@
 /* ptx/sync.h - named barriers, fences, election of a lane, clusters, and hints to the scheduler.
- * On sim a cluster is one thread block, and hints do nothing. Read next: mbarrier.h. */
+ * On sim hints do nothing. Read next: mbarrier.h, cluster.h. */
 #ifndef PAH_PTX_SYNC_H
 #define PAH_PTX_SYNC_H
 
@@ -67,44 +67,6 @@ PAH_PTX int elect_one() {
   return (int)elected;
 #endif
 }
-
-PAH_PTX u32 cluster_ctarank() {
-#ifdef PAH_SIM
-  return 0;
-#else
-  u32 rank;
-  asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
-  return rank;
-#endif
-}
-
-// The address, in the window of the cluster, that `address` has in the thread block of this rank.
-PAH_PTX u32 mapa(u32 address, u32 rank) {
-#ifdef PAH_SIM
-  if (rank != 0) pah_sim_unsupported("mapa: sim runs clusters of one thread block");
-  return address;
-#else
-  u32 mapped;
-  asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(mapped) : "r"(address), "r"(rank));
-  return mapped;
-#endif
-}
-
-// All threads of the cluster: first arrive, then wait.
-PAH_PTX void cluster_arrive() {
-#ifndef PAH_SIM
-  asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
-#endif
-}
-#ifdef PAH_SIM
-PAH_PTX void cluster_wait(int line = __builtin_LINE()) {
-  pah_sim_syncthreads(PAH_SIM_PLAIN, 0, line);
-}
-#else
-PAH_PTX void cluster_wait() {
-  asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
-}
-#endif
 
 // Programmatic dependent launch: waits for the grid before; lets the next one start.
 PAH_PTX void griddepcontrol_wait() {

@@ -64,7 +64,8 @@ function Module:kernels() end
 ---@field grid? integer|integer[] # thread blocks: a number or `{x, y, z}`; default 1
 ---@field block? integer|integer[] # threads of a thread block; default 1
 ---@field shared? integer # bytes of dynamic shared memory
----@field cluster? integer|integer[] # cuda: thread blocks of a cluster
+---@field cluster? integer|integer[] # thread blocks of a cluster (sm_90); default: the kernel's `__cluster_dims__`
+---@field cooperative? boolean # all thread blocks run at the same time, as `grid.sync()` needs
 ---@field limit? number # seconds until the launch is stopped
 ---@field schedule? "order"|"reverse"|"random" # sim: the order of threads
 ---@field seed? integer # sim: of the random schedule

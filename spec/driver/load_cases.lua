@@ -59,6 +59,8 @@ describe("dev:load", function()
     assert.same({2, 2}, {launch(mod, {grid = 2, block = 32, cluster = 2}, 2, 64)})
     assert.is_true(driver.driver_count "cuLaunchKernel" > 0 and before == 0)
     refused("cluster: x is 3, must divide the grid's, 2", launch, mod, {grid = 2, block = 32, cluster = 3}, 2, 64)
+    assert.same({2, 2}, {launch(mod, {grid = 2, block = 32, cooperative = true}, 2, 64)})
+    assert.same({2, 2}, {launch(mod, {grid = 2, block = 32, cluster = 2, cooperative = true}, 2, 64)})
   end)
 
   it("refuses what is no image, what is not there, and devices without a GPU", function()
@@ -71,7 +73,7 @@ describe("dev:load", function()
       cuda:load{cubin = path, params = {scale = {"float"}}}
     end)
     local mod = pah.device("sim"):compile{text = IMAGE:match "\n\n(.*)"}
-    refused("cluster: sim has no clusters", function()
+    refused("cluster: sm_80 has no clusters", function()
       mod:launch("scale", {grid = 2, block = 1, cluster = 2}, nil, 1, 1)
     end)
   end)

@@ -204,10 +204,15 @@ CUresult cuFuncGetParamInfo(CUfunction function, size_t i, size_t *offset, size_
   return 0;
 }
 
-/* Clusters mean nothing to sim: the kernels of the specs do not use them. */
+/* The kernels of the specs use neither clusters nor barriers of the grid, so these mean nothing here. */
 CUresult cuLaunchKernelEx(const struct cuda_launch *l, CUfunction function, void **args, void **extra) {
-  if (l->attribute_count != 1 || l->attributes->id != CU_CLUSTER_DIMENSION || l->attributes->value.cluster[0] < 2)
-    return 1;
+  if (l->attribute_count < 1 || l->attribute_count > 2) return 1;
+  for (unsigned i = 0; i < l->attribute_count; i++) {
+    const struct cuda_launch_attribute *a = &l->attributes[i];
+    if (!(a->id == CU_CLUSTER_DIMENSION && a->value.cluster[0] > 1) &&
+        !(a->id == CU_COOPERATIVE && a->value.cooperative == 1))
+      return 1;
+  }
   return cuLaunchKernel(function, l->grid[0], l->grid[1], l->grid[2], l->block[0], l->block[1], l->block[2], l->shared,
                         l->stream, args, extra);
 }

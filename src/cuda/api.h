@@ -24,6 +24,7 @@ struct cuda_launch_attribute { /* CUlaunchAttribute */
   union {
     char bytes[64];
     unsigned cluster[3];
+    int cooperative;
   } value;
 };
 struct cuda_launch { /* CUlaunchConfig */
@@ -132,8 +133,8 @@ enum { /* CUresult */
        CUDA_ERROR_NOT_FOUND = 500,
        CUDA_ERROR_NOT_READY = 600
 };
-enum { CU_CLUSTER_DIMENSION = 4 }; /* CUlaunchAttributeID */
-enum {                             /* nvrtcResult */
+enum { CU_COOPERATIVE = 2, CU_CLUSTER_DIMENSION = 4 }; /* CUlaunchAttributeID */
+enum {                                                 /* nvrtcResult */
        NVRTC_ERROR_OUT_OF_MEMORY = 1,
        NVRTC_ERROR_COMPILATION = 6,
        NVRTC_ERROR_NAME_EXPRESSION_NOT_VALID = 10
@@ -156,7 +157,8 @@ enum { /* CUfunction_attribute */
        CU_FUNC_CONST_SIZE_BYTES = 2,
        CU_FUNC_LOCAL_SIZE_BYTES = 3,
        CU_FUNC_NUM_REGS = 4,
-       CU_FUNC_MAX_DYNAMIC_SHARED_SIZE_BYTES = 8
+       CU_FUNC_MAX_DYNAMIC_SHARED_SIZE_BYTES = 8,
+       CU_FUNC_NON_PORTABLE_CLUSTER_SIZE_ALLOWED = 14
 };
 enum {
   CU_STREAM_NON_BLOCKING = 1,

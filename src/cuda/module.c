@@ -20,7 +20,7 @@ struct image {
   struct launch_limits *limits; /* of each kernel */
 };
 
-enum { LOG_BYTES = 4096, FREE_SHARED = 48 * 1024 };
+enum { LOG_BYTES = 4096, FREE_SHARED = 48 * 1024, PORTABLE_CLUSTER = 8 };
 
 static int load(struct pah_device *dev, const struct pah_module *m, const struct cuda_code *code, CUmodule *module) {
   char log[LOG_BYTES] = "", text[200];
@@ -193,17 +193,23 @@ static int check_limits(struct pah_device *dev, const struct pah_module_kernel *
   return PAH_OK;
 }
 
-/* A launch in clusters of thread blocks. */
-static CUresult launch_clusters(struct cuda_state *s, CUfunction function, const struct pah_launch *l) {
-  struct cuda_launch_attribute attribute = {.id = CU_CLUSTER_DIMENSION};
-  struct cuda_launch launch = {
-      .shared = (unsigned)l->shared, .stream = s->stream, .attributes = &attribute, .attribute_count = 1};
+/* A launch in clusters of thread blocks, or of thread blocks that all run at the same time. */
+static CUresult launch_together(struct cuda_state *s, CUfunction function, const struct pah_launch *l) {
+  struct cuda_launch_attribute attributes[2] = {{.id = 0}};
+  struct cuda_launch launch = {.shared = (unsigned)l->shared, .stream = s->stream, .attributes = attributes};
+  int64_t blocks = 1;
   for (int i = 0; i < 3; i++) {
     launch.grid[i] = (unsigned)l->grid[i];
     launch.block[i] = (unsigned)l->block[i];
-    attribute.value.cluster[i] = l->cluster[i] ? (unsigned)l->cluster[i] : 1;
+    attributes[0].value.cluster[i] = l->cluster[i] ? (unsigned)l->cluster[i] : 1;
+    blocks *= l->cluster[i];
   }
-  return cu.cuLaunchKernelEx(&launch, function, (void **)(uintptr_t)l->args, NULL);
+  if (l->cluster[0]) attributes[launch.attribute_count++].id = CU_CLUSTER_DIMENSION;
+  if (l->cooperative)
+    attributes[launch.attribute_count++] = (struct cuda_launch_attribute){.id = CU_COOPERATIVE, .value.cooperative = 1};
+  CUresult r =
+      blocks > PORTABLE_CLUSTER ? cu.cuFuncSetAttribute(function, CU_FUNC_NON_PORTABLE_CLUSTER_SIZE_ALLOWED, 1) : 0;
+  return r ? r : cu.cuLaunchKernelEx(&launch, function, (void **)(uintptr_t)l->args, NULL);
 }
 
 int cuda_module_launch(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *k,
@@ -213,12 +219,13 @@ int cuda_module_launch(struct pah_device *dev, struct pah_module *m, struct pah_
   (void)report;
   int status = cuda_enter(dev);
   if (!status) status = check_limits(dev, k, &image->limits[k - m->kernels], l);
-  if (!status && l->cluster[0] && !cu.cuLaunchKernelEx)
-    status = pah_fail(PAH_EUNSUPPORTED, "cluster: the driver has no clusters: it is older than CUDA 11.8");
+  if (!status && (l->cluster[0] || l->cooperative) && !cu.cuLaunchKernelEx)
+    status = pah_fail(PAH_EUNSUPPORTED, "%s: the driver has none: it is older than CUDA 11.8",
+                      l->cluster[0] ? "cluster" : "cooperative");
   if (status) return status;
   CUresult r;
-  if (l->cluster[0])
-    r = launch_clusters(s, k->handle, l);
+  if (l->cluster[0] || l->cooperative)
+    r = launch_together(s, k->handle, l);
   else
     r = cu.cuLaunchKernel(k->handle, (unsigned)l->grid[0], (unsigned)l->grid[1], (unsigned)l->grid[2],
                           (unsigned)l->block[0], (unsigned)l->block[1], (unsigned)l->block[2], (unsigned)l->shared,

@@ -316,8 +316,6 @@ int pah_module_launch(struct pah_module *m, const char *name, const struct pah_l
   struct pah_report own = {0};
   struct pah_module_kernel *k;
   int status = check_launch(launch);
-  if (!status && launch->cluster[0] && !m->device->ops->takes_images)
-    status = pah_fail(PAH_EUNSUPPORTED, "cluster: %s has no clusters of thread blocks", m->device->info.name);
   if (!status) status = kernel(m, name, &k);
   if (status) return status;
   if (report) *report = own;

@@ -23,11 +23,22 @@ struct pah_sim_dim pah_sim_grid_dim(void) __attribute__((const));
 unsigned pah_sim_lane(void) __attribute__((const)); /* 0 to 31; %laneid */
 unsigned pah_sim_dynamic_shared_bytes(void) __attribute__((const));
 
+/* The cluster: one thread block where the launch has none. */
+struct pah_sim_dim pah_sim_cluster_dim(void) __attribute__((const)); /* in thread blocks */
+struct pah_sim_dim pah_sim_cluster_block_idx(void) __attribute__((const));
+unsigned pah_sim_cluster_rank(void) __attribute__((const));
+int pah_sim_is_cluster(void) __attribute__((const)); /* the launch asked for clusters */
+
 /* ---- Barriers ---- */
 enum { PAH_SIM_PLAIN, PAH_SIM_COUNT, PAH_SIM_AND, PAH_SIM_OR };
 int pah_sim_syncthreads(int kind, int predicate, int line);                 /* returns the reduction */
 void pah_sim_named_barrier(int id, int threads, int arrive_only, int line); /* bar.sync / bar.arrive id, threads */
 void pah_sim_syncwarp(unsigned mask, int line);
+void pah_sim_cluster_arrive(int releases, int line);
+void pah_sim_cluster_wait(int line);
+void pah_sim_grid_arrive(int line); /* of a cooperative launch */
+void pah_sim_grid_wait(int line);
+int pah_sim_is_cooperative(void) __attribute__((const));
 enum { PAH_SIM_FENCE_BLOCK, PAH_SIM_FENCE_DEVICE, PAH_SIM_FENCE_SYSTEM, PAH_SIM_FENCE_PROXY_ASYNC };
 void pah_sim_fence(int scope);
 
@@ -89,7 +100,11 @@ void *pah_sim_memcpy(void *dst, const void *src, unsigned long bytes); /* checke
 void *pah_sim_memset(void *dst, int value, unsigned long bytes);
 unsigned pah_sim_shared_address(const volatile void *p); /* generic to shared, __cvta_generic_to_shared */
 void *pah_sim_shared_pointer(unsigned address);
-int pah_sim_space(const volatile void *p); /* 0 unknown, 1 global, 2 shared, 3 local, 4 constant */
+/* What an address of shared memory, or a pointer there, is in the thread block of this rank of the cluster. */
+unsigned pah_sim_mapa(unsigned address, unsigned rank);
+void *pah_sim_map_shared(const volatile void *p, unsigned rank);
+unsigned pah_sim_shared_rank(const volatile void *p); /* whose memory p is */
+int pah_sim_space(const volatile void *p);            /* 0 unknown, 1 global, 2 shared, 3 local, 4 constant */
 void *pah_sim_malloc(unsigned long bytes); /* device-side malloc: of the launch, NULL when its heap is used up */
 void pah_sim_free(void *p);
 

@@ -93,6 +93,16 @@ void pah_sim_bulk_load(unsigned dst, const void *src, unsigned bytes, unsigned b
 void pah_sim_bulk_store(void *dst, unsigned src, unsigned bytes);
 void pah_sim_tensor_load(unsigned dst, const void *map, int rank, struct pah_sim_coordinates at, unsigned barrier);
 void pah_sim_tensor_store(const void *map, int rank, struct pah_sim_coordinates at, unsigned src);
+/* To thread blocks of the cluster: a load for each of a mask, and a copy from the own shared memory. */
+void pah_sim_bulk_multicast(unsigned dst, const void *src, unsigned bytes, unsigned barrier, unsigned mask);
+void pah_sim_tensor_multicast(unsigned dst, const void *map, int rank, struct pah_sim_coordinates at, unsigned barrier,
+                              unsigned mask);
+void pah_sim_bulk_copy(unsigned dst, unsigned src, unsigned bytes, unsigned barrier);
+/* st.async of the first bytes of words; red.async, with what to make of the old value and this. */
+void pah_sim_st_async(unsigned dst, struct pah_sim_v4 words, unsigned bytes, unsigned barrier);
+typedef unsigned long long pah_sim_reduction(unsigned long long old, unsigned long long value);
+void pah_sim_red_async(unsigned dst, unsigned long long value, unsigned bytes, pah_sim_reduction *reduction,
+                       unsigned barrier);
 void pah_sim_bulk_commit(void);
 void pah_sim_bulk_wait(int groups, int read); /* read: only until the sources may be changed */
 

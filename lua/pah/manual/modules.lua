@@ -37,7 +37,8 @@ local entries = {
     grid?: integer|integer[]   thread blocks: a number or `{x, y, z}`; default 1
     block?: integer|integer[]  threads of a thread block; default 1
     shared?: integer           bytes of dynamic shared memory
-    cluster?: integer|integer[]  cuda: thread blocks of a cluster
+    cluster?: integer|integer[]  thread blocks of a cluster (sm_90); default: the kernel's `__cluster_dims__`
+    cooperative?: boolean      all thread blocks run at the same time, as `grid.sync()` needs
     limit?: number             seconds until the launch is stopped
     schedule?: "order"|"reverse"|"random"  sim: the order of threads
     seed?: integer             sim: of the random schedule

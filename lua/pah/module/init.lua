@@ -299,7 +299,7 @@ function M.instances(device)
 end
 
 local launch_keys = {grid = true, block = true, shared = true, limit = true, schedule = true, seed = true,
-  counters = true, problem = true, on_finding = true, allow = true, cluster = true}
+  counters = true, problem = true, on_finding = true, allow = true, cluster = true, cooperative = true}
 local schedules = {order = C.PAH_IN_ORDER, reverse = C.PAH_REVERSE, random = C.PAH_RANDOM}
 
 local function number(options, key, default)
@@ -314,6 +314,11 @@ local function fill_launch(l, options)
   for i = 1, 3 do l.grid[i - 1], l.block[i - 1] = grid[i], block[i] end
   local cluster = options.cluster ~= nil and extent("cluster", options.cluster)
   for i = 1, cluster and 3 or 0 do l.cluster[i - 1] = cluster[i] end
+  local cooperative = options.cooperative
+  if cooperative ~= nil and type(cooperative) ~= "boolean" then
+    errors.raisef("cooperative: is a %s, must be true or false", type(cooperative))
+  end
+  l.cooperative = cooperative and 1 or 0
   l.shared = number(options, "shared", 0)
   l.limit = number(options, "limit", 0)
   l.seed = number(options, "seed", 0)
@@ -337,7 +342,7 @@ local function fill_launch(l, options)
 end
 
 --- Runs a kernel: module:launch(name, {grid=, block=, shared=, limit=, schedule=, seed=, counters=, problem=,
---- on_finding=, allow=}, arguments...) -> report. See doc/lua-api.md.
+--- on_finding=, allow=, cluster=, cooperative=}, arguments...) -> report. See doc/lua-api.md.
 function Module:launch(name, options, ...)
   check_name(name)
   if type(options) ~= "table" then

@@ -161,8 +161,6 @@ local refused = {
   {"int main() {}", '1: is "int", must be .version, with which the text of a PTX module begins'},
   {head .. ".reqnctapercluster 2;", '4: is ".reqnctapercluster", must be .entry, .func, a variable or another '
     .. "directive of a module"},
-  {head .. ".entry k() .reqnctapercluster 2, 1, 1 { ret; }", "k is for clusters of 2 thread blocks, sim has "
-    .. "clusters of one"},
   {"\127ELF", "is no PTX text; sim takes ptx=, neither cubin= nor fatbin="},
 }
 

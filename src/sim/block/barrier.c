@@ -1,6 +1,7 @@
 /* barrier.c - __syncthreads and named barriers: who has come, who is missing, what differs.
  * Findings: barrier-divergence (threads meet at different lines or kinds of __syncthreads), barrier-exited (threads
  * ended without coming), barrier-count. Read next: warp.c. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "sim/check/counters.h"
@@ -9,21 +10,31 @@
 
 enum { BARRIERS = 16 };
 
-static struct barrier {
+struct barrier {
   int kind, line; /* of the first to come */
   int expected;   /* threads */
   int arrived;    /* those that wait and those that only arrived; 0: nobody has come yet */
   int waiting;
   int result;                                  /* of count, and, or */
-  struct sim_thread *threads[SIM_MAX_THREADS]; /* those that wait */
-  struct sim_clock *clock;                     /* released by those that only arrived; may be NULL */
+  struct sim_known known;                      /* released by those that only arrived */
   int found;                                   /* its divergence has been reported */
-} barriers[BARRIERS];
+  struct sim_thread *threads[SIM_MAX_THREADS]; /* those that wait */
+};
+static struct barrier *all; /* 16 of each thread block that is alive */
+
+static struct barrier *barriers_of(const struct sim_home *home) {
+  return all + (size_t)home->slot * BARRIERS;
+}
+
+void sim_barriers_open(void) {
+  all = calloc((size_t)sim_block.alive * BARRIERS, sizeof *all);
+  if (!all) sim_give_up("no memory left for the barriers");
+}
 
 void sim_barriers_reset(void) {
-  for (int i = 0; i < BARRIERS; i++) {
-    sim_clock_drop(barriers[i].clock);
-    barriers[i] = (struct barrier){.expected = 0};
+  for (int i = 0; i < sim_block.alive * BARRIERS; i++) {
+    sim_known_drop(&all[i].known);
+    memset(&all[i], 0, offsetof(struct barrier, threads));
   }
 }
 
@@ -76,16 +87,15 @@ void sim_clocks_meet(struct sim_thread **threads, int n) {
 
 static void open_barrier(struct barrier *b) {
   for (int i = 0, last = -1; i < b->waiting && sim_counting; i++)
-    if (b->threads[i]->warp != last) sim_count_flush(last = b->threads[i]->warp);
-  if (b->waiting && b->clock) sim_acquire(b->threads[0], b->clock);
+    if (b->threads[i]->team != last) sim_count_flush(last = b->threads[i]->team);
+  if (b->waiting) sim_acquire_from(b->threads[0], &b->known);
   if (b->waiting) sim_clocks_meet(b->threads, b->waiting);
   for (int i = 0; i < b->waiting; i++) {
     b->threads[i]->result = (uint64_t)b->result;
     b->threads[i]->spin_count = 0;
     if (b->threads[i] != sim_block.running) sim_ready(b->threads[i]);
   }
-  sim_clock_drop(b->clock);
-  b->clock = NULL;
+  sim_known_drop(&b->known);
   sim_block.idle = 0;
   b->arrived = b->waiting = 0;
   sim_result->counters.barriers++;
@@ -101,7 +111,7 @@ static const char *const kind_names[] = {"__syncthreads", "__syncthreads_count",
                                          "__syncthreads_or"};
 
 int pah_sim_syncthreads(int kind, int predicate, int line) {
-  struct barrier *b = &barriers[0];
+  struct barrier *b = barriers_of(sim_block.here);
   struct sim_thread *t = sim_self();
   t->pc = __builtin_return_address(0);
   t->line = line;
@@ -128,7 +138,7 @@ void pah_sim_named_barrier(int id, int threads, int arrive_only, int line) {
   t->pc = __builtin_return_address(0);
   t->line = line;
   if (id < 0 || id >= BARRIERS) sim_fatal(t->pc, "barrier-count", "barrier %d does not exist: there are 16", id);
-  struct barrier *b = &barriers[id];
+  struct barrier *b = barriers_of(t->home) + id;
   int expected = threads ? threads : sim_block.count;
   if (expected % SIM_WARP || expected > (sim_block.count + 31) / 32 * 32)
     sim_fatal(t->pc, "barrier-count",
@@ -141,7 +151,7 @@ void pah_sim_named_barrier(int id, int threads, int arrive_only, int line) {
   if (!b->arrived) b->line = line, b->kind = PAH_SIM_PLAIN, b->expected = expected, b->found = 0;
   b->arrived++;
   if (arrive_only)
-    sim_release(t, &b->clock);
+    sim_release_to(t, t->home, &b->known);
   else
     b->threads[b->waiting++] = t;
   if (b->arrived == b->expected)
@@ -152,23 +162,25 @@ void pah_sim_named_barrier(int id, int threads, int arrive_only, int line) {
 }
 
 /* Threads that ended never come. The hardware lets the others pass; the source is wrong all the same. */
-static int open_without_exited(void) {
-  struct barrier *b = &barriers[0];
-  if (!b->waiting || b->expected != sim_block.count || b->arrived + sim_block.exited < sim_block.count) return 0;
+static int open_without_exited(const struct sim_home *home) {
+  struct barrier *b = barriers_of(home);
+  if (!b->waiting || b->expected != sim_block.count || b->arrived + home->exited < sim_block.count) return 0;
   struct sim_thread *before = sim_block.running;
-  sim_block.running = b->threads[0];
+  sim_enter(b->threads[0]);
   sim_find(b->threads[0]->pc, "barrier-exited", "%d of %d threads ended without coming to this %s",
            sim_block.count - b->arrived, sim_block.count, kind_names[b->kind]);
   sim_block.running = NULL; /* all that wait are readied */
   open_barrier(b);
-  sim_block.running = before;
+  sim_enter(before);
   return 1;
 }
 
 void sim_barriers_exit(void) {
-  open_without_exited();
+  open_without_exited(sim_block.here);
 }
 
 int sim_barriers_standstill(void) {
-  return open_without_exited();
+  int opened = 0;
+  for (int i = 0; i < sim_block.alive; i++) opened |= open_without_exited(&sim_block.homes[i]);
+  return opened;
 }

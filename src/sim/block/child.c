@@ -1,6 +1,6 @@
-/* child.c - the child process of a launch: it runs the thread blocks one after another. Whatever ends it early - memory
- * that no hook has watched, a division by zero, the limit of seconds - becomes a finding at a source line.
- * Read next: job.h, sched.c (one thread block), sim/host/launch.c (the parent). */
+/* child.c - the child process of a launch: it runs the thread blocks one after another, those of a cluster together.
+ * Whatever ends it early - memory that no hook has watched, a division by zero, the limit of seconds - becomes a
+ * finding at a source line. Read next: job.h, sched.c (one thread block), sim/host/launch.c (the parent). */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
@@ -80,7 +80,7 @@ static void on_alarm(int signal, siginfo_t *info, void *context) {
   sim_find(place_of(interrupted_at(context)), "time-limit",
            "the launch was stopped at its limit of %g seconds here, in "
            "thread block %lld",
-           stops_after, (long long)sim_block.index);
+           stops_after, (long long)(sim_block.here ? sim_block.here->index : 0));
   sim_result->done = 1;
   _exit(0);
 }
@@ -106,17 +106,16 @@ void sim_child(const struct sim_job *job, double limit) {
   stops_after = limit;
   prepare_signals(limit);
   sim_job = job;
-  const struct pah_launch *l = job->launch;
+  sim_homes_open();
+  sim_copy_arguments();
   sim_shadow_open();
   sim_count_open();
   sim_read_only_open();
   sim_sequence_open();
-  int64_t blocks = l->grid[0] * l->grid[1] * l->grid[2];
-  sim_block.fatal = 0;
-  for (int64_t i = 0; i < blocks && !sim_block.fatal; i++) {
-    int64_t index = l->schedule == PAH_REVERSE ? blocks - 1 - i : i;
-    sim_run_block(index);
-    for (int w = 0; w < SIM_MAX_WARPS && sim_counting; w++) sim_count_flush(w);
+  const int64_t gangs = sim_gang_count();
+  for (int64_t i = 0; i < gangs && !sim_block.fatal; i++) {
+    sim_run_gang(job->launch->schedule == PAH_REVERSE ? gangs - 1 - i : i);
+    for (int w = 0; w < sim_all_teams() && sim_counting; w++) sim_count_flush(w);
   }
   sim_result->done = 1;
   _exit(0);
@@ -124,12 +123,9 @@ void sim_child(const struct sim_job *job, double limit) {
 
 /* ---- Where its memory is ---- */
 
-extern void *__tls_get_addr(size_t *index);
-
+/* A cluster's addresses begin with the window of its rank 0. */
 uint8_t *sim_shared_base(void) {
-  if (!sim_job->image->tls_module) return (uint8_t *)(uintptr_t)64; /* no shared memory: of no size either */
-  size_t index[2] = {sim_job->image->tls_module, 0};
-  return __tls_get_addr(index);
+  return sim_block.here->first->window;
 }
 
 uint32_t sim_shared_bytes(void) {
@@ -142,9 +138,23 @@ struct pah_counters *sim_counters(void) {
   return &sim_result->counters;
 }
 
-void *sim_shared(uint32_t address, uint32_t bytes, const void *pc) {
-  if (address > sim_shared_bytes() || bytes > sim_shared_bytes() - address)
+static void *shared_at(uint32_t address, uint32_t bytes, const void *pc, int whole_cluster) {
+  const uint64_t at = address % sim_window_bytes(), rank = address / sim_window_bytes();
+  if (at > sim_shared_bytes() || bytes > sim_shared_bytes() - at || rank >= (uint64_t)sim_block.cluster)
     sim_fatal(pc, "out-of-bounds", "uses %u bytes at byte %u of shared memory, which has %u bytes", bytes, address,
               sim_shared_bytes());
+  if (!whole_cluster && rank != (uint64_t)sim_block.here->rank)
+    sim_fatal(pc, "out-of-bounds",
+              "uses %u bytes at byte %llu of the shared memory of rank %llu of the cluster: the instruction is for the "
+              "thread block's own, of rank %d",
+              bytes, (unsigned long long)at, (unsigned long long)rank, sim_block.here->rank);
   return sim_shared_base() + address;
+}
+
+void *sim_shared(uint32_t address, uint32_t bytes, const void *pc) {
+  return shared_at(address, bytes, pc, 0);
+}
+
+void *sim_shared_cluster(uint32_t address, uint32_t bytes, const void *pc) {
+  return shared_at(address, bytes, pc, 1);
 }

@@ -44,7 +44,7 @@ enum { SAVED_WORDS = 20, RETURN_WORD = 11 };
 
 void sim_switch_stacks(void **save, void **load);
 
-enum { PAGE = 4096 };
+enum { PAGE = 4096, GUARD_INSTALL = 102 /* MADV_GUARD_INSTALL, Linux 6.13 */ };
 static uint8_t *all_stacks;
 static int all_count;
 
@@ -55,7 +55,8 @@ int sim_fibers_new(struct sim_fiber *fibers, int n) {
   all_count = n;
   for (int i = 0; i < n; i++) {
     uint8_t *guard = all_stacks + each * (size_t)i;
-    mprotect(guard, PAGE, PROT_NONE);
+    /* One mapping for all of them where the system can, for it has only so many. */
+    if (madvise(guard, PAGE, GUARD_INSTALL) && mprotect(guard, PAGE, PROT_NONE)) return -1;
     fibers[i].stack = guard + PAGE;
     /* Tops at different offsets in a page: else the same lines of all stacks fall into one set of the cache. */
     fibers[i].size = SIM_STACK_SIZE - (size_t)(i * 17 & 63) * 64;

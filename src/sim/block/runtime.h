@@ -1,7 +1,8 @@
 /* runtime.h - the simulated GPU inside the child process of a launch: threads, accesses, findings; for the files of
  * this folder that emulate instructions (warp.c, sim/ptx/mma.c, sim/ptx/async.c, ...). sim/abi.h is what kernels see of
- * it. One OS thread runs one thread block at a time; its threads are fibers that run until they must wait. Read next:
- * fiber.h, sched.c (who runs when), check.c (what an access means), child.c (the child process). */
+ * it. One OS thread runs the thread blocks, those of a cluster or of a cooperative grid together; threads are fibers
+ * that run until they must wait. Read next: fiber.h, sched.c (who runs when), home.c (thread blocks that are alive),
+ * check.c (what an access means), child.c (the child process). */
 #ifndef PAH_SIM_RUNTIME_H
 #define PAH_SIM_RUNTIME_H
 
@@ -43,6 +44,8 @@ struct sim_thread {
   struct sim_fiber fiber;
   int32_t id;                    /* in the thread block: x + y*bx + z*bx*by */
   int32_t lane, warp;            /* id % 32, id / 32 */
+  int32_t number, team;          /* among the threads, and the warps, of all thread blocks that are alive */
+  struct sim_home *home;         /* its thread block (sched.h) */
   int32_t state;                 /* enum sim_state */
   int32_t line;                  /* of the barrier it waits at */
   uint32_t step;                 /* its own clock; grows whenever it releases: sim_thread_step */
@@ -71,11 +74,13 @@ void sim_thread_step(struct sim_thread *t);
 
 enum sim_state { SIM_RUNNABLE, SIM_WAITING, SIM_BLOCKED, SIM_EXITED }; /* blocked: until someone readies it */
 
-struct sim_thread *sim_self(void);        /* the running thread */
-struct sim_thread *sim_thread_at(int id); /* of the running thread block */
-int sim_block_threads(void);              /* threads of a thread block */
-int64_t sim_block_index(void);            /* linear, of the running thread block */
-int sim_arch(void);                       /* 80, 90, ... */
+struct sim_thread *sim_self(void);                  /* the running thread */
+struct sim_thread *sim_thread_at(int number);       /* among all that are alive */
+int sim_block_threads(void);                        /* threads of a thread block */
+int sim_all_threads(void);                          /* of all thread blocks that are alive: numbers are below */
+int sim_all_teams(void);                            /* warps of those, a multiple of 4 for each thread block */
+int64_t sim_home_index(const struct sim_thread *t); /* of its thread block, as epochs and clocks name it */
+int sim_arch(void);                                 /* 80, 90, ... */
 
 /* ---- Findings. The launch goes on after sim_find; sim_fatal ends the thread block's part in the launch. ---- */
 void sim_find(const void *pc, const char *code, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -95,7 +100,7 @@ void sim_yield_for(const char *waits_for); /* in a loop that waits for this */
 struct sim_collective {
   const char *kind;
   unsigned mask;
-  int warp;
+  int warp, team; /* of the thread block; of all that are alive */
   const void *pc; /* of the last lane */
   void *lanes[SIM_WARP];
   struct sim_thread *threads[SIM_WARP]; /* NULL outside mask */
@@ -107,7 +112,7 @@ void sim_whole_warp(const struct sim_collective *c);
 /* The same for a warpgroup: 4 consecutive warps (wgmma). lanes and threads have 128 entries. */
 struct sim_group_collective {
   const char *kind;
-  int warpgroup;
+  int warpgroup; /* of all that are alive: team / 4 */
   const void *pc;
   void *lanes[4 * SIM_WARP];
   struct sim_thread *threads[4 * SIM_WARP];
@@ -125,14 +130,23 @@ int sim_check_chunk(struct sim_thread *t, const uint8_t *p, int writes, const vo
 /* An agent's access happens after what thread t has done so far, and not before anything t does later until t joins:
  * sim_agent_start makes the agent know t's clock and gives a fresh step; sim_join makes t know what the agent has done
  * up to `step`. Accesses of agent a carry its current step. */
-int sim_agent_new(const char *name); /* for the running block; names need not differ */
+int sim_agent_new(struct sim_home *home, const char *name); /* of this thread block; names need not differ */
 void sim_agent_free(int agent);
 uint32_t sim_agent_start(int agent, struct sim_thread *t); /* t releases to the agent */
-uint32_t sim_agent_start_with(int agent, const struct sim_clock *known);
-void sim_agent_join(struct sim_thread *t, int agent, uint32_t step);
-/* Release and acquire between threads by way of a variable of the emulator (an mbarrier): */
+uint32_t sim_agent_start_with(int agent, const struct sim_clock *known, struct sim_foreign *foreign);
+void sim_agent_join(struct sim_thread *t, int agent, uint32_t step); /* of t's thread block */
+/* Release and acquire between threads by way of a variable of the emulator (an mbarrier): what it holds is told apart
+ * into what it knows of the thread block that it belongs to, and of others. Either may be NULL: nothing. */
+struct sim_known {
+  struct sim_clock *clock;
+  struct sim_foreign *foreign;
+};
 void sim_release(struct sim_thread *t, struct sim_clock **into); /* *into becomes the join of itself and t's clock */
 void sim_acquire(struct sim_thread *t, const struct sim_clock *from);
+void sim_release_to(struct sim_thread *t, const struct sim_home *home, struct sim_known *into);
+void sim_acquire_from(struct sim_thread *t, const struct sim_known *from); /* t is of the variable's thread block */
+void sim_known_share(struct sim_known *to, const struct sim_known *from);  /* drops what `to` has been */
+void sim_known_drop(struct sim_known *k);
 void sim_clock_drop(struct sim_clock *c);
 
 /* Shared memory (whole words) that a copy under way will write: until sim_pending_clear a read of it by anyone is the
@@ -140,21 +154,23 @@ void sim_clock_drop(struct sim_clock *c);
 void sim_pending_set(void *p, uint32_t bytes, const void *pc);
 void sim_pending_clear(void *p, uint32_t bytes);
 
-/* Shared memory of the running thread block. */
-uint8_t *sim_shared_base(void);
-uint32_t sim_shared_bytes(void);
-void *sim_shared(uint32_t address, uint32_t bytes, const void *pc); /* checked; sim_fatal when outside */
+/* Shared memory. An address is a byte, and in a cluster rank * 2^24 + byte. */
+uint8_t *sim_shared_base(void);  /* of address 0 */
+uint32_t sim_shared_bytes(void); /* of a thread block */
+void *sim_shared(uint32_t address, uint32_t bytes,
+                 const void *pc); /* of the own thread block; sim_fatal when outside */
+void *sim_shared_cluster(uint32_t address, uint32_t bytes, const void *pc); /* of any of the cluster */
 
 /* Counters of the launch, to be added to. */
 struct pah_counters *sim_counters(void);
 /* ---- What this folder calls of sim/ptx, which is built upon it ---- */
-void sim_async_block_begin(
-    void); /* at the start and the end of every thread block: async.c keeps its own state there */
+/* At the start of a gang, and at the end of every thread block: async.c keeps its own state there. */
+void sim_async_begin(void);
 void sim_async_block_end(void);
 void sim_async_fence(struct sim_thread *t); /* fence.proxy.async; proxy.c */
-/* proxy.c: is a write by thread `writer` at its step `step` fenced for an asynchronous access on behalf of `reader`,
- * whose agent knows `known` of the writer's steps? */
-int sim_proxy_fenced(int writer, uint32_t step, const struct sim_thread *reader, uint32_t known);
+/* proxy.c: is a write by `writer` at its step `step` fenced for an asynchronous access on behalf of `reader`, whose
+ * agent knows `known` of the writer's steps? */
+int sim_proxy_fenced(const struct sim_thread *writer, uint32_t step, const struct sim_thread *reader, uint32_t known);
 /* An instruction has set a local variable of the thread; check/locals.c. */
 void sim_local_set(const struct sim_thread *t, const void *p, uint32_t bytes);
 /* The thread reads or writes p on its stack; a finding when that is a sum of wgmma that is not delivered. */

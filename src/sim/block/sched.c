@@ -1,7 +1,7 @@
-/* sched.c - runs one thread block: its threads are fibers that go on until they must wait for one another. Which of the
- * runnable ones is next is the schedule: in order, reverse, or random by seed. When nobody can run, conditions are
- * asked; when none holds, it is a deadlock, and the report says who waits where.
- * Read next: barrier.c, warp.c (what threads wait for), check.c. */
+/* sched.c - runs the thread blocks of a gang: their threads are fibers that go on until they must wait for one another.
+ * Which of the runnable ones of all thread blocks is next is the schedule: in order, reverse, or random by seed. When
+ * nobody can run, conditions are asked; when none holds, it is a deadlock, and the report says who waits where.
+ * Read next: home.c, barrier.c, wide.c, warp.c (what threads wait for), check.c. */
 #include "sched.h"
 
 #include <stdio.h>
@@ -18,16 +18,24 @@ struct sim_thread *sim_self(void) {
   return sim_block.running;
 }
 
-struct sim_thread *sim_thread_at(int id) {
-  return &sim_block.threads[id];
+struct sim_thread *sim_thread_at(int number) {
+  return &sim_block.threads[number];
 }
 
 int sim_block_threads(void) {
   return sim_block.count;
 }
 
-int64_t sim_block_index(void) {
-  return sim_block.index;
+int sim_all_threads(void) {
+  return sim_block.all;
+}
+
+int sim_all_teams(void) {
+  return sim_block.alive * sim_block.warps;
+}
+
+int64_t sim_home_index(const struct sim_thread *t) {
+  return t->home->index & SIM_BLOCK_MASK;
 }
 
 int sim_arch(void) {
@@ -44,39 +52,44 @@ static uint64_t random_next(void) {
   return z ^ (z >> 31);
 }
 
+/* Where in the ring the i-th of the queue stands. */
+static int queue_at(int i) {
+  const int at = sim_block.queue_first + i;
+  return at < sim_block.all ? at : at - sim_block.all;
+}
+
 void sim_ready(struct sim_thread *t) {
   struct sim_block *b = &sim_block;
   if (t->state == SIM_RUNNABLE || t->state == SIM_EXITED) return;
   t->state = SIM_RUNNABLE;
   t->waits_for = NULL;
-  b->queue[(b->queue_first + b->queue_count++) % SIM_MAX_THREADS] = t->id;
+  b->queue[queue_at(b->queue_count++)] = t->number;
 }
 
 static struct sim_thread *take(void) {
   struct sim_block *b = &sim_block;
-  int schedule = sim_job->launch->schedule;
-  int last = (b->queue_first + b->queue_count - 1) % SIM_MAX_THREADS, id;
+  int schedule = sim_job->launch->schedule, last = queue_at(b->queue_count - 1), number;
   if (schedule == PAH_IN_ORDER) {
-    id = b->queue[b->queue_first];
-    b->queue_first = (b->queue_first + 1) % SIM_MAX_THREADS;
+    number = b->queue[b->queue_first];
+    b->queue_first = queue_at(1);
   } else {
     if (schedule == PAH_RANDOM) {
-      int at = (b->queue_first + (int)(random_next() % (uint64_t)b->queue_count)) % SIM_MAX_THREADS;
+      int at = queue_at((int)(random_next() % (uint64_t)b->queue_count));
       int other = b->queue[at];
       b->queue[at] = b->queue[last];
       b->queue[last] = other;
     }
-    id = b->queue[last];
+    number = b->queue[last];
   }
   b->queue_count--;
-  return &b->threads[id];
+  return &b->threads[number];
 }
 
 /* ---- Threads ---- */
 
 /* Turns in which threads only yield, after which conditions are asked. */
 static int64_t idle_enough(void) {
-  return 1000 + 200 * (int64_t)sim_block.count;
+  return 1000 + 200 * (int64_t)sim_block.all;
 }
 
 static void to_scheduler(void) {
@@ -91,7 +104,7 @@ static void give_way(void) {
     to_scheduler();
     return;
   }
-  b->running = take();
+  sim_enter(take());
   if (b->running != t) sim_fiber_switch(&t->fiber, &b->running->fiber);
 }
 
@@ -126,10 +139,10 @@ void sim_yield_for(const char *waits_for) {
   struct sim_block *b = &sim_block;
   t->state = SIM_RUNNABLE; /* at the far end, whatever the schedule, else it would be next again */
   if (sim_job->launch->schedule == PAH_IN_ORDER) {
-    b->queue[(b->queue_first + b->queue_count++) % SIM_MAX_THREADS] = t->id;
+    b->queue[queue_at(b->queue_count++)] = t->number;
   } else {
-    b->queue_first = (b->queue_first + SIM_MAX_THREADS - 1) % SIM_MAX_THREADS;
-    b->queue[b->queue_first] = t->id;
+    b->queue_first = queue_at(b->all - 1);
+    b->queue[b->queue_first] = t->number;
     b->queue_count++;
   }
   give_way();
@@ -146,9 +159,12 @@ void pah_sim_exit(void) {
   if (sim_deferred_address) sim_deferred_look(); /* there may be no later access to look before */
   sim_suspect_look(t);
   t->state = SIM_EXITED;
-  sim_block.exited++;
+  sim_block.left--;
+  t->home->exited++;
   sim_warps_exit(t);
   sim_barriers_exit();
+  sim_wide_exit(t);
+  if (t->home->exited == sim_block.count) sim_home_exit();
   give_way();
   abort();
 }
@@ -166,13 +182,13 @@ int sim_is_argument(const void *p) {
   return (const uint8_t *)p >= argument_values && (const uint8_t *)p < argument_values + sizeof argument_values;
 }
 
-static void thread_main(void) {
+void sim_thread_main(void) {
   sim_job->entry(arguments);
   pah_sim_exit();
 }
 
 /* The values of the arguments, where kernels may read them. */
-static void copy_arguments(void) {
+void sim_copy_arguments(void) {
   uint8_t *values = argument_values;
   size_t at = 0;
   for (int i = 0; i < sim_job->signature->count; i++) {
@@ -185,110 +201,58 @@ static void copy_arguments(void) {
   }
 }
 
-/* ---- The block ---- */
-
-static struct pah_sim_dim dim(const int64_t *n) {
-  return (struct pah_sim_dim){(unsigned)n[0], (unsigned)n[1], (unsigned)n[2]};
-}
-
-static void begin(int64_t index) {
-  struct sim_block *b = &sim_block;
-  const int64_t *grid = sim_job->launch->grid, *block = sim_job->launch->block;
-  static int opened;
-  b->count = (int)(block[0] * block[1] * block[2]);
-  if (!opened) {
-    static struct sim_fiber fibers[SIM_MAX_THREADS];
-    if (sim_fibers_new(fibers, b->count)) sim_give_up("no memory for the stacks of the threads");
-    for (int i = 0; i < b->count; i++) b->threads[i].fiber = fibers[i];
-    b->random = sim_job->launch->seed;
-    b->block_dim = dim(block);
-    b->grid_dim = dim(grid);
-    copy_arguments();
-    opened = 1;
-  }
-  b->index = index;
-  b->at = (struct pah_sim_dim){(unsigned)(index % grid[0]), (unsigned)(index / grid[0] % grid[1]),
-                               (unsigned)(index / grid[0] / grid[1])};
-  b->exited = b->queue_count = b->queue_first = 0;
-  b->idle = 0;
-  b->first_agent = (b->count + SIM_WARP - 1) / SIM_WARP * SIM_WARP;
-  struct sim_clock *clock = sim_clock_new((uint32_t)sim_agent_id(SIM_AGENTS));
-  for (int i = 0; i < b->count; i++) {
-    struct sim_thread *t = &b->threads[i];
-    struct sim_fiber fiber = t->fiber;
-    *t = (struct sim_thread){.fiber = fiber, .id = i, .lane = i % SIM_WARP, .warp = i / SIM_WARP};
-    t->write_epoch = EPOCH(index & SIM_BLOCK_MASK, i, 0);
-    t->use_key = EPOCH(index & SIM_BLOCK_MASK, t->warp * SIM_WARP, 0);
-    sim_thread_step(t);
-    t->index = (struct pah_sim_dim){(unsigned)(i % block[0]), (unsigned)(i / block[0] % block[1]),
-                                    (unsigned)(i / block[0] / block[1])};
-    t->clock = sim_clock_share(clock);
-    t->state = SIM_BLOCKED;
-    sim_fiber_start(&t->fiber, thread_main);
-    sim_ready(t);
-  }
-  sim_clock_drop(clock);
-}
-
-static void end(void) {
-  for (int i = 0; i < sim_block.count; i++) {
-    sim_suspect_look(&sim_block.threads[i]);
-    sim_locals_end(&sim_block.threads[i]);
-    sim_clock_drop(sim_block.threads[i].clock);
-    sim_clock_drop(sim_block.threads[i].fence_clock);
-    sim_clock_drop(sim_block.threads[i].block_fence_clock);
-    sim_foreign_drop(sim_block.threads[i].foreign);
-  }
-  sim_result->counters.thread_blocks++;
-  sim_result->counters.threads += sim_block.count;
-}
+/* ---- The gang ---- */
 
 /* Readies the waiting threads whose condition holds; 0: none. */
 static int ask_waiting(void) {
   int woken = 0;
-  for (int i = 0; i < sim_block.count; i++) {
+  for (int i = 0; i < sim_block.all; i++) {
     struct sim_thread *t = &sim_block.threads[i];
     if (t->state != SIM_WAITING) continue;
-    sim_block.running = t;
+    sim_enter(t);
     if (t->ready(t, t->ready_data)) sim_ready(t), woken++;
   }
   return woken;
 }
 
+/* Does the thread wait where the other does? */
+static int alike(const struct sim_thread *a, const struct sim_thread *b) {
+  return b->state != SIM_EXITED && a->home == b->home && a->waits_for == b->waits_for && a->line == b->line;
+}
+
 /* "64 threads in __syncthreads (line 12), 1 in mbarrier": what everybody waits for. */
 static void describe_waiting(char *text, size_t bytes) {
   size_t n = 0;
-  char done[SIM_MAX_THREADS] = {0};
+  const struct sim_block *b = &sim_block;
+  char *done = calloc((size_t)b->all, 1), of[48] = "";
   text[0] = 0;
-  for (int i = 0; i < sim_block.count && n + 1 < bytes; i++) {
-    struct sim_thread *t = &sim_block.threads[i];
+  for (int i = 0; i < b->all && done && n + 1 < bytes; i++) {
+    const struct sim_thread *t = &b->threads[i];
     if (done[i] || t->state == SIM_EXITED) continue;
-    int alike = 0;
-    for (int j = i; j < sim_block.count; j++) {
-      struct sim_thread *other = &sim_block.threads[j];
-      if (other->state == SIM_EXITED || other->waits_for != t->waits_for || other->line != t->line) continue;
-      done[j] = 1;
-      alike++;
-    }
-    n += (size_t)snprintf(text + n, bytes - n, "%s%d thread%s (first %d) in %s", n ? ", " : "", alike,
-                          alike == 1 ? "" : "s", i, t->waits_for ? t->waits_for : "nothing");
+    int count = 0;
+    for (int j = i, end = (t->home->slot + 1) * b->count; j < end; j++)
+      if (!done[j] && alike(t, &b->threads[j])) done[j] = 1, count++;
+    if (b->alive > 1) snprintf(of, sizeof of, " of thread block %lld", (long long)t->home->index);
+    n += (size_t)snprintf(text + n, bytes - n, "%s%d thread%s%s (first %d) in %s", n ? ", " : "", count,
+                          count == 1 ? "" : "s", of, t->id, t->waits_for ? t->waits_for : "nothing");
     if (t->line && n < bytes) n += (size_t)snprintf(text + n, bytes - n, " (line %d)", t->line);
   }
+  free(done);
 }
 
 static void standstill(const char *code, const char *what) {
   char text[400];
   describe_waiting(text, sizeof text);
   int first = 0;
-  while (first + 1 < sim_block.count && sim_block.threads[first].state == SIM_EXITED) first++;
-  sim_block.running = &sim_block.threads[first];
+  while (first + 1 < sim_block.all && sim_block.threads[first].state == SIM_EXITED) first++;
+  sim_enter(&sim_block.threads[first]);
   sim_find(sim_block.running->pc, code, "%s: %s", what, text);
   sim_block.fatal = 1;
 }
 
-/* Does everybody wait for something that only threads of this block can do? Else someone looks at memory. */
+/* Does everybody wait for something that only threads that are alive can do? Else someone looks at memory. */
 static int all_wait(void) {
-  for (int i = 0; i < sim_block.count; i++) {
+  for (int i = 0; i < sim_block.all; i++) {
     const struct sim_thread *t = &sim_block.threads[i];
     if (t->state != SIM_EXITED && (!t->waits_for || t->waits_for == its_turn)) return 0;
   }
@@ -298,34 +262,33 @@ static int all_wait(void) {
 static void stand_or_spin(void) {
   if (all_wait())
     standstill("deadlock", "nobody can go on");
+  else if (sim_job->launch->cooperative)
+    standstill("livelock", "threads spin for something that nobody in the grid will do");
+  else if (sim_block.alive > 1)
+    standstill("livelock", "threads spin for something that nobody in this cluster will do (clusters run one after "
+                           "another on sim)");
   else
     standstill("livelock", "threads spin for something that nobody in this thread block will do (thread blocks run one "
                            "after another on sim)");
 }
 
-void sim_run_block(int64_t index) {
+void sim_run_gang(int64_t gang) {
   struct sim_block *b = &sim_block;
-  begin(index);
-  sim_shadow_block();
-  sim_barriers_reset();
-  sim_warps_reset();
-  sim_sync_reset();
-  sim_async_block_begin();
-  while (b->exited < b->count && !b->fatal) {
+  sim_gang_begin(gang);
+  while (b->left && !b->fatal) {
     if (b->queue_count) {
       if (b->idle > idle_enough()) {
         if (ask_waiting())
           b->idle = 0;
-        else if (b->idle > 100000 + 2000 * (int64_t)b->count)
+        else if (b->idle > 100000 + 2000 * (int64_t)b->all)
           stand_or_spin();
         if (b->fatal) break;
       }
-      b->running = take();
+      sim_enter(take());
       sim_fiber_switch(&b->scheduler, &b->running->fiber);
     } else if (!ask_waiting() && !sim_warps_standstill() && !sim_barriers_standstill()) {
       standstill("deadlock", "nobody can go on");
     }
   }
-  if (!b->fatal) sim_async_block_end();
-  end();
+  sim_gang_end();
 }

@@ -10,37 +10,41 @@
 
 /* ---- Agents ---- */
 
-static struct sim_agent agents[SIM_AGENTS];
-
-const struct sim_agent *sim_agent_at(int agent) {
-  return &agents[agent];
-}
-
-int sim_agent_new(const char *name) {
+int sim_agent_new(struct sim_home *home, const char *name) {
   for (int i = 0; i < SIM_AGENTS; i++) {
-    if (agents[i].used) continue;
-    uint32_t step = agents[i].step; /* goes on, so that old accesses are never taken for new ones */
-    agents[i] = (struct sim_agent){.name = name, .step = step + 1, .used = 1};
-    agents[i].clock = sim_clock_new((uint32_t)sim_agent_id(SIM_AGENTS));
-    return i;
+    struct sim_agent *agent = &home->agents[i];
+    if (agent->used) continue;
+    /* Its steps go on, so that old accesses are never taken for new ones. */
+    *agent = (struct sim_agent){.name = name, .step = agent->step + 1, .used = 1};
+    agent->clock = sim_clock_new((uint32_t)(sim_block.first_agent + SIM_AGENTS));
+    return home->slot * SIM_AGENTS + i;
   }
   sim_fatal(sim_self()->pc, "unsupported", "more than %d mbarriers and asynchronous operations at once", SIM_AGENTS);
 }
 
 void sim_agent_free(int agent) {
-  sim_clock_drop(agents[agent].clock);
-  agents[agent].clock = NULL;
-  agents[agent].used = 0;
+  struct sim_agent *a = sim_agent_at(agent);
+  sim_clock_drop(a->clock);
+  sim_foreign_drop(a->foreign);
+  a->clock = NULL;
+  a->foreign = NULL;
+  a->used = 0;
 }
 
 uint32_t sim_agent_start(int agent, struct sim_thread *t) {
-  sim_release(t, &agents[agent].clock);
-  return ++agents[agent].step;
+  struct sim_agent *a = sim_agent_at(agent);
+  struct sim_known known = {a->clock, a->foreign};
+  sim_release_to(t, sim_agent_home(agent), &known);
+  a->clock = known.clock;
+  a->foreign = known.foreign;
+  return ++a->step;
 }
 
-uint32_t sim_agent_start_with(int agent, const struct sim_clock *known) {
-  sim_clock_max(sim_clock_own(&agents[agent].clock), known);
-  return ++agents[agent].step;
+uint32_t sim_agent_start_with(int agent, const struct sim_clock *known, struct sim_foreign *foreign) {
+  struct sim_agent *a = sim_agent_at(agent);
+  sim_clock_max(sim_clock_own(&a->clock), known);
+  sim_foreign_learn(&a->foreign, foreign);
+  return ++a->step;
 }
 
 void sim_agent_join(struct sim_thread *t, int agent, uint32_t step) {
@@ -60,6 +64,47 @@ void sim_release(struct sim_thread *t, struct sim_clock **into) {
 
 void sim_acquire(struct sim_thread *t, const struct sim_clock *from) {
   if (from) sim_clock_join(&t->clock, from);
+}
+
+/* What another thread block releases is foreign here, but for what it knows of this one. */
+static void release_abroad(struct sim_thread *t, const struct sim_home *home, struct sim_known *into) {
+  struct sim_clock *own = NULL;
+  sim_release(t, &own);
+  struct sim_foreign *one = sim_foreign_one(t->home->index & SIM_BLOCK_MASK, own);
+  sim_foreign_learn(&into->foreign, one);
+  sim_foreign_drop(one);
+  sim_clock_drop(own);
+  const struct sim_clock *home_clock = sim_foreign_find(t->foreign, home->index & SIM_BLOCK_MASK);
+  if (!home_clock) return;
+  if (into->clock)
+    sim_clock_max(sim_clock_own(&into->clock), home_clock);
+  else
+    into->clock = sim_clock_copy(home_clock);
+}
+
+void sim_release_to(struct sim_thread *t, const struct sim_home *home, struct sim_known *into) {
+  if (t->foreign) sim_foreign_learn(&into->foreign, t->foreign);
+  if (t->home == home)
+    sim_release(t, &into->clock);
+  else
+    release_abroad(t, home, into);
+}
+
+void sim_acquire_from(struct sim_thread *t, const struct sim_known *from) {
+  sim_acquire(t, from->clock);
+  if (from->foreign) sim_foreign_learn(&t->foreign, from->foreign);
+}
+
+void sim_known_share(struct sim_known *to, const struct sim_known *from) {
+  const struct sim_known shared = {sim_clock_share(from->clock), sim_foreign_share(from->foreign)};
+  sim_known_drop(to);
+  *to = shared;
+}
+
+void sim_known_drop(struct sim_known *k) {
+  sim_clock_drop(k->clock);
+  sim_foreign_drop(k->foreign);
+  *k = (struct sim_known){NULL, NULL};
 }
 
 /* A fence of block scope orders for other thread blocks only what one of a wider scope has ordered before. */
@@ -101,9 +146,14 @@ int sim_has_released(int64_t block) {
   return released[block / 8] >> block % 8 & 1;
 }
 
+void sim_mark_released(int64_t block, int has) {
+  const uint8_t bit = (uint8_t)(1 << block % 8);
+  released[block / 8] = (uint8_t)((released[block / 8] & ~bit) | (has ? bit : 0));
+}
+
 static void publish_within(const volatile void *p, struct sim_clock *clock) {
   struct variable *v = variable_at(p, 1);
-  struct sim_foreign *own = sim_foreign_one(sim_block.index & SIM_BLOCK_MASK, clock);
+  struct sim_foreign *own = sim_foreign_one(sim_block.here->index & SIM_BLOCK_MASK, clock);
   struct sim_foreign *all = sim_foreign_join(v->within, own);
   sim_foreign_drop(own);
   sim_foreign_drop(v->within);
@@ -112,8 +162,9 @@ static void publish_within(const volatile void *p, struct sim_clock *clock) {
 
 static void publish(struct sim_thread *t, const volatile void *p, struct sim_clock *clock) {
   struct variable *v = variable_at(p, 1);
-  const int64_t block = sim_block.index & SIM_BLOCK_MASK;
-  released[block / 8] |= (uint8_t)(1 << block % 8);
+  const int64_t block = t->home->index & SIM_BLOCK_MASK;
+  sim_mark_released(block, 1);
+  t->home->published = 1;
   struct sim_foreign *own = sim_foreign_one(block, clock);
   struct sim_foreign *with_foreign = sim_foreign_join(own, t->foreign);
   struct sim_foreign *all = sim_foreign_join(v->released, with_foreign);
@@ -124,14 +175,12 @@ static void publish(struct sim_thread *t, const volatile void *p, struct sim_clo
 }
 
 static void acquire_from(struct sim_thread *t, const struct variable *v, int order) {
-  const struct sim_clock *own = sim_foreign_find(v->released, sim_block.index & SIM_BLOCK_MASK);
-  const struct sim_clock *within = sim_foreign_find(v->within, sim_block.index & SIM_BLOCK_MASK);
+  const struct sim_clock *own = sim_foreign_find(v->released, t->home->index & SIM_BLOCK_MASK);
+  const struct sim_clock *within = sim_foreign_find(v->within, t->home->index & SIM_BLOCK_MASK);
   if (own) sim_acquire(t, own);
   if (within) sim_acquire(t, within);
   if (order & PAH_SIM_OF_BLOCK) return;
-  struct sim_foreign *both = sim_foreign_join(t->foreign, v->released);
-  sim_foreign_drop(t->foreign);
-  t->foreign = both;
+  sim_foreign_learn(&t->foreign, v->released);
 }
 
 /* An atomic or volatile access as a means of order: a write hands on what was before the last fence, a read takes it.
@@ -155,13 +204,13 @@ void sim_order(struct sim_thread *t, const volatile void *p, int flags, int orde
   if (t->block_fence_clock) publish_within(p, t->block_fence_clock);
 }
 
-/* ---- A new thread block ---- */
+/* ---- A new gang ---- */
 
 void sim_sync_reset(void) {
   sim_pending_reset();
-  for (int i = 0; i < SIM_AGENTS; i++) {
-    if (agents[i].used) sim_agent_free(i);
-    agents[i].step = 0;
+  for (int i = 0; i < sim_block.alive * SIM_AGENTS; i++) {
+    if (sim_agent_at(i)->used) sim_agent_free(i);
+    sim_agent_at(i)->step = 0;
   }
   const struct sim_space *shared = &sim_spaces[SIM_SHARED];
   for (int i = 0; i < BUCKETS; i++)

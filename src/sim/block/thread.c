@@ -15,7 +15,7 @@ struct pah_sim_dim pah_sim_thread_idx(void) {
 }
 
 struct pah_sim_dim pah_sim_block_idx(void) {
-  return sim_block.at;
+  return sim_block.here->at;
 }
 
 struct pah_sim_dim pah_sim_block_dim(void) {

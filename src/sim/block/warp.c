@@ -2,6 +2,7 @@
  * warp may be at different collectives at once, so pending ones are told apart by kind and mask. A shuffle or a vote
  * orders no memory; __syncwarp does. Findings: warp-mask (a lane outside its own mask), warp-divergence (lanes of one
  * mask wait at different collectives). Read next: barrier.c, sim/block/lanes.c, sim/ptx/mma.c. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "sim/check/check.h"
@@ -17,30 +18,45 @@ struct pending {
   void (*run)(struct sim_collective *); /* an exit may complete it, too */
   unsigned arrived;
 };
-static struct pending pending[SIM_MAX_WARPS][PENDING];
-static unsigned busy[SIM_MAX_WARPS], open_ones[SIM_MAX_WARPS]; /* bits of pending: in use; lanes may still come */
-static unsigned exited[SIM_MAX_WARPS];                         /* lanes that are not there any more, or never were */
+/* Of all thread blocks that are alive, by team. */
+static struct pending (*pending)[PENDING];
+static unsigned *busy, *open_ones; /* bits of pending: in use; lanes may still come */
+static unsigned *exited;           /* lanes that are not there any more, or never were */
 
-static struct sim_group_collective groups[SIM_MAX_WARPS / 4];
-static int group_arrived[SIM_MAX_WARPS / 4];
+static struct sim_group_collective *groups; /* by team / 4 */
+static int *group_arrived;
+
+static void *room(size_t each) {
+  void *p = calloc((size_t)sim_all_teams(), each);
+  if (!p) sim_give_up("no memory left for what warps do together");
+  return p;
+}
+
+void sim_warps_open(void) {
+  pending = room(sizeof *pending);
+  busy = room(sizeof *busy);
+  open_ones = room(sizeof *open_ones);
+  exited = room(sizeof *exited);
+  groups = room(sizeof *groups);
+  group_arrived = room(sizeof *group_arrived);
+}
 
 void sim_warps_reset(void) {
-  int warps = (sim_block.count + SIM_WARP - 1) / SIM_WARP;
-  for (int w = 0; w < warps; w++) {
-    int lanes = sim_block.count - w * SIM_WARP;
-    exited[w] = lanes >= SIM_WARP ? 0 : ~0u << lanes;
+  for (int w = 0; w < sim_all_teams(); w++) {
+    int lanes = sim_block.count - w % sim_block.warps * SIM_WARP;
+    exited[w] = lanes >= SIM_WARP ? 0 : lanes <= 0 ? ~0u : ~0u << lanes;
     busy[w] = open_ones[w] = 0;
     group_arrived[w / 4] = 0;
   }
 }
 
 static int complete(const struct pending *p) {
-  return (p->arrived | exited[p->c.warp]) == (p->c.mask | exited[p->c.warp]);
+  return (p->arrived | exited[p->c.team]) == (p->c.mask | exited[p->c.team]);
 }
 
 /* Readies every lane that came but `self`, which just goes on. */
 static void finish(struct pending *p, struct sim_thread *self) {
-  const int warp = p->c.warp;
+  const int warp = p->c.team;
   const unsigned bit = 1u << (p - pending[warp]);
   open_ones[warp] &= ~bit; /* `run` may come back here by way of another collective */
   if (sim_counting && complete(p)) sim_count_flush(warp);
@@ -54,26 +70,29 @@ static void finish(struct pending *p, struct sim_thread *self) {
 }
 
 /* Lanes at different __activemask, as in two branches, are not active together. */
-static struct pending *find_pending(int warp, const char *kind, unsigned mask, const void *pc) {
-  for (unsigned left = open_ones[warp]; left; left &= left - 1) {
-    struct pending *p = &pending[warp][__builtin_ctz(left)];
+static struct pending *find_pending(int team, const char *kind, unsigned mask, const void *pc) {
+  for (unsigned left = open_ones[team]; left; left &= left - 1) {
+    struct pending *p = &pending[team][__builtin_ctz(left)];
     if (p->c.mask == mask && (p->c.kind == kind || !strcmp(p->c.kind, kind)) && (kind != active || p->c.pc == pc))
       return p;
   }
   return NULL;
 }
 
-static struct pending *new_pending(int warp, const char *kind, unsigned mask, void (*run)(struct sim_collective *)) {
-  if (busy[warp] == ~0u) return NULL;
-  const int i = __builtin_ctz(~busy[warp]);
-  struct pending *p = &pending[warp][i];
-  busy[warp] |= 1u << i;
-  open_ones[warp] |= 1u << i;
+static struct pending *new_pending(const struct sim_thread *t, const char *kind, unsigned mask,
+                                   void (*run)(struct sim_collective *)) {
+  const int team = t->team;
+  if (busy[team] == ~0u) return NULL;
+  const int i = __builtin_ctz(~busy[team]);
+  struct pending *p = &pending[team][i];
+  busy[team] |= 1u << i;
+  open_ones[team] |= 1u << i;
   memset(p->c.lanes, 0, sizeof p->c.lanes);
   memset(p->c.threads, 0, sizeof p->c.threads);
   p->c.kind = kind;
   p->c.mask = mask;
-  p->c.warp = warp;
+  p->c.warp = t->warp;
+  p->c.team = team;
   p->run = run;
   p->arrived = 0;
   return p;
@@ -85,8 +104,8 @@ void sim_collective(const char *kind, unsigned mask, void *operand, void (*run)(
   t->pc = pc;
   if (!(mask >> t->lane & 1))
     sim_fatal(pc, "warp-mask", "lane %d calls %s with mask 0x%08x, which does not hold it", t->lane, kind, mask);
-  struct pending *p = find_pending(t->warp, kind, mask, pc);
-  if (!p) p = new_pending(t->warp, kind, mask, run);
+  struct pending *p = find_pending(t->team, kind, mask, pc);
+  if (!p) p = new_pending(t, kind, mask, run);
   if (!p) sim_fatal(pc, "warp-divergence", "lanes of warp %d wait at %d different collectives", t->warp, PENDING);
   p->c.lanes[t->lane] = operand;
   p->c.threads[t->lane] = t;
@@ -99,18 +118,18 @@ void sim_collective(const char *kind, unsigned mask, void *operand, void (*run)(
 }
 
 void sim_warps_exit(struct sim_thread *t) {
-  exited[t->warp] |= 1u << t->lane;
-  for (unsigned left = open_ones[t->warp]; left; left &= left - 1) {
-    struct pending *p = &pending[t->warp][__builtin_ctz(left)];
+  exited[t->team] |= 1u << t->lane;
+  for (unsigned left = open_ones[t->team]; left; left &= left - 1) {
+    struct pending *p = &pending[t->team][__builtin_ctz(left)];
     if (complete(p)) finish(p, t);
   }
 }
 
 void sim_group_collective(const char *kind, void *operand, void (*run)(struct sim_group_collective *), const void *pc) {
   struct sim_thread *t = sim_self();
-  int group = t->warp / 4, size = 4 * SIM_WARP;
+  const int group = t->team / 4, size = 4 * SIM_WARP;
   t->pc = pc;
-  if ((group + 1) * size > sim_block.count)
+  if ((t->warp / 4 + 1) * size > sim_block.count)
     sim_fatal(pc, "warpgroup", "%s needs four whole warps, warp %d is in none of them", kind, t->warp);
   struct sim_group_collective *g = &groups[group];
   if (!group_arrived[group]) *g = (struct sim_group_collective){.kind = kind, .warpgroup = group};
@@ -276,8 +295,7 @@ unsigned pah_sim_activemask(void) {
  * wait for ever, which the deadlock report then says. */
 int sim_warps_standstill(void) {
   int gone_on = 0;
-  int warps = (sim_block.count + SIM_WARP - 1) / SIM_WARP;
-  for (int w = 0; w < warps; w++)
+  for (int w = 0; w < sim_all_teams(); w++)
     for (unsigned left = open_ones[w]; left; left &= left - 1) {
       struct pending *p = &pending[w][__builtin_ctz(left)];
       if (p->c.kind != active) continue;

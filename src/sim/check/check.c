@@ -16,7 +16,7 @@
 /* Is this byte of shared memory the compiler's own? */
 static int is_guard(const struct sim_space *s, const struct sim_access *a) {
   const struct sim_image *image = sim_job->image;
-  const uint64_t at = (uint64_t)((const uint8_t *)a->address - s->base);
+  const uint64_t at = (uint64_t)((const uint8_t *)a->address - s->base) % sim_window_bytes();
   for (int i = 0; i < image->variable_count && s == &sim_spaces[SIM_SHARED]; i++) {
     const struct sim_variable *v = &image->variables[i];
     if (v->is_shared && v->guard && at >= v->at && at < v->at + v->bytes) return 1;
@@ -32,14 +32,17 @@ static int has_just_fenced(const struct sim_thread *t) {
 
 static struct sim_view view_of(struct sim_thread *t, const struct sim_space *s, const struct sim_access *a) {
   const int is_shared = s == &sim_spaces[SIM_SHARED];
-  struct sim_view v = {t, t->clock, (uint32_t)t->id, 1u << t->lane, t->write_epoch, t->use_key, 0, 0, is_shared, 0};
+  struct sim_view v = {t, t->clock,  t->foreign, (uint32_t)t->id, 1u << t->lane, t->write_epoch, t->use_key, 0,
+                       0, is_shared, 0};
   if (a->agent >= 0) {
     const struct sim_agent *agent = sim_agent_at(a->agent);
+    const int64_t block = sim_agent_home(a->agent)->index & SIM_BLOCK_MASK;
     v.id = (uint32_t)sim_agent_id(a->agent);
     v.lane = 1u << v.id % SIM_WARP;
     v.clock = agent->clock;
-    v.write = EPOCH(sim_block.index & SIM_BLOCK_MASK, v.id, agent->step) | EPOCH_AGENT;
-    v.use = EPOCH(sim_block.index & SIM_BLOCK_MASK, v.id / SIM_WARP * SIM_WARP, agent->step);
+    v.foreign = agent->foreign;
+    v.write = EPOCH(block, v.id, agent->step) | EPOCH_AGENT;
+    v.use = EPOCH(block, v.id / SIM_WARP * SIM_WARP, agent->step);
   }
   const int relaxed = (a->flags & (PAH_SIM_ATOMIC | PAH_SIM_VOLATILE)) != 0, writes = (a->flags & PAH_SIM_WRITE) != 0;
   v.is_loose = is_shared && a->flags & PAH_SIM_VOLATILE && !(writes && has_just_fenced(t));
@@ -92,6 +95,19 @@ static int check_words(struct sim_space *s, struct sim_thread *t, const struct s
   return 0;
 }
 
+/* Copies and wgmma see what a thread wrote only after a fence.proxy.async. */
+void sim_check_proxy(const struct sim_view *v, const struct sim_access *a, sim_epoch write, uint32_t pc) {
+  const int writer = (int)EPOCH_ID(write), own = EPOCH_BLOCK(write) == EPOCH_BLOCK(v->write);
+  const struct sim_home *home = own ? v->thread->home : sim_home_of(EPOCH_BLOCK(write));
+  if (!write || writer >= sim_block.count || !home) return;
+  const struct sim_clock *clock = own ? v->clock : sim_foreign_find(v->foreign, EPOCH_BLOCK(write));
+  const struct sim_thread *by = &sim_block.threads[home->slot * sim_block.count + writer];
+  if (sim_proxy_fenced(by, EPOCH_STEP(write), v->thread, clock ? clock->at[writer] : 0)) return;
+  sim_find_at(a->pc, sim_text + pc, a->address, "missing-proxy-fence",
+              "an asynchronous read of %s memory that thread %d wrote, with no fence.proxy.async between",
+              sim_space_name(a->address), writer);
+}
+
 int sim_check(struct sim_thread *t, const struct sim_access *a) {
   const uint8_t *p = a->address;
   if (sim_deferred_address && !sim_is_deferred_source(a)) sim_deferred_look();
@@ -107,6 +123,7 @@ int sim_check(struct sim_thread *t, const struct sim_access *a) {
     sim_find_bounds(s, a);
     return -1;
   }
+  if (s == &sim_spaces[SIM_SHARED] && sim_block.alive > 1 && a->agent < 0 && sim_visit(t, a)) return -1;
   if (s == &sim_spaces[SIM_SHARED] && sim_pending_words) sim_pending_check(a);
   if (a->flags & PAH_SIM_WRITE && sim_read_only_words && s == &sim_spaces[SIM_GLOBAL]) sim_read_only_written(a);
   if (sim_sequence_watched && s == &sim_spaces[SIM_GLOBAL]) sim_sequence_look(a);

@@ -8,14 +8,7 @@
 enum { SIM_UNALIGNED = 64, SIM_UNCOUNTED = 128, SIM_OF_BLOCK = 512 }; /* an atomic whose scope is the thread block */
 #define SIM_BLOCK_MASK ((1 << 25) - 1) /* what an epoch keeps of a thread block's index */
 
-struct sim_agent {
-  const char *name;
-  uint32_t step;
-  struct sim_clock *clock; /* what it knows */
-  int used;
-};
-const struct sim_agent *sim_agent_at(int agent);
-void sim_sync_reset(void);           /* at the start of a thread block */
+void sim_sync_reset(void);           /* at the start of a gang */
 int sim_has_released(int64_t block); /* has anything been released by this thread block (as epochs name it)? */
 
 /* A write that would race, but maybe writes what is there: looked at again once it is done. */
@@ -34,6 +27,7 @@ void sim_drop_guesses(struct sim_result *r); /* the host, when the child has end
 
 extern int64_t sim_pending_words;
 extern uint32_t *sim_pending_of; /* of the copy that will write a word: where it was issued; 0: none */
+void sim_pending_open(uint64_t words);
 void sim_pending_check(const struct sim_access *a);
 void sim_pending_reset(void);
 

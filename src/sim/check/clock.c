@@ -203,3 +203,35 @@ const struct sim_clock *sim_foreign_find(const struct sim_foreign *f, int64_t bl
   }
   return NULL;
 }
+
+struct sim_foreign *sim_foreign_common(struct sim_foreign *a, struct sim_foreign *b) {
+  if (!a || !b || a == b) return a == b ? sim_foreign_share(a) : NULL;
+  struct sim_foreign *f = foreign_new(a->count);
+  for (int64_t i = 0; i < a->count; i++) {
+    const struct sim_clock *other = sim_foreign_find(b, a->at[i].block);
+    if (!other) continue;
+    struct sim_clock *clock = sim_clock_copy(a->at[i].clock);
+    sim_clock_min(clock, other);
+    f->at[f->count].block = a->at[i].block;
+    f->at[f->count++].clock = clock;
+  }
+  return f;
+}
+
+/* The threads of a thread block learn the same one after the other. */
+void sim_foreign_learn(struct sim_foreign **f, struct sim_foreign *more) {
+  static struct sim_foreign *before, *what, *after;
+  if (!more || *f == more || (*f == after && what == more)) return;
+  if (!after || before != *f || what != more) {
+    struct sim_foreign *both = sim_foreign_join(*f, more), *had = sim_foreign_share(*f);
+    sim_foreign_drop(before);
+    sim_foreign_drop(what);
+    sim_foreign_drop(after);
+    before = had;
+    what = sim_foreign_share(more);
+    after = both;
+  }
+  struct sim_foreign *result = sim_foreign_share(after);
+  sim_foreign_drop(*f);
+  *f = result;
+}

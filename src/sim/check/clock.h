@@ -30,6 +30,10 @@ struct sim_foreign {
 };
 struct sim_foreign *sim_foreign_share(struct sim_foreign *f);
 void sim_foreign_drop(struct sim_foreign *f);
+/* *f becomes what it is with `more` joined; holders of one and the same get one and the same. */
+void sim_foreign_learn(struct sim_foreign **f, struct sim_foreign *more);
+/* What both know; drops neither. */
+struct sim_foreign *sim_foreign_common(struct sim_foreign *a, struct sim_foreign *b);
 /* The union; drops neither. NULL is empty. */
 struct sim_foreign *sim_foreign_join(struct sim_foreign *a, struct sim_foreign *b);
 struct sim_foreign *sim_foreign_one(int64_t block, struct sim_clock *clock);

@@ -120,12 +120,12 @@ struct site {               /* an instruction */
   uint32_t turns[SIM_WARP];
 };
 
-static struct collector { /* of one warp */
+static struct collector { /* of one warp; by team */
   struct site *sites;     /* by number */
   uint32_t site_room, *touched, touched_count;
   uint64_t (*lists)[SIM_WARP];
   int32_t list_count, list_room, waiting;
-} collectors[SIM_MAX_WARPS];
+} * collectors;
 
 int sim_counting;
 static uint32_t *numbers; /* of the instructions, by their place in the object, from 1 on */
@@ -144,7 +144,9 @@ void sim_count_open(void) {
   const struct sim_image *image = sim_job->image;
   text_bytes = (uint64_t)(image->text_end - image->text);
   sim_counting = sim_job->launch->counters > 0;
-  if (sim_counting && !(numbers = calloc(text_bytes + 1, sizeof *numbers)))
+  if (!sim_counting) return;
+  collectors = calloc((size_t)sim_all_teams(), sizeof *collectors);
+  if (!collectors || !(numbers = calloc(text_bytes + 1, sizeof *numbers)))
     sim_give_up("no memory left for the counters");
 }
 
@@ -220,7 +222,7 @@ void sim_count_plain(const struct sim_thread *t, int is_shared, int writes, uint
     all->global_store_bytes += bytes;
   else
     all->global_load_bytes += bytes;
-  struct collector *c = &collectors[t->warp];
+  struct collector *c = &collectors[t->team];
   const uint32_t number = number_of(pc);
   struct site *at = number < c->site_room ? &c->sites[number] : NULL;
   if (!at || !at->number) at = new_site(c, number);
@@ -229,7 +231,7 @@ void sim_count_plain(const struct sim_thread *t, int is_shared, int writes, uint
     new_request(c, at,
                 (struct request){(uintptr_t)p, 0, 0, 1u << lane, bytes < UINT16_MAX ? (uint16_t)bytes : UINT16_MAX,
                                  (uint8_t)lane, (uint8_t)is_shared});
-    if (c->waiting > WAITING) sim_count_flush(t->warp); /* a kernel that never comes together */
+    if (c->waiting > WAITING) sim_count_flush(t->team); /* a kernel that never comes together */
     return;
   }
   struct request *r = &at->requests[turn];
@@ -299,8 +301,8 @@ static void count(const struct collector *c, const struct request *r, struct sim
   }
 }
 
-void sim_count_flush(int warp) {
-  struct collector *c = &collectors[warp];
+void sim_count_flush(int team) {
+  struct collector *c = &collectors[team];
   for (uint32_t i = 0; i < c->touched_count; i++) {
     struct site *s = &c->sites[c->touched[i]];
     for (uint32_t j = 0; j < s->count; j++) count(c, &s->requests[j], lines[s->number]);

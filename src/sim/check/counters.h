@@ -21,6 +21,6 @@ static inline void sim_count_new(const struct sim_space *s, uint64_t word, int w
 }
 
 /* The lanes of the warp are together again: what is collected becomes requests. */
-void sim_count_flush(int warp);
+void sim_count_flush(int team);
 
 #endif

@@ -35,9 +35,11 @@ static struct sim_finding *add(const void *pc, const void *other_pc, const void 
     }
   struct sim_finding *f = place_for(r, code);
   if (!f) return NULL;
-  *f = (struct sim_finding){.pc = pc, .other_pc = other_pc, .address = address, .count = 1, .guess = guess};
+  *f = (struct sim_finding){.pc = pc, .other_pc = other_pc, .count = 1, .guess = guess};
+  const struct sim_arena *arena = sim_job->arena; /* no tensor lies elsewhere */
+  if ((uint64_t)((const uint8_t *)address - arena->base) < arena->size) f->address = address;
   f->thread = sim_block.running ? sim_block.running->id : 0;
-  f->block = sim_block.index;
+  f->block = sim_block.running ? sim_block.running->home->index : 0;
   snprintf(f->code, sizeof f->code, "%s", code);
   vsnprintf(f->message, sizeof f->message, format, args);
   return f;
@@ -83,7 +85,7 @@ void sim_find_race(const struct sim_access *a, sim_epoch other, const void *othe
   uint32_t id = EPOCH_ID(other);
   if ((int)id >= sim_block.count)
     snprintf(who, sizeof who, "an asynchronous copy or matrix instruction");
-  else if (EPOCH_BLOCK(other) == (sim_block.index & SIM_BLOCK_MASK))
+  else if (EPOCH_BLOCK(other) == (sim_block.here->index & SIM_BLOCK_MASK))
     snprintf(who, sizeof who, "thread %u", id);
   else
     snprintf(who, sizeof who, "thread %u of thread block %lld", id, (long long)EPOCH_BLOCK(other));
@@ -133,9 +135,9 @@ void sim_suspect_look(struct sim_thread *t) {
   struct sim_thread *now = sim_block.running;
   if (!a.address) return;
   t->suspect.address = NULL;
-  sim_block.running = t;
+  sim_enter(t);
   sim_find_race_unless(&a, t->suspect_other, sim_text + t->suspect_pc, "a read", a.pc);
-  sim_block.running = now;
+  if (now) sim_enter(now);
 }
 
 /* The compiler announces the write of a copied struct before the read, and then copies. */
@@ -149,9 +151,9 @@ void sim_deferred_look(void) {
   sim_deferred_address = NULL;
   if (!memcmp(p, deferred.old, deferred.bytes)) return;
   struct sim_thread *now = sim_block.running;
-  sim_block.running = deferred.thread;
+  sim_enter(deferred.thread);
   sim_find_race(&deferred.access, deferred.other, deferred.other_pc, "a write");
-  sim_block.running = now;
+  if (now) sim_enter(now);
 }
 
 /* Two writes. */
@@ -233,11 +235,17 @@ static void bad_global(const struct sim_access *a) {
                 (unsigned long long)m->bytes, (long long)m->number);
 }
 
+/* Where variables count from: the window of its thread block, or the object. */
+static uint64_t place_of(const struct sim_space *s, const uint8_t *p) {
+  return s == &sim_spaces[SIM_SHARED] ? (uint64_t)(p - s->base) % sim_window_bytes()
+                                      : (uint64_t)(p - sim_job->image->text);
+}
+
 /* The variable that the address follows closely; NULL: none. */
 static const struct sim_variable *variable_before(const struct sim_space *s, const uint8_t *p) {
   const struct sim_image *image = sim_job->image;
   const int is_shared = s == &sim_spaces[SIM_SHARED];
-  const uint64_t at = (uint64_t)(p - (is_shared ? s->base : image->text));
+  const uint64_t at = place_of(s, p);
   const struct sim_variable *nearest = NULL;
   if (is_shared && image->dynamic_offset && at >= image->dynamic_offset - 1) return NULL;
   for (int i = 0; i < image->variable_count; i++) {
@@ -254,9 +262,8 @@ void sim_find_bounds(const struct sim_space *s, const struct sim_access *a) {
   else if (v)
     sim_find_at(a->pc, NULL, a->address, "out-of-bounds",
                 "%s %u bytes at byte %lld of the %s variable %s, which has %llu bytes", sim_verb(a), a->bytes,
-                (long long)((const uint8_t *)a->address - (v->is_shared ? s->base : sim_job->image->text)) -
-                    (long long)v->at,
-                v->is_shared ? "shared" : "device", v->name, (unsigned long long)v->bytes);
+                (long long)(place_of(s, a->address) - v->at), v->is_shared ? "shared" : "device", v->name,
+                (unsigned long long)v->bytes);
   else
     sim_find_at(a->pc, NULL, a->address, "out-of-bounds", "%s %u bytes at byte %llu of %s memory, which has %llu bytes",
                 sim_verb(a), a->bytes, (unsigned long long)((const uint8_t *)a->address - s->base), s->name,
@@ -268,23 +275,23 @@ int sim_check_elsewhere(struct sim_thread *t, const struct sim_access *a) {
   const uint8_t *p = a->address;
   const struct sim_image *image = sim_job->image;
   int owner, where = sim_fiber_of(p, &owner);
-  if (where == 1 && (owner == t->id || sim_block.threads[owner].state != SIM_EXITED)) {
-    if (owner == t->id) return 0;
-    sim_find_at(a->pc, NULL, NULL, "bad-address", "%s local memory of thread %d", sim_verb(a), owner);
+  if (where == 1 && (owner == t->number || sim_block.threads[owner].state != SIM_EXITED)) {
+    if (owner == t->number) return 0;
+    sim_find_at(a->pc, NULL, NULL, "bad-address", "%s local memory of thread %d", sim_verb(a),
+                sim_block.threads[owner].id);
     return -1;
   }
   int reads = !(a->flags & PAH_SIM_WRITE);
   if (reads && p >= image->text && p + a->bytes <= image->text_end) return 0;
   if (reads && sim_is_argument(p)) return 0;
   /* As integers: a kernel without shared memory has its base near zero. */
-  uintptr_t shared = (uintptr_t)sim_spaces[SIM_SHARED].base, at = (uintptr_t)p;
+  uintptr_t shared = (uintptr_t)t->home->window, at = (uintptr_t)p;
   const uint8_t *module = sim_spaces[SIM_MODULE].base;
   if (p < sim_job->arena->base + sim_job->arena->size && p >= sim_job->arena->base)
     bad_global(a);
-  else if (shared > 65536 && at >= shared - 65536 && at < shared + sim_spaces[SIM_SHARED].size + 65536 &&
-           !(p >= module && p < image->data_end))
+  else if (at >= shared - 65536 && at < shared + sim_shared_bytes() + 65536 && !(p >= module && p < image->data_end))
     sim_find_at(a->pc, NULL, p, "out-of-bounds", "%s %u bytes at byte %lld of shared memory, which has %llu bytes",
-                sim_verb(a), a->bytes, (long long)(at - shared), (unsigned long long)sim_spaces[SIM_SHARED].size);
+                sim_verb(a), a->bytes, (long long)(at - shared), (unsigned long long)sim_shared_bytes());
   else
     sim_find_at(a->pc, NULL, NULL, "bad-address",
                 "%s %u bytes at address %p, which is in no tensor, shared or local "

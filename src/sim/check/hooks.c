@@ -88,6 +88,12 @@ static inline __attribute__((always_inline)) int quick(const struct sim_thread *
   return 1;
 }
 
+/* Is p in the space, and in shared memory that of the own thread block? That of others is looked at more closely. */
+static inline __attribute__((always_inline)) int is_near(int space, const uint8_t *p) {
+  if (space == SIM_SHARED) return (uint64_t)(p - pah_sim_window) < sim_shared_size;
+  return (uint64_t)(p - sim_spaces[space].base) < sim_spaces[space].size;
+}
+
 static __attribute__((noinline)) void check(struct sim_thread *t, const void *p, uint32_t bytes, uint32_t flags,
                                             const void *pc) {
   const struct sim_access a = {p, bytes, flags, -1, pc};
@@ -98,13 +104,12 @@ static inline __attribute__((always_inline)) void access_watched(struct sim_thre
                                                                  uint32_t flags, const void *pc) {
   const int writes = flags == PAH_SIM_WRITE, plain = (writes || flags == PAH_SIM_READ) && bytes <= 16;
   if (plain && !((uintptr_t)p & (bytes - 1)) && !sim_deferred_address) {
-    if ((uint64_t)(p - sim_spaces[SIM_SHARED].base) < sim_spaces[SIM_SHARED].size) {
+    if (is_near(SIM_SHARED, p)) {
       if (!sim_pending_at(p, bytes) && quick(t, SIM_SHARED, p, bytes, writes, pc)) {
         if (sim_counting) sim_count_plain(t, 1, writes, bytes, p, pc);
         return;
       }
-    } else if ((uint64_t)(p - sim_spaces[SIM_GLOBAL].base) < sim_spaces[SIM_GLOBAL].size &&
-               quick(t, SIM_GLOBAL, p, bytes, writes, pc)) {
+    } else if (is_near(SIM_GLOBAL, p) && quick(t, SIM_GLOBAL, p, bytes, writes, pc)) {
       if (sim_counting) sim_count_plain(t, 0, writes, bytes, p, pc);
       return;
     }
@@ -129,7 +134,7 @@ static inline __attribute__((always_inline)) int read_before(const struct sim_th
   const struct sim_space *s = &sim_spaces[space];
   const uint64_t at = (uint64_t)(p - s->base);
   const unsigned mask = bytes >= WORD_BYTES ? 0xf : ((1u << bytes) - 1) << at % WORD_BYTES;
-  if (at >= s->size || at & (bytes - 1) || bytes == 8 || sim_deferred_address) return 0;
+  if (!is_near(space, p) || at & (bytes - 1) || bytes == 8 || sim_deferred_address) return 0;
   struct sim_cell *c = bytes == CHUNK_BYTES ? &s->chunks[at / CHUNK_BYTES] : &s->cells[at / WORD_BYTES];
   return read_again(t, c, t->use_key | (uint64_t)mask << EPOCH_ID_AT);
 }
@@ -293,9 +298,9 @@ int pah_sim_space(const volatile void *volatile_p) {
 
 unsigned pah_sim_shared_address(const volatile void *volatile_p) {
   const uint8_t *p = (const uint8_t *)(uintptr_t)volatile_p;
-  return (unsigned)(p - sim_spaces[SIM_SHARED].base); /* what is not shared becomes an address out of bounds */
+  return (unsigned)(p - sim_shared_base()); /* what is not shared becomes an address out of bounds */
 }
 
 void *pah_sim_shared_pointer(unsigned address) {
-  return sim_spaces[SIM_SHARED].base + address;
+  return sim_shared_base() + address;
 }

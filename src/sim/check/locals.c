@@ -12,8 +12,8 @@ enum { STATES = SIM_STACK_SIZE / WORD_BYTES };
 static uint8_t *unset; /* of each thread, STATES bytes */
 
 static uint8_t *states_of(const struct sim_thread *t) {
-  if (!unset) unset = sim_reserve((uint64_t)SIM_MAX_THREADS * STATES);
-  return unset + (uint64_t)t->id * STATES;
+  if (!unset) unset = sim_reserve((uint64_t)sim_all_threads() * STATES);
+  return unset + (uint64_t)t->number * STATES;
 }
 
 static void change(const struct sim_thread *t, const uint8_t *p, uint32_t bytes, int on) {

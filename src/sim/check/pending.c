@@ -9,6 +9,10 @@
 uint32_t *sim_pending_of;
 int64_t sim_pending_words;
 
+void sim_pending_open(uint64_t words) {
+  sim_pending_of = sim_reserve(words * sizeof *sim_pending_of);
+}
+
 static uint32_t word_of(const void *p) {
   return (uint32_t)((const uint8_t *)p - sim_spaces[SIM_SHARED].base) / 4;
 }
@@ -44,7 +48,7 @@ void sim_pending_check(const struct sim_access *a) {
 }
 
 void sim_pending_reset(void) {
-  if (!sim_pending_of) sim_pending_of = sim_reserve(sim_spaces[SIM_SHARED].size + 4);
-  if (sim_pending_words != 0) memset(sim_pending_of, 0, sim_spaces[SIM_SHARED].size / 4 * 4);
+  for (int i = 0; i < sim_block.alive && sim_pending_words != 0; i++)
+    memset(sim_pending_of + word_of(sim_block.homes[i].window), 0, sim_shared_bytes() / 4 * sizeof *sim_pending_of);
   sim_pending_words = 0;
 }

@@ -76,11 +76,11 @@ void sim_sequence_open(void) {
 
 /* Does a sequence whose row has been read own the block? */
 static int is_owned(const struct pah_attn *a, int64_t block) {
-  if (allowed[block] == sim_block.index + 1) return 1;
+  if (allowed[block] == sim_block.here->index + 1) return 1;
   for (int64_t b = 0; b < sequences; b++) {
     if (!(rows[b / 8] >> b % 8 & 1)) continue;
     for (int64_t i = 0; i * block_size < length_of(a, b); i++)
-      if (entry_of(a, b, i) == block) return allowed[block] = sim_block.index + 1, 1;
+      if (entry_of(a, b, i) == block) return allowed[block] = sim_block.here->index + 1, 1;
   }
   return 0;
 }
@@ -92,8 +92,8 @@ static int64_t some_row(void) {
 }
 
 static void forget_rows(void) {
-  if (rows_of == sim_block.index + 1) return;
-  rows_of = sim_block.index + 1;
+  if (rows_of == sim_block.here->index + 1) return;
+  rows_of = sim_block.here->index + 1;
   for (int64_t i = 0; rows_read && i <= sequences / 8; i++) rows[i] = 0;
   rows_read = 0;
 }

@@ -90,7 +90,7 @@ static void push(struct pool *p, uint32_t *at, const struct sim_use *use) {
 static int ordered(const struct sim_view *v, sim_epoch e) {
   uint32_t id = EPOCH_ID(e), step = EPOCH_STEP(e);
   if (EPOCH_BLOCK(e) == EPOCH_BLOCK(v->write)) return id == v->id || v->clock->at[id] >= step;
-  const struct sim_clock *c = sim_foreign_find(v->thread->foreign, EPOCH_BLOCK(e));
+  const struct sim_clock *c = sim_foreign_find(v->foreign, EPOCH_BLOCK(e));
   return c && c->at[id] >= step;
 }
 
@@ -105,24 +105,12 @@ static int unordered_lane(const struct sim_view *v, const struct sim_use *u) {
   const struct sim_clock *c = v->clock;
   const int foreign = EPOCH_BLOCK(u->key) != EPOCH_BLOCK(v->write);
   if (all_ordered(v, u->key) && first < (uint32_t)sim_agent_id(0)) return -1;
-  if (foreign && !(c = sim_foreign_find(v->thread->foreign, EPOCH_BLOCK(u->key)))) return __builtin_ctz(u->lanes);
+  if (foreign && !(c = sim_foreign_find(v->foreign, EPOCH_BLOCK(u->key)))) return __builtin_ctz(u->lanes);
   for (uint32_t left = u->lanes; left; left &= left - 1) {
     const uint32_t lane = (uint32_t)__builtin_ctz(left);
     if (c->at[first + lane] < step && (foreign || first + lane != v->id)) return (int)lane;
   }
   return -1;
-}
-
-/* ---- What is wrong ---- */
-
-/* Copies and wgmma see what a thread wrote only after a fence.proxy.async. */
-static void check_proxy(const struct sim_view *v, const struct sim_access *a, sim_epoch write, uint32_t pc) {
-  const int writer = (int)EPOCH_ID(write);
-  if (!write || writer >= sim_block.count || EPOCH_BLOCK(write) != EPOCH_BLOCK(v->write)) return;
-  if (sim_proxy_fenced(writer, EPOCH_STEP(write), v->thread, v->clock->at[writer])) return;
-  sim_find_at(a->pc, sim_text + pc, a->address, "missing-proxy-fence",
-              "an asynchronous read of %s memory that thread %d wrote, with no fence.proxy.async between",
-              sim_space_name(a->address), writer);
 }
 
 /* ---- Uses ---- */
@@ -152,7 +140,7 @@ static int check_use(const struct sim_view *v, const struct sim_use *u, unsigned
   const int lane = unordered_lane(v, u);
   if (lane < 0) {
     if (a->flags & SIM_ASYNC_PROXY && kind & USE_WRITE)
-      check_proxy(v, a, epoch_of(u, 31 - __builtin_clz(u->lanes)), u->pc);
+      sim_check_proxy(v, a, epoch_of(u, 31 - __builtin_clz(u->lanes)), u->pc);
     return 0;
   }
   if (scopes)
@@ -298,7 +286,7 @@ static void touch(const struct sim_view *v, struct sim_cell *c, unsigned mask, c
     else
       sim_find_race(a, c->write, sim_text + c->write_pc, "a read");
   } else if (a->flags & SIM_ASYNC_PROXY && !(v->kind & USE_WRITE)) {
-    check_proxy(v, a, c->write, c->write_pc);
+    sim_check_proxy(v, a, c->write, c->write_pc);
   }
   if (c->write && sim_restrict_count && !(v->kind & USE_WRITE) && !v->is_shared)
     sim_restrict_read(a, sim_text + c->write_pc);

@@ -56,9 +56,9 @@ extern struct sim_space sim_spaces[SIM_SPACES];
 
 extern const uint8_t *sim_text;                /* of the kernel's object */
 void sim_shadow_open(void);                    /* once per launch */
-void sim_shadow_block(void);                   /* at the start of every thread block: shared memory is new */
+void sim_shadow_block(void);                   /* at the start of every gang: shared memory is new */
 void sim_pools_open(void);                     /* shadow.c: once per launch */
-void sim_pools_block(void);                    /* and of every thread block */
+void sim_pools_block(void);                    /* and of every gang */
 void *sim_reserve(uint64_t bytes);             /* zeroes, memory as it is touched */
 struct sim_space *sim_space_of(const void *p); /* NULL: none of the three */
 
@@ -66,6 +66,7 @@ struct sim_space *sim_space_of(const void *p); /* NULL: none of the three */
 struct sim_view {
   struct sim_thread *thread;
   const struct sim_clock *clock;
+  const struct sim_foreign *foreign; /* what it knows of other thread blocks */
   uint32_t id;
   uint32_t lane;        /* the bit of the lane */
   sim_epoch write, use; /* what it would leave; use: a read of all bytes */
@@ -81,6 +82,9 @@ void sim_find_race(const struct sim_access *a, sim_epoch other, const void *othe
 void sim_find_race_unless(const struct sim_access *a, sim_epoch other, const void *other_pc, const char *what,
                           const void *read);
 void sim_find_race_of_writes(const struct sim_view *v, const struct sim_access *a, sim_epoch other, uint32_t pc);
+
+/* check.c: an asynchronous access after this write, whose place is `pc` of the object. */
+void sim_check_proxy(const struct sim_view *v, const struct sim_access *a, sim_epoch write, uint32_t pc);
 
 /* The access of the bytes of a word that `mask` names, or of a whole chunk: finds races, and is remembered. */
 void sim_touch_word(const struct sim_view *v, struct sim_space *s, uint64_t word, unsigned mask,

@@ -39,12 +39,12 @@ static void open_words(uint8_t *state, uint64_t at, uint64_t bytes) {
       state[at / WORD_BYTES] |= (uint8_t)(0x10 << at % WORD_BYTES), at++;
 }
 
-/* Of shared memory at the start of a thread block: variables, and what is dynamic; between them is nobody's. */
+/* Of the shared memory of a thread block at its start: variables, and what is dynamic; between them is nobody's. */
 static uint8_t *fresh_state;
 
-static void open_shared(const struct sim_space *s) {
+static void open_shared(void) {
   const struct sim_image *image = sim_job->image;
-  fresh_state = sim_reserve(s->size / WORD_BYTES + 1);
+  fresh_state = sim_reserve(sim_shared_bytes() / WORD_BYTES + 1);
   for (int i = 0; i < image->variable_count; i++)
     if (image->variables[i].is_shared) open_words(fresh_state, image->variables[i].at, image->variables[i].bytes);
   if (image->dynamic_offset) open_words(fresh_state, image->dynamic_offset - 1, (uint64_t)sim_job->launch->shared);
@@ -72,21 +72,27 @@ void sim_shadow_open(void) {
   sim_text = image->text;
   /* Only what has been given out of the arena can be touched without a finding. */
   open_space(SIM_GLOBAL, "global", sim_job->arena->base, sim_job->arena->next, sim_job->arena->state);
-  open_space(SIM_SHARED, "shared", sim_shared_base(), sim_shared_bytes(), NULL);
+  const uint64_t shared = sim_block.alive > 1 ? sim_window_bytes() * (uint64_t)sim_block.alive : sim_shared_bytes();
+  open_space(SIM_SHARED, "shared", sim_block.homes[0].window, shared, NULL);
+  sim_pending_open(shared / WORD_BYTES + 1);
   open_space(SIM_MODULE, "module", image->data, (uint64_t)(image->data_end - image->data), NULL);
   memset(sim_spaces[SIM_MODULE].state, 0xff, sim_spaces[SIM_MODULE].size / 4 + 1);
-  open_shared(&sim_spaces[SIM_SHARED]);
+  open_shared();
   close_gaps(&sim_spaces[SIM_MODULE]);
   sim_pools_open();
 }
 
+static void new_window(struct sim_space *s, uint64_t from, uint64_t bytes) {
+  const uint64_t whole = bytes / WORD_BYTES;
+  memset(s->chunks + from / CHUNK_BYTES, 0, (bytes / CHUNK_BYTES + 1) * sizeof *s->chunks);
+  memset(s->split + from / CHUNK_BYTES, 0, bytes / CHUNK_BYTES + 1);
+  memcpy(s->state + from / WORD_BYTES, fresh_state, whole + 1);
+  memset(s->base + from, 0xff, bytes); /* NaN in every type */
+}
+
 void sim_shadow_block(void) {
   struct sim_space *s = &sim_spaces[SIM_SHARED];
-  uint64_t whole = s->size / 4;
-  memset(s->chunks, 0, (s->size / CHUNK_BYTES + 1) * sizeof *s->chunks);
-  memset(s->split, 0, s->size / CHUNK_BYTES + 1);
-  memcpy(s->state, fresh_state, whole + 1);
-  memset(s->base, 0xff, s->size); /* NaN in every type */
+  for (int i = 0; i < sim_block.alive; i++) new_window(s, sim_window_bytes() * (uint64_t)i, sim_shared_bytes());
   sim_pools_block();
 }
 

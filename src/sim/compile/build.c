@@ -181,6 +181,14 @@ static int write_shared(const char *path, char *names, uint64_t bytes, int64_t d
             "jmp pah_sim_%s@PLT\n",
 #endif
             calls[i][0], calls[i][0], calls[i][0], calls[i][0], calls[i][1]);
+  /* Shared memory is where the running thread block has it, not in this thread of the system. */
+  fprintf(f, "\t.globl __tls_get_addr\n\t.hidden __tls_get_addr\n\t.type __tls_get_addr, %%function\n__tls_get_addr:\n"
+#if defined(__aarch64__)
+             "\tadrp x1, :got:pah_sim_window\n\tldr x1, [x1, :got_lo12:pah_sim_window]\n\tldr x1, [x1]\n"
+             "\tldr x0, [x0, #8]\n\tadd x0, x0, x1\n\tret\n");
+#else
+             "\tmovq pah_sim_window@GOTPCREL(%%rip), %%rax\n\tmovq (%%rax), %%rax\n\taddq 8(%%rdi), %%rax\n\tret\n");
+#endif
   /* What the compiler notes of __launch_bounds__; without one there is no such section. */
   fprintf(f, "\t.section .data.rel.ro,\"aw\"\n\t.globl pah_bounds\n\t.balign 8\npah_bounds:\n");
   static const char *const ends[] = {"__start___patchable_function_entries", "__stop___patchable_function_entries"};

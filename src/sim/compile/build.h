@@ -47,6 +47,8 @@ uint64_t sim_static_shared(const struct sim_image *image, uint64_t kernel);
 int sim_variable(const struct sim_image *image, const char *symbol, void **data, int64_t *bytes);
 /* variable.c: the most threads of a block, by the kernel's __launch_bounds__ or, without, 1024. */
 int sim_launch_bounds(const struct sim_image *image, uint64_t kernel);
+/* variable.c: the __cluster_dims__ of the i-th kernel; 0: it has none. */
+int sim_cluster_dims(const struct sim_image *image, int64_t i, int64_t dims[3]);
 /* elf.c: the address in the object of the i-th kernel asked for, 0 past the last; is it one of them? */
 uint64_t sim_image_kernel(const struct sim_image *image, int64_t i);
 int sim_image_has_kernel(const struct sim_image *image, uint64_t at);

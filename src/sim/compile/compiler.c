@@ -127,6 +127,9 @@ void sim_add_flags(struct sim_command *c, int arch, const char *compiler, const 
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) sim_add_word(c, "%s", all[i]);
   for (size_t i = 0; i < sizeof gcc / sizeof *gcc && !sim_is_clang(compiler); i++) sim_add_word(c, "%s", gcc[i]);
   for (size_t i = 0; i < sizeof clang / sizeof *clang && sim_is_clang(compiler); i++) sim_add_word(c, "%s", clang[i]);
+#if defined(__aarch64__)
+  if (!sim_is_clang(compiler)) sim_add_word(c, "-mtls-dialect=trad"); /* shared memory by a call: build.c */
+#endif
   sim_add_word(c, "-D__CUDA_ARCH__=%d", arch * 10);
   if (arch == 90) sim_add_word(c, "-D__CUDA_ARCH_FEAT_SM90_ALL=1");
 }

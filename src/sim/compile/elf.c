@@ -135,7 +135,6 @@ static int see_object(struct dl_phdr_info *info, size_t size, void *data) {
   if (relro_end > write_start) write_start = (relro_end + 4095) & ~(uintptr_t)4095;
   s->image->data = (uint8_t *)write_start;
   s->image->data_end = (uint8_t *)(write_end > write_start ? write_end : write_start);
-  s->image->tls_module = info->dlpi_tls_modid;
   s->found = 1;
   return 1;
 }

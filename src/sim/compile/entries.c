@@ -134,17 +134,17 @@ static uint64_t restricted(const struct list *l, int i) {
   return bits;
 }
 
-/* Of the kernel of an instance: "ns::f<128>". */
-static uint64_t restricted_of(const struct list *l, const char *asked) {
+/* The kernel of an instance: "ns::f<128>"; -1: there is none. */
+static int kernel_of(const struct list *l, const char *asked) {
   const size_t n = strcspn(asked, "<(");
   for (int i = 0; i < l->side->items.count; i++) {
     const struct pah_item *item = &l->side->items.list[i];
     char *name = item->kind == PAH_FUNCTION && item->flags & PAH_IS_KERNEL ? name_of(l, i) : NULL;
     const int same = name && !strncmp(name, asked, n) && strlen(name) == n;
     free(name);
-    if (same) return restricted(l, i);
+    if (same) return i;
   }
-  return 0;
+  return -1;
 }
 
 /* The namespaces around an item, opened; returns how many. Those of extern "C" are none. */
@@ -172,10 +172,30 @@ static void write_own_name(const struct list *l, int i) {
   for (; first <= item->name; first++) fprintf(l->to, "%.*s", (int)list[first].length, list[first].at);
 }
 
+/* The kernel's __cluster_dims__, as pah_cluster_N. Those that hang on a template's parameters are not noted. */
+static void write_cluster(struct list *l, int i) {
+  const struct pah_tokens *t = &l->side->tokens;
+  const struct pah_item *item = &l->side->items.list[i];
+  int at = item->first, plain = 1;
+  while (at < item->name && !pah_token_is(&t->list[at], "__cluster_dims__")) at++;
+  if (at >= item->name || t->list[at + 1].mark != '(') return;
+  const int close = pah_tokens_close(t, at + 1, item->name);
+  for (int k = at + 2; k < close - 1; k++) plain &= t->list[k].kind != PAH_WORD;
+  if (close == at + 3 || (item->flags & PAH_IS_TEMPLATE && !plain)) return;
+  int scopes = open_scopes(l, i);
+  fprintf(l->to, "extern \"C\" __attribute__((used)) const int pah_cluster_%lld[3]; const int pah_cluster_%lld[3] = {",
+          (long long)l->count, (long long)l->count);
+  for (int k = at + 2; k < close - 1; k++) fprintf(l->to, " %.*s", (int)t->list[k].length, t->list[k].at);
+  fputs("};", l->to);
+  while (scopes-- > 0) fputs(" }", l->to);
+  fputc('\n', l->to);
+}
+
 /* Its address by its parameters, where the names of their types hold; the entry stands outside of all namespaces. */
 static void write_kernel(struct list *l, int i, const char *name) {
   char *kernel = NULL;
   size_t bytes;
+  write_cluster(l, i);
   int scopes = open_scopes(l, i);
   fprintf(l->to, "static constexpr auto pah_address_%lld = static_cast<void (*)(", (long long)l->count);
   write_parameters(l, i, 0, l->to);
@@ -224,8 +244,10 @@ static void write_asked(struct list *l, char *const *names, int *done) {
       done[at] = 1;
     } else {
       char *kernel = NULL;
+      const int from = kernel_of(l, asked);
+      if (from >= 0 && strchr(asked, '<')) write_cluster(l, from);
       if (asprintf(&kernel, "&%s%s", sim_is_ptx(l->m) ? "f_" : "", sim_is_ptx(l->m) ? name : asked) >= 0)
-        write_entry(l, kernel, asked, restricted_of(l, asked));
+        write_entry(l, kernel, asked, from >= 0 ? restricted(l, from) : 0);
       free(kernel);
     }
   }

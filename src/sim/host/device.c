@@ -286,22 +286,7 @@ static int sim_run(struct pah_device *dev, struct pah_module *m, struct pah_modu
   struct state *s = dev->state;
   const struct sim_image *image = m->image;
   struct pah_launch l = *launch;
-  uint64_t fixed = sim_static_shared(image, sim_image_kernel(image, k - m->kernels));
-  int64_t shared = (int64_t)fixed + l.shared;
-  if (fixed > 48 * 1024)
-    return pah_fail(PAH_EINVAL, "%s: too-much-shared: has %llu bytes of static shared memory, must have at most 49152",
-                    k->name, (unsigned long long)fixed);
-  if (shared > most_shared(s->arch))
-    return pah_fail(PAH_EINVAL,
-                    "%s: too-much-shared: needs %lld bytes of shared memory (%llu static), sm_%d has %d for a "
-                    "thread block",
-                    k->name, (long long)shared, (unsigned long long)fixed, s->arch, most_shared(s->arch));
-  const int64_t threads = l.block[0] * l.block[1] * l.block[2];
-  const int bounds = sim_launch_bounds(image, sim_image_kernel(image, k - m->kernels));
-  if (threads > bounds)
-    return pah_fail(PAH_EINVAL, "%s: block: has %lld threads, must have at most the %d of its __launch_bounds__",
-                    k->name, (long long)threads, bounds);
-  if (sim_check_arguments(k, &l)) return PAH_EINVAL;
+  const uint64_t fixed = sim_static_shared(image, sim_image_kernel(image, k - m->kernels));
   if (l.schedule < 0) l.schedule = s->defaults.schedule, l.seed = s->defaults.seed;
   if (l.counters < 0) l.counters = s->defaults.counters;
   if (!(l.limit > 0)) l.limit = s->defaults.limit;
@@ -316,7 +301,9 @@ static int sim_run(struct pah_device *dev, struct pah_module *m, struct pah_modu
                         .restricted = restricted_of(image, k - m->kernels),
                         .static_shared = (int64_t)fixed};
   memcpy(&job.entry, &k->handle, sizeof job.entry);
-  return sim_launch(&job, report);
+  int status = sim_check_limits(&job, k - m->kernels, &l);
+  if (!status) status = sim_check_arguments(k, &l);
+  return status ? status : sim_launch(&job, report);
 }
 
 static struct pah_tally *sim_tally(struct pah_device *dev) {

@@ -126,6 +126,14 @@ int sim_launch_bounds(const struct sim_image *image, uint64_t kernel) {
   return MOST;
 }
 
+int sim_cluster_dims(const struct sim_image *image, int64_t i, int64_t dims[3]) {
+  char name[48];
+  snprintf(name, sizeof name, "pah_cluster_%lld", (long long)i);
+  const int *noted = dlsym(image->handle, name);
+  for (int k = 0; k < 3 && noted; k++) dims[k] = noted[k] ? noted[k] : 1;
+  return noted != NULL;
+}
+
 int sim_variable(const struct sim_image *image, const char *symbol, void **data, int64_t *bytes) {
   char *file;
   size_t size;

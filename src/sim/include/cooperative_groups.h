@@ -1,94 +1,11 @@
-/* cooperative_groups.h - groups of threads for sim: the thread block, tiles of a warp, the lanes that came together,
- * and of the grid what needs no barrier over it. A tile has at most 32 threads and lies within a warp. Read next:
- * cooperative_groups/reduce.h, cooperative_groups/scan.h. */
+/* cooperative_groups.h - groups of threads for sim: whole thread blocks, tiles of a warp, the lanes that came together.
+ * Read next: pah_sim/groups/blocks.h, cooperative_groups/reduce.h, cooperative_groups/scan.h. */
 #ifndef PAH_SIM_COOPERATIVE_GROUPS_H
 #define PAH_SIM_COOPERATIVE_GROUPS_H
 
-#include "pah_sim.h"
+#include "pah_sim/groups/blocks.h"
 
 namespace cooperative_groups {
-
-/* ---- The thread block and the grid ---- */
-
-PAH_SIM_INLINE unsigned pah_rank_in_block() {
-  pah_sim_dim t = pah_sim_thread_idx(), b = pah_sim_block_dim();
-  return (t.z * b.y + t.y) * b.x + t.x;
-}
-PAH_SIM_INLINE unsigned pah_block_threads() {
-  pah_sim_dim b = pah_sim_block_dim();
-  return b.x * b.y * b.z;
-}
-
-class thread_block {
-public:
-  struct arrival_token {};
-  PAH_SIM_INLINE static void sync(int line = __builtin_LINE()) {
-    pah_sim_syncthreads(PAH_SIM_PLAIN, 0, line);
-  }
-  PAH_SIM_INLINE static unsigned thread_rank() {
-    return pah_rank_in_block();
-  }
-  PAH_SIM_INLINE static unsigned num_threads() {
-    return pah_block_threads();
-  }
-  PAH_SIM_INLINE static unsigned size() {
-    return pah_block_threads();
-  }
-  PAH_SIM_INLINE static dim3 group_index() {
-    return dim3(pah_sim_uint3(pah_sim_block_idx()));
-  }
-  PAH_SIM_INLINE static dim3 thread_index() {
-    return dim3(pah_sim_uint3(pah_sim_thread_idx()));
-  }
-  PAH_SIM_INLINE static dim3 group_dim() {
-    return dim3(pah_sim_uint3(pah_sim_block_dim()));
-  }
-  PAH_SIM_INLINE static dim3 dim_threads() {
-    return group_dim();
-  }
-};
-PAH_SIM_INLINE thread_block this_thread_block() {
-  return thread_block();
-}
-
-class grid_group {
-public:
-  PAH_SIM_INLINE static bool is_valid() {
-    return false;
-  }
-  PAH_SIM_INLINE static void sync() {
-    pah_sim_unsupported("a barrier over the grid: thread blocks run one after another");
-  }
-  PAH_SIM_INLINE static unsigned long long num_blocks() {
-    pah_sim_dim g = pah_sim_grid_dim();
-    return (unsigned long long)g.x * g.y * g.z;
-  }
-  PAH_SIM_INLINE static unsigned long long block_rank() {
-    pah_sim_dim b = pah_sim_block_idx(), g = pah_sim_grid_dim();
-    return ((unsigned long long)b.z * g.y + b.y) * g.x + b.x;
-  }
-  PAH_SIM_INLINE static unsigned long long thread_rank() {
-    return block_rank() * pah_block_threads() + pah_rank_in_block();
-  }
-  PAH_SIM_INLINE static unsigned long long num_threads() {
-    return num_blocks() * pah_block_threads();
-  }
-  PAH_SIM_INLINE static unsigned long long size() {
-    return num_threads();
-  }
-  PAH_SIM_INLINE static dim3 dim_blocks() {
-    return dim3(pah_sim_uint3(pah_sim_grid_dim()));
-  }
-  PAH_SIM_INLINE static dim3 group_dim() {
-    return dim_blocks();
-  }
-  PAH_SIM_INLINE static dim3 block_index() {
-    return dim3(pah_sim_uint3(pah_sim_block_idx()));
-  }
-};
-PAH_SIM_INLINE grid_group this_grid() {
-  return grid_group();
-}
 
 /* ---- Lanes of a warp ---- */
 
@@ -270,9 +187,6 @@ template <class Group> PAH_SIM_INLINE coalesced_group binary_partition(const Gro
 
 template <class Group> PAH_SIM_INLINE void sync(const Group &g, int line = __builtin_LINE()) {
   g.sync(line);
-}
-PAH_SIM_INLINE void sync(const grid_group &g) {
-  g.sync();
 }
 template <class Group> PAH_SIM_INLINE unsigned thread_rank(const Group &g) {
   return (unsigned)g.thread_rank();

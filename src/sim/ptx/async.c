@@ -28,8 +28,8 @@ struct queue {
   uint64_t landed;
   int64_t group; /* groups committed so far */
 };
-static struct queue queues[SIM_MAX_THREADS];
-static int queues_used; /* by a thread of this thread block */
+static struct queue *queues; /* by the number of the thread */
+static int queues_used;      /* by a thread of this gang */
 
 void *async_allocate(size_t bytes) {
   void *p = calloc(1, bytes);
@@ -88,7 +88,7 @@ static int operands_fit(unsigned dst, const void *src, int bytes, unsigned sourc
 void pah_sim_cp_async(unsigned dst, const void *src, int bytes, unsigned source_bytes) {
   const void *pc = __builtin_return_address(0);
   struct sim_thread *t = sim_self();
-  struct queue *q = &queues[t->id];
+  struct queue *q = &queues[t->number];
   if (!operands_fit(dst, src, bytes, source_bytes, pc)) return;
   uint8_t *p = sim_shared(dst, (uint32_t)bytes, pc);
   const struct sim_access write = {p, (uint32_t)bytes, PAH_SIM_WRITE, -1, pc};
@@ -103,11 +103,11 @@ void pah_sim_cp_async(unsigned dst, const void *src, int bytes, unsigned source_
 
 void pah_sim_cp_async_commit(void) {
   queues_used = 1;
-  queues[sim_self()->id].group++;
+  queues[sim_self()->number].group++;
 }
 
 void pah_sim_cp_async_wait(int groups) {
-  const int thread = sim_self()->id;
+  const int thread = sim_self()->number;
   struct queue *q = &queues[thread];
   queues_used = 1;
   if (groups < 0) q->group++;
@@ -120,7 +120,7 @@ void pah_sim_cp_async_wait(int groups) {
 
 void pah_sim_cp_async_arrive(unsigned barrier, int noinc) {
   const void *pc = __builtin_return_address(0);
-  const struct queue *q = &queues[sim_self()->id];
+  const struct queue *q = &queues[sim_self()->number];
   struct sim_mbarrier *b = mbarrier_at(barrier, "cp.async.mbarrier.arrive", pc);
   mbarrier_add_arrival(b, !noinc, q->landed + (uint64_t)(q->count - q->first), pc);
 }
@@ -133,23 +133,25 @@ void cp_async_land(int thread, uint64_t sequence) {
   }
 }
 
-/* Nobody can read what lands now: copies that were never waited for are no error of their own. */
-void cp_async_block_end(void) {
-  for (int i = 0; queues_used && i < SIM_MAX_THREADS; i++) {
+/* Nobody could read what would land now: copies that were never waited for are no error of their own. */
+static void cp_async_begin(void) {
+  if (!queues) queues = async_allocate((size_t)sim_all_threads() * sizeof *queues);
+  for (int i = 0; queues_used && i < sim_all_threads(); i++) {
     queues[i].first = queues[i].count = queues[i].group = 0;
     queues[i].landed = 0;
   }
   queues_used = 0;
 }
 
-void sim_async_block_begin(void) {
-  proxy_block_begin();
-  bulk_block_begin();
-  wgmma_block_begin();
+void sim_async_begin(void) {
+  cp_async_begin();
+  proxy_begin();
+  bulk_begin();
+  wgmma_begin();
+  mbarrier_begin();
 }
 
 void sim_async_block_end(void) {
-  cp_async_block_end();
   bulk_block_end();
   wgmma_block_end();
   mbarrier_block_end();

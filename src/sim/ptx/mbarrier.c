@@ -1,5 +1,6 @@
 /* mbarrier.c - barriers in shared memory that count arrivals and bytes of asynchronous copies.
- * The state is kept here, by address; the 8 bytes themselves hold a mark, so that a write over them is seen. A phase is
+ * The state is kept here, by address, in a list of the thread block whose memory it is: others of the cluster arrive
+ * and report copies, too. the 8 bytes themselves hold a mark, so that a write over them is seen. A phase is
  * complete when no arrival and no byte is missing. Copies in flight land when somebody asks for the phase and nothing
  * but they is missing: as late as the rules allow. Read next: async.h, tma.c. */
 #include <stdio.h>
@@ -8,6 +9,7 @@
 
 #include "sim/abi_ptx.h"
 #include "async.h"
+#include "sim/block/sched.h"
 #include "sim/check/clock.h"
 
 enum { BYTES = 8, LARGEST_COUNT = (1 << 20) - 1 };
@@ -20,55 +22,92 @@ struct arrival { /* by cp.async.mbarrier.arrive: once the thread's copies up to 
 
 struct sim_mbarrier {
   struct sim_mbarrier *next;
-  uint32_t address;
-  uint32_t count;   /* arrivals of a phase */
-  uint32_t phase;   /* phases completed */
-  int64_t missing;  /* arrivals, those in flight included */
-  int64_t tx;       /* bytes expected and not reported */
-  int64_t flying;   /* bytes that the copies in flight will report */
-  int64_t arriving; /* arrivals in flight */
+  struct sim_home *home; /* whose memory it is in */
+  uint32_t address;      /* byte of that */
+  uint32_t count;        /* arrivals of a phase */
+  uint32_t phase;        /* phases completed */
+  int64_t missing;       /* arrivals, those in flight included */
+  int64_t tx;            /* bytes expected and not reported */
+  int64_t flying;        /* bytes that the copies in flight will report */
+  int64_t arriving;      /* arrivals in flight */
   struct async_copy *copies;
   struct arrival *arrivals;
-  int agent;                              /* of the copies; -1 before the first */
-  uint32_t started, landed;               /* steps of the agent */
-  int initialiser, visible;               /* the thread; whether the async proxy knows of the initialisation */
-  struct sim_clock *released, *completed; /* by all arrivals; by those of completed phases */
-  char waits_for[128];                    /* for the report of a deadlock */
-  int64_t said[3];                        /* phase, arrivals and bytes in it */
+  int agent;                            /* of the copies; -1 before the first */
+  uint32_t started, landed;             /* steps of the agent */
+  int initialiser, visible;             /* the thread; whether the async proxy knows of the initialisation */
+  struct sim_known released, completed; /* by all arrivals; by those of completed phases */
+  char waits_for[128];                  /* for the report of a deadlock */
+  int64_t said[3];                      /* phase, arrivals and bytes in it */
 };
 
-static struct sim_mbarrier *barriers;
+static struct sim_mbarrier **lists; /* of each thread block that is alive */
 
 static uint64_t mark(uint32_t address) {
   return 0x6d62617272696572u ^ address; /* "mbarrier" */
 }
 
-static struct sim_mbarrier **find(uint32_t address) {
-  struct sim_mbarrier **b = &barriers;
-  while (*b != NULL && (*b)->address != address) b = &(*b)->next;
+/* Where it is: whose memory, which byte of it, and that. */
+struct spot {
+  struct sim_home *home;
+  uint32_t at;
+  uint8_t *memory;
+};
+
+static struct sim_mbarrier **find(const struct spot *s) {
+  struct sim_mbarrier **b = &lists[s->home->slot];
+  while (*b != NULL && (*b)->address != s->at) b = &(*b)->next;
   return b;
 }
 
-static uint8_t *memory_of(uint32_t address, uint32_t flags, const char *instruction, const void *pc) {
+static struct spot spot_of(uint32_t address, int whole_cluster, const char *instruction, const void *pc) {
   if (address % BYTES != 0)
     sim_fatal(pc, "misaligned", "%s: mbarrier at shared address 0x%x, must be a multiple of 8", instruction, address);
-  uint8_t *p = sim_shared(address, BYTES, pc);
-  const struct sim_access access = {p, BYTES, flags | SIM_QUIET, -1, pc};
+  uint8_t *p = whole_cluster ? sim_shared_cluster(address, BYTES, pc) : sim_shared(address, BYTES, pc);
+  struct sim_home *home = sim_home_at(p);
+  return (struct spot){home, (uint32_t)(p - home->window), p};
+}
+
+static void touch(const struct spot *s, uint32_t flags, const char *instruction, const void *pc) {
+  const struct sim_access access = {s->memory, BYTES, flags | SIM_QUIET, -1, pc};
   if (sim_check(sim_self(), &access) != 0) sim_fatal(pc, "bad-address", "%s: no mbarrier there", instruction);
-  return p;
+}
+
+static struct sim_mbarrier *checked(const struct spot *s, const char *instruction, const void *pc) {
+  struct sim_mbarrier *b = *find(s);
+  if (b == NULL)
+    sim_fatal(pc, "mbarrier-uninitialised", "%s: the mbarrier at byte %u of shared memory was not initialised",
+              instruction, s->at);
+  const uint64_t expected = mark(s->at);
+  if (memcmp(s->memory, &expected, BYTES) != 0)
+    sim_fatal(pc, "mbarrier-overwritten", "%s: the memory of the mbarrier at byte %u was written to", instruction,
+              s->at);
+  return b;
+}
+
+static struct sim_mbarrier *known_at(const struct spot *s, const char *instruction, const void *pc) {
+  const int is_ours = s->home == sim_block.here; /* else it may be gone */
+  if (!is_ours) touch(s, PAH_SIM_READ | PAH_SIM_WRITE | PAH_SIM_ATOMIC, instruction, pc);
+  struct sim_mbarrier *b = checked(s, instruction, pc);
+  if (is_ours) touch(s, PAH_SIM_READ | PAH_SIM_WRITE | PAH_SIM_ATOMIC, instruction, pc);
+  return b;
 }
 
 struct sim_mbarrier *mbarrier_at(uint32_t address, const char *instruction, const void *pc) {
-  struct sim_mbarrier *b = *find(address);
-  if (b == NULL)
-    sim_fatal(pc, "mbarrier-uninitialised", "%s: the mbarrier at byte %u of shared memory was not initialised",
-              instruction, address);
-  const uint8_t *p = memory_of(address, PAH_SIM_READ | PAH_SIM_WRITE | PAH_SIM_ATOMIC, instruction, pc);
-  const uint64_t expected = mark(address);
-  if (memcmp(p, &expected, BYTES) != 0)
-    sim_fatal(pc, "mbarrier-overwritten", "%s: the memory of the mbarrier at byte %u was written to", instruction,
-              address);
-  return b;
+  const struct spot s = spot_of(address, 0, instruction, pc);
+  return known_at(&s, instruction, pc);
+}
+
+struct sim_mbarrier *mbarrier_in_cluster(uint32_t address, const char *instruction, const void *pc) {
+  const struct spot s = spot_of(address, 1, instruction, pc);
+  return known_at(&s, instruction, pc);
+}
+
+struct sim_mbarrier *mbarrier_of_copy(uint32_t address, const char *instruction, const void *pc) {
+  const struct spot s = spot_of(address, 1, instruction, pc);
+  if (s.home == sim_block.here) return known_at(&s, instruction, pc);
+  const struct sim_access access = {s.memory, BYTES, PAH_SIM_WRITE, -1, pc};
+  if (sim_may_visit(sim_self(), &access) != 0) sim_fatal(pc, "bad-address", "%s: no mbarrier there", instruction);
+  return checked(&s, instruction, pc);
 }
 
 /* ---- Phases ---- */
@@ -78,8 +117,7 @@ static int deliverable(const struct sim_mbarrier *b) {
 }
 
 static void complete(struct sim_mbarrier *b) {
-  sim_clock_drop(b->completed);
-  b->completed = sim_clock_share(b->released);
+  sim_known_share(&b->completed, &b->released);
   b->phase++;
   b->missing = b->count;
 }
@@ -138,7 +176,7 @@ static int answerable(struct sim_thread *t, void *data) {
 
 static void acquire(struct sim_mbarrier *b) {
   struct sim_thread *t = sim_self();
-  sim_acquire(t, b->completed);
+  sim_acquire_from(t, &b->completed);
   if (b->agent >= 0) sim_agent_join(t, b->agent, b->landed);
 }
 
@@ -155,18 +193,20 @@ void pah_sim_mbarrier_init(unsigned barrier, unsigned count) {
   const void *pc = __builtin_return_address(0);
   if (count < 1 || count > LARGEST_COUNT)
     sim_fatal(pc, "bad-operand", "mbarrier.init: count: is %u, must be 1 to %d", count, LARGEST_COUNT);
-  struct sim_mbarrier **at = find(barrier);
+  const struct spot spot = spot_of(barrier, 0, "mbarrier.init", pc);
+  struct sim_mbarrier **at = find(&spot);
   if (*at != NULL)
     sim_fatal(pc, "mbarrier-initialised",
-              "mbarrier.init: there is an mbarrier at byte %u already; mbarrier.inval first", barrier);
-  uint8_t *p = memory_of(barrier, PAH_SIM_WRITE, "mbarrier.init", pc);
-  const uint64_t value = mark(barrier);
-  memcpy(p, &value, BYTES);
+              "mbarrier.init: there is an mbarrier at byte %u already; mbarrier.inval first", spot.at);
+  touch(&spot, PAH_SIM_WRITE, "mbarrier.init", pc);
+  const uint64_t value = mark(spot.at);
+  memcpy(spot.memory, &value, BYTES);
   struct sim_mbarrier *b = async_allocate(sizeof *b);
-  b->address = barrier;
+  b->home = spot.home;
+  b->address = spot.at;
   b->missing = b->count = count;
   b->agent = -1;
-  b->initialiser = sim_self()->id;
+  b->initialiser = sim_self()->number;
   *at = b;
 }
 
@@ -185,16 +225,17 @@ static void discard(struct sim_mbarrier **at) {
     free(a);
   }
   if (b->agent >= 0) sim_agent_free(b->agent);
-  sim_clock_drop(b->released);
-  sim_clock_drop(b->completed);
+  sim_known_drop(&b->released);
+  sim_known_drop(&b->completed);
   free(b);
 }
 
 void pah_sim_mbarrier_inval(unsigned barrier) {
   const void *pc = __builtin_return_address(0);
-  mbarrier_at(barrier, "mbarrier.inval", pc);
-  memory_of(barrier, PAH_SIM_WRITE, "mbarrier.inval", pc);
-  discard(find(barrier));
+  const struct spot spot = spot_of(barrier, 0, "mbarrier.inval", pc);
+  known_at(&spot, "mbarrier.inval", pc);
+  touch(&spot, PAH_SIM_WRITE, "mbarrier.inval", pc);
+  discard(find(&spot));
 }
 
 static void expect(struct sim_mbarrier *b, unsigned bytes, const void *pc) {
@@ -206,15 +247,15 @@ static void expect(struct sim_mbarrier *b, unsigned bytes, const void *pc) {
 
 unsigned long long pah_sim_mbarrier_arrive(unsigned barrier, unsigned count, unsigned expected_bytes) {
   const void *pc = __builtin_return_address(0);
-  struct sim_mbarrier *b = mbarrier_at(barrier, "mbarrier.arrive", pc);
+  struct sim_mbarrier *b = mbarrier_in_cluster(barrier, "mbarrier.arrive", pc);
   const uint32_t phase = b->phase;
   expect(b, expected_bytes, pc);
-  sim_release(sim_self(), &b->released);
+  sim_release_to(sim_self(), b->home, &b->released);
   if (b->missing - b->arriving < (int64_t)count) {
     sim_find(
         pc, "mbarrier-over-arrival",
         "mbarrier.arrive of %u: phase %u of the mbarrier at byte %u lacks %lld of its %u arrivals and is not complete",
-        count, phase, barrier, (long long)(b->missing - b->arriving), b->count);
+        count, phase, b->address, (long long)(b->missing - b->arriving), b->count);
     return phase;
   }
   b->missing -= count;
@@ -224,7 +265,7 @@ unsigned long long pah_sim_mbarrier_arrive(unsigned barrier, unsigned count, uns
 
 void pah_sim_mbarrier_expect(unsigned barrier, unsigned bytes) {
   const void *pc = __builtin_return_address(0);
-  expect(mbarrier_at(barrier, "mbarrier.expect_tx", pc), bytes, pc);
+  expect(mbarrier_in_cluster(barrier, "mbarrier.expect_tx", pc), bytes, pc);
 }
 
 /* A loop around it is told of by what the mbarrier lacks, as a wait is. */
@@ -264,7 +305,7 @@ void pah_sim_mbarrier_wait(unsigned barrier, unsigned parity) {
 /* ---- What copies call ---- */
 
 int mbarrier_agent(struct sim_mbarrier *b, const void *pc) {
-  if (b->agent < 0) b->agent = sim_agent_new("copies of an mbarrier");
+  if (b->agent < 0) b->agent = sim_agent_new(b->home, "copies of an mbarrier");
   b->started = sim_agent_start(b->agent, sim_self());
   if (!b->visible) {
     sim_find(pc, "missing-proxy-fence",
@@ -290,21 +331,43 @@ void mbarrier_add_arrival(struct sim_mbarrier *b, int increment, uint64_t sequen
              "cp.async.mbarrier.arrive: phase %u of the mbarrier at byte %u lacks no arrival", b->phase, b->address);
   else
     b->arriving++;
-  *a = (struct arrival){b->arrivals, sim_self()->id, sequence};
+  *a = (struct arrival){b->arrivals, sim_self()->number, sequence};
   b->arrivals = a;
-  sim_release(sim_self(), &b->released);
+  sim_release_to(sim_self(), b->home, &b->released);
 }
 
-void mbarrier_visible(int thread) {
-  for (struct sim_mbarrier *b = barriers; b != NULL; b = b->next) {
-    if (b->initialiser == thread) b->visible = 1;
+struct sim_home *mbarrier_home(const struct sim_mbarrier *b) {
+  return b->home;
+}
+
+void mbarrier_visible(const struct sim_thread *t) {
+  for (struct sim_mbarrier *b = lists[t->home->slot]; b != NULL; b = b->next) {
+    if (b->initialiser == t->number) b->visible = 1;
   }
 }
 
 void pah_sim_fence_mbarrier_init(void) {
-  mbarrier_visible(sim_self()->id);
+  mbarrier_visible(sim_self());
 }
 
+void mbarrier_begin(void) {
+  if (!lists) lists = async_allocate((size_t)sim_block.alive * sizeof(struct sim_mbarrier *));
+  for (int i = 0; i < sim_block.alive; i++)
+    while (lists[i] != NULL) discard(&lists[i]);
+}
+
+/* A copy that another thread block of the cluster has sent needs its memory until it lands. */
 void mbarrier_block_end(void) {
-  while (barriers != NULL) discard(&barriers);
+  struct sim_home *home = sim_block.here;
+  struct sim_mbarrier **list = &lists[home->slot];
+  while (*list != NULL) {
+    for (const struct async_copy *c = (*list)->copies; c != NULL; c = c->next)
+      if (c->from != home)
+        sim_find(
+            c->pc, "cluster-exited",
+            "a copy to the shared memory of thread block %lld, rank %d of the cluster, which ended without waiting "
+            "for it",
+            (long long)home->index, home->rank);
+    discard(list);
+  }
 }

@@ -27,10 +27,11 @@ void swizzle_laid_out(const uint8_t *p, uint32_t bytes, int span) {
 }
 
 void swizzle_check(uint32_t address, uint32_t span, const void *pc) {
-  const uint32_t chunk = address / CHUNK, was = laid_out ? laid_out[chunk].span : 0;
+  const uint8_t *p = sim_shared_base() + address;
+  const uint32_t chunk = (uint32_t)(p - sim_spaces[SIM_SHARED].base) / CHUNK, was = laid_out ? laid_out[chunk].span : 0;
   if (!was || was == span || !write_of(chunk) || write_of(chunk) != laid_out[chunk].write) return;
   sim_find_at(
-      pc, NULL, sim_spaces[SIM_SHARED].base + address, "swizzle",
+      pc, NULL, p, "swizzle",
       "wgmma reads shared memory by a descriptor with a swizzle of %u bytes, and a tensor copy wrote it with one "
       "of %u (16: none)",
       span * CHUNK, was * CHUNK);

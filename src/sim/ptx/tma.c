@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim/abi_ptx.h"
 #include "async.h"
+#include "sim/block/sched.h"
 #include "sim/check/check.h"
+#include "sim/check/shadow.h"
 #include "tensor_map.h"
 
 enum {
@@ -19,20 +20,22 @@ enum {
 };
 
 /* Stores of a thread. */
-static struct stores {
+struct stores {
   struct async_copy *first;
   int64_t group; /* groups committed so far */
   int started;   /* it has agents */
   int read_agent, write_agent;
   uint32_t read_now, write_now;           /* steps of the agents */
   uint32_t read_step[64], write_step[64]; /* the same at the commit of group i % 64 */
-} stores[SIM_MAX_THREADS];
-static int stores_used; /* by a thread of this thread block */
+};
+static struct stores *stores; /* by the number of the thread */
+static int stores_used;       /* by a thread of this gang */
 
 /* ---- Building a copy ---- */
 
-static struct async_copy *copy_new(uint8_t *shared, uint32_t bytes, int64_t pieces, const void *pc) {
+struct async_copy *bulk_new(uint8_t *shared, uint32_t bytes, int64_t pieces, const void *pc) {
   struct async_copy *c = async_allocate(sizeof *c);
+  c->from = sim_self()->home;
   c->pc = pc;
   c->shared = shared;
   c->bytes = c->reported = bytes;
@@ -47,8 +50,7 @@ void bulk_free(struct async_copy *c) {
   free(c);
 }
 
-/* `bytes` of shared memory at s beside as many of global memory at g. */
-static void add_piece(struct async_copy *c, int load, uint8_t *s, uint8_t *g, uint32_t bytes, uint32_t at) {
+void bulk_add(struct async_copy *c, int load, uint8_t *s, uint8_t *g, uint32_t bytes, uint32_t at) {
   c->pieces[c->count++] = load ? (struct async_piece){s, g, bytes, at} : (struct async_piece){g, s, bytes, at};
 }
 
@@ -65,7 +67,7 @@ static void add_row(struct async_copy *c, int load, const struct sim_tensor_map 
   while (done < end) {
     const uint32_t chunk_end = (done / CHUNK + 1) * CHUNK, stop = m->swizzle != 0 && chunk_end < end ? chunk_end : end;
     const uint32_t address = swizzled(row + done, m->swizzle);
-    add_piece(c, load, sim_shared_base() + address, global + (done - from * m->element_bytes), stop - done, at + done);
+    bulk_add(c, load, sim_shared_base() + address, global + (done - from * m->element_bytes), stop - done, at + done);
     done = stop;
   }
 }
@@ -85,7 +87,8 @@ static struct async_copy *box_copy(int load, const struct sim_tensor_map *m, con
   for (int i = 1; i < m->rank; i++) rows *= m->box[i];
   const int64_t chunks = m->swizzle != 0 ? (row_bytes + CHUNK - 1) / CHUNK : 1;
   const uint32_t pitch = m->swizzle != 0 ? (uint32_t)CHUNK << m->swizzle : row_bytes, range = pitch * (uint32_t)rows;
-  struct async_copy *c = copy_new(sim_shared(shared, range, pc), range, rows * chunks, pc);
+  struct async_copy *c =
+      bulk_new(load ? sim_shared_cluster(shared, range, pc) : sim_shared(shared, range, pc), range, rows * chunks, pc);
   c->reported = row_bytes * (uint32_t)rows;
   c->row_bytes = row_bytes;
   c->pitch = pitch > row_bytes ? pitch : 0;
@@ -130,7 +133,7 @@ static const struct sim_tensor_map *checked_map(const void *map, int rank, const
   return m;
 }
 
-static void check_bulk(uintptr_t global, uint32_t shared, uint32_t bytes, const void *pc) {
+void bulk_check(uintptr_t global, uint32_t shared, uint32_t bytes, const void *pc) {
   if (global % CHUNK != 0 || shared % CHUNK != 0 || bytes % CHUNK != 0 || bytes == 0)
     sim_fatal(
         pc, "misaligned",
@@ -144,6 +147,7 @@ static void check_bulk(uintptr_t global, uint32_t shared, uint32_t bytes, const 
 static int read_sources(struct async_copy *c, int agent) {
   for (int64_t i = 0; i < c->count; i++) {
     const struct async_piece *p = &c->pieces[i];
+    if (p->src == NULL) continue; /* from a register */
     const struct sim_access read = {p->src, p->bytes, READ_ASYNC, agent, c->pc};
     if (sim_check(sim_self(), &read) != 0) return 0;
     memcpy(c->data + p->at, p->src, p->bytes);
@@ -152,14 +156,18 @@ static int read_sources(struct async_copy *c, int agent) {
   return 1;
 }
 
-static void load(struct async_copy *c, uint32_t barrier) {
-  struct sim_mbarrier *b = mbarrier_at(barrier, "cp.async.bulk", c->pc);
-  const int agent = mbarrier_agent(b, c->pc);
-  const struct sim_access write = {c->shared, c->bytes, WRITE_ASYNC, agent, c->pc};
+void bulk_load(struct async_copy *c, uint32_t barrier) {
+  struct sim_mbarrier *b = mbarrier_of_copy(barrier, "cp.async.bulk", c->pc);
+  const int agent = mbarrier_agent(b, c->pc), reduces = c->reduction != NULL;
+  if (sim_home_at(c->shared) != mbarrier_home(b))
+    sim_fatal(c->pc, "bad-operand", "the mbarrier that a copy reports to is not of the thread block that it writes to");
+  const struct sim_access write = {c->shared, c->bytes,
+                                   reduces ? PAH_SIM_READ | PAH_SIM_WRITE | PAH_SIM_ATOMIC : WRITE_ASYNC, agent, c->pc};
   if (!read_sources(c, agent) || sim_check(sim_self(), &write) != 0) {
     c->count = 0; /* it still reports its bytes, so that one fault does not end in a deadlock */
   }
-  sim_pending_set(c->shared, c->bytes, c->pc);
+  if (c->count && sim_space_of(c->pieces[0].src) == &sim_spaces[SIM_SHARED]) sim_lend(agent, c->bytes, c->pc);
+  if (!reduces) sim_pending_set(c->shared, c->bytes, c->pc);
   mbarrier_add_copy(b, c);
 }
 
@@ -168,46 +176,64 @@ static void clear_box(struct async_copy *c) {
   if (!c->pitch) memset(c->shared, 0, c->bytes);
   for (uint32_t row = 0; c->pitch && row < c->bytes; row += c->pitch)
     for (uint32_t done = 0; done < c->row_bytes; done += CHUNK)
-      memset(sim_shared_base() + swizzled(c->start + row + done, c->swizzle), 0, CHUNK);
+      memset(c->shared - c->start + swizzled(c->start + row + done, c->swizzle), 0, CHUNK);
 }
 
-void bulk_land(struct async_copy *c) {
+static void reduce(struct async_copy *c) {
+  unsigned long long old = 0, value = 0;
+  memcpy(&old, c->shared, c->bytes);
+  memcpy(&value, c->data, c->bytes);
+  if (c->count) old = c->reduction(old, value);
+  memcpy(c->shared, &old, c->bytes);
+}
+
+static void write_box(struct async_copy *c) {
   sim_pending_clear(c->shared, c->bytes);
   swizzle_laid_out(c->shared, c->bytes, c->has_map ? 1 << c->swizzle : 0);
   async_check_landing(c->shared, c->bytes, NULL, NULL, 0, c->pc);
   clear_box(c);
   for (int64_t i = 0; i < c->count; i++) {
     const struct async_piece *p = &c->pieces[i];
-    if (memcmp(p->src, c->data + p->at, p->bytes) != 0)
+    if (p->src != NULL && memcmp(p->src, c->data + p->at, p->bytes) != 0)
       sim_find(c->pc, "async-source-changed", "the source of this bulk copy was changed before the copy had landed");
     memcpy(p->dst, c->data + p->at, p->bytes);
   }
+}
+
+void bulk_land(struct async_copy *c) {
+  if (c->reduction)
+    reduce(c);
+  else
+    write_box(c);
   bulk_free(c);
 }
 
 void pah_sim_bulk_load(unsigned dst, const void *src, unsigned bytes, unsigned barrier) {
   const void *pc = __builtin_return_address(0);
-  check_bulk((uintptr_t)src, dst, bytes, pc);
-  uint8_t *shared = sim_shared(dst, bytes, pc);
-  struct async_copy *c = copy_new(shared, bytes, 1, pc);
-  add_piece(c, 1, shared, (uint8_t *)(uintptr_t)src, bytes, 0);
-  load(c, barrier);
+  bulk_check((uintptr_t)src, dst, bytes, pc);
+  uint8_t *shared = sim_shared_cluster(dst, bytes, pc);
+  struct async_copy *c = bulk_new(shared, bytes, 1, pc);
+  bulk_add(c, 1, shared, (uint8_t *)(uintptr_t)src, bytes, 0);
+  bulk_load(c, barrier);
+}
+
+struct async_copy *bulk_box(const void *map, int rank, struct pah_sim_coordinates at, uint32_t shared, const void *pc) {
+  return box_copy(1, checked_map(map, rank, at.at, shared, 1, pc), at.at, shared, pc);
 }
 
 void pah_sim_tensor_load(unsigned dst, const void *map, int rank, struct pah_sim_coordinates at, unsigned barrier) {
-  const void *pc = __builtin_return_address(0);
-  load(box_copy(1, checked_map(map, rank, at.at, dst, 1, pc), at.at, dst, pc), barrier);
+  bulk_load(bulk_box(map, rank, at, dst, __builtin_return_address(0)), barrier);
 }
 
 /* ---- Stores ---- */
 
 static void store(struct async_copy *c) {
   struct sim_thread *t = sim_self();
-  struct stores *s = &stores[t->id];
+  struct stores *s = &stores[t->number];
   if (!s->started) {
     s->started = stores_used = 1;
-    s->read_agent = sim_agent_new("reads of bulk stores");
-    s->write_agent = sim_agent_new("writes of bulk stores");
+    s->read_agent = sim_agent_new(t->home, "reads of bulk stores");
+    s->write_agent = sim_agent_new(t->home, "writes of bulk stores");
   }
   s->read_now = sim_agent_start(s->read_agent, t);
   s->write_now = sim_agent_start(s->write_agent, t);
@@ -240,10 +266,10 @@ static void land_store(struct async_copy *c) {
 
 void pah_sim_bulk_store(void *dst, unsigned src, unsigned bytes) {
   const void *pc = __builtin_return_address(0);
-  check_bulk((uintptr_t)dst, src, bytes, pc);
+  bulk_check((uintptr_t)dst, src, bytes, pc);
   uint8_t *shared = sim_shared(src, bytes, pc);
-  struct async_copy *c = copy_new(shared, bytes, 1, pc);
-  add_piece(c, 0, shared, dst, bytes, 0);
+  struct async_copy *c = bulk_new(shared, bytes, 1, pc);
+  bulk_add(c, 0, shared, dst, bytes, 0);
   store(c);
 }
 
@@ -253,7 +279,7 @@ void pah_sim_tensor_store(const void *map, int rank, struct pah_sim_coordinates 
 }
 
 void pah_sim_bulk_commit(void) {
-  struct stores *s = &stores[sim_self()->id];
+  struct stores *s = &stores[sim_self()->number];
   const int slot = (int)(s->group++ % 64);
   stores_used = 1;
   s->read_step[slot] = s->read_now;
@@ -262,7 +288,7 @@ void pah_sim_bulk_commit(void) {
 
 void pah_sim_bulk_wait(int groups, int read) {
   struct sim_thread *t = sim_self();
-  struct stores *s = &stores[t->id];
+  struct stores *s = &stores[t->number];
   const int64_t last = s->group - groups; /* groups below are over */
   if (last <= 0 || !s->started) return;
   for (struct async_copy *c = s->first; c != NULL && c->group < last; c = c->next) check_sources(c);
@@ -276,14 +302,16 @@ void pah_sim_bulk_wait(int groups, int read) {
   sim_agent_join(t, s->write_agent, s->write_step[(last - 1) % 64]);
 }
 
-void bulk_block_begin(void) {
-  if (stores_used) memset(stores, 0, sizeof stores);
+void bulk_begin(void) {
+  if (!stores) stores = async_allocate((size_t)sim_all_threads() * sizeof *stores);
+  if (stores_used) memset(stores, 0, (size_t)sim_all_threads() * sizeof *stores);
   stores_used = 0;
 }
 
 /* Shared memory goes with its thread block: a store must have read it by then. */
 void bulk_block_end(void) {
-  for (int i = 0; stores_used && i < SIM_MAX_THREADS; i++) {
+  const int first = sim_self()->number - sim_self()->id;
+  for (int i = first; stores_used && i < first + sim_block_threads(); i++) {
     while (stores[i].first != NULL) {
       struct async_copy *c = stores[i].first;
       stores[i].first = c->next;

@@ -28,13 +28,14 @@ struct sums {
   const void *pc;
 };
 
-static struct warpgroup {
+struct warpgroup {
   struct sums *sums;
   int64_t committed[WARPS];
   int fenced[WARPS]; /* has executed a wgmma.fence */
   struct wgmma_agents agents;
   uint32_t steps[KEPT_GROUPS][WGMMA_AGENTS]; /* of the agents, at the commit of group i % KEPT_GROUPS */
-} groups[SIM_MAX_WARPS / WARPS];
+};
+static struct warpgroup *groups; /* of all thread blocks that are alive */
 
 struct operand {
   int kind, n, flags;
@@ -292,7 +293,7 @@ void pah_sim_wgmma_at(int kind_and_n, int flags, float *const *d, unsigned long 
 /* What the registers hold now may be added to; what changes in them later needs another fence. */
 static void run_fence(struct sim_collective *c) {
   sim_whole_warp(c);
-  struct warpgroup *w = &groups[c->warp / WARPS];
+  struct warpgroup *w = &groups[c->team / WARPS];
   const int warp = c->warp % WARPS;
   w->fenced[warp] = 1;
   for (struct sums *s = w->sums; s != NULL; s = s->next) {
@@ -302,7 +303,7 @@ static void run_fence(struct sim_collective *c) {
 
 static void run_commit(struct sim_collective *c) {
   sim_whole_warp(c);
-  struct warpgroup *w = &groups[c->warp / WARPS];
+  struct warpgroup *w = &groups[c->team / WARPS];
   const int64_t group = w->committed[c->warp % WARPS]++;
   memcpy(w->steps[group % KEPT_GROUPS], w->agents.step, sizeof w->agents.step);
 }
@@ -313,7 +314,7 @@ struct wait_operand {
 
 static void run_wait(struct sim_collective *c) {
   sim_whole_warp(c);
-  struct warpgroup *w = &groups[c->warp / WARPS];
+  struct warpgroup *w = &groups[c->team / WARPS];
   const int warp = c->warp % WARPS;
   const int64_t last = w->committed[warp] - ((const struct wait_operand *)c->lanes[0])->groups;
   for (struct sums *s = w->sums; s != NULL; s = s->next) {
@@ -354,7 +355,7 @@ static int is_among(const struct sums *s, int thread, const char *p) {
 }
 
 void sim_wgmma_touched(const struct sim_thread *t, const void *p, const void *pc) {
-  for (const struct sums *s = groups[t->warp / WARPS].sums; s != NULL; s = s->next) {
+  for (const struct sums *s = groups[t->team / WARPS].sums; s != NULL; s = s->next) {
     const int thread = t->id % (WARPS * SIM_WARP);
     if (!s->flying[t->warp % WARPS] || !is_among(s, thread, p)) continue;
     sim_find(pc, "wgmma-pending", "the sums of a wgmma are touched before wgmma.wait_group");
@@ -362,8 +363,9 @@ void sim_wgmma_touched(const struct sim_thread *t, const void *p, const void *pc
   }
 }
 
-void wgmma_block_begin(void) {
-  for (int i = 0; i < SIM_MAX_WARPS / WARPS; i++) {
+void wgmma_begin(void) {
+  if (!groups) groups = async_allocate((size_t)(sim_all_teams() / WARPS) * sizeof *groups);
+  for (int i = 0; i < sim_all_teams() / WARPS; i++) {
     struct warpgroup *w = &groups[i];
     memset(w->committed, 0, sizeof w->committed);
     memset(w->fenced, 0, sizeof w->fenced);
@@ -372,7 +374,9 @@ void wgmma_block_begin(void) {
 }
 
 void wgmma_block_end(void) {
-  for (int i = 0; i < SIM_MAX_WARPS / WARPS; i++) {
+  const int first = (sim_self()->team - sim_self()->warp) / WARPS,
+            last = first + sim_block_threads() / (WARPS * SIM_WARP);
+  for (int i = first; i < last; i++) {
     while (groups[i].sums != NULL) {
       struct sums *s = groups[i].sums;
       groups[i].sums = s->next;

@@ -82,35 +82,40 @@ void wgmma_read(const struct wgmma_source *s, unsigned long long descriptor, int
 /* ---- Clocks ---- */
 
 /* What the lanes of a warp know together. Lanes that come from one barrier share one clock. */
-static struct sim_clock *warp_clock(struct sim_thread *const threads[SIM_WARP]) {
-  struct sim_clock *c = sim_clock_copy(threads[0]->clock);
+static struct sim_known warp_known(struct sim_thread *const threads[SIM_WARP]) {
+  struct sim_known k = {sim_clock_copy(threads[0]->clock), NULL};
   const struct sim_clock *last = threads[0]->clock;
   for (int i = 0; i < SIM_WARP; i++) {
-    const struct sim_thread *t = threads[i];
-    if (t->clock != last) sim_clock_max(c, t->clock);
+    struct sim_thread *t = threads[i];
+    if (t->clock != last) sim_clock_max(k.clock, t->clock);
     last = t->clock;
-    sim_clock_raise(c, (uint32_t)t->id, t->step);
+    sim_clock_raise(k.clock, (uint32_t)t->id, t->step);
+    sim_foreign_learn(&k.foreign, t->foreign);
   }
-  return c;
+  return k;
 }
 
 void wgmma_agents_start(struct wgmma_agents *a, struct sim_thread *const threads[4 * SIM_WARP]) {
   if (!a->started) {
-    for (int i = 0; i < WGMMA_AGENTS; i++) a->number[i] = sim_agent_new("operands of wgmma");
+    for (int i = 0; i < WGMMA_AGENTS; i++) a->number[i] = sim_agent_new(threads[0]->home, "operands of wgmma");
     a->started = 1;
   }
-  struct sim_clock *common = NULL;
+  struct sim_known common = {NULL, NULL};
   for (int warp = 0; warp < 4; warp++) {
-    struct sim_clock *c = warp_clock(threads + warp * SIM_WARP);
-    if (common == NULL)
-      common = sim_clock_copy(c);
-    else
-      sim_clock_min(common, c);
-    a->step[warp] = sim_agent_start_with(a->number[warp], c);
-    sim_clock_drop(c);
+    struct sim_known k = warp_known(threads + warp * SIM_WARP);
+    if (warp == 0) {
+      common = (struct sim_known){sim_clock_copy(k.clock), sim_foreign_share(k.foreign)};
+    } else {
+      struct sim_foreign *both = sim_foreign_common(common.foreign, k.foreign);
+      sim_clock_min(common.clock, k.clock);
+      sim_foreign_drop(common.foreign);
+      common.foreign = both;
+    }
+    a->step[warp] = sim_agent_start_with(a->number[warp], k.clock, k.foreign);
+    sim_known_drop(&k);
   }
-  a->step[4] = sim_agent_start_with(a->number[4], common);
-  sim_clock_drop(common);
+  a->step[4] = sim_agent_start_with(a->number[4], common.clock, common.foreign);
+  sim_known_drop(&common);
 }
 
 /* Lanes that share a clock go on sharing one. */

@@ -85,6 +85,7 @@ void special_put(const struct special *p, const char *code);
 
 /* emit_matrix.c */
 void special_tensor_load(const struct special *p);
+void special_tensor_multicast(const struct special *p);
 void special_tensor_store(const struct special *p);
 int special_mma(const struct special *p);
 int special_wgmma(const struct special *p);

@@ -21,13 +21,23 @@ static void tensor(const struct special *p, const struct ptx_operand *map) {
   special_put(p, "}}, ");
 }
 
-void special_tensor_load(const struct special *p) {
-  special_put(p, "pah_sim_tensor_load(");
+static void tensor_from(const struct special *p, int multicast) {
+  special_put(p, multicast ? "pah_sim_tensor_multicast(" : "pah_sim_tensor_load(");
   ptx_emit_address(p->e, special_operand(p, 0));
   special_put(p, ", ");
   tensor(p, special_operand(p, 1));
   ptx_emit_address(p->e, special_operand(p, 2));
+  if (multicast) special_put(p, ", ");
+  if (multicast) ptx_emit_operand(p->e, special_operand(p, 3));
   special_put(p, ");");
+}
+
+void special_tensor_load(const struct special *p) {
+  tensor_from(p, 0);
+}
+
+void special_tensor_multicast(const struct special *p) {
+  tensor_from(p, 1);
 }
 
 void special_tensor_store(const struct special *p) {

@@ -294,6 +294,7 @@ int ptx_emit_special(struct ptx_emit *e, const struct ptx_statement *s, const st
              {"mov", mov},
              {"tensor_load", special_tensor_load},
              {"tensor_store", special_tensor_store},
+             {"tensor_multicast", special_tensor_multicast},
              {"bra", bra},
              {"brx", brx},
              {"ret", ret},

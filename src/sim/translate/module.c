@@ -19,6 +19,7 @@ enum { MAX_PARAMETERS = 256 };
 struct function {
   const char *name;
   int is_entry, is_extern, threads; /* at most; 0: not said */
+  int64_t cluster[3];               /* 0: not said */
   int count, result_count;
   struct ptx_declaration *parameters[MAX_PARAMETERS], *results[MAX_PARAMETERS];
 };
@@ -43,25 +44,24 @@ static int parse_parameters(struct module *m, struct ptx_declaration **list) {
 }
 
 /* .maxntid 128, 1, 1 and its like: the product. */
-static int64_t parse_product_of(struct ptx_lexer *x) {
-  int64_t product = 1;
+static int64_t parse_extent(struct ptx_lexer *x, int64_t extent[3]) {
+  int count = 0;
+  for (int i = 0; i < 3; i++) extent[i] = 1;
   do {
-    product *= x->token.kind == PTX_NUMBER ? (int64_t)x->token.value : 1;
+    if (count < 3) extent[count++] = x->token.kind == PTX_NUMBER ? (int64_t)x->token.value : 1;
     ptx_next(x);
   } while (ptx_take(x, ","));
-  return product;
+  return extent[0] * extent[1] * extent[2];
 }
 
 static void parse_attributes(struct module *m, struct function *f) {
   struct ptx_lexer *x = &m->x;
+  int64_t extent[3];
   while (!ptx_is(x, "{") && !ptx_is(x, ";") && x->token.kind != PTX_END) {
     const int bounds = ptx_is(x, ".maxntid") || ptx_is(x, ".reqntid"), cluster = ptx_is(x, ".reqnctapercluster");
     ptx_next(x);
-    if (!bounds && !cluster) continue;
-    const int64_t product = parse_product_of(x);
-    if (bounds) f->threads = (int)product;
-    if (cluster && product > 1)
-      ptx_fail(x, "%.80s is for clusters of %lld thread blocks, sim has clusters of one", f->name, (long long)product);
+    if (bounds) f->threads = (int)parse_extent(x, extent);
+    if (cluster) parse_extent(x, f->cluster);
   }
 }
 
@@ -72,6 +72,9 @@ static void emit_head(struct module *m, const struct function *f) {
   else
     fputs("static __attribute__((noinline, used)) ", e->out);
   if (f->threads) fprintf(e->out, "__launch_bounds__(%d) ", f->threads);
+  if (f->cluster[0])
+    fprintf(e->out, "__cluster_dims__(%lld, %lld, %lld) ", (long long)f->cluster[0], (long long)f->cluster[1],
+            (long long)f->cluster[2]);
   if (f->result_count)
     ptx_emit_type(e, f->results[0]);
   else

@@ -93,23 +93,18 @@ struct special_register {
   {name ".x", code "().x"}, {name ".y", code "().y"}, {                                                                \
     name ".z", code "().z"                                                                                             \
   }
-#define ALIKE(name, x)                                                                                                 \
-  {name ".x", x}, {name ".y", x}, {                                                                                    \
-    name ".z", x                                                                                                       \
-  }
-
 static const struct special_register special_registers[] = {
     THREE("%tid", "pah_sim_thread_idx"),
     THREE("%ntid", "pah_sim_block_dim"),
     THREE("%ctaid", "pah_sim_block_idx"),
     THREE("%nctaid", "pah_sim_grid_dim"),
-    THREE("%clusterid", "pah_sim_block_idx"),
-    THREE("%nclusterid", "pah_sim_grid_dim"),
-    ALIKE("%cluster_ctaid", "0"),
-    ALIKE("%cluster_nctaid", "1"),
-    {"%cluster_ctarank", "0"},
-    {"%cluster_nctarank", "1"},
-    {"%is_explicit_cluster", "false"},
+    THREE("%clusterid", "i_cluster"),
+    THREE("%nclusterid", "i_clusters"),
+    THREE("%cluster_ctaid", "pah_sim_cluster_block_idx"),
+    THREE("%cluster_nctaid", "pah_sim_cluster_dim"),
+    {"%cluster_ctarank", "pah_sim_cluster_rank()"},
+    {"%cluster_nctarank", "i_cluster_size()"},
+    {"%is_explicit_cluster", "((bool)pah_sim_is_cluster())"},
     {"%laneid", "pah_sim_lane()"},
     {"%warpid", "i_warp()"},
     {"%nwarpid", "32"},
@@ -139,7 +134,6 @@ static const struct special_register special_registers[] = {
 };
 
 #undef THREE
-#undef ALIKE
 
 static const char *special_code(const char *name) {
   for (const struct special_register *r = special_registers; r->name; r++)

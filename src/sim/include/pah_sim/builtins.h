@@ -49,6 +49,33 @@ PAH_SIM_INLINE void __threadfence_system() {
   pah_sim_fence(PAH_SIM_FENCE_SYSTEM);
 }
 
+/* ---- Clusters ---- */
+
+PAH_SIM_INLINE void __cluster_barrier_arrive(int line = __builtin_LINE()) {
+  pah_sim_cluster_arrive(1, line);
+}
+PAH_SIM_INLINE void __cluster_barrier_arrive_relaxed(int line = __builtin_LINE()) {
+  pah_sim_cluster_arrive(0, line);
+}
+PAH_SIM_INLINE void __cluster_barrier_wait(int line = __builtin_LINE()) {
+  pah_sim_cluster_wait(line);
+}
+PAH_SIM_INLINE unsigned __clusterRelativeBlockRank() {
+  return pah_sim_cluster_rank();
+}
+PAH_SIM_INLINE unsigned __clusterSizeInBlocks() {
+  return pah_sim_cluster_dim().x * pah_sim_cluster_dim().y * pah_sim_cluster_dim().z;
+}
+PAH_SIM_INLINE unsigned __clusterDimIsSpecified() {
+  return (unsigned)pah_sim_is_cluster();
+}
+PAH_SIM_INLINE void *__cluster_map_shared_rank(const void *p, unsigned rank) {
+  return pah_sim_map_shared(p, rank);
+}
+PAH_SIM_INLINE unsigned __cluster_query_shared_rank(const void *p) {
+  return pah_sim_shared_rank(p);
+}
+
 /* ---- Shuffles: any type of up to 8 bytes ---- */
 
 template <class T> PAH_SIM_CALLED inline T pah_sim_shuffle(int op, unsigned mask, T value, unsigned lane, int width) {
@@ -193,9 +220,9 @@ PAH_SIM_INLINE unsigned __isGlobal(const void *p) {
   return pah_sim_space(p) == 1;
 }
 PAH_SIM_INLINE unsigned __isShared(const void *p) {
-  return pah_sim_space(p) == 2;
+  return pah_sim_space(p) == 2 && pah_sim_shared_rank(p) == pah_sim_cluster_rank();
 }
-PAH_SIM_INLINE unsigned __isClusterShared(const void *p) { /* clusters of one thread block */
+PAH_SIM_INLINE unsigned __isClusterShared(const void *p) {
   return pah_sim_space(p) == 2;
 }
 PAH_SIM_INLINE unsigned __isCtaShared(const void *p) {

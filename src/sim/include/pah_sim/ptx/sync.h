@@ -1,5 +1,5 @@
 /* sync.h - barriers, warp functions, mbarriers and matrices of PTX, as far as a row of rows.h does not call
- * the simulator itself. A cluster is one thread block. See kernels/ptx/ for what each instruction does. */
+ * the simulator itself; clusters. See kernels/ptx/ for what each instruction does. */
 #ifndef PAH_SIM_PTX_SYNC_H
 #define PAH_SIM_PTX_SYNC_H
 
@@ -88,9 +88,48 @@ template <class H> PAH_PTX_I bool i_test_state(uint32_t barrier, uint64_t state,
 template <class H> PAH_PTX_I bool i_test_parity(uint32_t barrier, uint32_t parity, H) {
   return pah_sim_mbarrier_test(barrier, parity);
 }
-PAH_PTX_I uint32_t i_mapa(uint32_t address, uint32_t rank) {
-  if (rank != 0) pah_sim_unsupported("mapa: sim runs clusters of one thread block; another one");
-  return address;
+
+/* ---- Clusters ---- */
+
+PAH_PTX_I pah_sim_dim i_cluster() {
+  const pah_sim_dim at = pah_sim_block_idx(), size = pah_sim_cluster_dim();
+  return pah_sim_dim{at.x / size.x, at.y / size.y, at.z / size.z};
+}
+PAH_PTX_I pah_sim_dim i_clusters() {
+  const pah_sim_dim grid = pah_sim_grid_dim(), size = pah_sim_cluster_dim();
+  return pah_sim_dim{grid.x / size.x, grid.y / size.y, grid.z / size.z};
+}
+PAH_PTX_I uint32_t i_cluster_size() {
+  const pah_sim_dim size = pah_sim_cluster_dim();
+  return size.x * size.y * size.z;
+}
+PAH_PTX_I void i_cluster_arrive(choice order, int line = __builtin_LINE()) {
+  pah_sim_cluster_arrive(order != w_relaxed, line);
+}
+PAH_PTX_I void i_cluster_wait(int line = __builtin_LINE()) {
+  pah_sim_cluster_wait(line);
+}
+/* Each element at its place in 16 bytes. */
+template <class T, class... B> PAH_PTX_I void i_st_async(uint32_t to, uint32_t barrier, B... b) {
+  typename T::bits all[sizeof...(B)] = {(typename T::bits)b...};
+  pah_sim_v4 words = {};
+  __builtin_memcpy(&words, all, sizeof all);
+  pah_sim_st_async(to, words, sizeof all, barrier);
+}
+template <class T, choice Op>
+PAH_SIM_UNSEEN inline unsigned long long reduced(unsigned long long old, unsigned long long b) {
+  return (unsigned long long)combined<T>(Op, (typename T::bits)old, (typename T::bits)b);
+}
+template <class T> PAH_PTX_I void i_red_async(choice op, uint32_t to, typename T::bits b, uint32_t barrier) {
+  pah_sim_reduction *const f = op == w_add   ? reduced<T, w_add>
+                               : op == w_min ? reduced<T, w_min>
+                               : op == w_max ? reduced<T, w_max>
+                               : op == w_inc ? reduced<T, w_inc>
+                               : op == w_dec ? reduced<T, w_dec>
+                               : op == w_and ? reduced<T, w_and>
+                               : op == w_or  ? reduced<T, w_or>
+                                             : reduced<T, w_xor>;
+  pah_sim_red_async(to, b, sizeof b, f, barrier);
 }
 
 /* ---- Matrices ---- */
