@@ -121,6 +121,16 @@ static void complete(struct wide *w) {
   sim_result->counters.barriers++;
 }
 
+static void open_if_all(struct wide *w, const void *pc) {
+  const int64_t all = (int64_t)w->homes * sim_block.count, there = expected(w);
+  if (!w->arrived || w->arrived != there) return;
+  if (w == &grid && there < all)
+    sim_find(pc, "barrier-exited",
+             "%lld of the %lld threads of the grid ended without coming to the barrier of the grid",
+             (long long)(all - there), (long long)all);
+  complete(w);
+}
+
 static void release(struct wide *w, struct sim_thread *t) {
   struct sim_known known = {w->clocks[t->home - w->first], w->foreign};
   sim_release_to(t, t->home, &known);
@@ -134,7 +144,8 @@ static void arrive(struct wide *w, struct sim_thread *t, int releases) {
   sim_suspect_look(t);
   *s = (struct state){.phase = w->phase, .has_arrived = 1};
   if (releases) release(w, t);
-  if (++w->arrived == expected(w)) complete(w);
+  w->arrived++;
+  open_if_all(w, t->pc);
 }
 
 static void wait_for(struct wide *w, struct sim_thread *t, const char *name) {
@@ -156,10 +167,7 @@ void sim_wide_exit(struct sim_thread *t) {
   for (int i = 0; i < 2; i++) {
     struct wide *w = both[i];
     if (state_of(w, t)->has_arrived && state_of(w, t)->phase == w->phase) w->arrived--; /* it is not expected either */
-    if (!w->arrived || w->arrived != expected(w)) continue;
-    if (w == &grid)
-      sim_find(t->pc, "barrier-exited", "threads of the grid ended without coming to grid.sync, where others wait");
-    complete(w);
+    open_if_all(w, t->pc);
   }
 }
 

@@ -1,0 +1,79 @@
+-- cooperative_spec.lua - cooperative launches on sim: all thread blocks are alive together, so that barriers of the
+-- grid work, those of cooperative_groups and those made by hand; what lacks one is found in every schedule.
+local describe = require("spec.support.gpu.sim").needed(describe, pending)
+local refused = require "spec.support.refused"
+local schedules = {{"order"}, {"reverse"}, {"random", 1}, {"random", 2}}
+
+describe("a cooperative launch on sim", function()
+  local sim = pah.device "sim"
+  local mod
+  setup(function() mod = sim:compile{source = "spec/kernels/cooperative.cu"} end)
+
+  local function zeros(n) return pah.zeros({n}, {dtype = "i32", device = sim}) end
+  local function launch(name, options, s, ...)
+    local o = {grid = 6, block = 64, cooperative = true, on_finding = "report", schedule = s[1], seed = s[2]}
+    for k, v in pairs(options) do o[k] = v end
+    return mod:launch(name, o, ...)
+  end
+  local function codes(report)
+    local list = {}
+    for i, f in ipairs(report.findings) do list[i] = f.code end
+    return table.concat(list, " ")
+  end
+
+  it("has a barrier of the grid; without it a race is found", function()
+    local x = pah.arange(1000, {dtype = "i32", device = sim})
+    for _, s in ipairs(schedules) do
+      local sum = zeros(1)
+      local report = launch("total<0>", {}, s, x, 1000, zeros(6), sum)
+      assert.equal("", codes(report), report:text())
+      assert.equal(1499500, sum:get(1))
+      report = launch("total<1>", {}, s, x, 1000, zeros(6), zeros(1))
+      assert.is_truthy(codes(report):find "race", s[1] .. ": " .. report:text())
+    end
+  end)
+
+  it("goes on step by step, in halves of the barrier", function()
+    for _, s in ipairs(schedules) do
+      local a, b = pah.arange(384, {dtype = "i32", device = sim}), zeros(384)
+      local report = launch("steps<0>", {}, s, a, b, 6)
+      assert.equal("", codes(report), report:text())
+      for i = 0, 383 do assert.equal((i + 6) % 384 + 6, a:get(i + 1)) end
+      report = launch("steps<1>", {}, s, a, b, 2)
+      assert.is_truthy(codes(report):find "race", s[1] .. ": " .. report:text())
+    end
+  end)
+
+  it("lets barriers made by hand work, which wait for ever in any other launch", function()
+    for _, s in ipairs(schedules) do
+      local x, out = zeros(384), zeros(384)
+      local report = launch("by_hand<0>", {}, s, x, zeros(1), out)
+      assert.equal("", codes(report), report:text())
+      for i = 0, 383 do assert.equal((math.floor(i / 64) + 1) % 6 + 1, out:get(i + 1)) end
+      report = launch("by_hand<1>", {}, s, x, zeros(1), out)
+      assert.is_truthy(codes(report):find "race", s[1] .. ": " .. report:text())
+    end
+    assert.equal("livelock", codes(launch("by_hand<0>", {cooperative = false, grid = 2}, {"order"}, zeros(384), zeros(1),
+      zeros(384))))
+  end)
+
+  it("tells of threads that end, of who waits where, and of a launch that is not cooperative", function()
+    for _, s in ipairs(schedules) do
+      assert.equal("barrier-exited", codes(launch("some_end", {}, s, zeros(6))))
+      assert.equal("cluster-barrier", codes(launch("stuck", {}, s, zeros(6))))
+      assert.equal("grid-sync", codes(launch("some_end", {cooperative = false}, s, zeros(6))))
+      local report = launch("several", {}, s, zeros(6))
+      assert.equal("unsupported", codes(report))
+      assert.is_truthy(report:text():find("multi_grid", 1, true), report:text())
+    end
+  end)
+
+  it("must fit on the chip", function()
+    refused("grid: has 3457 thread blocks, must have at most 3456 in a cooperative launch: 32 of 64 threads fit on a "
+      .. "multiprocessor, sm_80 has 108", launch, "some_end", {grid = 3457}, {"order"}, zeros(1))
+    refused("at most 216", launch, "some_end", {grid = 217, block = 1024}, {"order"}, zeros(1))
+    refused("cooperative: is a number, must be true or false", launch, "some_end", {cooperative = 1}, {"order"}, zeros(1))
+    local report = launch("some_end", {grid = 108, block = 4}, {"order"}, zeros(108))
+    assert.equal("barrier-exited", codes(report))
+  end)
+end)
