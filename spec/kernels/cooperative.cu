@@ -65,3 +65,28 @@ extern "C" __global__ void stuck(int *out) {
 extern "C" __global__ void several(int *out) {
   cg::this_multi_grid().sync();
 }
+
+// Tiles of 64 and 128 threads in thread blocks of 256: sums, prefixes, one rank's value, votes; and the barrier as what
+// orders shared memory. BUG 1: the tile is half as large as what it hands over.
+template <int BUG> __global__ void tiles(const int *x, int *out) {
+  __shared__ cg::block_tile_memory<256> scratch;
+  __shared__ int s[256];
+  cg::thread_block block = cg::this_thread_block(scratch);
+  auto large = cg::tiled_partition<128>(block);
+  auto small = cg::tiled_partition<64>(large);
+  const int i = (int)block.thread_rank(), mine = x[i];
+  out[i] = cg::reduce(large, mine, cg::plus<int>()) + 100000 * (int)large.meta_group_rank();
+  out[256 + i] = cg::inclusive_scan(small, mine) * 1000 + cg::exclusive_scan(large, 1);
+  out[512 + i] = small.shfl(mine, 63) + 1000 * large.any(mine == 200) + 10000 * small.all(mine >= 64);
+  s[i] = mine;
+  if (BUG)
+    small.sync();
+  else
+    large.sync();
+  out[768 + i] = s[i / 128 * 128 + (127 - i % 128)] + (int)large.size() + (int)small.thread_rank();
+}
+extern "C" __global__ void some_end_in_a_tile(int *out) {
+  if (threadIdx.x == 40) return;
+  cg::tiled_partition<64>(cg::this_thread_block()).sync();
+  out[threadIdx.x] = 1;
+}

@@ -76,4 +76,25 @@ describe("a cooperative launch on sim", function()
     local report = launch("some_end", {grid = 108, block = 4}, {"order"}, zeros(108))
     assert.equal("barrier-exited", codes(report))
   end)
+
+  it("has tiles of several warps, in any launch", function()
+    local x = pah.arange(256, {dtype = "i32", device = sim})
+    local options = {grid = 1, block = 256, cooperative = false}
+    for _, s in ipairs(schedules) do
+      local out = zeros(1024)
+      local report = launch("tiles<0>", options, s, x, out)
+      assert.equal("", codes(report), report:text())
+      for i = 0, 255 do
+        local large, small = math.floor(i / 128), math.floor(i / 64)
+        assert.equal(large * 128 * 128 + 8128 + 100000 * large, out:get(i + 1))
+        local n = i % 64 + 1
+        assert.equal((small * 64 * n + n * (n - 1) / 2) * 1000 + i % 128, out:get(257 + i))
+        assert.equal(small * 64 + 63 + 1000 * large + (small > 0 and 10000 or 0), out:get(513 + i))
+        assert.equal(large * 128 + 127 - i % 128 + 128 + i % 64, out:get(769 + i))
+      end
+      assert.is_truthy(codes(launch("tiles<1>", options, s, x, out)):find "race", s[1])
+      report = launch("some_end_in_a_tile", {grid = 1, cooperative = false}, s, out)
+      assert.is_truthy(codes(report):find "barrier%-exited", report:text())
+    end
+  end)
 end)

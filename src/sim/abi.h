@@ -34,6 +34,9 @@ enum { PAH_SIM_PLAIN, PAH_SIM_COUNT, PAH_SIM_AND, PAH_SIM_OR };
 int pah_sim_syncthreads(int kind, int predicate, int line);                 /* returns the reduction */
 void pah_sim_named_barrier(int id, int threads, int arrive_only, int line); /* bar.sync / bar.arrive id, threads */
 void pah_sim_syncwarp(unsigned mask, int line);
+/* Of a tile of 64 to 512 threads, one after another in the thread block: all meet, and each that names a result gets
+ * the bytes at `value` of the one of this rank in the tile. */
+void pah_sim_tile_exchange(unsigned threads, const void *value, unsigned bytes, unsigned from, void *result, int line);
 void pah_sim_cluster_arrive(int releases, int line);
 void pah_sim_cluster_wait(int line);
 void pah_sim_grid_arrive(int line); /* of a cooperative launch */

@@ -20,7 +20,9 @@ struct barrier {
   int found;                                   /* its divergence has been reported */
   struct sim_thread *threads[SIM_MAX_THREADS]; /* those that wait */
 };
-static struct barrier *all; /* 16 of each thread block that is alive */
+enum { TILES = 16 + 8 + 4 + 2 }; /* of 64, 128, 256 and 512 threads */
+static struct barrier *tiles;    /* of each thread block that is alive; NULL: none has any */
+static struct barrier *all;      /* 16 of each thread block that is alive */
 
 static struct barrier *barriers_of(const struct sim_home *home) {
   return all + (size_t)home->slot * BARRIERS;
@@ -36,6 +38,7 @@ void sim_barriers_reset(void) {
     sim_known_drop(&all[i].known);
     memset(&all[i], 0, offsetof(struct barrier, threads));
   }
+  for (int i = 0; tiles && i < sim_block.alive * TILES; i++) memset(&tiles[i], 0, offsetof(struct barrier, threads));
 }
 
 /* What fences of several threads have ordered. *last: the clock that came before; many have the same. */
@@ -161,6 +164,60 @@ void pah_sim_named_barrier(int id, int threads, int arrive_only, int line) {
   t->line = 0;
 }
 
+/* ---- Tiles of several warps ---- */
+
+struct exchange { /* what a thread gives and takes */
+  const void *value;
+  void *result;
+  unsigned bytes, from;
+};
+
+static struct barrier *tile_of(const struct sim_thread *t, int threads) {
+  static const int first[] = {0, 16, 24, 28};
+  const int size = __builtin_ctz((unsigned)threads) - 6;
+  if (!tiles) tiles = calloc((size_t)sim_block.alive * TILES, sizeof *tiles);
+  if (!tiles) sim_give_up("no memory left for the barriers");
+  return tiles + (size_t)t->home->slot * TILES + first[size] + t->id / threads;
+}
+
+static void exchange(const struct barrier *b) {
+  for (int i = 0; i < b->waiting; i++) {
+    const struct exchange *to = b->threads[i]->operand;
+    for (int j = 0; j < b->waiting && to->result; j++)
+      if ((unsigned)(b->threads[j]->id % b->kind) == to->from)
+        memcpy(to->result, ((const struct exchange *)b->threads[j]->operand)->value, to->bytes);
+  }
+}
+
+void pah_sim_tile_exchange(unsigned threads, const void *value, unsigned bytes, unsigned from, void *result, int line) {
+  struct sim_thread *t = sim_self();
+  struct barrier *b = tile_of(t, (int)threads);
+  struct exchange own = {value, result, bytes, from % threads};
+  const int left = sim_block.count - t->id / (int)threads * (int)threads;
+  t->pc = __builtin_return_address(0);
+  t->line = line;
+  t->operand = &own;
+  if (!b->arrived) b->line = line, b->kind = (int)threads, b->expected = left < (int)threads ? left : (int)threads;
+  b->threads[b->waiting++] = t;
+  if (++b->arrived == b->expected) {
+    exchange(b);
+    open_barrier(b);
+  } else {
+    sim_block_here("a tile of several warps");
+  }
+  t->line = 0;
+}
+
+/* A tile whose other threads have ended without coming: they would be waited for for ever. */
+static void end_tile(const struct sim_thread *t) {
+  for (int threads = 64; threads <= 512; threads *= 2) {
+    const struct barrier *b = tile_of(t, threads);
+    if (b->waiting)
+      sim_find(b->threads[0]->pc, "barrier-exited", "thread %d ended without coming to its tile of %d threads", t->id,
+               threads);
+  }
+}
+
 /* Threads that ended never come. The hardware lets the others pass; the source is wrong all the same. */
 static int open_without_exited(const struct sim_home *home) {
   struct barrier *b = barriers_of(home);
@@ -176,6 +233,7 @@ static int open_without_exited(const struct sim_home *home) {
 }
 
 void sim_barriers_exit(void) {
+  if (tiles) end_tile(sim_self());
   open_without_exited(sim_block.here);
 }
 

@@ -61,6 +61,7 @@ struct sim_thread {
   int (*ready)(struct sim_thread *, void *); /* state SIM_WAITING: may it go on? */
   void *ready_data;
   uint64_t result;                   /* of a collective or barrier, for sim/abi.h */
+  const void *operand;               /* of the tile that it waits with */
   const volatile void *spin_address; /* the last address read by a volatile or atomic load, and how often in a row */
   uint32_t spin_count;
   struct sim_access suspect; /* a read that may be a race (check.h), if it has an address; with whom */

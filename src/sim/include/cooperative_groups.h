@@ -4,6 +4,7 @@
 #define PAH_SIM_COOPERATIVE_GROUPS_H
 
 #include "pah_sim/groups/blocks.h"
+#include "pah_sim/groups/big_tile.h"
 
 namespace cooperative_groups {
 
@@ -86,19 +87,23 @@ public:
   }
 };
 
-template <unsigned Size, class Parent = void>
-class thread_block_tile : public pah_tile<thread_block_tile<Size, Parent>> {
-  static_assert(Size >= 1 && Size <= 32 && (Size & (Size - 1)) == 0, "tiles of 1, 2, 4, 8, 16 or 32 threads");
-
+template <unsigned Size> class pah_small_tile : public pah_tile<pah_small_tile<Size>> {
 public:
-  thread_block_tile() = default;
-  template <class Other> PAH_SIM_INLINE thread_block_tile(const thread_block_tile<Size, Other> &) {}
   PAH_SIM_INLINE static constexpr unsigned num_threads() {
     return Size;
   }
   PAH_SIM_INLINE static constexpr unsigned size() {
     return Size;
   }
+};
+
+template <unsigned Size, class Parent = void>
+class thread_block_tile : public std::conditional_t<(Size > 32), pah_big_tile<Size>, pah_small_tile<Size>> {
+  static_assert(Size >= 1 && Size <= 512 && (Size & (Size - 1)) == 0, "tiles of 1, 2, 4 ... 512 threads");
+
+public:
+  thread_block_tile() = default;
+  template <class Other> PAH_SIM_INLINE thread_block_tile(const thread_block_tile<Size, Other> &) {}
 };
 
 class coalesced_group : public pah_lanes<coalesced_group> {

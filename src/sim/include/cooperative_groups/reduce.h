@@ -28,7 +28,9 @@ PAH_CG_OPERATOR(bit_xor, a ^ b)
 
 template <unsigned Size, class Parent, class T, class Op>
 PAH_SIM_INLINE T reduce(const thread_block_tile<Size, Parent> &g, T value, Op op) {
-  for (unsigned bits = Size / 2; bits > 0; bits /= 2) value = op(value, g.shfl_xor(value, bits));
+  const thread_block_tile<(Size > 32 ? 32 : Size), Parent> warp;
+  for (unsigned bits = warp.size() / 2; bits > 0; bits /= 2) value = op(value, warp.shfl_xor(value, bits));
+  for (unsigned bits = 32; bits < Size; bits *= 2) value = op(value, g.shfl(value, (int)(g.thread_rank() ^ bits)));
   return value;
 }
 template <class T, class Op> PAH_SIM_INLINE T reduce(const coalesced_group &g, T value, Op op) {

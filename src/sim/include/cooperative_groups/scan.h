@@ -6,9 +6,19 @@
 
 namespace cooperative_groups {
 
+/* The value of the rank that is `distance` lower, of the first ones their own. */
+template <class Group, class T> PAH_SIM_INLINE T pah_shfl_up(const Group &g, T value, unsigned distance) {
+  return g.shfl_up(value, distance);
+}
+template <unsigned Size, class Parent, class T>
+PAH_SIM_INLINE T pah_shfl_up(const thread_block_tile<Size, Parent> &g, T value, unsigned distance) {
+  const unsigned rank = g.thread_rank();
+  return g.shfl(value, (int)(rank < distance ? rank : rank - distance));
+}
+
 template <class Group, class T, class Op> PAH_SIM_INLINE T inclusive_scan(const Group &g, T value, Op op) {
   for (unsigned distance = 1; distance < g.num_threads(); distance *= 2) {
-    T before = g.shfl_up(value, distance);
+    T before = pah_shfl_up(g, value, distance);
     if (g.thread_rank() >= distance) value = op(before, value);
   }
   return value;
@@ -17,7 +27,7 @@ template <class Group, class T> PAH_SIM_INLINE T inclusive_scan(const Group &g, 
   return inclusive_scan(g, value, plus<T>());
 }
 template <class Group, class T, class Op> PAH_SIM_INLINE T exclusive_scan(const Group &g, T value, Op op) {
-  T before = g.shfl_up(inclusive_scan(g, value, op), 1);
+  T before = pah_shfl_up(g, inclusive_scan(g, value, op), 1);
   return g.thread_rank() == 0 ? T() : before;
 }
 template <class Group, class T> PAH_SIM_INLINE T exclusive_scan(const Group &g, T value) {
