@@ -6,7 +6,7 @@ local schedules = {{"order"}, {"reverse"}, {"random", 1}, {"random", 2}}
 describe("between thread blocks of a cluster", function()
   local hopper = pah.device "sim:sm_90a"
   local mod
-  setup(function() mod = hopper:compile{source = "spec/kernels/cluster_async.cu"} end)
+  setup(function() mod = hopper:compile{source = "spec/kernels/clusters/cluster_async.cu"} end)
 
   local function zeros(n, dtype) return pah.zeros({n}, {dtype = dtype or "i32", device = hopper}) end
   local function launch(name, s, ...)
@@ -23,7 +23,8 @@ describe("between thread blocks of a cluster", function()
   local cases = {
     {"multicast", {x}, 128, "i32", both(function(t, rank) return t + rank end), "cluster-start", "async-pending",
       "bad-operand"},
-    {"halves", {map}, 1024, "f32", function(i) return i % 512 end, "race cluster-exited uninitialised async-pending deadlock"},
+    {"halves", {map}, 1024, "f32", function(i) return i % 512 end,
+      "race cluster-exited uninitialised async-pending deadlock"},
     {"pushed", {}, 128, "i32", both(function(t, rank) return 100 * (1 - rank) + 63 - t end), "async-pending",
       "bad-operand", "cluster-exited"},
     {"copied", {}, 64, "i32", function(i) return 3 * i end, "missing-proxy-fence", "race async-source-changed",

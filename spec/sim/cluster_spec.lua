@@ -8,7 +8,7 @@ local schedules = {{"order"}, {"reverse"}, {"random", 1}, {"random", 2}}
 describe("a cluster on sim", function()
   local hopper = pah.device "sim:sm_90a"
   local mod
-  setup(function() mod = hopper:compile{source = "spec/kernels/cluster.cu"} end)
+  setup(function() mod = hopper:compile{source = "spec/kernels/clusters/cluster.cu"} end)
 
   local function zeros(n) return pah.zeros({n}, {dtype = "i32", device = hopper}) end
 

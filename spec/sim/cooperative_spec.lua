@@ -7,7 +7,7 @@ local schedules = {{"order"}, {"reverse"}, {"random", 1}, {"random", 2}}
 describe("a cooperative launch on sim", function()
   local sim = pah.device "sim"
   local mod
-  setup(function() mod = sim:compile{source = "spec/kernels/cooperative.cu"} end)
+  setup(function() mod = sim:compile{source = "spec/kernels/clusters/cooperative.cu"} end)
 
   local function zeros(n) return pah.zeros({n}, {dtype = "i32", device = sim}) end
   local function launch(name, options, s, ...)
@@ -53,8 +53,8 @@ describe("a cooperative launch on sim", function()
       report = launch("by_hand<1>", {}, s, x, zeros(1), out)
       assert.is_truthy(codes(report):find "race", s[1] .. ": " .. report:text())
     end
-    assert.equal("livelock", codes(launch("by_hand<0>", {cooperative = false, grid = 2}, {"order"}, zeros(384), zeros(1),
-      zeros(384))))
+    local alone = {cooperative = false, grid = 2}
+    assert.equal("livelock", codes(launch("by_hand<0>", alone, {"order"}, zeros(384), zeros(1), zeros(384))))
   end)
 
   it("tells of threads that end, of who waits where, and of a launch that is not cooperative", function()
@@ -72,7 +72,8 @@ describe("a cooperative launch on sim", function()
     refused("grid: has 3457 thread blocks, must have at most 3456 in a cooperative launch: 32 of 64 threads fit on a "
       .. "multiprocessor, sm_80 has 108", launch, "some_end", {grid = 3457}, {"order"}, zeros(1))
     refused("at most 216", launch, "some_end", {grid = 217, block = 1024}, {"order"}, zeros(1))
-    refused("cooperative: is a number, must be true or false", launch, "some_end", {cooperative = 1}, {"order"}, zeros(1))
+    refused("cooperative: is a number, must be true or false", launch, "some_end", {cooperative = 1}, {"order"},
+      zeros(1))
     local report = launch("some_end", {grid = 108, block = 4}, {"order"}, zeros(108))
     assert.equal("barrier-exited", codes(report))
   end)
