@@ -1,5 +1,5 @@
 // cluster.cu - thread blocks of a cluster and what they do to each other's shared memory: right kernels, and with
-// BUG = 1 the same with a mistake (spec/sim/cluster_spec.lua). 64 threads in a thread block.
+// BUG = 1 the same with a mistake (spec/sim/clusters/cluster_spec.lua). 64 threads in a thread block.
 #include <cooperative_groups.h>
 #include <ptx.cuh>
 namespace cg = cooperative_groups;

@@ -1,5 +1,5 @@
 // cluster_async.cu - copies, stores and reductions that go from one thread block of a cluster to another, with an
-// mbarrier where they arrive; right, and with the mistake that BUG says (spec/sim/cluster_async_spec.lua). Clusters of
+// mbarrier where they arrive; right, and with the mistake that BUG says (spec/sim/clusters/async_spec.lua). Clusters of
 // two thread blocks of 64 threads.
 #include <ptx.cuh>
 

@@ -1,5 +1,5 @@
-// cooperative.cu - kernels whose thread blocks wait for each other (spec/sim/cooperative_spec.lua): barriers of the
-// grid, by the function and by hand; tiles of more threads than a warp has.
+// cooperative.cu - kernels whose thread blocks wait for each other (spec/sim/clusters/cooperative_spec.lua): barriers
+// of the grid, by the function and by hand; tiles of more threads than a warp has.
 #include <cooperative_groups.h>
 #include <cooperative_groups/reduce.h>
 #include <cooperative_groups/scan.h>

@@ -1,6 +1,6 @@
 -- cluster_spec.lua - clusters of thread blocks on sim: where everybody is, shared memory of the others, the barrier; a
 -- kernel with each mistake is found in every schedule, its twin without it is right and not accused. What is
--- asynchronous between thread blocks is in cluster_async_spec.lua.
+-- asynchronous between thread blocks is in async_spec.lua.
 local describe = require("spec.support.gpu.sim").needed(describe, pending)
 local refused = require "spec.support.refused"
 local schedules = {{"order"}, {"reverse"}, {"random", 1}, {"random", 2}}

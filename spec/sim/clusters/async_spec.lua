@@ -1,4 +1,4 @@
--- cluster_async_spec.lua - copies, stores and reductions between thread blocks of a cluster on sim: right in every
+-- async_spec.lua - copies, stores and reductions between thread blocks of a cluster on sim: right in every
 -- schedule with no finding, and found with each mistake. What threads do themselves is in cluster_spec.lua.
 local describe = require("spec.support.gpu.sim").needed(describe, pending)
 local schedules = {{"order"}, {"reverse"}, {"random", 1}, {"random", 2}}
