@@ -166,6 +166,12 @@ describe("sim", function()
     end
   end)
 
+  it("has room for thousands of tensors, however far the first ones stand apart", function()
+    local many, own = {}, pah.device "sim:sm_86"
+    for i = 1, 5000 do many[i] = pah.zeros({1}, {device = own}) end
+    assert.equal(5000, #many)
+  end)
+
   it("starts dynamic shared memory where static memory ends", function()
     local function start(declared, static)
       local own = sim:compile{text = ([[

@@ -22,8 +22,10 @@ static void *reserve(uint64_t bytes) {
   return p == MAP_FAILED ? NULL : p;
 }
 
+/* A quarter of the addresses is for those that stand close. */
 static uint64_t far_gap(const struct sim_arena *a) {
-  return (a->size - a->next) / FAR / PAGE * PAGE;
+  const uint64_t wide = a->size / 4 * 3;
+  return a->next < wide ? (wide - a->next) / FAR / PAGE * PAGE : 0;
 }
 
 int sim_arena_open(struct sim_arena *a, uint64_t limit) {
