@@ -13,7 +13,7 @@ struct token_walk {
   }
   __device__ __forceinline__ void go_to(const pah_attn_params &p, int token) {
     at.block = (int)((unsigned)token / (unsigned)p.block_size);
-    at.slot = token - at.block * p.block_size;
+    at.slot = (int)((unsigned)token - (unsigned)at.block * (unsigned)p.block_size); /* of no token it may wrap */
   }
   __device__ __forceinline__ void go_back(const pah_attn_params &p) {
     at.block -= tile_blocks;

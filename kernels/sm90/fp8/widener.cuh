@@ -62,10 +62,11 @@ template <int head_dim, class To, bool clean> struct widener {
       uint4 &to = x[step % AHEAD][i];
       if (clean || NARROW) to = make_uint4(0, 0, 0, 0);
       if ((clean && found == NOWHERE) || (NARROW && i * 64 + chunk >= from.head_dim)) continue;
+      /* Of a token that is not there it may be block 0, whose values are not used. */
       if (!NARROW || i * 64 + chunk + 16 <= from.head_dim) {
-        to = *(const uint4 *)(source + i * 64);
+        to = *(const uint4 *)(source + i * 64); // pah: allow not-in-sequence
       } else {
-        const uint2 half = *(const uint2 *)(source + i * 64);
+        const uint2 half = *(const uint2 *)(source + i * 64); // pah: allow not-in-sequence
         to.x = half.x, to.y = half.y;
       }
     }

@@ -159,7 +159,7 @@ static int assemble(const struct pah_module *m, const char *compiler, const stru
 }
 
 /* One label for all that is dynamic shared memory, and the bytes of what is static. */
-static int write_shared(const char *path, char *names, uint64_t bytes, int64_t dynamic) {
+static int write_shared(const char *path, char *names, uint64_t bytes, int64_t dynamic, int is_clang) {
   FILE *f = fopen(path, "w");
   if (!f) return pah_fail(PAH_EIO, "%s: cannot be written: %s", path, strerror(errno));
   fprintf(f,
@@ -189,6 +189,17 @@ static int write_shared(const char *path, char *names, uint64_t bytes, int64_t d
 #else
              "\tmovq pah_sim_window@GOTPCREL(%%rip), %%rax\n\tmovq (%%rax), %%rax\n\taddq 8(%%rdi), %%rax\n\tret\n");
 #endif
+  /* clang leaves copies and fills to the C library, with no call of ours before them. */
+  static const char *const fills[] = {"memcpy", "memmove", "memset"};
+  for (size_t i = 0; i < sizeof fills / sizeof *fills && is_clang; i++)
+    fprintf(f,
+            "\t.globl %s\n\t.hidden %s\n\t.type %s, %%function\n%s:\n\t"
+#if defined(__aarch64__)
+            "b __tsan_%s\n",
+#else
+            "jmp __tsan_%s@PLT\n",
+#endif
+            fills[i], fills[i], fills[i], fills[i], fills[i]);
   /* What the compiler notes of __launch_bounds__; without one there is no such section. */
   fprintf(f, "\t.section .data.rel.ro,\"aw\"\n\t.globl pah_bounds\n\t.balign 8\npah_bounds:\n");
   static const char *const ends[] = {"__start___patchable_function_entries", "__stop___patchable_function_entries"};
@@ -248,7 +259,7 @@ static int make(const struct pah_module *m, int arch, const char *compiler, cons
   if (!status) status = assemble(m, compiler, w);
   if (!status) status = sim_elf_shared(object, &names, &bytes);
   if (!status) status = sim_dynamic_start(object, align, &dynamic);
-  if (!status) status = write_shared(assembly, names, bytes, dynamic);
+  if (!status) status = write_shared(assembly, names, bytes, dynamic, sim_is_clang(compiler));
   if (!status) status = link_object(m, compiler, w);
   snprintf(object, sizeof object, "%s/k.so", w->path);
   if (!status) status = sim_elf_disarm(object, m->path);

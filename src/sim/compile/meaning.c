@@ -163,7 +163,7 @@ static int closes_templates(const struct pah_tokens *t, int i) {
     const char mark = t->list[k].mark;
     if (mark == ')' || mark == ']') depth++;
     if (mark == '(' || mark == '[') depth--;
-    if (depth < 0 || mark == ';' || mark == '{' || mark == '}') return 0;
+    if (depth < 0 || (!depth && (mark == ';' || mark == '{' || mark == '}'))) return 0;
     if (mark == '<' && !depth && pah_tokens_close(t, k, t->count) > i) return 1;
   }
   return 0;

@@ -22,7 +22,8 @@ struct word_and_predicate {
 };
 PAH_PTX_I word_and_predicate i_lop3_predicate(choice join, uint32_t a, uint32_t b, uint32_t c, unsigned table, bool q) {
   const uint32_t d = i_lop3(a, b, c, table);
-  return word_and_predicate{{d, join == w_and ? (d != 0) & q : join == w_or ? (d != 0) | q : (d != 0) ^ q}};
+  const bool any = d != 0;
+  return word_and_predicate{{d, (uint32_t)(join == w_and ? any & q : join == w_or ? any | q : any ^ q)}};
 }
 template <class T> PAH_PTX_I bits_of<T> i_shl(bits_of<T> a, uint32_t n) {
   return n < 8 * sizeof a ? (bits_of<T>)(a << n) : (bits_of<T>)0;
