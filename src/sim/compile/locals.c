@@ -1,7 +1,7 @@
 /* locals.c - local variables that are declared without a value: where it cannot be seen that one is set before it is
  * used, it is put before the checker (pah_sim_unset), so that reading it is found. The compiler keeps such a variable
  * in memory, which costs time; so those that the next statement sets, arrays that a loop over all of their elements
- * sets, and what a function of namespace ptx is given are left alone. Read next: meaning.c, sim/check/locals.c. */
+ * sets, and those of namespaces ptx, cub and cuda are left alone. Read next: meaning.c, sim/check/locals.c. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -253,13 +253,21 @@ static int is_simple(const struct reader *r, const struct pah_item *item) {
   return !(item->flags & PAH_IS_CONSTANT);
 }
 
+/* The toolkit's own libraries return variables that they have not set where nobody looks at them. */
+static int is_of_library(const struct reader *r, const struct pah_item *item) {
+  static const char *const names[] = {"ptx", "cub", "cuda"};
+  for (int i = item->parent; i >= 0; i = r->side->items.list[i].parent)
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+      if (is(r, r->side->items.list[i].name, names[k])) return 1;
+  return 0;
+}
+
 void sim_insert_locals(const struct pah_side *side, struct sim_inserts *inserts) {
   const struct reader r = {side, &side->tokens, inserts};
   for (int i = 0; i < side->items.count; i++) {
     const struct pah_item *item = &side->items.list[i];
-    const int scope = item->parent >= 0 ? side->items.list[item->parent].name : -1;
     if (item->kind != PAH_FUNCTION || !(item->flags & PAH_HAS_BODY) || !side->kept[i] || !item->open) continue;
-    if (side->gone[item->open] || (scope >= 0 && is(&r, scope, "ptx")) || !is_simple(&r, item)) continue;
+    if (side->gone[item->open] || is_of_library(&r, item) || !is_simple(&r, item)) continue;
     block(&r, item->open);
   }
 }
