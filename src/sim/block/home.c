@@ -68,7 +68,6 @@ void sim_homes_open(void) {
   b->all = b->alive * b->count;
   b->warps = (b->count + 4 * SIM_WARP - 1) / (4 * SIM_WARP) * 4;
   b->first_agent = (b->count + SIM_WARP - 1) / SIM_WARP * SIM_WARP;
-  b->random = l->seed;
   b->homes = room((size_t)b->alive, sizeof *b->homes);
   /* The object holds the shared variables of all its kernels. */
   for (window_bytes = b->cluster > 1 ? CLUSTER_WINDOW : ALONE_WINDOW; window_bytes < 2 * (uint64_t)sim_shared_bytes();)
@@ -135,6 +134,7 @@ static void begin_thread(struct sim_home *h, int i, struct sim_clock *clock) {
 
 void sim_gang_begin(int64_t gang) {
   struct sim_block *b = &sim_block;
+  b->random = sim_job->launch->seed + (uint64_t)gang * 0xd1342543de82ef95u; /* whatever ran before */
   b->queue_count = b->queue_first = 0;
   b->idle = 0;
   b->left = b->all;
