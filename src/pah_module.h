@@ -55,6 +55,7 @@ struct pah_launch {
   double limit;                            /* seconds until the launch is stopped; 0: the device's default */
   int32_t schedule;                        /* sim: enum pah_schedule; -1: the device's */
   int32_t counters;                        /* sim: 1 counts sectors, wavefronts, ... by line; -1: the device's */
+  int32_t processors;                      /* sim: that run it, from the start; 0: the device's, if it is long */
   uint64_t seed;                           /* sim: of PAH_RANDOM */
   const struct pah_attn *problem;          /* sim: findings describe addresses by its tensors; NULL: none */
   const struct pah_tensor *const *tensors; /* sim: of each parameter, NULL where it is none; findings name them */
@@ -99,6 +100,7 @@ struct pah_report { /* what a launch on sim says; pah_report_free frees what it 
   struct pah_counters counters;
   int32_t has_counters, schedule;
   uint64_t seed;
+  int32_t processors; /* that ran thread blocks */
 };
 
 int pah_module_compile(struct pah_device *device, const struct pah_module_spec *spec, struct pah_module **module);

@@ -79,6 +79,7 @@ function Device:set(args) end
 ---@field seed? integer # sim: of the random schedule
 ---@field limit? number # sim, cuda: seconds until a launch is stopped
 ---@field counters? boolean # sim: whether launches of modules are counted
+---@field processors? integer # sim: that run the thread blocks of a launch of more than 10 ms; default: all
 ---@field tensor_kernels? boolean # sim: work on tensors is simulated too (default false)
 ---cuda: a kernel checks block tables, lengths and slots before they are used (default true); false leaves that out,
 ---for timing

@@ -70,6 +70,7 @@ function Module:kernels() end
 ---@field schedule? "order"|"reverse"|"random" # sim: the order of threads
 ---@field seed? integer # sim: of the random schedule
 ---@field counters? boolean # sim: default true
+---@field processors? integer # sim: that run thread blocks side by side, from the start; default: the device's
 ---sim: `k_blocks`, `v_blocks`, `block_table`, ...: addresses in findings are told as sequence, token, head and block
 ---@field problem? table
 ---@field allow? string[] # sim: codes of findings that are meant, [sim.md](sim.md#findings-that-are-meant)
@@ -135,6 +136,7 @@ function Module:get(name, value) end
 ---@field kernel string # its name
 ---@field schedule string # the order of threads
 ---@field seed integer # of the random schedule
+---@field processors integer # that ran its thread blocks
 local LaunchReport = {}
 
 ---the findings for people

@@ -1,11 +1,13 @@
 -- sim_speed.lua - the processor time that sim needs for kernels of each kind, with all its checks and counters:
---   pah scripts/studies/sim_speed.lua [--baseline build/of/before/pah] [--only mma]
--- Each case runs in a process of its own, by turns with the program given as baseline; the user processor time of the
--- process and its launches is taken, less that of a run up to the launch. Prints the least of the rounds, and ratios.
+--   pah scripts/studies/sim_speed.lua [--baseline build/of/before/pah] [--processors 2] [--only mma]
+-- Each case runs in a process of its own, by turns with the program given as baseline, or with itself on so many
+-- processors; the user processor time of the process and its launches is taken, with --processors real time, less that
+-- of a run up to the launch. Prints the least of the rounds, and ratios.
 local host = require "pah.host"
 
 local opt = pah.options{
   baseline = {"another pah program, measured by turns with this one", ""},
+  processors = {"processors of launches, measured by turns with one; real time", 0},
   rounds = {"runs of each case by each program", 3},
   only = {"cases whose name holds this text", ""},
   case = {"run this case once, here, and stop", ""},
@@ -143,25 +145,34 @@ end
 
 local function quoted(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
 
--- User seconds of the program and its children, as `times` of the shell says them.
-local function user_seconds(program, words)
-  local pipe = assert(io.popen(("%s %s %s && times"):format(quoted(program), quoted(arg[0]), words)))
+-- User seconds of the program and its children, as `times` of the shell says them; or real ones.
+local function seconds(program, words)
+  local command = ("PAH_SIM_PROCESSORS=%d %s %s %s && times"):format(program.processors, quoted(program.path),
+    quoted(arg[0]), words)
+  local start = pah.clock()
+  local pipe = assert(io.popen(command))
   local text = pipe:read "*a"
   pipe:close()
+  local real = pah.clock() - start
   local minutes, rest = text:match "(%d+)m([%d.]+)s %S+%s*$"
-  return assert(minutes, program .. " failed") * 60 + rest
+  local user = assert(minutes, program.path .. " failed") * 60 + rest
+  return opt.processors > 0 and real or user
 end
 
-local programs = {host.exe}
-if opt.baseline ~= "" then programs[2] = opt.baseline end
+local programs = {{path = host.exe, processors = math.max(opt.processors, 1)}}
+if opt.baseline ~= "" then
+  programs[2] = {path = opt.baseline, processors = 1, name = "before"}
+elseif opt.processors > 0 then
+  programs[2] = {path = host.exe, processors = 1, name = "on one"}
+end
 
 -- The least of all rounds, of each program: of the case, less the least of its preparation.
 local function measure(name)
   local whole, before, own = {}, {}, {}
   for round = 0, opt.rounds do -- the first compiles, if that has not been done
     for i, program in ipairs(programs) do
-      local a, b = user_seconds(program, "--case " .. quoted(name)),
-        user_seconds(program, "--prepare --case " .. quoted(name))
+      local a, b = seconds(program, "--case " .. quoted(name)),
+        seconds(program, "--prepare --case " .. quoted(name))
       if round > 0 then
         whole[i], before[i] = math.min(whole[i] or math.huge, a), math.min(before[i] or math.huge, b)
         own[i] = whole[i] - before[i]
@@ -175,6 +186,6 @@ for _, case in ipairs(cases) do
   if case[1]:find(opt.only, 1, true) then
     local own = measure(case[1])
     print(("%-14s %7.2f s"):format(case[1], own[1]) ..
-      (own[2] and ("   before %7.2f s   %5.2f times as fast"):format(own[2], own[2] / own[1]) or ""))
+      (own[2] and ("   %s %7.2f s   %5.2f times as fast"):format(programs[2].name, own[2], own[2] / own[1]) or ""))
   end
 end

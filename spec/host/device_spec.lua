@@ -58,8 +58,10 @@ describe("devices", function()
     refused('schedule: is "x", must be order, reverse or random', sim.set, sim, {schedule = "x"})
     refused('seed: is "1.5", must be a whole number', sim.set, sim, {seed = 1.5})
     refused('limit: is "0", must be a number of seconds', sim.set, sim, {limit = 0})
-    refused("colour: is not a setting of sim, must be schedule, seed, limit, counters or tensor_kernels", sim.set, sim,
-      {colour = 1})
+    refused('processors: is "65", must be a whole number, 1 to 64', sim.set, sim, {processors = 65})
+    refused("processors: is 65, must be 1 to 64", report, {processors = 65})
+    refused("colour: is not a setting of sim, must be schedule, seed, limit, counters, processors or tensor_kernels",
+      sim.set, sim, {colour = 1})
     sim:set{schedule = "order", counters = true, limit = 300}
   end)
 

@@ -307,6 +307,8 @@ static int check_launch(const struct pah_launch *l) {
     return pah_fail(PAH_EINVAL, "block: has %lld threads, must have at most 1024", (long long)threads);
   if (l->shared < 0 || l->shared > 1 << 20)
     return pah_fail(PAH_EINVAL, "shared: is %lld bytes, must be 0 to what the device has", (long long)l->shared);
+  if (l->processors < 0 || l->processors > 64)
+    return pah_fail(PAH_EINVAL, "processors: is %d, must be 1 to 64, or 0 for the device's", l->processors);
   if (!(l->limit >= 0)) return pah_fail(PAH_EINVAL, "limit: is %g seconds, must not be negative", l->limit);
   return PAH_OK;
 }

@@ -31,6 +31,7 @@ return {
     seed?: integer            sim: of the random schedule
     limit?: number            sim, cuda: seconds until a launch is stopped
     counters?: boolean        sim: whether launches of modules are counted
+    processors?: integer      sim: that run the thread blocks of a launch of more than 10 ms; default: all
     tensor_kernels?: boolean  sim: work on tensors is simulated too (default false)
     check?: boolean           cuda: a kernel checks block tables, lengths and slots before they are used (default true);
       false leaves that out, for timing]]},

@@ -43,6 +43,7 @@ local entries = {
     schedule?: "order"|"reverse"|"random"  sim: the order of threads
     seed?: integer             sim: of the random schedule
     counters?: boolean         sim: default true
+    processors?: integer       sim: that run thread blocks side by side, from the start; default: the device's
     problem?: table            sim: `k_blocks`, `v_blocks`, `block_table`, ...: addresses in findings are told as
       sequence, token, head and block
     allow?: string[]           sim: codes of findings that are meant, [sim.md](sim.md#findings-that-are-meant)
@@ -84,6 +85,7 @@ local entries = {
   {"LaunchReport.kernel: string", "its name"},
   {"LaunchReport.schedule: string", "the order of threads"},
   {"LaunchReport.seed: integer", "of the random schedule"},
+  {"LaunchReport.processors: integer", "that ran its thread blocks"},
   {"LaunchReport:text() -> string", "the findings for people", example = launched .. "print(report:text())"},
   {"LaunchReport:counter_text() -> string", "the counters for people", example = launched
     .. "print(report:counter_text())"},

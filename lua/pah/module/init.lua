@@ -299,7 +299,8 @@ function M.instances(device)
 end
 
 local launch_keys = {grid = true, block = true, shared = true, limit = true, schedule = true, seed = true,
-  counters = true, problem = true, on_finding = true, allow = true, cluster = true, cooperative = true}
+  counters = true, processors = true, problem = true, on_finding = true, allow = true, cluster = true,
+  cooperative = true}
 local schedules = {order = C.PAH_IN_ORDER, reverse = C.PAH_REVERSE, random = C.PAH_RANDOM}
 
 local function number(options, key, default)
@@ -331,6 +332,7 @@ local function fill_launch(l, options)
     end
     l.schedule = schedules[schedule]
   end
+  l.processors = number(options, "processors", 0)
   l.counters = options.counters == nil and -1 or options.counters and 1 or 0
   local allow = options.allow
   if allow ~= nil and type(allow) ~= "table" and type(allow) ~= "string" then
@@ -341,8 +343,8 @@ local function fill_launch(l, options)
   return allow -- to be kept while l is in use
 end
 
---- Runs a kernel: module:launch(name, {grid=, block=, shared=, limit=, schedule=, seed=, counters=, problem=,
---- on_finding=, allow=, cluster=, cooperative=}, arguments...) -> report. See doc/lua-api.md.
+--- Runs a kernel: module:launch(name, {grid=, block=, shared=, limit=, schedule=, seed=, counters=, processors=,
+--- problem=, on_finding=, allow=, cluster=, cooperative=}, arguments...) -> report. See doc/lua-api.md.
 function Module:launch(name, options, ...)
   check_name(name)
   if type(options) ~= "table" then

@@ -45,7 +45,7 @@ function M.new(report, kernel, options)
   local r = {
     kernel = kernel, findings = {}, lines = {}, counted = report.has_counters == 1,
     schedule = ({[0] = "order", "reverse", "random"})[report.schedule], seed = tonumber(report.seed),
-    options = options,
+    processors = report.processors, options = options,
   }
   put_numbers(r, report.counters, counters)
   for i = 0, tonumber(report.finding_count) - 1 do r.findings[i + 1] = finding(report.findings[i]) end

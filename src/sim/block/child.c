@@ -2,6 +2,7 @@
  * Whatever ends it early - memory that no hook has watched, a division by zero, the limit of seconds - becomes a
  * finding at a source line. Read next: job.h, sched.c (one thread block), sim/host/launch.c (the parent). */
 #define _GNU_SOURCE
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +10,9 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "pah_measure.h"
 #include "sim/check/check.h"
+#include "sim/claim.h"
 #include "sim/check/counters.h"
 #include "job.h"
 #include "sched.h"
@@ -19,6 +22,7 @@ const struct sim_job *sim_job;
 struct sim_result *sim_result;
 
 void sim_give_up(const char *why) {
+  sim_team_over(SIM_OVER_FAILURE);
   snprintf(sim_result->give_up, sizeof sim_result->give_up, "%s", why);
   _exit(3);
 }
@@ -77,6 +81,7 @@ static double stops_after; /* seconds */
 
 static void on_alarm(int signal, siginfo_t *info, void *context) {
   (void)signal, (void)info;
+  sim_team = NULL; /* a launch that was too slow for several processes is so for one */
   sim_find(place_of(interrupted_at(context)), "time-limit",
            "the launch was stopped at its limit of %g seconds here, in "
            "thread block %lld",
@@ -102,20 +107,29 @@ static void prepare_signals(double limit) {
   setitimer(ITIMER_REAL, &timer, NULL);
 }
 
-void sim_child(const struct sim_job *job, double limit) {
+/* The i-th thread block, or cluster, in the order of the launch. */
+static void run_gang(int64_t i, int64_t gangs) {
+  sim_run_gang(sim_job->launch->schedule == PAH_REVERSE ? gangs - 1 - i : i);
+  for (int w = 0; w < sim_all_teams() && sim_counting; w++) sim_count_flush(w);
+}
+
+void sim_child(const struct sim_job *job, int index, double limit) {
   stops_after = limit;
-  prepare_signals(limit);
+  prepare_signals(job->team ? fmax(0, limit - (pah_clock() - job->team->started)) : limit);
   sim_job = job;
   sim_homes_open();
   sim_copy_arguments();
+  sim_result->begun = 1;
+  sim_team_join(job->team, index);
   sim_shadow_open();
   sim_count_open();
   sim_read_only_open();
   sim_sequence_open();
   const int64_t gangs = sim_gang_count();
-  for (int64_t i = 0; i < gangs && !sim_block.fatal; i++) {
-    sim_run_gang(job->launch->schedule == PAH_REVERSE ? gangs - 1 - i : i);
-    for (int w = 0; w < sim_all_teams() && sim_counting; w++) sim_count_flush(w);
+  int64_t first = 0, count = job->team ? sim_team_take(gangs, &first) : gangs;
+  while (count > 0 && !sim_block.fatal) {
+    for (int64_t i = first; i < first + count && !sim_block.fatal; i++) run_gang(i, gangs);
+    count = job->team ? sim_team_take(gangs, &first) : 0;
   }
   sim_result->done = 1;
   _exit(0);

@@ -29,6 +29,8 @@ struct sim_image {
   struct sim_variable *variables;
   int variable_count;
   struct sim_known_places *places; /* lines of instructions, of the host (sim/host/symbol.c) */
+  int *alone;                      /* of each kernel: sim_job.alone; NULL until one has been launched */
+  int64_t alone_count;
 };
 
 /* What one launch needs; made by device.c. */
@@ -47,6 +49,10 @@ struct sim_job {
   struct sim_kept *kept;            /* memory before the launch is kept here; NULL: it is not. check/kept.h */
   int again;                        /* it is run once more, for its outcome alone: it prints nothing */
   const struct sim_filler *filler;  /* what reads of memory get that nobody has written; NULL: NaN */
+  int processes;                    /* that may run it: 1 to the number of its thread blocks */
+  int at_once;                      /* they are to begin together, however short it is */
+  int *alone;            /* set: its thread blocks are not independent, one process is to run it from now on */
+  struct sim_team *team; /* of the processes that run it; NULL: one does. sim/claim.h */
 };
 
 struct sim_filler {
@@ -62,8 +68,8 @@ static inline int sim_allowed(const char *list, const char *code) {
   return 0;
 }
 
-/* The child's whole work, and its end. `limit`: seconds. */
-void sim_child(const struct sim_job *job, double limit) __attribute__((noreturn));
+/* The whole work of a child, the index-th of a team, and its end. `limit`: seconds. */
+void sim_child(const struct sim_job *job, int index, double limit) __attribute__((noreturn));
 
 enum { SIM_MAX_FINDINGS = 64, SIM_HEAP_BYTES = 16 << 20 }; /* half of the heap is lost to distances */
 
@@ -87,11 +93,11 @@ struct sim_line { /* counters of one instruction */
 };
 enum { SIM_MAX_LINES = 4096, SIM_MAX_GUESSES = 64 };
 
-/* Shared between parent and child. */
+/* Shared between parent and child; each child has one. */
 struct sim_result {
-  int32_t done;      /* the child came to its end */
-  uint64_t heap_end; /* of the arena's addresses, when the kernel used malloc; else 0 */
-  char give_up[256]; /* why it did not */
+  int32_t begun, done; /* the child came to its beginning, and to its end */
+  uint64_t heap_end;   /* of the arena's addresses, when the kernel used malloc; else 0 */
+  char give_up[256];   /* why it did not */
   int32_t finding_count;
   struct sim_finding findings[SIM_MAX_FINDINGS];
   int32_t guess_count;

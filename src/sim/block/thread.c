@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "sim/check/check.h"
+#include "sim/claim.h"
 #include "sched.h"
 #include "sim/check/shadow.h"
 
@@ -40,6 +41,7 @@ void pah_sim_yield(void) {
 
 unsigned long long pah_sim_clock(void) {
   static unsigned long long ticks;
+  sim_team_over(SIM_OVER_ORDER);
   sim_yield(); /* loops that wait for time to pass let others run */
   return ticks += 16;
 }
@@ -63,6 +65,7 @@ void pah_sim_bad_ptx(const char *what) {
 int pah_sim_printf(const char *format, ...) {
   char text[4096];
   va_list args;
+  sim_team_over(SIM_OVER_ORDER);
   va_start(args, format);
   int n = vsnprintf(text, sizeof text, format, args);
   va_end(args);
@@ -83,6 +86,7 @@ void *pah_sim_malloc(unsigned long bytes) {
   struct sim_arena *arena = sim_job->arena; /* the child's own copy: the parent will not know */
   void *p = NULL;
   static uint64_t used;
+  sim_team_over(SIM_OVER_ORDER);
   if (!bytes || bytes > SIM_HEAP_BYTES / 2 || used + bytes + 1024 > SIM_HEAP_BYTES / 2) return NULL;
   arena->gap = 256; /* there may be many */
   if (sim_arena_alloc(arena, (int64_t)bytes, &p)) return NULL;

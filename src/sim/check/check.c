@@ -9,6 +9,7 @@
 
 #include "counters.h"
 #include "sim/block/sched.h"
+#include "sim/claim.h"
 #include "clock.h"
 #include "kept.h"
 #include "shadow.h"
@@ -69,6 +70,8 @@ static int check_words(struct sim_space *s, struct sim_thread *t, const struct s
     const unsigned from = at % WORD_BYTES, to = end - word * WORD_BYTES < WORD_BYTES ? (unsigned)(end % WORD_BYTES) : 4;
     const int whole = at % CHUNK_BYTES == 0 && end - at >= CHUNK_BYTES;
     const unsigned mask = ((1u << to) - 1) & ~((1u << from) - 1);
+    if (sim_team && s != &sim_spaces[SIM_SHARED])
+      sim_claim(s, word, whole ? CHUNK_WORDS : 1, (a->flags & PAH_SIM_WRITE) != 0);
     for (unsigned i = 0; i < (whole ? CHUNK_WORDS : 1); i++) {
       uint8_t *state = &s->state[word + i];
       if ((*state >> 4 & mask) != mask) {
@@ -83,7 +86,7 @@ static int check_words(struct sim_space *s, struct sim_thread *t, const struct s
       }
       if (a->flags & PAH_SIM_WRITE) *state |= (uint8_t)mask;
     }
-    if (s == &sim_spaces[SIM_GLOBAL]) sim_count_new(s, word, whole ? CHUNK_WORDS : 1);
+    if (s == &sim_spaces[SIM_GLOBAL] && !sim_team) sim_count_new(s, word, whole ? CHUNK_WORDS : 1);
     if (whole)
       sim_touch_chunk(&v, s, chunk, a);
     else

@@ -8,15 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/claim.h"
 #include "sim/block/sched.h"
 #include "shadow.h"
 
 enum { SECTOR = 32, BANKS = 32, WORD = 4, MOST_UNITS = SIM_WARP * (4 * SECTOR / WORD + 1), WAITING = 1 << 16 };
 
-static struct sim_line *line_of(const void *pc) {
+struct sim_line *sim_line_of(struct sim_result *r, const void *pc) {
   uint64_t at = ((uintptr_t)pc * 0x9e3779b97f4a7c15u) >> 52;
   for (int tried = 0; tried < SIM_MAX_LINES; tried++, at = (at + 1) % SIM_MAX_LINES) {
-    struct sim_line *l = &sim_result->lines[at];
+    struct sim_line *l = &r->lines[at];
     if (!l->pc) l->pc = pc;
     if (l->pc == pc) return l;
   }
@@ -155,7 +156,9 @@ static uint32_t new_number(const void *pc) {
     number_room = number_room ? 2 * number_room : 256;
     lines = grown(lines, number_room, sizeof *lines);
   }
-  lines[++number_count] = line_of(pc);
+  lines[++number_count] = sim_line_of(sim_result, pc);
+  if (!lines[number_count] || pc >= (const void *)sim_job->image->text_end)
+    sim_team_over(SIM_OVER_ORDER); /* which ones are counted depends on who comes first */
   return number_count;
 }
 

@@ -6,7 +6,9 @@
 #include "shadow.h"
 
 void sim_count_open(void); /* once per launch */
-extern int sim_counting;   /* this launch does */
+/* The entry of an instruction; NULL: there is none left. */
+struct sim_line *sim_line_of(struct sim_result *r, const void *pc);
+extern int sim_counting; /* this launch does */
 /* One lane's access; lanes of a warp at the same instruction for the n-th time make one request. */
 void sim_count_access(struct sim_thread *t, const struct sim_space *s, const struct sim_access *a);
 void sim_count_plain(const struct sim_thread *t, int is_shared, int writes, uint32_t bytes, const void *p,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "sim/claim.h"
 #include "sim/block/sched.h"
 #include "shadow.h"
 
@@ -28,6 +29,7 @@ static struct sim_finding *add(const void *pc, const void *other_pc, const void 
                                const char *format, va_list args) {
   struct sim_result *r = sim_result;
   if (sim_allowed(sim_job->launch->allow, code)) return NULL;
+  sim_team_over(SIM_OVER_FINDING); /* in the order of one process it is told */
   for (int i = 0; i < r->finding_count; i++)
     if (r->findings[i].pc == pc && r->findings[i].guess == guess && !strcmp(r->findings[i].code, code)) {
       r->findings[i].count++;

@@ -45,7 +45,7 @@ static inline __attribute__((always_inline)) int read_anew(const struct sim_thre
   return 1;
 }
 
-/* Not a cell's first write: that takes the long way, where pages are kept (kept.h). */
+/* Not a cell's first write: that takes the long way, where pages are kept (kept.h) and words claimed (claim.h). */
 static inline __attribute__((always_inline)) int write_again(const struct sim_thread *t, struct sim_cell *c,
                                                              uint32_t pc) {
   if (!c->write || !is_after_write(t, c)) return 0;

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "kept.h"
 
+#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -48,6 +49,7 @@ void sim_kept_restore(const struct sim_kept *k) {
   for (const struct sim_kept_space *s = k->spaces; s < k->spaces + 2; s++)
     for (uint64_t i = 0; i < s->listed; i++) {
       const uint64_t page = s->list[i];
+      if (s->is_kept[page] != SIM_KEPT) continue; /* who was at it has been ended */
       memcpy(s->base + page * SIM_PAGE, s->copy + page * SIM_PAGE, bytes_of(s, page));
       if (s->state) memcpy(s->state + page * SIM_PAGE_WORDS, s->copy_of_states + page * SIM_PAGE_WORDS, SIM_PAGE_WORDS);
     }
@@ -64,12 +66,19 @@ void sim_kept_close(struct sim_kept *k) {
   if (k) munmap(k, k->reserved);
 }
 
+/* Another process may be at it: then it is waited for, since nobody may write to the page before. */
 void sim_keep(const struct sim_space *space, uint64_t word) {
   struct sim_kept_space *s = &sim_job->kept->spaces[space != &sim_spaces[SIM_GLOBAL]];
   const uint64_t page = word / SIM_PAGE_WORDS;
-  if (page * SIM_PAGE >= s->bytes || s->is_kept[page]) return; /* behind the end is the launch's own heap */
+  uint8_t was = SIM_NOT_KEPT;
+  if (page * SIM_PAGE >= s->bytes) return; /* behind the end is the launch's own heap */
+  if (__atomic_load_n(&s->is_kept[page], __ATOMIC_ACQUIRE) == SIM_KEPT) return;
+  if (!__atomic_compare_exchange_n(&s->is_kept[page], &was, SIM_BEING_KEPT, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+    while (__atomic_load_n(&s->is_kept[page], __ATOMIC_ACQUIRE) != SIM_KEPT) sched_yield();
+    return;
+  }
+  s->list[__atomic_fetch_add(&s->listed, 1, __ATOMIC_SEQ_CST)] = page;
   memcpy(s->copy + page * SIM_PAGE, s->base + page * SIM_PAGE, bytes_of(s, page));
   if (s->state) memcpy(s->copy_of_states + page * SIM_PAGE_WORDS, s->state + page * SIM_PAGE_WORDS, SIM_PAGE_WORDS);
-  s->is_kept[page] = 1;
-  s->list[s->listed++] = page;
+  __atomic_store_n(&s->is_kept[page], SIM_KEPT, __ATOMIC_SEQ_CST);
 }

@@ -273,8 +273,9 @@ static int make(const struct pah_module *m, int arch, const char *compiler, cons
 
 enum { START_LIMIT = 10 }; /* seconds */
 
-static void start(void *image) {
+static void start(void *image, int process) {
   static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+  (void)process;
   for (int i = 0; i < 4; i++) signal(faults[i], SIG_DFL); /* not a sanitizer's of the host */
   sim_elf_start(image);
 }
@@ -284,7 +285,8 @@ static void start(void *image) {
 static int start_image(struct sim_image *image, const char *source) {
   enum sim_ending how;
   int end;
-  int status = sim_in_process(source, start, image, START_LIMIT, &how, &end);
+  const struct sim_work work = {.what = source, .run = start, .data = image, .limit = START_LIMIT};
+  int status = sim_in_process(&work, &how, &end);
   if (status || (how == SIM_ENDED && WIFEXITED(end) && !WEXITSTATUS(end))) return status;
   if (how == SIM_INTERRUPTED) return pah_fail(PAH_EINTERRUPTED, "interrupted");
   if (how == SIM_OVER_LIMIT)
@@ -319,6 +321,7 @@ void sim_image_close(struct sim_image *image) {
   if (image->handle) dlclose(image->handle);
   free(image->path);
   free(image->variables);
+  free(image->alone);
   sim_places_free(image->places);
   free(image);
 }

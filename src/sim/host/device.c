@@ -1,6 +1,6 @@
 /* device.c - the simulated GPU as a device: its memory, its modules, its settings from the environment.
  * "sim" is an sm_80, "sim:sm_90a" a Hopper. $PAH_SIM_SCHEDULE (order, reverse, random), $PAH_SIM_SEED, $PAH_SIM_LIMIT
- * (seconds) and $PAH_SIM_COUNTERS (0, 1) hold for every launch that does not say otherwise.
+ * (seconds), $PAH_SIM_COUNTERS (0, 1) and $PAH_SIM_PROCESSORS hold for every launch that does not say otherwise.
  * Read next: build.c (source to object), launch.c (a launch), device.h. */
 #define _GNU_SOURCE
 #include "device.h"
@@ -21,6 +21,7 @@
 #include "sim/compile/compiler.h"
 #include "arguments.h"
 #include "launch.h"
+#include "process.h"
 #include "sim/ptx/tensor_map.h"
 #include "sim/translate/translate.h"
 
@@ -29,7 +30,7 @@ struct state {
   struct pah_tally tally;
   struct sim_arena arena;
   int arch;
-  struct pah_launch defaults; /* schedule, seed, limit, counters */
+  struct pah_launch defaults; /* schedule, seed, limit, counters, processors */
   int tensor_kernels;         /* tensor work is simulated, not the host's */
 };
 
@@ -64,8 +65,9 @@ static const struct {
 } settings[] = {{"schedule", "PAH_SIM_SCHEDULE"},
                 {"seed", "PAH_SIM_SEED"},
                 {"limit", "PAH_SIM_LIMIT"},
-                {"counters", "PAH_SIM_COUNTERS"}};
-enum { SCHEDULE, SEED, LIMIT, COUNTERS, SETTING_COUNT };
+                {"counters", "PAH_SIM_COUNTERS"},
+                {"processors", "PAH_SIM_PROCESSORS"}};
+enum { SCHEDULE, SEED, LIMIT, COUNTERS, PROCESSORS, SETTING_COUNT };
 
 static int set_schedule(struct pah_launch *d, const char *what, const char *value) {
   static const char *const names[] = {"order", "reverse", "random"};
@@ -87,6 +89,11 @@ static int set_default(struct pah_launch *d, int setting, const char *what, cons
     double limit = strtod(value, &end);
     if (!(limit > 0) || *end) return pah_fail(PAH_EINVAL, "%s: is \"%.32s\", must be a number of seconds", what, value);
     d->limit = limit;
+  } else if (setting == PROCESSORS) {
+    long processors = strtol(value, &end, 10);
+    if (end == value || *end || processors < 1 || processors > SIM_MOST_PROCESSES)
+      return pah_fail(PAH_EINVAL, "%s: is \"%.32s\", must be a whole number, 1 to %d", what, value, SIM_MOST_PROCESSES);
+    d->processors = (int32_t)processors;
   } else {
     if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
       return pah_fail(PAH_EINVAL, "%s: is \"%.32s\", must be 0 or 1", what, value);
@@ -114,7 +121,9 @@ static int sim_set(struct pah_device *dev, const char *name, const char *value) 
     ((struct state *)dev->state)->tensor_kernels = *value == '1';
     return PAH_OK;
   }
-  return pah_fail(PAH_EINVAL, "%s: is not a setting of sim, must be schedule, seed, limit, counters or tensor_kernels",
+  return pah_fail(PAH_EINVAL,
+                  "%s: is not a setting of sim, must be schedule, seed, limit, counters, processors or "
+                  "tensor_kernels",
                   name);
 }
 
@@ -281,10 +290,24 @@ static uint64_t restricted_of(const struct sim_image *image, int64_t kernel) {
   return bits ? *bits : 0;
 }
 
+/* Each process has a shadow of the memory that it touches, of up to 13 bytes for one; all may take half of what the
+ * machine has. Thread blocks that wait for each other are run by one. */
+static int processes_for(const struct state *s, const struct pah_device *dev, const struct pah_launch *l) {
+  const int64_t blocks = l->grid[0] * l->grid[1] * l->grid[2];
+  const int64_t memory = dev->info.bytes / 2 / (13 * (int64_t)s->arena.bytes + ((int64_t)32 << 20));
+  if (l->cooperative || l->cluster[0]) return 1;
+  int64_t n = l->processors ? l->processors : s->defaults.processors;
+  if (!n) n = pah_get_threads();
+  if (n > SIM_MOST_PROCESSES) n = SIM_MOST_PROCESSES;
+  if (n > blocks) n = blocks;
+  if (n > memory) n = memory;
+  return n < 1 ? 1 : (int)n;
+}
+
 static int sim_run(struct pah_device *dev, struct pah_module *m, struct pah_module_kernel *k,
                    const struct pah_launch *launch, struct pah_report *report) {
   struct state *s = dev->state;
-  const struct sim_image *image = m->image;
+  struct sim_image *image = m->image;
   struct pah_launch l = *launch;
   const uint64_t fixed = sim_static_shared(image, sim_image_kernel(image, k - m->kernels));
   if (l.schedule < 0) l.schedule = s->defaults.schedule, l.seed = s->defaults.seed;
@@ -299,7 +322,13 @@ static int sim_run(struct pah_device *dev, struct pah_module *m, struct pah_modu
                         .source = m->text,
                         .arch = s->arch,
                         .restricted = restricted_of(image, k - m->kernels),
-                        .static_shared = (int64_t)fixed};
+                        .static_shared = (int64_t)fixed,
+                        .processes = processes_for(s, dev, &l),
+                        .at_once = l.processors > 1};
+  if (!image->alone && (image->alone = calloc((size_t)m->kernel_count, sizeof *image->alone)))
+    image->alone_count = m->kernel_count;
+  if (k - m->kernels < image->alone_count) job.alone = &image->alone[k - m->kernels];
+  if (job.alone && *job.alone) job.processes = 1;
   memcpy(&job.entry, &k->handle, sizeof job.entry);
   int status = sim_check_limits(&job, k - m->kernels, &l);
   if (!status) status = sim_check_arguments(k, &l);

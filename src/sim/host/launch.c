@@ -1,7 +1,7 @@
-/* launch.c - a launch runs in a child process: whatever a kernel does to memory, it does to a copy, except for the
+/* launch.c - a launch runs in child processes: whatever a kernel does to memory, it does to a copy, except for the
  * arena and the module's variables, which are shared and watched. The parent waits, stops it at the limit or on Ctrl-C,
  * and reads the findings from a page that both see.
- * Promises: no kernel can harm the host or hang it. Read next: process.c, sim/block/child.c (its work), report.c. */
+ * Promises: no kernel can harm the host or hang it. Read next: team.c, sim/block/child.c (the work), report.c. */
 #define _GNU_SOURCE
 #include "launch.h"
 
@@ -15,15 +15,9 @@
 #include "error.h"
 #include "gpu/occupancy.h"
 #include "outcome.h"
-#include "process.h"
 #include "report.h"
-#include "sim/check/check.h"
-
-enum { DEFAULT_LIMIT = 300 }; /* seconds */
-
-static double limit_of(const struct sim_job *job) {
-  return job->launch->limit > 0 ? job->launch->limit : DEFAULT_LIMIT;
-}
+#include "sim/claim.h"
+#include "team.h"
 
 /* How a child ended that did not say so itself. */
 static int explain(enum sim_ending how, int exit_status, const struct sim_job *job) {
@@ -78,6 +72,12 @@ static int merge_finding(struct pah_report *report, const struct pah_finding *f)
   return 0;
 }
 
+/* By their place in the object: an order that does not depend on who came first. */
+static int by_place(const void *a, const void *b) {
+  const uint8_t *x = (*(const struct sim_line *const *)a)->pc, *y = (*(const struct sim_line *const *)b)->pc;
+  return (x > y) - (x < y);
+}
+
 /* Instructions of one source line become one entry. */
 static void fill_lines(struct pah_report *report, const struct sim_line *const *used, const struct sim_place *places,
                        int n) {
@@ -87,20 +87,12 @@ static void fill_lines(struct pah_report *report, const struct sim_line *const *
            (report->lines[at].line != places[i].line || strcmp(report->lines[at].file, places[i].file) != 0))
       at++;
     struct pah_line_counters *l = &report->lines[at];
-    const struct pah_line_counters *c = &used[i]->count;
     if (at == report->line_count) {
       report->line_count++;
       memcpy(l->file, places[i].file, sizeof l->file);
       l->line = places[i].line;
     }
-    l->global_requests += c->global_requests;
-    l->global_bytes += c->global_bytes;
-    l->global_sectors += c->global_sectors;
-    l->global_sectors_ideal += c->global_sectors_ideal;
-    l->shared_requests += c->shared_requests;
-    l->shared_bytes += c->shared_bytes;
-    l->shared_wavefronts += c->shared_wavefronts;
-    l->shared_wavefronts_ideal += c->shared_wavefronts_ideal;
+    sim_add_line(l, &used[i]->count);
   }
 }
 
@@ -109,6 +101,7 @@ static int fill_report(const struct sim_job *job, struct pah_report *report) {
   int findings = sim_result->finding_count, lines = 0;
   for (int i = 0; i < SIM_MAX_LINES; i++)
     if (sim_result->lines[i].pc) used[lines++] = &sim_result->lines[i];
+  qsort(used, (size_t)lines, sizeof *used, by_place);
   int n = 2 * findings + lines;
   const void **pcs = calloc((size_t)n + 1, sizeof *pcs);
   struct sim_place *places = calloc((size_t)n + 1, sizeof *places);
@@ -144,31 +137,8 @@ static int fill_report(const struct sim_job *job, struct pah_report *report) {
   report->has_counters = job->launch->counters > 0;
   report->schedule = job->launch->schedule;
   report->seed = job->launch->seed;
+  report->processors = job->team ? job->team->processes : 1;
   return PAH_OK;
-}
-
-static void run(void *data) {
-  const struct sim_job *job = data;
-  sim_child(job, limit_of(job));
-}
-
-struct attempt {
-  enum sim_ending how;
-  int exit_status;
-  int status;
-};
-
-/* 1: the child came to its end. */
-static int run_job(void *data, struct sim_job *job) {
-  struct attempt *a = data;
-  a->how = SIM_ENDED;
-  a->status = sim_in_process(job->kernel, run, job, limit_of(job) + 5, &a->how, &a->exit_status);
-  sim_drop_guesses(sim_result);
-  if (sim_result->heap_end) { /* the kernel's malloc: its words are nobody's again */
-    uint64_t from = job->arena->next / 4;
-    memset(job->arena->state + from, 0, sim_result->heap_end / 4 - from);
-  }
-  return !a->status && sim_result->done && a->how == SIM_ENDED;
 }
 
 /* With a problem, its words say what may be read; else a read of what nobody has written is judged by what comes of it.
@@ -177,20 +147,40 @@ static int judges_reads(const struct pah_launch *l) {
   return !l->problem && !sim_allowed(l->allow, "uninitialised");
 }
 
+/* The first run, by several processes if it may be; enum sim_over: why those did not do. */
+static int run_first(struct sim_attempt *first, struct sim_job *job) {
+  int over = SIM_NOT_OVER;
+  if (job->processes > 1 && (job->kept = sim_kept_open(job)) && (job->team = sim_team_open(job))) {
+    over = sim_run_by_team(first, job);
+    if (over == SIM_NOT_OVER) return over;
+    sim_kept_restore(job->kept);
+    memset(sim_result, 0, sizeof *sim_result);
+  }
+  sim_team_close(job->team);
+  sim_kept_close(job->kept); /* a process of the team may have been ended while it kept a page */
+  job->team = NULL;
+  job->kept = judges_reads(job->launch) ? sim_kept_open(job) : NULL;
+  sim_run_alone(first, job);
+  return over;
+}
+
 int sim_launch(const struct sim_job *given, struct pah_report *report) {
   struct sim_job job = *given;
-  struct attempt first, again;
+  struct sim_attempt first = {.how = SIM_ENDED}, again;
   if (sim_check_allow(job.kernel, job.launch->allow)) return PAH_EINVAL;
   sim_result = mmap(NULL, sizeof *sim_result, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (sim_result == MAP_FAILED) return pah_fail(PAH_ENOMEM, "%s: no memory for the report", job.kernel);
-  job.kept = judges_reads(job.launch) ? sim_kept_open(&job) : NULL;
-  int status = run_job(&first, &job) ? PAH_OK : first.status;
+  const int over = run_first(&first, &job);
+  int status = first.status;
   if (!status && sim_result->done && first.how == SIM_ENDED) {
-    if (job.kept) sim_judge_unwritten(&job, run_job, &again);
+    if (job.kept) sim_judge_unwritten(&job, sim_run_alone, &again);
     status = fill_report(&job, report);
+    /* Its thread blocks meet, or what is found in it is allowed in the source: one process the next time. */
+    if (job.alone && (over == SIM_OVER_ORDER || (over == SIM_OVER_FINDING && !report->finding_count))) *job.alone = 1;
   } else if (!status) {
     status = explain(first.how, first.exit_status, &job);
   }
+  sim_team_close(job.team);
   sim_kept_close(job.kept);
   munmap(sim_result, sizeof *sim_result);
   sim_result = NULL;
