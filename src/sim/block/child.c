@@ -12,7 +12,7 @@
 
 #include "pah_measure.h"
 #include "sim/check/check.h"
-#include "sim/claim.h"
+#include "claim.h"
 #include "sim/check/counters.h"
 #include "job.h"
 #include "sched.h"
@@ -153,7 +153,7 @@ struct pah_counters *sim_counters(void) {
 }
 
 static void *shared_at(uint32_t address, uint32_t bytes, const void *pc, int whole_cluster) {
-  const uint64_t at = address % sim_window_bytes(), rank = address / sim_window_bytes();
+  const uint64_t at = address & (sim_window_bytes() - 1), rank = address >> sim_window_shift;
   if (at > sim_shared_bytes() || bytes > sim_shared_bytes() - at || rank >= (uint64_t)sim_block.cluster)
     sim_fatal(pc, "out-of-bounds", "uses %u bytes at byte %u of shared memory, which has %u bytes", bytes, address,
               sim_shared_bytes());
@@ -165,7 +165,10 @@ static void *shared_at(uint32_t address, uint32_t bytes, const void *pc, int who
   return sim_shared_base() + address;
 }
 
+/* Matrices are read by way of it, chunk by chunk. */
 void *sim_shared(uint32_t address, uint32_t bytes, const void *pc) {
+  const uint64_t at = address - ((uint64_t)sim_block.here->rank << sim_window_shift);
+  if (at <= sim_shared_size && bytes <= sim_shared_size - at) return pah_sim_window + at;
   return shared_at(address, bytes, pc, 0);
 }
 

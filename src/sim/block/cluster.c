@@ -157,7 +157,7 @@ static void check_rank(unsigned rank, const char *what, const void *pc) {
 
 unsigned pah_sim_mapa(unsigned address, unsigned rank) {
   check_rank(rank, "mapa", __builtin_return_address(0));
-  return (unsigned)(address % sim_window_bytes() + rank * sim_window_bytes());
+  return (unsigned)((address & (sim_window_bytes() - 1)) + ((uint64_t)rank << sim_window_shift));
 }
 
 void *pah_sim_map_shared(const volatile void *volatile_p, unsigned rank) {

@@ -12,20 +12,15 @@
 #include "sim/check/clock.h"
 #include "sim/check/shadow.h"
 
-/* An address in the window of a cluster is rank * 2^24 + byte, as on the hardware. */
-#define CLUSTER_WINDOW ((uint64_t)1 << 24)
-#define ALONE_WINDOW ((uint64_t)1 << 19)
+/* An address in the window of a cluster is rank * 2^24 + byte, as on the hardware. Logarithms. */
+enum { CLUSTER_WINDOW = 24, ALONE_WINDOW = 19 };
 
 static uint8_t nobody[SIM_SHARED_LIMIT]; /* for constructors of static objects */
 uint8_t *pah_sim_window = nobody;
 uint64_t sim_shared_size;
 
-static uint64_t window_bytes;
+int sim_window_shift;
 static uint8_t *windows;
-
-uint64_t sim_window_bytes(void) {
-  return window_bytes;
-}
 
 static struct pah_sim_dim dim(const int64_t *n) {
   return (struct pah_sim_dim){(unsigned)n[0], (unsigned)n[1], (unsigned)n[2]};
@@ -70,22 +65,22 @@ void sim_homes_open(void) {
   b->first_agent = (b->count + SIM_WARP - 1) / SIM_WARP * SIM_WARP;
   b->homes = room((size_t)b->alive, sizeof *b->homes);
   /* The object holds the shared variables of all its kernels. */
-  for (window_bytes = b->cluster > 1 ? CLUSTER_WINDOW : ALONE_WINDOW; window_bytes < 2 * (uint64_t)sim_shared_bytes();)
-    window_bytes *= 2;
-  if (b->cluster > 1 && window_bytes > CLUSTER_WINDOW)
+  sim_window_shift = b->cluster > 1 ? CLUSTER_WINDOW : ALONE_WINDOW;
+  while (sim_window_bytes() < 2 * (uint64_t)sim_shared_bytes()) sim_window_shift++;
+  if (b->cluster > 1 && sim_window_shift > CLUSTER_WINDOW)
     sim_give_up("the kernels of the source have too much shared memory");
-  windows = mmap(NULL, window_bytes * (size_t)b->alive, PROT_READ | PROT_WRITE,
+  windows = mmap(NULL, sim_window_bytes() * (size_t)b->alive, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   sim_shared_size = sim_shared_bytes();
   if (windows == MAP_FAILED) sim_give_up("no addresses left for the shared memory");
-  for (int i = 0; i < b->alive; i++) b->homes[i].window = windows + window_bytes * (uint64_t)i;
+  for (int i = 0; i < b->alive; i++) b->homes[i].window = windows + sim_window_bytes() * (uint64_t)i;
   open_threads();
   sim_barriers_open();
   sim_warps_open();
 }
 
 struct sim_home *sim_home_at(const void *p) {
-  return &sim_block.homes[(uint64_t)((const uint8_t *)p - windows) / window_bytes];
+  return &sim_block.homes[(uint64_t)((const uint8_t *)p - windows) >> sim_window_shift];
 }
 
 struct sim_home *sim_home_of(int64_t block) {

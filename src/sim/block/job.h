@@ -52,7 +52,7 @@ struct sim_job {
   int processes;                    /* that may run it: 1 to the number of its thread blocks */
   int at_once;                      /* they are to begin together, however short it is */
   int *alone;            /* set: its thread blocks are not independent, one process is to run it from now on */
-  struct sim_team *team; /* of the processes that run it; NULL: one does. sim/claim.h */
+  struct sim_team *team; /* of the processes that run it; NULL: one does. claim.h */
 };
 
 struct sim_filler {

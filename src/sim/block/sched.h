@@ -50,6 +50,10 @@ extern struct sim_block sim_block;
 /* What the kernel's object adds its offsets to (sim/compile/build.c): the window of the running thread. */
 extern uint8_t *pah_sim_window;
 extern uint64_t sim_shared_size; /* of it */
+extern int sim_window_shift;
+static inline uint64_t sim_window_bytes(void) { /* from one window to the next */
+  return (uint64_t)1 << sim_window_shift;
+}
 
 /* The thread runs, or is looked at as if it did. */
 static inline void sim_enter(struct sim_thread *t) {
@@ -78,7 +82,6 @@ void sim_gang_end(void);
 void sim_home_exit(void);                    /* the last thread of the running thread block has ended */
 struct sim_home *sim_home_of(int64_t block); /* alive, by its index as epochs name it; NULL: none */
 struct sim_home *sim_home_at(const void *p); /* whose window p is in; p is shared memory */
-uint64_t sim_window_bytes(void);             /* from one window to the next */
 
 void sim_copy_arguments(void); /* once per launch */
 void sim_run_gang(int64_t gang);

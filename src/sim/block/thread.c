@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "sim/check/check.h"
-#include "sim/claim.h"
+#include "claim.h"
 #include "sched.h"
 #include "sim/check/shadow.h"
 

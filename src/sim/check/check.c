@@ -9,7 +9,7 @@
 
 #include "counters.h"
 #include "sim/block/sched.h"
-#include "sim/claim.h"
+#include "sim/block/claim.h"
 #include "clock.h"
 #include "kept.h"
 #include "shadow.h"
@@ -17,7 +17,7 @@
 /* Is this byte of shared memory the compiler's own? */
 static int is_guard(const struct sim_space *s, const struct sim_access *a) {
   const struct sim_image *image = sim_job->image;
-  const uint64_t at = (uint64_t)((const uint8_t *)a->address - s->base) % sim_window_bytes();
+  const uint64_t at = (uint64_t)((const uint8_t *)a->address - s->base) & (sim_window_bytes() - 1);
   for (int i = 0; i < image->variable_count && s == &sim_spaces[SIM_SHARED]; i++) {
     const struct sim_variable *v = &image->variables[i];
     if (v->is_shared && v->guard && at >= v->at && at < v->at + v->bytes) return 1;

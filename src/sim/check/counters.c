@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim/claim.h"
+#include "sim/block/claim.h"
 #include "sim/block/sched.h"
 #include "shadow.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "sim/claim.h"
+#include "sim/block/claim.h"
 #include "sim/block/sched.h"
 #include "shadow.h"
 
@@ -239,7 +239,7 @@ static void bad_global(const struct sim_access *a) {
 
 /* Where variables count from: the window of its thread block, or the object. */
 static uint64_t place_of(const struct sim_space *s, const uint8_t *p) {
-  return s == &sim_spaces[SIM_SHARED] ? (uint64_t)(p - s->base) % sim_window_bytes()
+  return s == &sim_spaces[SIM_SHARED] ? (uint64_t)(p - s->base) & (sim_window_bytes() - 1)
                                       : (uint64_t)(p - sim_job->image->text);
 }
 

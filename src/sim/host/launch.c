@@ -16,7 +16,7 @@
 #include "gpu/occupancy.h"
 #include "outcome.h"
 #include "report.h"
-#include "sim/claim.h"
+#include "sim/block/claim.h"
 #include "team.h"
 
 /* How a child ended that did not say so itself. */

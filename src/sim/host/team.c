@@ -1,7 +1,7 @@
 /* team.c - runs a job in a process, or in several that share its thread blocks: others join the first when it has run
  * for a while, so that short launches pay for one. Their counters are added up; as soon as one of them has something to
  * find, or they meet in a word, all are ended, and the launch is to be run anew by one.
- * Read next: process.c, sim/claim.h (how they meet), sim/block/child.c. */
+ * Read next: process.c, sim/block/claim.h (how they meet), sim/block/child.c. */
 #include "team.h"
 
 #include <stddef.h>
@@ -11,7 +11,7 @@
 #include "error.h"
 #include "sim/check/check.h"
 #include "sim/check/counters.h"
-#include "sim/claim.h"
+#include "sim/block/claim.h"
 
 enum { DEFAULT_LIMIT = 300 };     /* seconds */
 static const double ALONE = 0.01; /* that one process runs before others join it */

@@ -8,7 +8,7 @@
 
 /* The same byte in the thread block of this rank. */
 static uint32_t in_rank(uint32_t address, int rank) {
-  return (uint32_t)(address % sim_window_bytes() + (uint64_t)rank * sim_window_bytes());
+  return (uint32_t)((address & (sim_window_bytes() - 1)) + ((uint64_t)rank << sim_window_shift));
 }
 
 static void check_mask(unsigned mask, const void *pc) {
