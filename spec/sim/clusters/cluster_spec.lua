@@ -64,6 +64,11 @@ describe("a cluster on sim", function()
     end
   end)
 
+  it("runs in one process, however many the launch allows", function()
+    local report = mod:launch("silent", {grid = 32, block = 64, processors = 4}, zeros(1))
+    assert.same({1, 32}, {report.processors, report.thread_blocks})
+  end)
+
   local mistakes = {
     {"neighbour", {grid = 4, cluster = 2}, "cluster-exited", "race", "cluster-start race uninitialised", "race"},
     {"handed_over", {grid = 2, cluster = 2}, "cluster-exited race", "cluster-exited", "cluster-exited race"},

@@ -323,16 +323,16 @@ static int sim_run(struct pah_device *dev, struct pah_module *m, struct pah_modu
                         .arch = s->arch,
                         .restricted = restricted_of(image, k - m->kernels),
                         .static_shared = (int64_t)fixed,
-                        .processes = processes_for(s, dev, &l),
                         .at_once = l.processors > 1};
   if (!image->alone && (image->alone = calloc((size_t)m->kernel_count, sizeof *image->alone)))
     image->alone_count = m->kernel_count;
   if (k - m->kernels < image->alone_count) job.alone = &image->alone[k - m->kernels];
-  if (job.alone && *job.alone) job.processes = 1;
   memcpy(&job.entry, &k->handle, sizeof job.entry);
   int status = sim_check_limits(&job, k - m->kernels, &l);
   if (!status) status = sim_check_arguments(k, &l);
-  return status ? status : sim_launch(&job, report);
+  if (status) return status;
+  job.processes = job.alone && *job.alone ? 1 : processes_for(s, dev, &l); /* l has the kernel's own cluster by now */
+  return sim_launch(&job, report);
 }
 
 static struct pah_tally *sim_tally(struct pah_device *dev) {
