@@ -33,6 +33,21 @@ extern "C" __global__ void entry(ARGUMENTS) {
 }
 ]]
 
+-- The two thread blocks read their rows by turns; with bug the first then reads a block of the third sequence.
+local together = [[
+#include <cooperative_groups.h>
+extern "C" __global__ void __cluster_dims__(2, 1, 1) turns(ARGUMENTS) {
+  auto cluster = cooperative_groups::this_cluster();
+  int rank = cluster.block_rank(), block = 0;
+  for (int turn = 0; turn < 2; turn++) {
+    if (turn == rank) block = table[rank * 4];
+    cluster.sync();
+  }
+  if (bug && rank == 0) block = 4;
+  out[rank * 8 + threadIdx.x] = k[block * 128 + threadIdx.x]; // turns
+}
+]]
+
 local swizzled = [[
 #include "ptx.cuh"
 using namespace ptx;
@@ -95,6 +110,25 @@ describe("sim", function()
       end
     end)
   end
+
+  it("knows what each thread block of a cluster has read", function()
+    local hopper = pah.device "sim:sm_90a"
+    local own = hopper:compile{text = source:match "^[^\n]+\n" .. together}
+    local function ones(shape) return pah.ones(shape, {device = hopper}) end
+    local p = {
+      q = ones{3, 1, 1, 8}, k_blocks = ones{6, 16, 1, 8}, v_blocks = ones{6, 16, 1, 8}, out = pah.zeros({3, 1, 1, 8},
+        {device = hopper}), seqused_k = pah.tensor({20, 30, 9}, {dtype = "i32", device = hopper}),
+      block_table = pah.tensor({{0, 1, 5, 5}, {2, 3, 5, 5}, {4, 5, 5, 5}}, {dtype = "i32", device = hopper}),
+    }
+    for _, schedule in ipairs(schedules) do
+      for bug = 0, 1 do
+        local report = own:launch("turns", {grid = 2, block = 8, problem = p, on_finding = "report",
+          schedule = schedule[1], seed = schedule[2]}, p.k_blocks, p.v_blocks, p.block_table, p.seqused_k, p.out, bug)
+        assert.equal(bug, #report.findings, report:text())
+        if bug == 1 then assert.equal("not-in-sequence", report.findings[1].code) end
+      end
+    end
+  end)
 
   it("finds a descriptor of another swizzle than the tensor map's", function()
     local hopper = pah.device "sim:sm_90a"

@@ -1,6 +1,6 @@
 /* sequence.c - reads of a paged cache in the words of its problem (problem= of a launch, and every operation): a slot
  * past seqused_k, a block that belongs to no sequence or not to those whose rows of the block table the thread block
- * has read, and an entry of the table past the end of its sequence. The finding is not-in-sequence.
+ * has read (or its cluster), and an entry of the table past the end of its sequence. The finding is not-in-sequence.
  * Read next: check.c, sim/host/report.c, which says whose token an address is. */
 #include "check.h"
 
@@ -17,10 +17,15 @@ static struct cache {
 static const uint8_t *table_from, *table_to;
 static int64_t block_size, block_count, sequences, entries;
 static uint32_t *reach;   /* of each physical block: slots that some sequence uses */
-static int64_t *allowed;  /* of each: 1 + the thread block that has been found to own it */
-static uint8_t *rows;     /* a bit for each sequence whose row this thread block has read */
+static int64_t *allowed;  /* of each: the gang that has been found to own it */
+static uint8_t *rows;     /* a bit for each sequence whose row this gang has read */
 static int64_t rows_read; /* sequences */
-static int64_t rows_of;   /* 1 + that thread block */
+static int64_t rows_of;   /* that gang */
+
+/* Thread blocks that are alive together may hand on what they have read: 1 + the first of them. */
+static int64_t gang(void) {
+  return sim_block.homes[0].index + 1;
+}
 
 static int64_t length_of(const struct pah_attn *a, int64_t sequence) {
   const int32_t *used = a->seqused_k.data;
@@ -76,11 +81,11 @@ void sim_sequence_open(void) {
 
 /* Does a sequence whose row has been read own the block? */
 static int is_owned(const struct pah_attn *a, int64_t block) {
-  if (allowed[block] == sim_block.here->index + 1) return 1;
+  if (allowed[block] == gang()) return 1;
   for (int64_t b = 0; b < sequences; b++) {
     if (!(rows[b / 8] >> b % 8 & 1)) continue;
     for (int64_t i = 0; i * block_size < length_of(a, b); i++)
-      if (entry_of(a, b, i) == block) return allowed[block] = sim_block.here->index + 1, 1;
+      if (entry_of(a, b, i) == block) return allowed[block] = gang(), 1;
   }
   return 0;
 }
@@ -92,8 +97,8 @@ static int64_t some_row(void) {
 }
 
 static void forget_rows(void) {
-  if (rows_of == sim_block.here->index + 1) return;
-  rows_of = sim_block.here->index + 1;
+  if (rows_of == gang()) return;
+  rows_of = gang();
   for (int64_t i = 0; rows_read && i <= sequences / 8; i++) rows[i] = 0;
   rows_read = 0;
 }
