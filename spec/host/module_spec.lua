@@ -48,6 +48,9 @@ describe("a module", function()
     refused("grid: y is 70000, must be 1 to 65535", launch, {grid = {1, 70000}}, x, 1, 0.5, 1)
     refused("grid: x is 0", launch, {grid = 0}, x, 1, 0.5, 1)
     refused("shared: is -1 bytes", launch, {shared = -1}, x, 1, 0.5, 1)
+    for _, key in ipairs {"shared", "seed", "processors"} do
+      refused(key .. ": is 1.5, must be a whole number", launch, {[key] = 1.5}, x, 1, 0.5, 1)
+    end
     refused("schedule: is sideways, must be order, reverse or random", launch, {schedule = "sideways"}, x, 1, 0.5, 1)
     refused('"g" is not a kernel of text, which has f', module.launch, module, "g", {}, x)
     refused("on_finding", launch, {on_finding = "ignore"}, x, 1, 0.5, 1)

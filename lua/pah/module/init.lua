@@ -310,6 +310,12 @@ local function number(options, key, default)
   return value
 end
 
+local function whole(options, key)
+  local value = number(options, key, 0)
+  if value % 1 ~= 0 then errors.raisef("%s: is %s, must be a whole number", key, tostring(value)) end
+  return value
+end
+
 local function fill_launch(l, options)
   local grid, block = extent("grid", options.grid or 1), extent("block", options.block or 1)
   for i = 1, 3 do l.grid[i - 1], l.block[i - 1] = grid[i], block[i] end
@@ -320,9 +326,9 @@ local function fill_launch(l, options)
     errors.raisef("cooperative: is a %s, must be true or false", type(cooperative))
   end
   l.cooperative = cooperative and 1 or 0
-  l.shared = number(options, "shared", 0)
+  l.shared = whole(options, "shared")
   l.limit = number(options, "limit", 0)
-  l.seed = number(options, "seed", 0)
+  l.seed = whole(options, "seed")
   l.schedule = -1
   local schedule = options.schedule
   if schedule == nil and options.seed ~= nil then schedule = "random" end
@@ -332,7 +338,7 @@ local function fill_launch(l, options)
     end
     l.schedule = schedules[schedule]
   end
-  l.processors = number(options, "processors", 0)
+  l.processors = whole(options, "processors")
   l.counters = options.counters == nil and -1 or options.counters and 1 or 0
   local allow = options.allow
   if allow ~= nil and type(allow) ~= "table" and type(allow) ~= "string" then
