@@ -101,7 +101,7 @@ int sim_make_missing_header(const char *folder, const char *name) {
 }
 
 void sim_make_headers(const char *folder, const struct pah_module *m) {
-  for (const char *const *h = in_pah_sim; *h; h++) make_header(folder, *h, contents_of(*h));
+  for (const char *const *h = in_pah_sim; *h; h++) make_header(folder, *h, "");
   for (const char *const *h = host_only; *h; h++) make_header(folder, *h, contents_of(*h));
   make_header(folder, "cuda_pipeline_primitives.h", "#include <cuda_pipeline.h>\n");
   if (!sim_has_header(m, random)) make_header(folder, random, "#include <pah_sim/no_curand.h>\n");

@@ -21,11 +21,7 @@ PAH_SIM_PACKED_FROM(fp4, __nv_fp4_storage_t, __nv_fp4x2_storage_t, __nv_fp4_inte
                     pah_sim_to_fp4)
 PAH_SIM_PACKED_TO(fp4, __nv_fp4_storage_t, __nv_fp4x2_storage_t, __nv_fp4_interpretation_t, 4, pah_sim_fp4)
 
-struct pah_sim_kind4 {
-  typedef __nv_fp4_storage_t one;
-  typedef __nv_fp4x2_storage_t two;
-  typedef __nv_fp4x4_storage_t four;
-  static constexpr int width = 4;
+struct pah_sim_kind4 : pah_sim_storage<__nv_fp4_storage_t, __nv_fp4x2_storage_t, __nv_fp4x4_storage_t, 4> {
   static PAH_SIM_INLINE one code(double x) {
     return pah_sim_encode_finite<2, 1>(x, cudaRoundNearest);
   }

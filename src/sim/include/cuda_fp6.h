@@ -21,11 +21,8 @@ PAH_SIM_PACKED_FROM(fp6, __nv_fp6_storage_t, __nv_fp6x2_storage_t, __nv_fp6_inte
                     pah_sim_to_fp6)
 PAH_SIM_PACKED_TO(fp6, __nv_fp6_storage_t, __nv_fp6x2_storage_t, __nv_fp6_interpretation_t, 8, pah_sim_fp6)
 
-template <__nv_fp6_interpretation_t kind> struct pah_sim_kind6 {
-  typedef __nv_fp6_storage_t one;
-  typedef __nv_fp6x2_storage_t two;
-  typedef __nv_fp6x4_storage_t four;
-  static constexpr int width = 8;
+template <__nv_fp6_interpretation_t kind>
+struct pah_sim_kind6 : pah_sim_storage<__nv_fp6_storage_t, __nv_fp6x2_storage_t, __nv_fp6x4_storage_t, 8> {
   static PAH_SIM_INLINE one code(double x) {
     return pah_sim_to_fp6(x, kind, cudaRoundNearest);
   }

@@ -36,11 +36,8 @@ PAH_SIM_PACKED_FROM(fp8, __nv_fp8_storage_t, __nv_fp8x2_storage_t, __nv_saturati
                     pah_sim_to_fp8)
 PAH_SIM_PACKED_TO(fp8, __nv_fp8_storage_t, __nv_fp8x2_storage_t, __nv_fp8_interpretation_t, 8, pah_sim_fp8)
 
-template <__nv_fp8_interpretation_t kind> struct pah_sim_kind8 {
-  typedef __nv_fp8_storage_t one;
-  typedef __nv_fp8x2_storage_t two;
-  typedef __nv_fp8x4_storage_t four;
-  static constexpr int width = 8;
+template <__nv_fp8_interpretation_t kind>
+struct pah_sim_kind8 : pah_sim_storage<__nv_fp8_storage_t, __nv_fp8x2_storage_t, __nv_fp8x4_storage_t, 8> {
   template <class T> static PAH_SIM_INLINE one code(T x) {
     return pah_sim_to_fp8(x, __NV_SATFINITE, kind);
   }
@@ -100,11 +97,7 @@ PAH_SIM_INLINE __nv_bfloat162_raw __nv_cvt_e8m0x2_to_bf162raw(__nv_fp8x2_storage
   return __nv_bfloat162_raw{pah_sim_encode<8, 7>(pah_sim_e8m0(x)), pah_sim_encode<8, 7>(pah_sim_e8m0(x >> 8))};
 }
 
-struct pah_sim_kind_e8m0 {
-  typedef __nv_fp8_storage_t one;
-  typedef __nv_fp8x2_storage_t two;
-  typedef __nv_fp8x4_storage_t four;
-  static constexpr int width = 8;
+struct pah_sim_kind_e8m0 : pah_sim_storage<__nv_fp8_storage_t, __nv_fp8x2_storage_t, __nv_fp8x4_storage_t, 8> {
   static PAH_SIM_INLINE one code(double x) {
     return pah_sim_to_e8m0(x, __NV_SATFINITE, cudaRoundPosInf);
   }

@@ -5,6 +5,14 @@
 #ifndef PAH_SIM_PACKED_H
 #define PAH_SIM_PACKED_H
 
+/* What a K begins with. */
+template <class One, class Two, class Four, int WIDTH> struct pah_sim_storage {
+  typedef One one;
+  typedef Two two;
+  typedef Four four;
+  static constexpr int width = WIDTH;
+};
+
 template <class K> struct pah_sim_one {
   typename K::one __x;
 

@@ -126,19 +126,11 @@ PAH_OPERATOR(*, x *y)
 PAH_OPERATOR(/, x / y)
 #undef PAH_OPERATOR
 
+/* Of pairs: true when it is so of both. */
 #define PAH_COMPARISON(op)                                                                                             \
   PAH_SIM_INLINE bool operator op(const PAH_T &a, const PAH_T &b) {                                                    \
     return pah_sim_value(a) op pah_sim_value(b);                                                                       \
-  }
-PAH_COMPARISON(==)
-PAH_COMPARISON(!=)
-PAH_COMPARISON(<)
-PAH_COMPARISON(>)
-PAH_COMPARISON(<=)
-PAH_COMPARISON(>=)
-#undef PAH_COMPARISON
-/* Of pairs: true when it is so of both. */
-#define PAH_COMPARISON(op)                                                                                             \
+  }                                                                                                                    \
   PAH_SIM_INLINE bool operator op(const PAH_T2 &a, const PAH_T2 &b) {                                                  \
     return pah_sim_value(a.x) op pah_sim_value(b.x) && pah_sim_value(a.y) op pah_sim_value(b.y);                       \
   }
