@@ -14,10 +14,12 @@ struct sequence {
   int first_row; /* of its queries, in the count of pah_rows::row */
 };
 
+/* A launch without checks may meet any bits in cu_seqlens_q: the difference wraps around, which only unsigned may. */
 __device__ inline sequence sequence_of(const pah_attn_params &p, int b) {
+  const int *cu = p.cu_seqlens_q;
   sequence s;
-  s.first_row = p.cu_seqlens_q ? p.cu_seqlens_q[b * p.cu_stride] : 0;
-  s.len_q = p.cu_seqlens_q ? p.cu_seqlens_q[(b + 1) * p.cu_stride] - s.first_row : p.seqlen_q;
+  s.first_row = cu ? cu[b * p.cu_stride] : 0;
+  s.len_q = cu ? (int)((unsigned)cu[(b + 1) * p.cu_stride] - (unsigned)s.first_row) : p.seqlen_q;
   s.len_k = p.seqused_k ? p.seqused_k[b * p.seqused_stride] : (int)p.seqlen_k;
   return s;
 }
