@@ -13,10 +13,8 @@ pah.trace = {}
 
 ---a `.npy` file (no ending: the same), or a `.safetensors` file of one tensor
 ---```lua
----local path = os.tmpname() .. ".npy"
----pah.arange(3):save(path)
----print(pah.load(path))
----os.remove(path)
+---pah.arange(3):save "three.npy"
+---print(pah.load "three.npy")
 ---```
 ---@param path string
 ---@param opts? pah.DeviceOption
@@ -26,10 +24,8 @@ function pah.load(path, opts) end
 ---`{name = tensor}`, mapped without a copy where alignment allows; second, the metadata or nil; third, `{name =
 ---dtype}` of what is left out because pah has no dtype for it (also told on stderr)
 ---```lua
----local path = os.tmpname() .. ".safetensors"
----pah.safetensors.save(path, {q = pah.arange(3)})
----print(pah.safetensors.load(path).q)
----os.remove(path)
+---pah.safetensors.save("three.safetensors", {q = pah.arange(3)})
+---print(pah.safetensors.load("three.safetensors").q)
 ---```
 ---@param path string
 ---@param opts? pah.DeviceOption
@@ -40,9 +36,7 @@ function pah.safetensors.load(path, opts) end
 
 ---written beside and renamed, so a reader never sees half a file
 ---```lua
----local path = os.tmpname() .. ".safetensors"
----pah.safetensors.save(path, {q = pah.arange(3)})
----os.remove(path)
+---pah.safetensors.save("three.safetensors", {q = pah.arange(3)})
 ---```
 ---@param path string
 ---@param tensors {[string]: pah.Tensor}

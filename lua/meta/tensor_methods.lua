@@ -186,10 +186,8 @@ function Tensor:data() end
 
 ---writes a `.npy` file, or a `.safetensors` file with the one tensor, named `tensor`; beside the path, then renamed
 ---```lua
----local path = os.tmpname() .. ".npy"
----pah.arange(3):save(path)
----print(pah.load(path))
----os.remove(path)
+---pah.arange(3):save "three.npy"
+---print(pah.load "three.npy")
 ---```
 ---@param path string
 function Tensor:save(path) end

@@ -153,21 +153,21 @@ describe("pah bench --peer", function()
     assert.is_truthy(err:find("none of torch, flashinfer, cudnn, nor a worker file", 1, true), err)
     _, code, err = run "bench --device sim --peer torch"
     assert.is_true(code == 2 and err:find("sim has no time", 1, true) ~= nil or err:find "sim" ~= nil, err)
-    local path = os.tmpname() .. ".py"
-    local file = assert(io.open(path, "w"))
-    file:write "import pah_worker\npah_worker.refuse('no such library: pip install it')\n"
-    file:close()
+    local folder = child.folder()
+    local path = folder .. "/refused.py"
+    child.write(path, "import pah_worker\npah_worker.refuse('no such library: pip install it')\n")
     if workers.python() then
       _, code, err = run("bench --quick --peer " .. path)
       assert.equal(2, code)
       assert.is_truthy(err:find("no such library: pip install it", 1, true), err)
     end
-    os.remove(path)
+    os.execute("rm -r " .. folder)
   end)
 
   it("gives rows of both, which pah compare sets against each other", function()
     if not workers.python() then return pending((select(2, workers.python()))) end
-    local path = os.tmpname() .. ".jsonl"
+    local folder = child.folder()
+    local path = folder .. "/rows.jsonl"
     local out, code, err = run("bench --device cpu --quick --quiet --json --peer lua/examples/judge/numpy_kernel.py "
       .. "--batch 2q1s64 --heads 2 --kv-heads 1 --head-dim 32 -o " .. path)
     assert.equal(0, code, err)
@@ -186,6 +186,6 @@ describe("pah bench --peer", function()
     local _, wrong, words = run(("compare %s@peer=x %s@peer=pah"):format(path, path))
     assert.equal(3, wrong)
     assert.is_truthy(words:find("no row has peer = x, the first has pah", 1, true), words)
-    os.remove(path)
+    os.execute("rm -r " .. folder)
   end)
 end)

@@ -3,6 +3,7 @@
 local child = require "spec.support.child"
 
 local folder = child.folder()
+teardown(function() os.execute("rm -r " .. folder) end)
 local format = require("pah.results.sqlite").usable() and "db" or "jsonl"
 
 child.write(folder .. "/e.lua", [[

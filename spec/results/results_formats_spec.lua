@@ -7,6 +7,7 @@ local refused = require "spec.support.refused"
 
 local folder, formats, new_path = made.folder, made.formats, made.new_path
 local header, rows, fill = made.header, made.rows, made.fill
+teardown(function() os.execute("rm -rf " .. folder) end)
 
 describe("JSON lines", function()
   -- A file of three rows, cut so that its last line lacks `missing` bytes.

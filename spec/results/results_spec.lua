@@ -7,6 +7,7 @@ local refused = require "spec.support.refused"
 
 local folder, formats, new_path = made.folder, made.formats, made.new_path
 local axes, header, rows, fill = made.axes, made.header, made.rows, made.fill
+teardown(function() os.execute("rm -rf " .. folder) end)
 
 describe("a results file", function()
   local content = {}

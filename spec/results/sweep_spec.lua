@@ -4,6 +4,7 @@ local child = require "spec.support.child"
 local C = require("pah.ffi").C
 
 local folder = child.folder()
+teardown(function() os.execute("rm -r " .. folder) end)
 local formats = {"jsonl"}
 if require("pah.results.sqlite").usable() then formats[2] = "db" end
 

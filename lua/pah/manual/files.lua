@@ -1,21 +1,21 @@
 -- files.lua - manual: tensors in files, JSON, and FlashInfer's traces.
-local written = 'local path = os.tmpname() .. ".safetensors"\npah.safetensors.save(path, {q = pah.arange(3)})\n'
+local written = 'pah.safetensors.save("three.safetensors", {q = pah.arange(3)})\n'
 
 return {
   {record = "DeviceOption", "where the tensors go", fields = [[
     device?: device  default `pah.device()`]]},
   {"pah.load(path: string, opts?: DeviceOption) -> Tensor", [[
     a `.npy` file (no ending: the same), or a `.safetensors` file of one tensor]], example =
-    'local path = os.tmpname() .. ".npy"\npah.arange(3):save(path)\nprint(pah.load(path))\nos.remove(path)'},
+    'pah.arange(3):save "three.npy"\nprint(pah.load "three.npy")'},
   {[[
     pah.safetensors.load(path: string, opts?: DeviceOption) -> tensors: {[string]: Tensor}, metadata: table?,
     skipped: table]], [[
     `{name = tensor}`, mapped without a copy where alignment allows; second, the metadata or nil; third, `{name
     = dtype}` of what is left out because pah has no dtype for it (also told on stderr)]],
-    example = written .. "print(pah.safetensors.load(path).q)\nos.remove(path)"},
+    example = written .. 'print(pah.safetensors.load("three.safetensors").q)'},
   {[[
     pah.safetensors.save(path: string, tensors: {[string]: Tensor}, metadata?: {[string]: string})]], [[
-    written beside and renamed, so a reader never sees half a file]], example = written .. "os.remove(path)"},
+    written beside and renamed, so a reader never sees half a file]], example = written},
   {"pah.json.decode(text: string, name?: string) -> any", [[
     objects keep the order of their keys; whole numbers beyond 2^53 are int64 cdata; `name` stands in errors]],
     example = "pah.json.decode('{\"b\": 1, \"a\": [1, 2]}').a[2]"},

@@ -54,7 +54,7 @@ return {
   {"Tensor:save(path: string)", [[
     writes a `.npy` file, or a `.safetensors` file with the one tensor, named `tensor`; beside the path, then
     renamed]],
-    example = 'local path = os.tmpname() .. ".npy"\npah.arange(3):save(path)\nprint(pah.load(path))\nos.remove(path)'},
+    example = 'pah.arange(3):save "three.npy"\nprint(pah.load "three.npy")'},
   {"Tensor:free()", "releases this view's share of the memory now; using it afterwards is an error",
     example = "pah.zeros({3}):free()"},
 }
