@@ -1,6 +1,6 @@
 -- sample.lua - a part of a list of which every run taking all would be too long: every PAH_CASES_FAST_EVERY-th entry,
--- from the PAH_CASES_FROM-th on, one at least. scripts/test sets both, so that each commit takes others; where they are
--- not set it is the whole list. Cases are sampled in spec/attention/cases_spec.lua.
+-- from the PAH_CASES_FROM-th on, one at least, by turns where the list is short. scripts/test sets both, so that each
+-- commit takes others; where they are not set it is the whole list. Cases: spec/attention/cases_spec.lua.
 return function(list)
   local every, from = tonumber(os.getenv "PAH_CASES_FAST_EVERY" or 1), tonumber(os.getenv "PAH_CASES_FROM" or 0)
   local due = {}
