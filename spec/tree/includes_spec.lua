@@ -8,7 +8,8 @@ local order = {
   "src/tensor", "src/attention", "src/reference", "src/cpu", "src/module", "src/source",
   "src/sim", -- what kernels see of the simulator
   "kernels/ptx", "kernels", "kernels/*", -- kernels/params.h is the host's too
-  "src/gpu", "src/cuda", "src/sim/block", "src/sim/ptx", "src/sim/translate", "src/sim/host", "src/host",
+  "src/gpu", "src/cuda", "src/sim/block", "src/sim/ptx/copy",
+  "src/sim/ptx", "src/sim/translate", "src/sim/host", "src/host",
 }
 
 local rank = {}

@@ -1,7 +1,7 @@
 /* abi_ptx.h - the PTX instructions that kernels/ptx.cuh asks the program to emulate: what abi.h is for the rest.
  * Registers travel by value in the structs below: an array whose address is taken would be memory to the checker. The
  * one exception are the sums of wgmma, which the emulation writes after the call, at the wait.
- * Served by sim/ptx/mma.c, sim/ptx/async.c, sim/ptx/mbarrier.c, sim/ptx/tma.c and sim/ptx/wgmma.c. */
+ * Served by sim/ptx/mma.c, sim/ptx/wgmma.c and the files of sim/ptx/copy/. */
 #ifndef PAH_SIM_ABI_PTX_H
 #define PAH_SIM_ABI_PTX_H
 
@@ -69,23 +69,27 @@ struct pah_sim_d4 {
 struct pah_sim_v8 pah_sim_mma_form(int shape, int types, int flags, struct pah_sim_registers registers);
 struct pah_sim_d4 pah_sim_mma_f64(int shape, int mode, struct pah_sim_doubles registers); /* mode: PAH_SIM_RN, ... */
 
-/* ---- cp.async (sim/ptx/async.c) ---- */
+/* ---- cp.async (sim/ptx/copy/async.c) ---- */
 void pah_sim_cp_async(unsigned dst, const void *src, int bytes, unsigned source_bytes); /* the rest is zeroed */
 void pah_sim_cp_async_commit(void);
 void pah_sim_cp_async_wait(int groups); /* at most so many of the newest still fly; -1: wait_all */
 void pah_sim_cp_async_arrive(unsigned barrier, int noinc);
 
-/* ---- mbarrier (sim/ptx/mbarrier.c) ---- */
+/* ---- mbarrier (sim/ptx/copy/mbarrier.c) ---- */
 void pah_sim_mbarrier_init(unsigned barrier, unsigned count);
 void pah_sim_mbarrier_inval(unsigned barrier);
+/* The state that it returns holds the phase below and the arrivals that were missing before it above. */
 unsigned long long pah_sim_mbarrier_arrive(unsigned barrier, unsigned count, unsigned expected_bytes);
+enum { PAH_SIM_ARRIVE_DROP = 1, PAH_SIM_ARRIVE_NO_COMPLETE = 2 };
+unsigned long long pah_sim_mbarrier_arrive_as(unsigned barrier, unsigned count, unsigned expected_bytes, int flags);
 void pah_sim_mbarrier_expect(unsigned barrier, unsigned bytes);
+void pah_sim_mbarrier_complete(unsigned barrier, unsigned bytes);            /* as a copy of so many bytes does */
 int pah_sim_mbarrier_test(unsigned barrier, unsigned parity);                /* never waits */
 int pah_sim_mbarrier_test_state(unsigned barrier, unsigned long long state); /* of an arrival */
 void pah_sim_mbarrier_wait(unsigned barrier, unsigned parity);
 void pah_sim_fence_mbarrier_init(void);
 
-/* ---- Bulk copies (sim/ptx/tma.c). Coordinates are in elements, innermost first. ---- */
+/* ---- Bulk copies (sim/ptx/copy/tma.c). Coordinates are in elements, innermost first. ---- */
 struct pah_sim_coordinates {
   int at[5];
 };

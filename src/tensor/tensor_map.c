@@ -1,5 +1,5 @@
 /* tensor_map.c - the rules of tensor maps, checked once for every device; the encoding is the device's own.
- * The rules are those of cuTensorMapEncodeTiled. Read next: sim/ptx/tensor_map.c. */
+ * The rules are those of cuTensorMapEncodeTiled. Read next: sim/ptx/copy/tensor_map.c. */
 #include "device.h"
 #include "error.h"
 

@@ -1,8 +1,8 @@
 /* runtime.h - the simulated GPU inside the child process of a launch: threads, accesses, findings; for the files of
- * this folder that emulate instructions (warp.c, sim/ptx/mma.c, sim/ptx/async.c, ...). sim/abi.h is what kernels see of
- * it. One OS thread runs the thread blocks, those of a cluster or of a cooperative grid together; threads are fibers
- * that run until they must wait. Read next: fiber.h, sched.c (who runs when), home.c (thread blocks that are alive),
- * check.c (what an access means), child.c (the child process). */
+ * this folder that emulate instructions (warp.c, sim/ptx/mma.c, sim/ptx/copy/async.c, ...). sim/abi.h is what kernels
+ * see of it. One OS thread runs the thread blocks, those of a cluster or of a cooperative grid together; threads are
+ * fibers that run until they must wait. Read next: fiber.h, sched.c (who runs when), home.c (thread blocks that are
+ * alive), check.c (what an access means), child.c (the child process). */
 #ifndef PAH_SIM_RUNTIME_H
 #define PAH_SIM_RUNTIME_H
 
@@ -58,6 +58,7 @@ struct sim_thread {
   struct pah_sim_dim index;                  /* threadIdx */
   const void *pc, *before;                   /* where it entered the runtime last; and before its last atomic */
   const char *waits_for;                     /* for the deadlock report: "__syncthreads", "mbarrier", ... */
+  const char *asked_for;                     /* what a test of its own found missing last; NULL: nothing */
   int (*ready)(struct sim_thread *, void *); /* state SIM_WAITING: may it go on? */
   void *ready_data;
   uint64_t result;                   /* of a collective or barrier, for sim/abi.h */

@@ -136,6 +136,7 @@ void sim_yield_for(const char *waits_for) {
   sim_block.idle++;
   t->state = SIM_BLOCKED;
   t->waits_for = waits_for;
+  if (waits_for != its_turn) t->asked_for = waits_for;
   struct sim_block *b = &sim_block;
   t->state = SIM_RUNNABLE; /* at the far end, whatever the schedule, else it would be next again */
   if (sim_job->launch->schedule == PAH_IN_ORDER) {
@@ -217,7 +218,13 @@ static int ask_waiting(void) {
 
 /* Does the thread wait where the other does? */
 static int alike(const struct sim_thread *a, const struct sim_thread *b) {
-  return b->state != SIM_EXITED && a->home == b->home && a->waits_for == b->waits_for && a->line == b->line;
+  return b->state != SIM_EXITED && a->home == b->home && a->waits_for == b->waits_for && a->line == b->line &&
+         a->asked_for == b->asked_for;
+}
+
+/* It looks at memory, as far as is known. */
+static int is_free(const struct sim_thread *t) {
+  return !t->waits_for || t->waits_for == its_turn;
 }
 
 /* "64 threads in __syncthreads (line 12), 1 in mbarrier": what everybody waits for. */
@@ -236,6 +243,8 @@ static void describe_waiting(char *text, size_t bytes) {
     n += (size_t)snprintf(text + n, bytes - n, "%s%d thread%s%s (first %d) in %s", n ? ", " : "", count,
                           count == 1 ? "" : "s", of, t->id, t->waits_for ? t->waits_for : "nothing");
     if (t->line && n < bytes) n += (size_t)snprintf(text + n, bytes - n, " (line %d)", t->line);
+    if (is_free(t) && t->asked_for && n < bytes)
+      n += (size_t)snprintf(text + n, bytes - n, " after a test of %s", t->asked_for);
   }
   free(done);
 }
@@ -254,7 +263,7 @@ static void standstill(const char *code, const char *what) {
 static int all_wait(void) {
   for (int i = 0; i < sim_block.all; i++) {
     const struct sim_thread *t = &sim_block.threads[i];
-    if (t->state != SIM_EXITED && (!t->waits_for || t->waits_for == its_turn)) return 0;
+    if (t->state != SIM_EXITED && is_free(t)) return 0;
   }
   return 1;
 }

@@ -1,5 +1,5 @@
 /* sync.c - what orders accesses beside barriers: fences with atomics, variables of the emulator (mbarriers), agents
- * that do asynchronous work on behalf of threads. Read next: check.c (what order means), sim/ptx/async.c. */
+ * that do asynchronous work on behalf of threads. Read next: check.c (what order means), sim/ptx/copy/async.c. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* pending.c - the words of shared memory that asynchronous copies have not delivered yet, one table entry per word, so
- * that any number of copies may be under way at no cost to the accesses. Read next: check.c, sim/ptx/async.c. */
+ * that any number of copies may be under way at no cost to the accesses. Read next: check.c, sim/ptx/copy/async.c. */
 #include <string.h>
 
 #include "check.h"

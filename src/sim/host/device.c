@@ -22,7 +22,7 @@
 #include "arguments.h"
 #include "launch.h"
 #include "process.h"
-#include "sim/ptx/tensor_map.h"
+#include "sim/ptx/copy/tensor_map.h"
 #include "sim/translate/translate.h"
 
 struct state {

@@ -79,7 +79,7 @@ int sim_variables_read(struct sim_image *image) {
   int status = pah_read_file("object", image->path, &file, &size);
   if (status) return status;
   struct table t;
-  int found = find_table(file, size, &t);
+  const int found = find_table(file, size, &t), prefix = dlsym(image->handle, "pah_from_ptx") ? 2 : 0; /* "x_" */
   image->variables = calloc(found ? t.count : 1, sizeof *image->variables);
   for (size_t i = 0; image->variables && found && i < t.count; i++) {
     const Elf64_Sym *s = &t.symbols[i];
@@ -92,6 +92,7 @@ int sim_variables_read(struct sim_image *image) {
     v->guard = !strncmp(name, "_ZGV", 4);
     v->owner = is_shared ? owner_of(&t, name, image) : 0;
     plain_name(name, v->name, sizeof v->name);
+    if (!strncmp(v->name, "x_", prefix)) memmove(v->name, v->name + prefix, strlen(v->name + prefix) + 1);
   }
   free(file);
   return image->variables ? PAH_OK : pah_fail(PAH_ENOMEM, "sim: no memory for the variables of a module");

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "sim/abi_ptx.h"
-#include "async.h"
+#include "copy/async.h"
 #include "matrix.h"
 
 enum { WARPS = 4, ROWS = 64, LARGEST_N = 256, KEPT_GROUPS = 64 };

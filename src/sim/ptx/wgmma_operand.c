@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "sim/abi_ptx.h"
-#include "async.h"
+#include "copy/async.h"
 #include "sim/check/clock.h"
 
 enum { CHUNK = 16 };

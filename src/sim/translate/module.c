@@ -218,6 +218,8 @@ char *ptx_module(const char *text, const char *path, char *error, size_t bytes) 
   ptx_lexer_open(&m.x, &pool, text);
   if (!ptx_is(&m.x, ".version"))
     ptx_fail(&m.x, "is \"%.60s\", must be .version, with which the text of a PTX module begins", ptx_token_text(&m.x));
+  if (m.e.out) /* by which host/variable.c knows that names begin with x_ */
+    fputs("extern \"C\" __attribute__((used, visibility(\"default\"))) const char pah_from_ptx = 1;\n", m.e.out);
   while (!pool.failed && !m.x.error[0] && !*m.e.error && m.x.token.kind != PTX_END) parse_top(&m);
   if (m.e.out) fclose(m.e.out);
   const int failed = pool.failed || m.x.error[0] || *m.e.error;
