@@ -197,8 +197,10 @@ static const char *end_of_system(const struct reader *r, const char *p) {
   return p;
 }
 
-static int begins_line(const char *text, const char *p) {
-  while (p > text && (p[-1] == ' ' || p[-1] == '\t')) p--;
+/* What the preprocessor leaves stands in the first column: a `#` behind blanks was made by a macro. */
+static int begins_directive(const struct reader *r, const char *p) {
+  const char *text = r->t->text;
+  while (!r->system_of && p > text && (p[-1] == ' ' || p[-1] == '\t')) p--;
   return p == text || p[-1] == '\n';
 }
 
@@ -210,7 +212,7 @@ static const char *skip_directive(const struct reader *r, const char *p) {
 
 static const char *read_token(struct reader *r, const char *p) {
   const char *end = p;
-  if (*p == '#' && begins_line(r->t->text, p)) return skip_directive(r, p);
+  if (*p == '#' && begins_directive(r, p)) return skip_directive(r, p);
   if (*p == '"' || *p == '\'') {
     end = end_of_quoted(p);
     add(r, *p == '"' ? PAH_STRING : PAH_CHARACTER, p, end, 0);

@@ -71,8 +71,8 @@ static const char cub[] =
 /* cuRAND on the device is a library of headers alone: the toolkit's, where include= names its folder. */
 static const char random[] = "curand_kernel.h";
 
-/* Users of a header that is missing rely on what it includes itself of CUDA's. */
-static const char missing[] = "#include <cuda_fp16.h>\n#include <cuda_bf16.h>\n";
+/* Users of a header that is missing rely on what it includes itself of CUDA's; some name it within extern "C". */
+static const char missing[] = "extern \"C++\" {\n#include <cuda_fp16.h>\n#include <cuda_bf16.h>\n}\n";
 
 static const char *contents_of(const char *name) {
   return strncmp(name, "cublas", strlen("cublas")) ? "" : missing;

@@ -144,7 +144,9 @@ static void declaration(struct text *x, int i) {
   const struct pah_tokens *t = x->t;
   const int last = type_end(t, i), value = last + 2;
   if (last == i || t->list[last].kind != PAH_WORD || !is_mark(t, last + 1, '=') || is_mark(t, value, '{')) return;
-  if (i == 0 || (!(t->list[i - 1].mark && strchr(";{}(", t->list[i - 1].mark)) && !is_word(t, i - 1, "const"))) return;
+  int before = i - 1;
+  while (is_word(t, before, "const")) before--;
+  if (before < 0 || !t->list[before].mark || !strchr(";{}(", t->list[before].mark)) return; /* <const int n = 1> */
   int end = value;
   for (; end < t->count && !is_mark(t, end, ';'); end++) {
     const char mark = t->list[end].mark;

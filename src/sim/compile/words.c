@@ -2,7 +2,7 @@
  * stands, so that lines keep their numbers. Words of the built-in variables and of the C library are replaced here and
  * not by macros: a header of the host's or a member of a struct may have the same names. Read next: entries.c. */
 #define _GNU_SOURCE
-#include "device_source.h"
+#include "writer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,23 +40,7 @@ void sim_origin_free(struct sim_origin *o) {
 
 /* ---- Words ---- */
 
-enum how {
-  AS_IS,      /* the text in its place */
-  BRACKETS,   /* the word's brackets too: text, what is between them, text */
-  DROPPED,    /* and its brackets, if there are any */
-  BOUNDS,     /* __launch_bounds__ */
-  SHARED,     /* an array is aligned to 16 bytes, as on the device */
-  VARIABLE,   /* unless it is a member or declared here */
-  CALL,       /* of the C library, if it is one */
-  VECTOR,     /* a vector type: one that is made in braces is assigned as a whole */
-  OF_VARIABLE /* kept on a variable of the device, so that the compiler does not take it for constant */
-};
-
-static const struct word {
-  const char *cuda;
-  enum how how;
-  const char *text, *end;
-} words[] = {
+static const struct word words[] = {
     {"__global__", AS_IS, "__attribute__((used, noinline, visibility(\"protected\")))", ""},
     {"__device__", OF_VARIABLE, "__attribute__((used))", ""},
     {"__constant__", OF_VARIABLE, "__attribute__((used))", ""},
@@ -91,18 +75,6 @@ static const struct word {
 enum { WORDS = sizeof words / sizeof *words };
 static const struct word vector = {"", VECTOR, "pah_sim_made(", ")"};
 
-struct sim_writer {
-  const struct pah_side *side;
-  const struct pah_token *list;
-  FILE *to;
-  const char *from;            /* what has been written ends here */
-  const struct word **meaning; /* of each word by its number; NULL: its own */
-  char *is_variable;           /* of each token: it belongs to a variable of the device */
-  char *is_plain;              /* of each token: a word that its class or function has declared */
-  struct sim_inserts inserts;
-  int is_clang;
-};
-
 /* Is the word a use, rather than a member (a.x, a->x, T::x) or something declared (int x)? */
 static int is_use(const struct sim_writer *w, int i) {
   static const char *const before[] = {"return", "case", "else", "do", "throw", "sizeof", "and", "or", "not"};
@@ -115,25 +87,6 @@ static int is_use(const struct sim_writer *w, int i) {
   for (size_t k = 0; k < sizeof before / sizeof *before; k++)
     if (pah_token_is(last, before[k])) return 1;
   return 0;
-}
-
-/* All up to the token, but only blanks of what was left out. */
-static void write_gap(struct sim_writer *w, const char *until) {
-  if (until > w->from) fwrite(w->from, 1, (size_t)(until - w->from), w->to);
-  if (until > w->from) w->from = until;
-}
-
-static void leave_out(struct sim_writer *w, int i) {
-  const struct pah_token *token = &w->list[i];
-  write_gap(w, token->at);
-  for (uint32_t c = 0; c < token->length; c++)
-    if (token->at[c] == '\n') fputc('\n', w->to);
-  w->from = token->at + token->length;
-}
-
-static void put(struct sim_writer *w, int i, const char *text) {
-  leave_out(w, i);
-  fputs(text, w->to);
 }
 
 static int translate_one(struct sim_writer *w, int i, int last);
@@ -155,22 +108,22 @@ static int translate_bounds(struct sim_writer *w, int i, int last) {
       if (w->list[end - 1].mark == '>') comma = end - 1;
     }
   }
-  put(w, i, w->is_clang ? "" : "__attribute__((patchable_function_entry((");
+  sim_put(w, i, w->is_clang ? "" : "__attribute__((patchable_function_entry((");
   for (int k = 0; k < 2 && !w->is_clang; k++) {
     fputs(k ? "), (" : "", w->to);
     for (int at = open + 1; at < comma; at++) fprintf(w->to, " %.*s", (int)w->list[at].length, w->list[at].at);
   }
   if (!w->is_clang) fputs("))))", w->to);
-  for (int at = open; at < close; at++) leave_out(w, at);
+  for (int at = open; at < close; at++) sim_leave_out(w, at);
   return close;
 }
 
 static int translate_brackets(struct sim_writer *w, int i, int last, const struct word *word) {
   int close = pah_tokens_close(&w->side->tokens, i + 1, last);
-  put(w, i, word->text);
-  leave_out(w, i + 1);
+  sim_put(w, i, word->text);
+  sim_leave_out(w, i + 1);
   translate_range(w, i + 2, close - 1);
-  put(w, close - 1, word->end);
+  sim_put(w, close - 1, word->end);
   return close;
 }
 
@@ -178,7 +131,7 @@ static int translate_brackets(struct sim_writer *w, int i, int last, const struc
 static int translate_vector(struct sim_writer *w, int i, int last) {
   const struct pah_token *token = &w->list[i];
   const int close = pah_tokens_close(&w->side->tokens, i + 1, last);
-  write_gap(w, token->at);
+  sim_write_gap(w, token->at);
   fputs(vector.text, w->to);
   translate_range(w, i + 1, close);
   fputs(vector.end, w->to);
@@ -192,82 +145,25 @@ static int is_array(const struct sim_writer *w, int i, int last) {
   return 0;
 }
 
-/* `<<<` or `>>>` at token i? */
-static int is_triple(const struct sim_writer *w, int i, int last, char mark) {
-  for (int k = 0; k < 3; k++) {
-    if (i + k >= last || w->list[i + k].mark != mark) return 0;
-    if (k && w->list[i + k].at != w->list[i + k - 1].at + 1) return 0;
-  }
-  return 1;
-}
-
-/* The end of `space::kernel<T><<<grid, block>>>(arguments)` from token i on, a launch by a kernel; 0: there is none. */
-static int launch_end(const struct sim_writer *w, int i, int last) {
-  int at = i + 1;
-  while (at + 1 < last && w->list[at].mark == 'S' && w->list[at + 1].kind == PAH_WORD) at += 2;
-  if (at >= last || w->list[at].mark != '<') return 0;
-  if (!is_triple(w, at, last, '<')) at = pah_tokens_close(&w->side->tokens, at, last);
-  if (!is_triple(w, at, last, '<')) return 0;
-  while (at < last && w->list[at].mark != ';' && !is_triple(w, at, last, '>')) at++;
-  at += 3;
-  return at < last && w->list[at].mark == '(' ? pah_tokens_close(&w->side->tokens, at, last) : 0;
-}
-
-static int translate_launch(struct sim_writer *w, int i, int end) {
-  put(w, i, "pah_sim_unsupported(\"a launch by a kernel, of ");
-  for (int at = i; w->list[at].kind == PAH_WORD || w->list[at].mark == 'S'; at++)
-    fprintf(w->to, "%.*s", (int)w->list[at].length, w->list[at].at);
-  fputs(",\")", w->to);
-  for (int at = i + 1; at < end; at++) leave_out(w, at);
-  return end;
-}
-
-static int translate_asm(struct sim_writer *w, int i, int end) {
-  char *code = sim_asm(w, w->side, i, end);
-  if (!code) { /* for the compiler to complain of */
-    write_gap(w, w->list[i].at + w->list[i].length);
-    return i + 1;
-  }
-  put(w, i, code);
-  free(code);
-  for (int at = i + 1; at < end; at++) leave_out(w, at);
-  return end;
-}
-
-/* `#pragma unroll` that a macro has made in the middle of a line. */
-static int leave_out_pragma(struct sim_writer *w, int i, int last) {
-  leave_out(w, i);
-  leave_out(w, i + 1);
-  int at = i + 2;
-  while (at < last && (pah_token_is(&w->list[at], "unroll") || pah_token_is(&w->list[at], "nounroll")))
-    leave_out(w, at++);
-  if (at < last && w->list[at].kind == PAH_NUMBER) leave_out(w, at++);
-  return at;
-}
-
 /* Writes the token at i, or what stands for it; returns the next one. */
 static int translate_token(struct sim_writer *w, int i, int last) {
   const struct pah_token *token = &w->list[i];
-  if (w->side->gone[i]) return leave_out(w, i), i + 1;
-  if (token->mark == '#' && i + 1 < last && pah_token_is(&w->list[i + 1], "pragma"))
-    return leave_out_pragma(w, i, last);
+  if (w->side->gone[i]) return sim_leave_out(w, i), i + 1;
   const struct word *word = token->kind == PAH_WORD ? w->meaning[token->word] : NULL;
-  int past_asm = token->kind == PAH_WORD ? sim_asm_end(w->side, i, last) : 0;
-  if (past_asm) return translate_asm(w, i, past_asm);
-  int past_launch = token->kind == PAH_WORD ? launch_end(w, i, last) : 0;
-  if (past_launch) return translate_launch(w, i, past_launch);
+  const int past = sim_translate_statement(w, i, last);
+  if (past) return past;
   int has_brackets = i + 1 < last && w->list[i + 1].mark == '(';
   if (word) switch (word->how) {
-    case AS_IS: return put(w, i, word->text), i + 1;
+    case AS_IS: return sim_put(w, i, word->text), i + 1;
     case SHARED:
-      put(w, i, word->text);
+      sim_put(w, i, word->text);
       return fputs(is_array(w, i, last) ? " __attribute__((aligned(16)))" : "", w->to), i + 1;
-    case OF_VARIABLE: return put(w, i, w->is_variable[i] ? word->text : ""), i + 1;
+    case OF_VARIABLE: return sim_put(w, i, w->is_variable[i] ? word->text : ""), i + 1;
     case DROPPED:
-      leave_out(w, i);
+      sim_leave_out(w, i);
       if (!has_brackets) return i + 1;
       int close = pah_tokens_close(&w->side->tokens, i + 1, last);
-      for (int at = i + 1; at < close; at++) leave_out(w, at);
+      for (int at = i + 1; at < close; at++) sim_leave_out(w, at);
       return close;
     case BOUNDS:
       if (has_brackets) return translate_bounds(w, i, last);
@@ -280,13 +176,13 @@ static int translate_token(struct sim_writer *w, int i, int last) {
         return translate_vector(w, i, last);
       break;
     case VARIABLE:
-      if (!w->is_plain[i] && is_use(w, i)) return put(w, i, word->text), i + 1;
+      if (!w->is_plain[i] && is_use(w, i)) return sim_put(w, i, word->text), i + 1;
       break;
     case CALL:
-      if (has_brackets && !w->is_plain[i] && is_use(w, i)) return put(w, i, word->text), i + 1;
+      if (has_brackets && !w->is_plain[i] && is_use(w, i)) return sim_put(w, i, word->text), i + 1;
       break;
     }
-  write_gap(w, token->at + token->length);
+  sim_write_gap(w, token->at + token->length);
   return i + 1;
 }
 

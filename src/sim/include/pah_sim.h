@@ -12,6 +12,13 @@
 #define __CUDACC_VER_MINOR__ (CUDA_VERSION % 1000 / 10)
 #define __CUDACC_VER_BUILD__ 0
 
+/* `#if __CUDA_ARCH_HAS_FEATURE__(SM90_ALL)`, and the numbers that say the same. */
+#define __CUDA_ARCH_HAS_FEATURE__(feature) __CUDA_ARCH_FEAT_##feature
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+#define __CUDA_ARCH_SPECIFIC__ __CUDA_ARCH__
+#define __CUDA_ARCH_FAMILY_SPECIFIC__ __CUDA_ARCH__
+#endif
+
 /* The toolkit's headers put these around what is old. */
 #define __NV_SILENCE_DEPRECATION_BEGIN
 #define __NV_SILENCE_DEPRECATION_END

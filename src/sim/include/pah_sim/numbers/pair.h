@@ -64,8 +64,8 @@ struct __attribute__((aligned(4))) PAH_T2 {
     whole() = const_cast<PAH_T2 &>(o).whole();
     return *this;
   }
-  PAH_SIM_INLINE PAH_T2(const PAH_T &a, const PAH_T &b) : x(a), y(b) {}
-  PAH_SIM_INLINE PAH_T2(const PAH_RAW2 &raw) : x(PAH_RAW{raw.x}), y(PAH_RAW{raw.y}) {}
+  PAH_SIM_INLINE constexpr PAH_T2(const PAH_T &a, const PAH_T &b) : x(a), y(b) {}
+  PAH_SIM_INLINE constexpr PAH_T2(const PAH_RAW2 &raw) : x(PAH_RAW{raw.x}), y(PAH_RAW{raw.y}) {}
   PAH_SIM_INLINE operator PAH_RAW2() const {
     return PAH_RAW2{x.__x, y.__x};
   }
