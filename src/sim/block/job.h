@@ -25,7 +25,7 @@ struct sim_image {
   uint8_t *text, *text_end; /* the whole object in memory */
   uint8_t *data, *data_end; /* its variables: __device__ and __constant__; shared with the child */
   uint64_t shared_bytes;    /* static shared memory, of all kernels together */
-  uint64_t dynamic_offset;  /* of dynamic shared memory within the block's */
+  uint64_t dynamic_offset;  /* of dynamic shared memory within the thread block's */
   struct sim_variable *variables;
   int variable_count;
   struct sim_known_places *places; /* lines of instructions, of the host (sim/host/symbol.c) */

@@ -28,7 +28,7 @@ struct sim_clock {
   uint64_t content; /* a number that changes whenever the entries do: equal numbers, equal entries */
   uint64_t holds;   /* the content of the clock that was joined into this one last: need not be again */
   uint32_t floor;   /* the least of the threads' entries, or less */
-  uint32_t size;    /* entries: threads of the block, filled up to whole warps, + SIM_AGENTS */
+  uint32_t size;    /* entries: threads of the thread block, filled up to whole warps, + SIM_AGENTS */
   uint32_t at[];
 };
 

@@ -126,7 +126,7 @@ void sim_wait(const char *waits_for, int (*ready)(struct sim_thread *, void *), 
 
 static const char its_turn[] = "its turn";
 
-/* Lets the others run first. A block in which all only yield for long waits for something that will not come. */
+/* Lets the others run first. A thread block in which all only yield for long waits for something that will not come. */
 void sim_yield(void) {
   sim_yield_for(its_turn);
 }
