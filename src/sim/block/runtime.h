@@ -68,7 +68,8 @@ struct sim_thread {
   struct sim_access suspect; /* a read that may be a race (check.h), if it has an address; with whom */
   uint64_t suspect_other;
   uint32_t suspect_pc;
-  int32_t unset_locals; /* local variables that are watched until they are set */
+  uint8_t *unset;      /* of each word of its stack, the bytes that nobody has set; NULL: not looked at yet */
+  int32_t unset_bytes; /* how many there are */
   int32_t flying_sums;  /* sets of sums in its registers that wgmma has not delivered */
 };
 
@@ -174,7 +175,7 @@ void sim_async_fence(struct sim_thread *t); /* fence.proxy.async; proxy.c */
  * agent knows `known` of the writer's steps? */
 int sim_proxy_fenced(const struct sim_thread *writer, uint32_t step, const struct sim_thread *reader, uint32_t known);
 /* An instruction has set a local variable of the thread; check/locals.c. */
-void sim_local_set(const struct sim_thread *t, const void *p, uint32_t bytes);
+void sim_local_set(struct sim_thread *t, const void *p, uint32_t bytes);
 /* The thread reads or writes p on its stack; a finding when that is a sum of wgmma that is not delivered. */
 void sim_wgmma_touched(const struct sim_thread *t, const void *p, const void *pc);
 

@@ -59,7 +59,7 @@ void sim_sequence_open(void); /* once per launch */
 void sim_sequence_look(const struct sim_access *a);
 
 /* locals.c: a thread touches its own stack, where variables are watched. */
-void sim_local_access(const struct sim_thread *t, const void *p, uint32_t bytes, uint32_t flags, const void *pc);
+void sim_local_access(struct sim_thread *t, const void *p, uint32_t bytes, uint32_t flags, const void *pc);
 void sim_locals_end(struct sim_thread *t);
 
 /* sim_find with the place of the other party and the address, which may be NULL. */

@@ -117,6 +117,15 @@ static inline __attribute__((always_inline)) void access_watched(struct sim_thre
   check(t, p, bytes, flags, pc);
 }
 
+/* No byte of these words of its stack is one that nobody has set. An access that is not aligned takes the long way. */
+static inline __attribute__((always_inline)) int is_set(const struct sim_thread *t, const void *p, uint32_t bytes) {
+  const uint64_t at = (uint64_t)((const uint8_t *)p - t->fiber.stack);
+  uint32_t states = 0;
+  if (bytes > 16 || bytes & (bytes - 1) || at & (bytes - 1)) return 0;
+  memcpy(&states, t->unset + at / WORD_BYTES, bytes < WORD_BYTES ? 1 : bytes / WORD_BYTES);
+  return !states;
+}
+
 /* Its own stack is where most accesses of a thread go that has arrays whose address is taken. */
 static inline __attribute__((always_inline)) int is_own(struct sim_thread *t, const void *p, uint32_t bytes,
                                                         uint32_t flags, const void *pc) {
@@ -124,7 +133,7 @@ static inline __attribute__((always_inline)) int is_own(struct sim_thread *t, co
   t->pc = pc;       /* where it is, should the launch be stopped here */
   if ((uint64_t)((const uint8_t *)p - t->fiber.stack) >= SIM_STACK_SIZE) return 0;
   if (t->flying_sums) sim_wgmma_touched(t, p, pc);
-  if (t->unset_locals) sim_local_access(t, p, bytes, flags, pc);
+  if (t->unset_bytes && !is_set(t, p, bytes)) sim_local_access(t, p, bytes, flags, pc);
   return 1;
 }
 

@@ -117,6 +117,8 @@ void sim_add_flags(struct sim_command *c, int arch, const char *compiler, const 
                                     "-fmax-errors=20",
                                     "-fpermissive", /* of classes nvcc's own parser asks less than g++ */
                                     "-fno-gnu-unique",
+                                    "-fwhole-program", /* functions are inlined, and their arrays need no hooks */
+                                    "-fno-ipa-icf",    /* each keeps its lines */
                                     "-fno-extern-tls-init",
                                     "--param=tsan-instrument-func-entry-exit=0",
                                     "--param=tsan-distinguish-volatile=1"};

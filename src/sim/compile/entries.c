@@ -37,23 +37,23 @@ static void write_quoted(FILE *to, const char *text, size_t n) {
 static void write_entry(struct list *l, const char *kernel, const char *name, uint64_t restricted) {
   long long n = (long long)l->count++;
   fprintf(l->to,
-          "extern \"C\" __attribute__((used)) const unsigned long long pah_restricted_%lld;"
-          " const unsigned long long pah_restricted_%lld = %lluull;\n",
+          "extern \"C\" const unsigned long long pah_restricted_%lld;"
+          " __attribute__((used)) const unsigned long long pah_restricted_%lld = %lluull;\n",
           n, n, (unsigned long long)restricted);
   fprintf(l->to,
-          "extern \"C\" __attribute__((no_sanitize(\"thread\"))) void pah_entry_%lld(void **args) {"
+          "extern \"C\" __attribute__((used, no_sanitize(\"thread\"))) void pah_entry_%lld(void **args) {"
           " ::pah_sim_call(%s, args); }\n",
           n, kernel);
   fprintf(l->to,
-          "extern \"C\" __attribute__((used)) void *const pah_kernel_%lld; void *const pah_kernel_%lld ="
+          "extern \"C\" void *const pah_kernel_%lld; __attribute__((used)) void *const pah_kernel_%lld ="
           " reinterpret_cast<void *>(%s);\n",
           n, n, kernel);
   fprintf(l->to,
-          "extern \"C\" __attribute__((used)) const decltype(::pah_sim_kernel_of(%s))::signature pah_signature_%lld;"
-          " const decltype(::pah_sim_kernel_of(%s))::signature pah_signature_%lld ="
+          "extern \"C\" const decltype(::pah_sim_kernel_of(%s))::signature pah_signature_%lld;"
+          " __attribute__((used)) const decltype(::pah_sim_kernel_of(%s))::signature pah_signature_%lld ="
           " decltype(::pah_sim_kernel_of(%s))::describe();\n",
           kernel, n, kernel, n, kernel);
-  fprintf(l->to, "extern \"C\" __attribute__((used)) const char pah_name_%lld[]; const char pah_name_%lld[] = ", n, n);
+  fprintf(l->to, "extern \"C\" const char pah_name_%lld[]; __attribute__((used)) const char pah_name_%lld[] = ", n, n);
   write_quoted(l->to, name, strlen(name));
   fputs(";\n", l->to);
 }
@@ -183,7 +183,7 @@ static void write_cluster(struct list *l, int i) {
   for (int k = at + 2; k < close - 1; k++) plain &= t->list[k].kind != PAH_WORD;
   if (close == at + 3 || (item->flags & PAH_IS_TEMPLATE && !plain)) return;
   int scopes = open_scopes(l, i);
-  fprintf(l->to, "extern \"C\" __attribute__((used)) const int pah_cluster_%lld[3]; const int pah_cluster_%lld[3] = {",
+  fprintf(l->to, "extern \"C\" const int pah_cluster_%lld[3]; __attribute__((used)) const int pah_cluster_%lld[3] = {",
           (long long)l->count, (long long)l->count);
   for (int k = at + 2; k < close - 1; k++) fprintf(l->to, " %.*s", (int)t->list[k].length, t->list[k].at);
   fputs("};", l->to);
@@ -283,7 +283,7 @@ static void write_skipped(const struct list *l, const char *missing) {
   pah_side_skipped(l->side, tell_skipped, &s);
   pah_side_launches(l->side, tell_launch, &s);
   fclose(f);
-  fputs("extern \"C\" __attribute__((used)) const char pah_skipped[]; const char pah_skipped[] = ", l->to);
+  fputs("extern \"C\" const char pah_skipped[]; __attribute__((used)) const char pah_skipped[] = ", l->to);
   write_quoted(l->to, text, bytes);
   fputs(";\n", l->to);
   free(text);
