@@ -28,7 +28,11 @@ static char kind_of(const struct ptx_asm_operand *o) {
 static const char *type_of(const struct ptx_asm_operand *operands, const struct ptx_asm_operand *o) {
   const char kind = kind_of(o);
   if (kind >= '0' && kind <= '9') return type_of(operands, &operands[kind - '0']);
-  return kind == 'h' ? "uint16_t" : kind == 'l' || kind == 'd' ? "uint64_t" : kind == 'b' ? "bool" : "uint32_t";
+  return kind == 'h'                  ? "uint16_t"
+         : kind == 'l' || kind == 'd' ? "uint64_t"
+         : kind == 'b'                ? "bool"
+         : kind == 'q'                ? "unsigned __int128"
+                                      : "uint32_t";
 }
 
 /* Does wgmma have it among its sums? */
@@ -101,8 +105,8 @@ static int check_operands(struct ptx_lexer *x, const struct ptx_asm_operand *ope
   for (int i = 0; i < count; i++) {
     const char kind = kind_of(&operands[i]);
     const int is_tied = kind >= '0' && kind <= '9' && kind - '0' < count && kind - '0' < i;
-    if (!is_tied && !(kind && strchr("rlhfdnib", kind)))
-      ptx_fail(x, "the constraint of operand %d is \"%.20s\", must be of r, l, h, f, d, n, b", i,
+    if (!is_tied && !(kind && strchr("rlhfdnibq", kind)))
+      ptx_fail(x, "the constraint of operand %d is \"%.20s\", must be of r, l, h, f, d, n, b, q", i,
                operands[i].constraint);
   }
   return !x->error[0];

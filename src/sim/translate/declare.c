@@ -21,6 +21,7 @@ static const char *register_type(struct ptx_emit *e, const char *type) {
   if (width == 16) return "uint16_t";
   if (width == 32) return "uint32_t";
   if (width == 64) return "uint64_t";
+  if (width == 128) return "unsigned __int128";
   ptx_emit_error(e, "registers of type .%.40s are not there on sim", type);
   return "uint32_t";
 }

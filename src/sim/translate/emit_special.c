@@ -102,6 +102,33 @@ static void st(const struct special *p) {
   special_put(p, ");");
 }
 
+/* Of vectors: atom {old}, [a], {b}; red [a], {b}. The rows of scalars come first. */
+static void atom(const struct special *p) {
+  const int gives = p->s->word[0] == 'a';
+  const struct ptx_operand *from = special_operand(p, gives + 1);
+  check_vector(p, from);
+  if (gives) check_vector(p, special_operand(p, 0));
+  if (gives) ptx_emit_begin(p->e, special_operand(p, 0));
+  put_typed(p, "i_atom_vector");
+  special_put(p, ">(");
+  special_put(p, p->m->choices[0]);
+  special_put(p, ", ");
+  special_put(p, p->m->choices[1]);
+  fprintf(p->e->out, ", (");
+  special_put(p, p->m->flags);
+  special_put(p, "), ");
+  ptx_emit_pointer(p->e, special_operand(p, gives), p->m);
+  for (int i = 0; i < from->count; i++) {
+    special_put(p, ", ");
+    ptx_emit_operand(p->e, &from->items[i]);
+  }
+  special_put(p, ")");
+  if (gives)
+    ptx_emit_end(p->e, special_operand(p, 0));
+  else
+    special_put(p, ";");
+}
+
 /* ---- Moves and comparisons ---- */
 
 static void mov(const struct special *p) {
@@ -292,6 +319,7 @@ int ptx_emit_special(struct ptx_emit *e, const struct ptx_statement *s, const st
   } all[] = {{"ld", ld},
              {"st", st},
              {"mov", mov},
+             {"atom", atom},
              {"tensor_load", special_tensor_load},
              {"tensor_store", special_tensor_store},
              {"tensor_multicast", special_tensor_multicast},

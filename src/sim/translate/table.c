@@ -36,6 +36,7 @@ static const struct {
                    {'f', "f32 f64"},
                    {'h', "f16 bf16 f16x2 bf16x2"},
                    {'w', "u16x2 s16x2"},
+                   {'q', "b128"},
                    {'x', "tf32 e4m3x2 e5m2x2"}};
 
 static const char *known(const char *const *list, size_t count, const char *part, size_t length) {

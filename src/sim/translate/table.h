@@ -8,7 +8,7 @@ struct ptx_row {
   const char *name; /* what the instruction's word begins with: "cp.async.cg" */
   const char
       *types; /* that may follow: i integers, b bits, p predicates, f f32 and f64, h 16 bits and pairs of them, */
-              /* w pairs of integers, 8 the sizes below 16, x what only conversions know; "" none */
+              /* w pairs of integers, 8 the sizes below 16, q 128 bits, x what only conversions know; "" none */
   const char *words; /* that may follow and mean something (pah_sim/ptx/words.h) */
   const char *hints; /* that may follow and mean nothing here; "a*": all that begin so */
   const char *text;  /* the C++, see emit.c */

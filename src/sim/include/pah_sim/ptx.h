@@ -35,6 +35,7 @@ struct t_b8 : t_u8 {};
 struct t_b16 : t_u16 {};
 struct t_b32 : t_u32 {};
 struct t_b64 : t_u64 {};
+struct t_b128 : type<unsigned __int128, unsigned __int128, UNSIGNED> {};
 struct t_f32 : type<uint32_t, float, FLOATING> {};
 struct t_f64 : type<uint64_t, double, FLOATING> {};
 struct t_f16 : type<uint16_t, float, SMALL, 5, 10> {};

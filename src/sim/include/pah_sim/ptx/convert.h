@@ -101,6 +101,7 @@ template <class B, int N> struct parts { B r[N]; };
 template <unsigned bytes> struct bits_with { typedef uint8_t type; };
 template <> struct bits_with<2> { typedef uint16_t type; };
 template <> struct bits_with<4> { typedef uint32_t type; };
+template <> struct bits_with<8> { typedef uint64_t type; };
 template <class T, int N> PAH_PTX_I auto i_unpack(bits_of<T> a) {
   typedef typename bits_with<sizeof(bits_of<T>) / N>::type B;
   parts<B, N> p;
@@ -110,9 +111,9 @@ template <class T, int N> PAH_PTX_I auto i_unpack(bits_of<T> a) {
 template <class T, class... B> PAH_PTX_I bits_of<T> i_pack(B... b) {
   constexpr int width = 8 * sizeof(bits_of<T>) / sizeof...(B);
   const uint64_t mask = width < 64 ? (1ull << width) - 1 : ~0ull;
-  uint64_t r = 0;
+  std::conditional_t<sizeof(bits_of<T>) == 16, unsigned __int128, uint64_t> r = 0;
   int at = 0;
-  ((r |= ((uint64_t)b & mask) << at, at += width), ...);
+  ((r |= (decltype(r))((uint64_t)b & mask) << at, at += width), ...);
   return (bits_of<T>)r;
 }
 

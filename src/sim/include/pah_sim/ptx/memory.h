@@ -46,18 +46,22 @@ template <class B, int N> struct vector_of { typedef B type __attribute__((vecto
 template <class T, int N> PAH_PTX_I elements<T, N> i_ld_vector(choice order, int flags, const void *p) {
   typedef typename vector_of<bits_of<T>, N>::type V;
   if (flags & m_nc) i_read_only(p, sizeof(V));
-  const V v = order == w_volatile ? *(const volatile V *)p : *(const V *)p;
+  const V v = order == w_none       ? *(const V *)p
+              : order == w_volatile ? *(const volatile V *)p
+                                    : pah_sim_atomic_load((const V *)p, order_of(order, flags));
   elements<T, N> e;
   for (int i = 0; i < N; i++) e.r[i] = (result_of<T>)v[i];
   return e;
 }
-template <class T, class... B> PAH_PTX_I void i_st_vector(choice order, int, void *p, B... b) {
+template <class T, class... B> PAH_PTX_I void i_st_vector(choice order, int flags, void *p, B... b) {
   typedef typename vector_of<bits_of<T>, sizeof...(B)>::type V;
   const V v = {(bits_of<T>)b...};
-  if (order == w_volatile)
+  if (order == w_none)
+    *(V *)p = v;
+  else if (order == w_volatile)
     *(volatile V *)p = v;
   else
-    *(V *)p = v;
+    pah_sim_atomic_store((V *)p, v, order_of(order, flags));
 }
 
 /* Parameters of kernels and functions: so many bytes, by value. Kind: of enum pah_parameter_kind. */
@@ -97,6 +101,35 @@ template <class T> PAH_SIM_CALLED inline result_of<T> i_atom(choice op, choice w
   __builtin_memcpy(p, &now, sizeof now);
   if (order & PAH_SIM_ACQUIRE) i_fence(flags);
   return (result_of<T>)old;
+}
+template <class T> PAH_SIM_CALLED inline bits_of<T> i_exch(choice word, int flags, void *p, bits_of<T> b) {
+  const int order = order_of(word, flags);
+  if (order & PAH_SIM_RELEASE) i_fence(flags);
+  pah_sim_atomic(p, sizeof b, PAH_SIM_READ | PAH_SIM_WRITE, order & PAH_SIM_OF_BLOCK, PAH_SIM_CALLER);
+  bits_of<T> old;
+  __builtin_memcpy(&old, p, sizeof old);
+  __builtin_memcpy(p, &b, sizeof b);
+  if (order & PAH_SIM_ACQUIRE) i_fence(flags);
+  return old;
+}
+/* Each element is an atomic of its own; the address is a multiple of all of them. */
+template <class T, class... B>
+PAH_SIM_CALLED inline elements<T, sizeof...(B)> i_atom_vector(choice op, choice word, int flags, void *p, B... b) {
+  constexpr int N = sizeof...(B);
+  const int order = order_of(word, flags);
+  const bits_of<T> values[N] = {(bits_of<T>)b...};
+  elements<T, N> e;
+  if (order & PAH_SIM_RELEASE) i_fence(flags);
+  pah_sim_atomic(p, N * sizeof(bits_of<T>), PAH_SIM_READ | PAH_SIM_WRITE, order & PAH_SIM_OF_BLOCK, PAH_SIM_CALLER);
+  for (int i = 0; i < N; i++) {
+    bits_of<T> old, now;
+    __builtin_memcpy(&old, (bits_of<T> *)p + i, sizeof old);
+    now = combined<T>(op, old, values[i]);
+    __builtin_memcpy((bits_of<T> *)p + i, &now, sizeof now);
+    e.r[i] = (result_of<T>)old;
+  }
+  if (order & PAH_SIM_ACQUIRE) i_fence(flags);
+  return e;
 }
 template <class T>
 PAH_SIM_CALLED inline bits_of<T> i_cas(choice word, int flags, void *p, bits_of<T> expected, bits_of<T> value) {

@@ -19,7 +19,7 @@
 
 #define PAH_PTX_TYPES(X) \
   X(u8) X(u16) X(u32) X(u64) X(s8) X(s16) X(s32) X(s64) X(b8) X(b16) X(b32) X(b64) X(f16) X(bf16) X(f32) X(f64) \
-  X(f16x2) X(bf16x2) X(u16x2) X(s16x2) X(pred) X(tf32) X(e4m3x2) X(e5m2x2)
+  X(b128) X(f16x2) X(bf16x2) X(u16x2) X(s16x2) X(pred) X(tf32) X(e4m3x2) X(e5m2x2)
 
 /* clang-format on */
 
