@@ -160,8 +160,12 @@ void sim_arena_copied(struct sim_arena *a, const void *dst, const void *src, int
   if (rest) a->state[to / 4 + end] = (uint8_t)((a->state[to / 4 + end] & ~mask) | (a->state[from / 4 + end] & mask));
 }
 
+int sim_arena_holds(const struct sim_arena *a, const void *p) {
+  return (const uint8_t *)p >= a->base && (const uint8_t *)p < a->base + a->size;
+}
+
 const struct sim_allocation *sim_arena_find(const struct sim_arena *a, const void *p) {
-  if ((const uint8_t *)p < a->base || (const uint8_t *)p >= a->base + a->size) return NULL;
+  if (!sim_arena_holds(a, p)) return NULL;
   int64_t at = index_of(a, (uint64_t)((const uint8_t *)p - a->base));
   return at < 0 ? NULL : &a->allocations[at];
 }

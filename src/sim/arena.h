@@ -33,6 +33,8 @@ void sim_arena_free(struct sim_arena *a, void *data);
 void sim_arena_written(struct sim_arena *a, const void *p, int64_t bytes);
 /* Bytes were copied within the arena: what was not initialised is not at its new place. */
 void sim_arena_copied(struct sim_arena *a, const void *dst, const void *src, int64_t bytes);
+/* Is p an address of the range, whether or not there is an allocation? */
+int sim_arena_holds(const struct sim_arena *a, const void *p);
 /* The allocation that holds p, else the nearest one below it; NULL: none. */
 const struct sim_allocation *sim_arena_find(const struct sim_arena *a, const void *p);
 

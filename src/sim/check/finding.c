@@ -203,38 +203,38 @@ const char *sim_space_name(const void *p) {
   return s ? s->name : "local";
 }
 
-/* Is an access that ends at `end` nearer to the start of the next allocation than to the end of m? */
-static int is_before(const struct sim_allocation *m, uint64_t end) {
+/* The allocation whose start is nearer to an access from `at` to `end` than the end of m is, before it; NULL: m's. */
+static const struct sim_allocation *next_is_nearer(const struct sim_allocation *m, uint64_t end) {
   const struct sim_arena *arena = sim_job->arena;
-  if (m + 1 >= arena->allocations + arena->count || !m[1].alive) return 0;
-  return m[1].start >= end && m[1].start - end < end - (m->start + m->bytes);
+  const struct sim_allocation *next = m ? m + 1 : arena->allocations;
+  if (next >= arena->allocations + arena->count || (m && (!next->alive || next->start < end))) return NULL;
+  return !m || next->start - end < end - (m->start + m->bytes) ? next : NULL;
 }
 
 static void bad_global(const struct sim_access *a) {
-  const struct sim_allocation *m = sim_arena_find(sim_job->arena, a->address);
-  if (!m) {
-    sim_find_at(a->pc, NULL, a->address, "out-of-bounds", "%s %u bytes before the first tensor of the device",
-                sim_verb(a), a->bytes);
-    return;
-  }
-  uint64_t at = (uint64_t)((const uint8_t *)a->address - sim_job->arena->base) - m->start;
-  if (!m->alive && at < m->bytes)
+  const struct sim_allocation *m = sim_arena_find(sim_job->arena, a->address), *next;
+  const uint64_t from = (uint64_t)((const uint8_t *)a->address - sim_job->arena->base);
+  if (m && !m->alive && from - m->start < m->bytes)
     sim_find_at(a->pc, NULL, a->address, "use-after-free",
                 "%s %u bytes at byte %llu of a tensor of %llu bytes that has "
                 "been freed (allocation %lld of the device)",
-                sim_verb(a), a->bytes, (unsigned long long)at, (unsigned long long)m->bytes, (long long)m->number);
-  else if (is_before(m, (uint64_t)((const uint8_t *)a->address - sim_job->arena->base) + a->bytes))
+                sim_verb(a), a->bytes, (unsigned long long)(from - m->start), (unsigned long long)m->bytes,
+                (long long)m->number);
+  else if ((next = next_is_nearer(m, from + a->bytes)))
     sim_find_at(a->pc, NULL, a->address, "out-of-bounds",
                 "%s %u bytes, %llu bytes before the start of a tensor of %llu bytes (allocation %lld of the device)",
-                sim_verb(a), a->bytes,
-                (unsigned long long)(m[1].start - (uint64_t)((const uint8_t *)a->address - sim_job->arena->base)),
-                (unsigned long long)m[1].bytes, (long long)m[1].number);
-  else
+                sim_verb(a), a->bytes, (unsigned long long)(next->start - from), (unsigned long long)next->bytes,
+                (long long)next->number);
+  else if (m)
     sim_find_at(a->pc, NULL, a->address, "out-of-bounds",
                 "%s %u bytes, %llu bytes past the end of a tensor of %llu bytes "
                 "(allocation %lld of the device)",
-                sim_verb(a), a->bytes, (unsigned long long)(at < m->bytes ? 0 : at - m->bytes),
+                sim_verb(a), a->bytes,
+                (unsigned long long)(from - m->start < m->bytes ? 0 : from - m->start - m->bytes),
                 (unsigned long long)m->bytes, (long long)m->number);
+  else
+    sim_find_at(a->pc, NULL, a->address, "out-of-bounds", "%s %u bytes of a device that has no tensor", sim_verb(a),
+                a->bytes);
 }
 
 /* Where variables count from: the window of its thread block, or the object. */

@@ -43,7 +43,7 @@ static void fill_finding(struct pah_finding *to, const struct sim_finding *f, co
   size_t n = strlen(to->message);
   if (f->other_pc && other->line)
     snprintf(to->message + n, sizeof to->message - n, " at %s:%d", other->file, other->line);
-  if (sim_arena_find(job->arena, f->address))
+  if (sim_arena_holds(job->arena, f->address))
     sim_describe_address(job->launch, job->signature->count, f->address, to->message, sizeof to->message);
   sim_source_line(job, at, to->source, sizeof to->source);
   memcpy(to->file, at->file, sizeof to->file);
