@@ -1,15 +1,14 @@
 -- includes_spec.lua - which folder may include what: the order is written down here once, from the bottom up. A file
 -- includes from its own folder and from those above it in this list, never from one further down; and no header
 -- reaches itself. src/cpu and its folders are one object per instruction set and count as one, and so do src/gpu and
--- src/gpu/fast, src/sim/block and src/sim/check (threads and who watches them), src/sim/host and src/sim/compile;
--- kernels/naive, sm80, ... are beside one another.
+-- src/gpu/fast, src/sim/block and src/sim/check (threads and who watches them), src/sim/host and src/sim/compile,
+-- src/sim/ptx and its folder; kernels/naive, sm80, ... are beside one another.
 local order = {
   "src", -- the interface, errors, what a device is
   "src/tensor", "src/attention", "src/reference", "src/cpu", "src/module", "src/source",
   "src/sim", -- what kernels see of the simulator
   "kernels/ptx", "kernels", "kernels/*", -- kernels/params.h is the host's too
-  "src/gpu", "src/cuda", "src/sim/block", "src/sim/ptx/copy",
-  "src/sim/ptx", "src/sim/translate", "src/sim/host", "src/host",
+  "src/gpu", "src/cuda", "src/sim/block", "src/sim/ptx", "src/sim/translate", "src/sim/host", "src/host",
 }
 
 local rank = {}
@@ -57,6 +56,7 @@ local function layer_of(path)
   if folder:find "^src/cpu" then return "src/cpu" end
   if folder:find "^src/gpu" then return "src/gpu" end
   if folder == "src/sim/check" then return "src/sim/block" end
+  if folder:find "^src/sim/ptx" then return "src/sim/ptx" end
   if folder == "src/sim/compile" then return "src/sim/host" end
   if folder:find "^kernels/" and folder ~= "kernels/ptx" then return "kernels/*" end
   return folder

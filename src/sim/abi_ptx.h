@@ -107,8 +107,40 @@ void pah_sim_st_async(unsigned dst, struct pah_sim_v4 words, unsigned bytes, uns
 typedef unsigned long long pah_sim_reduction(unsigned long long old, unsigned long long value);
 void pah_sim_red_async(unsigned dst, unsigned long long value, unsigned bytes, pah_sim_reduction *reduction,
                        unsigned barrier);
+/* Reducing copies; type: as tensormap.replace numbers those of elements (sim/ptx/copy/tensor_map.h). */
+enum {
+  PAH_SIM_ASYNC_ADD = 1,
+  PAH_SIM_ASYNC_MIN,
+  PAH_SIM_ASYNC_MAX,
+  PAH_SIM_ASYNC_INC,
+  PAH_SIM_ASYNC_DEC,
+  PAH_SIM_ASYNC_AND,
+  PAH_SIM_ASYNC_OR,
+  PAH_SIM_ASYNC_XOR
+};
+void pah_sim_bulk_reduce(void *dst, unsigned src, unsigned bytes, int operation, int type);
+void pah_sim_bulk_reduce_shared(unsigned dst, unsigned src, unsigned bytes, unsigned barrier, int operation, int type);
+void pah_sim_tensor_reduce(const void *map, int rank, struct pah_sim_coordinates at, unsigned src, int operation);
 void pah_sim_bulk_commit(void);
 void pah_sim_bulk_wait(int groups, int read); /* read: only until the sources may be changed */
+
+/* ---- Tensor maps that a kernel changes (sim/ptx/copy/map.c). field: PAH_SIM_MAP_*; at: the dimension ---- */
+enum {
+  PAH_SIM_MAP_ADDRESS,
+  PAH_SIM_MAP_RANK,
+  PAH_SIM_MAP_BOX,
+  PAH_SIM_MAP_SIZE,
+  PAH_SIM_MAP_STRIDE,
+  PAH_SIM_MAP_STEP,
+  PAH_SIM_MAP_TYPE,
+  PAH_SIM_MAP_INTERLEAVE,
+  PAH_SIM_MAP_SWIZZLE,
+  PAH_SIM_MAP_FILL
+};
+void pah_sim_map_replace(void *map, int field, int at, unsigned long long value);
+void pah_sim_map_copy(void *dst, unsigned src, unsigned bytes); /* tensormap.cp_fenceproxy, by a whole warp */
+void pah_sim_map_release(void);
+void pah_sim_map_acquire(const void *map, unsigned bytes);
 
 /* ---- wgmma (sim/ptx/wgmma.c). kind: PAH_SIM_MMA_*; d: n / 2 floats of the caller ---- */
 enum {

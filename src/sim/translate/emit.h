@@ -87,6 +87,8 @@ void special_put(const struct special *p, const char *code);
 void special_tensor_load(const struct special *p);
 void special_tensor_multicast(const struct special *p);
 void special_tensor_store(const struct special *p);
+void special_tensor_reduce(const struct special *p);
+int special_map_replace(const struct special *p);
 int special_mma(const struct special *p);
 int special_wgmma(const struct special *p);
 

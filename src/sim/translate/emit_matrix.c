@@ -47,6 +47,43 @@ void special_tensor_store(const struct special *p) {
   special_put(p, ");");
 }
 
+void special_tensor_reduce(const struct special *p) {
+  special_put(p, "pah_sim_tensor_reduce(");
+  tensor(p, special_operand(p, 0));
+  ptx_emit_address(p->e, special_operand(p, 1));
+  special_put(p, ", i_operation(");
+  special_put(p, p->m->choices[0]);
+  special_put(p, "));");
+}
+
+/* [map], value; of a dimension [map], dimension, value. */
+int special_map_replace(const struct special *p) {
+  static const char *const fields[][2] = {{"global_address", "ADDRESS"},
+                                          {"rank", "RANK"},
+                                          {"box_dim", "BOX"},
+                                          {"global_dim", "SIZE"},
+                                          {"global_stride", "STRIDE"},
+                                          {"element_stride", "STEP"},
+                                          {"elemtype", "TYPE"},
+                                          {"interleave_layout", "INTERLEAVE"},
+                                          {"swizzle_mode", "SWIZZLE"},
+                                          {"fill_mode", "FILL"}};
+  const char *field = p->s->word + strlen(p->m->row->name) + 1;
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+    const size_t n = strlen(fields[i][0]);
+    if (strncmp(field, fields[i][0], n) != 0 || field[n] != '.') continue;
+    special_put(p, "pah_sim_map_replace(");
+    ptx_emit_pointer(p->e, special_operand(p, 0), p->m);
+    fprintf(p->e->out, ", PAH_SIM_MAP_%s, (int)(", fields[i][1]);
+    if (p->s->count > 2) ptx_emit_operand(p->e, special_operand(p, 1));
+    special_put(p, p->s->count > 2 ? "), " : "0), ");
+    ptx_emit_operand(p->e, special_operand(p, p->s->count > 2 ? 2 : 1));
+    special_put(p, ");");
+    return 1;
+  }
+  return 0;
+}
+
 /* ---- mma.sync of shapes and types beside those of rows.h: {d}, {a}, {b}, {c} ---- */
 
 static int index_in(const char *const *list, const char *part, size_t length) {

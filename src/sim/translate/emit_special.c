@@ -323,6 +323,7 @@ int ptx_emit_special(struct ptx_emit *e, const struct ptx_statement *s, const st
              {"tensor_load", special_tensor_load},
              {"tensor_store", special_tensor_store},
              {"tensor_multicast", special_tensor_multicast},
+             {"tensor_reduce", special_tensor_reduce},
              {"bra", bra},
              {"brx", brx},
              {"ret", ret},
@@ -331,6 +332,7 @@ int ptx_emit_special(struct ptx_emit *e, const struct ptx_statement *s, const st
   const char *name = m->row->text + 1;
   if (!strcmp(name, "wgmma")) return special_wgmma(&p);
   if (!strcmp(name, "mma")) return special_mma(&p);
+  if (!strcmp(name, "map_replace")) return special_map_replace(&p);
   if (!strcmp(name, "call")) return call(&p);
   if (!strcmp(name, "setp")) return setp(&p);
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {

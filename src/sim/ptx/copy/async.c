@@ -146,6 +146,7 @@ static void cp_async_begin(void) {
 void sim_async_begin(void) {
   cp_async_begin();
   proxy_begin();
+  map_begin();
   bulk_begin();
   wgmma_begin();
   mbarrier_begin();

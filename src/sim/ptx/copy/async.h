@@ -24,12 +24,14 @@ struct async_copy {
   uint32_t bytes;
   uint32_t reported;                /* to the mbarrier: those of the box, without the gaps of its rows */
   uint32_t row_bytes, pitch, start; /* rows of a box with gaps, from shared address `start` on; pitch 0: no gaps */
-  int swizzle, has_map;
-  int64_t group; /* of a store */
+  int swizzle;
+  const void *map; /* of a tensor copy */
+  int64_t group;   /* of a store */
   int64_t count;
   struct async_piece *pieces;
   uint8_t *data;                /* the source as it was at the issue, piece after piece */
   pah_sim_reduction *reduction; /* red.async: what to make of the old value and `data`; else NULL */
+  int operation, type;          /* cp.reduce: PAH_SIM_ASYNC_*, SIM_MAP_*; 0: it copies */
 };
 
 struct sim_mbarrier;
@@ -65,10 +67,20 @@ struct async_copy *bulk_box(const void *map, int rank, struct pah_sim_coordinate
 void bulk_check(uintptr_t global, uint32_t shared, uint32_t bytes, const void *pc);
 /* A load starts, or what else reports to an mbarrier; it takes the copy over. */
 void bulk_load(struct async_copy *c, uint32_t barrier);
+void bulk_store(struct async_copy *c);   /* a store starts, which takes the copy over */
 void bulk_land(struct async_copy *copy); /* a load; frees it */
 void bulk_free(struct async_copy *copy);
 void bulk_begin(void);
 void bulk_block_end(void);
+
+/* ---- reduce.c ---- */
+void reduce_check(int operation, int type, int in_shared, const void *pc); /* fatal: there is no such reduction */
+void reduce_elements(int operation, int type, uint8_t *dst, const uint8_t *src, uint32_t bytes);
+
+/* ---- map.c ---- */
+/* The tensor map that a copy on behalf of this agent uses is one, was not changed without a fence, and stays. */
+void map_check(const void *map, int agent, const void *pc);
+void map_begin(void);
 
 /* ---- swizzle.c ---- */
 void swizzle_laid_out(const uint8_t *p, uint32_t bytes, int span); /* span: of the map, in chunks; 0: by no map */

@@ -3,6 +3,18 @@
 
 #include <string.h>
 
+static int type_of(int dtype) {
+  switch (dtype) {
+  case PAH_I32: return SIM_MAP_S32;
+  case PAH_I64: return SIM_MAP_S64;
+  case PAH_F16: return SIM_MAP_F16;
+  case PAH_F32: return SIM_MAP_F32;
+  case PAH_F64: return SIM_MAP_F64;
+  case PAH_BF16: return SIM_MAP_BF16;
+  default: return SIM_MAP_U8;
+  }
+}
+
 int sim_tensor_map(struct pah_device *dev, const struct pah_tensor *t, const int64_t *box, int32_t swizzle,
                    struct pah_tensor_map *map) {
   const int64_t size = pah_dtype_size(t->dtype);
@@ -12,6 +24,7 @@ int sim_tensor_map(struct pah_device *dev, const struct pah_tensor *t, const int
   m.rank = (uint8_t)t->ndim;
   m.element_bytes = (uint8_t)size;
   m.swizzle = (uint8_t)swizzle;
+  m.type = (uint8_t)type_of(t->dtype);
   for (int i = 0; i < t->ndim; i++) {
     const int from = t->ndim - 1 - i; /* the map counts from the innermost */
     m.size[i] = (uint32_t)t->shape[from];

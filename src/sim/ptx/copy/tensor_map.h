@@ -9,14 +9,33 @@
 
 enum { SIM_TENSOR_RANK = 5 };
 
+/* Types of elements, numbered as tensormap.replace does. */
+enum sim_map_type {
+  SIM_MAP_U8,
+  SIM_MAP_U16,
+  SIM_MAP_U32,
+  SIM_MAP_S32,
+  SIM_MAP_U64,
+  SIM_MAP_S64,
+  SIM_MAP_F16,
+  SIM_MAP_F32,
+  SIM_MAP_F32_FTZ,
+  SIM_MAP_F64,
+  SIM_MAP_BF16,
+  SIM_MAP_TF32,
+  SIM_MAP_TF32_FTZ
+};
+int tensor_map_bytes(int type); /* of an element; 0: there is no such type */
+
 struct sim_tensor_map {
   char magic[8]; /* "pahtmap1" */
   uint64_t address;
   uint64_t stride[SIM_TENSOR_RANK - 1]; /* bytes from one index to the next of dimensions 1 to 4 */
   uint32_t size[SIM_TENSOR_RANK];       /* elements; innermost first */
   uint16_t box[SIM_TENSOR_RANK];
-  uint8_t rank, element_bytes, swizzle; /* swizzle: enum pah_swizzle */
-  uint8_t padding[128 - 8 - 8 - 8 * 4 - 4 * 5 - 2 * 5 - 3];
+  uint8_t rank, element_bytes, swizzle, type; /* swizzle: enum pah_swizzle; type: enum sim_map_type */
+  uint8_t is_changed;                         /* by tensormap.replace: looked at again when it is used */
+  uint8_t padding[128 - 8 - 8 - 8 * 4 - 4 * 5 - 2 * 5 - 5];
 };
 
 /* The device's slot. */

@@ -16,7 +16,8 @@ enum {
   CHUNK = 16,
   TENSOR_ALIGNMENT = 128,
   READ_ASYNC = PAH_SIM_READ | SIM_ASYNC_PROXY | SIM_UNALIGNED,
-  WRITE_ASYNC = PAH_SIM_WRITE | SIM_ASYNC_PROXY | SIM_UNALIGNED
+  WRITE_ASYNC = PAH_SIM_WRITE | SIM_ASYNC_PROXY | SIM_UNALIGNED,
+  REDUCE_ASYNC = READ_ASYNC | PAH_SIM_WRITE | PAH_SIM_ATOMIC
 };
 
 /* Stores of a thread. */
@@ -94,7 +95,7 @@ static struct async_copy *box_copy(int load, const struct sim_tensor_map *m, con
   c->pitch = pitch > row_bytes ? pitch : 0;
   c->start = shared;
   c->swizzle = m->swizzle;
-  c->has_map = 1;
+  c->map = m;
   clip(at[0], m->box[0], m->size[0], &from, &count);
   for (int64_t r = 0; r < rows && count > 0; r++) {
     int64_t rest = r, offset = (at[0] + from) * m->element_bytes;
@@ -158,11 +159,15 @@ static int read_sources(struct async_copy *c, int agent) {
 
 void bulk_load(struct async_copy *c, uint32_t barrier) {
   struct sim_mbarrier *b = mbarrier_of_copy(barrier, "cp.async.bulk", c->pc);
-  const int agent = mbarrier_agent(b, c->pc), reduces = c->reduction != NULL;
+  const int agent = mbarrier_agent(b, c->pc), reduces = c->reduction != NULL || c->operation;
   if (sim_home_at(c->shared) != mbarrier_home(b))
     sim_fatal(c->pc, "bad-operand", "the mbarrier that a copy reports to is not of the thread block that it writes to");
   const struct sim_access write = {c->shared, c->bytes,
-                                   reduces ? PAH_SIM_READ | PAH_SIM_WRITE | PAH_SIM_ATOMIC : WRITE_ASYNC, agent, c->pc};
+                                   c->operation ? REDUCE_ASYNC
+                                   : reduces    ? PAH_SIM_READ | PAH_SIM_WRITE | PAH_SIM_ATOMIC
+                                                : WRITE_ASYNC,
+                                   agent, c->pc};
+  if (c->map) map_check(c->map, agent, c->pc);
   if (!read_sources(c, agent) || sim_check(sim_self(), &write) != 0) {
     c->count = 0; /* it still reports its bytes, so that one fault does not end in a deadlock */
   }
@@ -187,24 +192,36 @@ static void reduce(struct async_copy *c) {
   memcpy(c->shared, &old, c->bytes);
 }
 
-static void write_box(struct async_copy *c) {
+static void prepare_box(struct async_copy *c) {
   sim_pending_clear(c->shared, c->bytes);
-  swizzle_laid_out(c->shared, c->bytes, c->has_map ? 1 << c->swizzle : 0);
+  swizzle_laid_out(c->shared, c->bytes, c->map ? 1 << c->swizzle : 0);
   async_check_landing(c->shared, c->bytes, NULL, NULL, 0, c->pc);
   clear_box(c);
-  for (int64_t i = 0; i < c->count; i++) {
-    const struct async_piece *p = &c->pieces[i];
-    if (p->src != NULL && memcmp(p->src, c->data + p->at, p->bytes) != 0)
-      sim_find(c->pc, "async-source-changed", "the source of this bulk copy was changed before the copy had landed");
+}
+
+static void check_source(const struct async_copy *c, const struct async_piece *p, const char *what) {
+  if (p->src != NULL && memcmp(p->src, c->data + p->at, p->bytes) != 0)
+    sim_find(c->pc, "async-source-changed", "the source of this bulk %s was changed before the %s", what,
+             what[0] == 'c' ? "copy had landed" : "store had read it");
+}
+
+static void land_piece(const struct async_copy *c, const struct async_piece *p) {
+  if (c->operation)
+    reduce_elements(c->operation, c->type, p->dst, c->data + p->at, p->bytes);
+  else
     memcpy(p->dst, c->data + p->at, p->bytes);
-  }
 }
 
 void bulk_land(struct async_copy *c) {
-  if (c->reduction)
+  if (c->reduction) {
     reduce(c);
-  else
-    write_box(c);
+  } else {
+    if (!c->operation) prepare_box(c);
+    for (int64_t i = 0; i < c->count; i++) {
+      check_source(c, &c->pieces[i], "copy");
+      land_piece(c, &c->pieces[i]);
+    }
+  }
   bulk_free(c);
 }
 
@@ -227,7 +244,7 @@ void pah_sim_tensor_load(unsigned dst, const void *map, int rank, struct pah_sim
 
 /* ---- Stores ---- */
 
-static void store(struct async_copy *c) {
+void bulk_store(struct async_copy *c) {
   struct sim_thread *t = sim_self();
   struct stores *s = &stores[t->number];
   if (!s->started) {
@@ -237,9 +254,11 @@ static void store(struct async_copy *c) {
   }
   s->read_now = sim_agent_start(s->read_agent, t);
   s->write_now = sim_agent_start(s->write_agent, t);
+  if (c->map) map_check(c->map, s->read_agent, c->pc);
   for (int64_t i = 0; i < c->count; i++) {
     const struct async_piece *p = &c->pieces[i];
-    const struct sim_access write = {p->dst, p->bytes, WRITE_ASYNC, s->write_agent, c->pc};
+    const struct sim_access write = {p->dst, p->bytes, c->operation ? REDUCE_ASYNC : WRITE_ASYNC, s->write_agent,
+                                     c->pc};
     if (sim_check(t, &write) != 0) c->count = 0;
   }
   if (!read_sources(c, s->read_agent)) c->count = 0;
@@ -252,15 +271,14 @@ static void store(struct async_copy *c) {
 static void check_sources(struct async_copy *c) {
   for (int64_t i = 0; i < c->count; i++) {
     struct async_piece *p = &c->pieces[i];
-    if (p->src != NULL && memcmp(p->src, c->data + p->at, p->bytes) != 0)
-      sim_find(c->pc, "async-source-changed", "the source of this bulk store was changed before the store had read it");
+    check_source(c, p, "store");
     p->src = NULL; /* from now on it may change */
   }
 }
 
 static void land_store(struct async_copy *c) {
   check_sources(c);
-  for (int64_t i = 0; i < c->count; i++) memcpy(c->pieces[i].dst, c->data + c->pieces[i].at, c->pieces[i].bytes);
+  for (int64_t i = 0; i < c->count; i++) land_piece(c, &c->pieces[i]);
   bulk_free(c);
 }
 
@@ -270,12 +288,22 @@ void pah_sim_bulk_store(void *dst, unsigned src, unsigned bytes) {
   uint8_t *shared = sim_shared(src, bytes, pc);
   struct async_copy *c = bulk_new(shared, bytes, 1, pc);
   bulk_add(c, 0, shared, dst, bytes, 0);
-  store(c);
+  bulk_store(c);
 }
 
 void pah_sim_tensor_store(const void *map, int rank, struct pah_sim_coordinates at, unsigned src) {
   const void *pc = __builtin_return_address(0);
-  store(box_copy(0, checked_map(map, rank, at.at, src, 0, pc), at.at, src, pc));
+  bulk_store(box_copy(0, checked_map(map, rank, at.at, src, 0, pc), at.at, src, pc));
+}
+
+void pah_sim_tensor_reduce(const void *map, int rank, struct pah_sim_coordinates at, unsigned src, int operation) {
+  const void *pc = __builtin_return_address(0);
+  const struct sim_tensor_map *m = checked_map(map, rank, at.at, src, 0, pc);
+  reduce_check(operation, m->type, 0, pc);
+  struct async_copy *c = box_copy(0, m, at.at, src, pc);
+  c->operation = operation;
+  c->type = m->type;
+  bulk_store(c);
 }
 
 void pah_sim_bulk_commit(void) {

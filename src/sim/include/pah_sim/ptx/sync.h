@@ -41,10 +41,6 @@ PAH_PTX_I void i_syncwarp(uint32_t mask, int line = __builtin_LINE()) {
   pah_sim_syncwarp(mask, line);
 }
 
-PAH_PTX_I void i_fence_map(uint64_t, uint32_t) {
-  pah_sim_fence(PAH_SIM_FENCE_DEVICE);
-}
-
 /* shfl.sync d|p, a, b, c, mask: c holds the segment mask in bits 8 to 12 and the clamp in the low ones. p: the source
  * lane is within the segment. */
 struct shuffled {
@@ -130,6 +126,26 @@ template <class T> PAH_PTX_I void i_red_async(choice op, uint32_t to, typename T
                                : op == w_or  ? reduced<T, w_or>
                                              : reduced<T, w_xor>;
   pah_sim_red_async(to, b, sizeof b, f, barrier);
+}
+
+/* ---- Reducing copies ---- */
+
+constexpr int i_operation(choice op) {
+  return op == w_add   ? PAH_SIM_ASYNC_ADD
+         : op == w_min ? PAH_SIM_ASYNC_MIN
+         : op == w_max ? PAH_SIM_ASYNC_MAX
+         : op == w_inc ? PAH_SIM_ASYNC_INC
+         : op == w_dec ? PAH_SIM_ASYNC_DEC
+         : op == w_and ? PAH_SIM_ASYNC_AND
+         : op == w_or  ? PAH_SIM_ASYNC_OR
+                       : PAH_SIM_ASYNC_XOR;
+}
+/* As tensormap.replace numbers the types of elements. */
+template <class T> constexpr int i_map_type() {
+  constexpr bool is_signed = T::is == SIGNED, is_wide = sizeof(typename T::bits) == 8;
+  if (T::is == SMALL) return T::exponent == 5 ? 6 : 10;
+  if (T::is == FLOATING) return is_wide ? 9 : 7;
+  return is_wide ? (is_signed ? 5 : 4) : sizeof(typename T::bits) == 2 ? 1 : is_signed ? 3 : 2;
 }
 
 /* ---- Matrices ---- */
