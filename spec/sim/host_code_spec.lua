@@ -35,7 +35,7 @@ local source = [[
 #define CHECK(x) do { cudaError_t e = (x); if (e != cudaSuccess) throw std::runtime_error("no"); } while (0)
 #define UNROLL _Pragma("unroll")
 #define LAUNCH(n) add<float, n><<<1, 32, 0, stream>>>(x)
-using namespace torch::indexing;
+using namespace torch::autograd;
 using at::Half;
 static std::vector<at::Tensor> kept;
 const int count = 4;
@@ -113,7 +113,7 @@ describe("a source of others on sim", function()
 
   it("says what was left out, and which instances the host starts", function()
     local text = table.concat(module.skipped, "\n")
-    for _, line in ipairs {"header torch/extension.h", "using namespace torch::indexing at line 7",
+    for _, line in ipairs {"header torch/extension.h", "using namespace torch::autograd at line 7",
       "declaration kept at line 9", "function run at line 31", "function TORCH_LIBRARY at line 36",
       "function main at line 37", "launch add<float, 3> at line 32"} do
       assert.is_truthy(text:find(line, 1, true), text)

@@ -55,6 +55,63 @@ __global__ void constants(float *out) {
 }
 ]]
 
+local libraries = [[
+template <class T> struct Length;
+template <> struct Length<float> { static constexpr int value = 4; };
+namespace detail {
+template <class T> auto has_length(T *) -> std::integral_constant<bool, 0 <= Length<T>::value>;
+auto has_length(...) -> std::integral_constant<bool, false>;
+template <class T> inline void __takes(T) noexcept {}
+template <class T> inline auto _Fragment(T v) -> decltype(v + 1) { return v + 1; }
+}
+template <class T> constexpr bool has = decltype(detail::has_length((T *)0))::value;
+template <class T> constexpr bool takes = noexcept(detail::__takes<T>(T()));
+template <class T, class = decltype(detail::_Fragment(T()))> __device__ int one(T) { return 1; }
+__global__ void libraries(int *out) {
+  out[0] = has<float> + 2 * has<int> + 4 * takes<int> + 8 * one(1.0f);
+  __nv_atomic_fetch_add(&out[1], 5, __NV_ATOMIC_RELAXED, __NV_THREAD_SCOPE_DEVICE);
+  __nv_atomic_fetch_max(&out[2], 1 + (int)threadIdx.x, __NV_ATOMIC_ACQ_REL);
+}
+__global__ void flag(int *out, int *at, int order) {
+  if (blockIdx.x == 0 && threadIdx.x == 0) {
+    out[0] = 7;
+    __nv_atomic_store_n(at, 1, order ? __NV_ATOMIC_RELEASE : __NV_ATOMIC_RELAXED, __NV_THREAD_SCOPE_DEVICE);
+  }
+  int one = 1;
+  if (blockIdx.x == 1 && threadIdx.x == 0 &&
+      __nv_atomic_compare_exchange_n(at, &one, 2, false, __NV_ATOMIC_ACQUIRE, __NV_ATOMIC_RELAXED))
+    out[1] = out[0];
+}
+]]
+
+local torch = [[
+#include <torch/extension.h>
+#include <ATen/AccumulateType.h>
+#include <c10/util/Half.h>
+#include <cuComplex.h>
+using namespace torch::indexing;
+using at::Tensor;
+template <class scalar_t>
+__global__ void C10_LAUNCH_BOUNDS_1(8) rows(torch::PackedTensorAccessor32<scalar_t, 2, torch::RestrictPtrTraits> a,
+                                            scalar_t *out) {
+  at::acc_type<scalar_t, true> sum = 0;
+  for (int i = 0; i < a.size(1); i++) sum += a[threadIdx.x][i] * 2;
+  gpuAtomicAdd(&out[threadIdx.x], sum);
+  scalar_t half = out[threadIdx.x];
+  half += 1;
+  if (half > 2.5f && half != std::numeric_limits<scalar_t>::lowest()) out[threadIdx.x] = half * 0.5f - half / half;
+}
+__global__ void __attribute__((__visibility__("hidden"))) loops(float *out, int n) {
+  CUDA_KERNEL_LOOP(i, n) {
+    if (i == 1) continue;
+    out[i] += cuCabsf(cuCdivf(make_cuComplex(30, 40), make_cuComplex(0, 10)));
+  }
+  CUDA_KERNEL_LOOP_TYPE(k, n, int64_t) out[k] += k;
+  cudaGridDependencySynchronize();
+}
+Tensor launch(const Tensor &t) { rows<float><<<1, 2>>>(t.packed_accessor32<float, 2>(), nullptr); return t; }
+]]
+
 describe("public CUDA files", function()
   it("pragmas of macros and template parameters that are const", function()
     local dev = pah.device "sim"
@@ -75,5 +132,35 @@ describe("public CUDA files", function()
     local out = pah.zeros({2}, {device = dev})
     dev:compile{text = constants}:launch("constants", {}, out)
     assert.same({1, 1}, out:totable())
+  end)
+  it("what PyTorch has for the device", function()
+    local ffi = require "ffi"
+    local dev = pah.device "sim"
+    local kernels = {"rows<float>", "rows<c10::Half>", "rows<at::BFloat16>", "loops"}
+    local module = dev:compile{text = torch, kernels = kernels}
+    for name, dtype in pairs{float = "f32", ["c10::Half"] = "f16", ["at::BFloat16"] = "bf16"} do
+      local a = pah.tensor({{1, 2, 3}, {4, 5, 6}}, {device = dev, dtype = dtype})
+      local out = pah.zeros({2}, {device = dev, dtype = dtype})
+      local address = ffi.cast("uintptr_t", a:data())
+      local view = ffi.new("struct { uint64_t data; int32_t sizes[2], strides[2]; }", address, {2, 3}, {3, 1})
+      module:launch("rows<" .. name .. ">", {block = 2}, view, out)
+      assert.same({13 / 2 - 1, 31 / 2 - 1}, out:to("f32"):totable())
+    end
+    local out = pah.zeros({5}, {device = dev})
+    module:launch("loops", {grid = 2, block = 2}, out, 5)
+    assert.same({5, 1, 7, 8, 9}, out:totable())
+  end)
+  it("functions for decltype alone, and atomics with an order", function()
+    local dev = pah.device "sim"
+    local out = pah.zeros({3}, {device = dev, dtype = "i32"})
+    local module = dev:compile{text = libraries}
+    module:launch("libraries", {block = 4}, out)
+    assert.same({13, 20, 4}, out:totable())
+    for order, expected in pairs{[0] = "race", [1] = ""} do
+      local report = module:launch("flag", {grid = 2, on_finding = "report"}, out,
+        pah.zeros({1}, {device = dev, dtype = "i32"}), order)
+      assert.equal(expected, report.findings[1] and report.findings[1].code or "")
+      assert.equal(7, out:get(2))
+    end
   end)
 end)

@@ -36,6 +36,20 @@ static int within_class(const struct search *s, int i) {
   return parent >= 0 && item_at(s, parent)->kind == PAH_CLASS;
 }
 
+/* Names that begin as those of the language's implementation are a library's, whose functions may be there for decltype
+ * and noexcept alone. */
+static int is_of_library(const struct search *s, const struct pah_item *item) {
+  const struct pah_token *name = &s->side->tokens.list[item->name];
+  return item->flags & PAH_IS_TEMPLATE && name->length > 2 && name->at[0] == '_' &&
+         (name->at[1] == '_' || (name->at[1] >= 'A' && name->at[1] <= 'Z'));
+}
+
+/* Is it declared as f(...), to be taken when no other fits? Such a function is for decltype alone. */
+static int takes_anything(const struct search *s, const struct pah_item *item) {
+  const struct pah_token *list = &s->side->tokens.list[item->parameters];
+  return list[1].mark == '.' && list[2].mark == '.' && list[3].mark == '.' && list[4].mark == ')';
+}
+
 static int verdict(const struct search *s, int i) {
   const struct pah_item *item = item_at(s, i);
   int member = within_class(s, i);
@@ -48,9 +62,9 @@ static int verdict(const struct search *s, int i) {
   case PAH_FUNCTION:
     if (item->flags & PAH_IS_DEVICE) return KEPT;
     if (item->flags & (PAH_IS_CONSTANT | PAH_IS_DEFAULT | PAH_IS_GUIDE)) return member ? KEPT : MAYBE;
-    if (item->flags & PAH_HAS_BODY) return DROPPED;
+    if (item->flags & PAH_HAS_BODY && (member || !is_of_library(s, item))) return DROPPED;
     if (member) return KEPT; /* it may be for decltype alone */
-    return item->flags & PAH_IS_TEMPLATE ? MAYBE : DROPPED;
+    return item->flags & PAH_IS_TEMPLATE || takes_anything(s, item) ? MAYBE : DROPPED;
   default: return item->flags & PAH_IS_DEVICE || member ? KEPT : MAYBE;
   }
 }
@@ -139,7 +153,7 @@ static void use_text(struct search *s, const char *text) {
 
 /* Is `name` a namespace of this text, of the host's headers in it, or one that is always there? Of a text without its
  * headers only what is surely the host's is known. */
-static int is_namespace(const struct pah_side *side, const struct pah_token *name) {
+static int is_one_namespace(const struct pah_side *side, const struct pah_token *name) {
   static const char *const hosts[] = {"torch", "at", "c10", "pybind11", "py", "tvm"};
   for (size_t i = 0; i < sizeof hosts / sizeof *hosts && side->is_raw; i++)
     if (pah_token_is(name, hosts[i])) return 0;
@@ -154,6 +168,13 @@ static int is_namespace(const struct pah_side *side, const struct pah_token *nam
       continue;
     if (!strncmp(at, name->at, name->length) && strchr(" \n{:=", at[name->length])) return 1;
   }
+  return 0;
+}
+
+/* All of a::b. */
+static int is_namespace(const struct pah_side *side, const struct pah_token *name) {
+  for (; is_one_namespace(side, name); name += 2)
+    if (name[1].mark != 'S') return 1;
   return 0;
 }
 

@@ -15,19 +15,33 @@ static const char *const in_pah_sim[] = {"builtin_types.h",
                                          "cuda_runtime.h",
                                          "cuda_runtime_api.h",
                                          "device_atomic_functions.h",
+                                         "device_double_functions.h",
                                          "device_functions.h",
                                          "device_launch_parameters.h",
                                          "driver_types.h",
                                          "host_defines.h",
                                          "math_functions.h",
+                                         "sm_20_atomic_functions.h",
                                          "sm_20_intrinsics.h",
                                          "sm_30_intrinsics.h",
+                                         "sm_32_atomic_functions.h",
                                          "sm_32_intrinsics.h",
+                                         "sm_35_atomic_functions.h",
+                                         "sm_35_intrinsics.h",
                                          "sm_60_atomic_functions.h",
                                          "sm_61_intrinsics.h",
+                                         "surface_functions.h",
+                                         "surface_indirect_functions.h",
+                                         "surface_types.h",
+                                         "texture_fetch_functions.h",
+                                         "texture_indirect_functions.h",
+                                         "texture_types.h",
                                          "vector_functions.h",
                                          "vector_types.h",
                                          NULL};
+
+/* What is within those of the toolkit. */
+static const char *const inner[] = {"crt/device_functions.h", "crt/host_defines.h", "crt/math_functions.h", NULL};
 
 /* Libraries of the host's side whose headers may lie in the system's folders. */
 static const char *const host_only[] = {"cublas.h",
@@ -74,6 +88,65 @@ static const char random[] = "curand_kernel.h";
 /* Users of a header that is missing rely on what it includes itself of CUDA's; some name it within extern "C". */
 static const char missing[] = "extern \"C++\" {\n#include <cuda_fp16.h>\n#include <cuda_bf16.h>\n}\n";
 
+/* What PyTorch's headers have for the device. */
+static const char torch[] = "extern \"C++\" {\n#include <pah_sim/torch.h>\n}\n";
+
+/* Thrust as the host calls it. What functors need is in thrust/functional.h and its like, which are left. */
+static const char *const thrust[] = {"adjacent_difference",
+                                     "binary_search",
+                                     "copy",
+                                     "count",
+                                     "device_delete",
+                                     "device_free",
+                                     "device_malloc",
+                                     "device_new",
+                                     "device_vector",
+                                     "equal",
+                                     "extrema",
+                                     "fill",
+                                     "find",
+                                     "for_each",
+                                     "gather",
+                                     "generate",
+                                     "host_vector",
+                                     "inner_product",
+                                     "logical",
+                                     "memory",
+                                     "merge",
+                                     "mismatch",
+                                     "partition",
+                                     "reduce",
+                                     "remove",
+                                     "replace",
+                                     "reverse",
+                                     "scan",
+                                     "scatter",
+                                     "sequence",
+                                     "set_operations",
+                                     "shuffle",
+                                     "sort",
+                                     "tabulate",
+                                     "transform",
+                                     "transform_reduce",
+                                     "transform_scan",
+                                     "uninitialized_copy",
+                                     "uninitialized_fill",
+                                     "unique",
+                                     "universal_vector",
+                                     "execution_policy",
+                                     "device_ptr",
+                                     "device_allocator",
+                                     NULL};
+static const char for_thrust[] =
+    "#include <thrust/functional.h>\n#include <thrust/pair.h>\n#include <thrust/tuple.h>\n";
+
+static const char *contents_of_missing(const char *name) {
+  static const char *const folders[] = {"torch/", "ATen/", "c10/", "THC/"};
+  for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+    if (!strncmp(name, folders[i], strlen(folders[i]))) return torch;
+  return missing;
+}
+
 static const char *contents_of(const char *name) {
   return strncmp(name, "cublas", strlen("cublas")) ? "" : missing;
 }
@@ -97,13 +170,20 @@ static int make_header(const char *folder, const char *name, const char *content
 }
 
 int sim_make_missing_header(const char *folder, const char *name) {
-  return make_header(folder, name, missing);
+  return make_header(folder, name, contents_of_missing(name));
 }
 
 void sim_make_headers(const char *folder, const struct pah_module *m) {
   for (const char *const *h = in_pah_sim; *h; h++) make_header(folder, *h, "");
+  for (const char *const *h = inner; *h; h++) make_header(folder, *h, "");
   for (const char *const *h = host_only; *h; h++) make_header(folder, *h, contents_of(*h));
   make_header(folder, "cuda_pipeline_primitives.h", "#include <cuda_pipeline.h>\n");
   if (!sim_has_header(m, random)) make_header(folder, random, "#include <pah_sim/no_curand.h>\n");
-  if (sim_has_cccl(m)) make_header(folder, "cub/cub.cuh", cub);
+  if (!sim_has_cccl(m)) return;
+  make_header(folder, "cub/cub.cuh", cub);
+  for (const char *const *h = thrust; *h; h++) {
+    char name[64];
+    snprintf(name, sizeof name, "thrust/%s.h", *h);
+    make_header(folder, name, for_thrust);
+  }
 }

@@ -41,7 +41,8 @@ void sim_origin_free(struct sim_origin *o) {
 /* ---- Words ---- */
 
 static const struct word words[] = {
-    {"__global__", AS_IS, "__attribute__((used, noinline, visibility(\"protected\")))", ""},
+    {"__global__", AS_IS, "__attribute__((used, noinline, visibility(\"protected\")))",
+     "__attribute__((used, noinline))"},
     {"__device__", OF_VARIABLE, "__attribute__((used))", ""},
     {"__constant__", OF_VARIABLE, "__attribute__((used))", ""},
     {"__managed__", OF_VARIABLE, "__attribute__((used))", ""},
@@ -138,6 +139,15 @@ static int translate_vector(struct sim_writer *w, int i, int last) {
   return close;
 }
 
+/* Has the kernel whose word __global__ is at i a visibility of its own? */
+static int has_visibility(const struct sim_writer *w, int i) {
+  int at = i;
+  while (at > 0 && !(w->list[at - 1].mark && strchr(";{}>", w->list[at - 1].mark))) at--;
+  for (; w->list[at].kind != PAH_END && !(w->list[at].mark && strchr(";{", w->list[at].mark)); at++)
+    if (pah_token_is(&w->list[at], "visibility") || pah_token_is(&w->list[at], "__visibility__")) return 1;
+  return 0;
+}
+
 /* Is what the declaration from i on declares an array? */
 static int is_array(const struct sim_writer *w, int i, int last) {
   for (; i < last && w->list[i].mark != ';' && w->list[i].mark != '='; i++)
@@ -154,7 +164,9 @@ static int translate_token(struct sim_writer *w, int i, int last) {
   if (past) return past;
   int has_brackets = i + 1 < last && w->list[i + 1].mark == '(';
   if (word) switch (word->how) {
-    case AS_IS: return sim_put(w, i, word->text), i + 1;
+    case AS_IS:
+      if (word->end && *word->end && has_visibility(w, i)) return sim_put(w, i, word->end), i + 1;
+      return sim_put(w, i, word->text), i + 1;
     case SHARED:
       sim_put(w, i, word->text);
       return fputs(is_array(w, i, last) ? " __attribute__((aligned(16)))" : "", w->to), i + 1;

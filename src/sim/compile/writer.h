@@ -5,7 +5,7 @@
 #include "device_source.h"
 
 enum how {
-  AS_IS,      /* the text in its place */
+  AS_IS,      /* the text in its place; the end, if any, for a kernel with a visibility of its own */
   BRACKETS,   /* the word's brackets too: text, what is between them, text */
   DROPPED,    /* and its brackets, if there are any */
   BOUNDS,     /* __launch_bounds__ */

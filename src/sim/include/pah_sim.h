@@ -42,6 +42,7 @@
 #include "pah_sim/host_types.h"
 #include "pah_sim/builtins.h"
 #include "pah_sim/atomics.h"
+#include "pah_sim/nv_atomic.h"
 #include "pah_sim/math.h"
 #include "pah_sim/meaning.h"
 #include "pah_sim/ptx.h"

@@ -240,6 +240,9 @@ PAH_SIM_INLINE unsigned __isConstant(const void *p) {
 
 /* ---- Time, the end, output, memory ---- */
 
+/* Programmatic dependent launch: here a launch begins when the one before it has ended. */
+PAH_SIM_INLINE void cudaGridDependencySynchronize() {}
+PAH_SIM_INLINE void cudaTriggerProgrammaticLaunchCompletion() {}
 PAH_SIM_INLINE void __nanosleep(unsigned) {
   pah_sim_yield();
 }

@@ -29,6 +29,7 @@ PAH_SIM_SURFACE(surf2Dread) PAH_SIM_SURFACE(surf2Dwrite) PAH_SIM_SURFACE(surf3Dr
 PAH_SIM_SURFACE(surfCubemapLayeredread) PAH_SIM_SURFACE(surfCubemapLayeredwrite) PAH_SIM_SURFACE(surfCubemapread)
 PAH_SIM_SURFACE(surfCubemapwrite)
 PAH_SIM_RUNTIME(cudaDeviceSynchronize) PAH_SIM_RUNTIME(cudaGetLastError) PAH_SIM_RUNTIME(cudaPeekAtLastError)
+PAH_SIM_RUNTIME(cudaGraphSetConditional)
 PAH_SIM_RUNTIME(cudaStreamCreateWithFlags) PAH_SIM_RUNTIME(cudaStreamDestroy) PAH_SIM_RUNTIME(cudaStreamSynchronize)
 /* clang-format on */
 #undef PAH_SIM_RUNTIME
