@@ -47,6 +47,10 @@ uint32_t sim_agent_start_with(int agent, const struct sim_clock *known, struct s
   return ++a->step;
 }
 
+uint32_t sim_agent_start_again(int agent) {
+  return ++sim_agent_at(agent)->step;
+}
+
 void sim_agent_join(struct sim_thread *t, int agent, uint32_t step) {
   sim_clock_learn(&t->clock, (uint32_t)sim_agent_id(agent), step);
 }

@@ -135,3 +135,23 @@ int sim_check(struct sim_thread *t, const struct sim_access *a) {
   if (sim_counting) sim_count_access(t, s, a);
   return 0;
 }
+
+void sim_check_chunks(struct sim_thread *t, const struct sim_access *each, const uint8_t *const *at, int n,
+                      uint8_t *may) {
+  struct sim_space *s = &sim_spaces[SIM_SHARED];
+  const struct sim_view v = view_of(t, s, each);
+  struct sim_access a = *each;
+  for (int i = 0; i < n; i++) {
+    const uint64_t place = (uint64_t)(at[i] - s->base);
+    uint32_t states;
+    memcpy(&states, s->state + place / WORD_BYTES, sizeof states);
+    a.address = at[i];
+    if (states != UINT32_MAX || place % CHUNK_BYTES || sim_deferred_address || sim_pending_at(at[i], CHUNK_BYTES)) {
+      may[i] = sim_check(t, &a) == 0;
+      continue;
+    }
+    sim_touch_chunk(&v, s, place / CHUNK_BYTES, &a);
+    if (sim_counting) sim_count_access(t, s, &a);
+    may[i] = 1;
+  }
+}

@@ -104,6 +104,42 @@ void matrix_widen(int kind, int b, int rows, const uint32_t (*words)[MATRIX_WORD
   }
 }
 
+void matrix_make_unsigned(int count, double *x) {
+  for (int i = 0; i < count; i++) x[i] += x[i] < 0 ? 256 : 0;
+}
+
 uint32_t matrix_round_f16(double x) {
   return isnan(x) ? 0x7fff : pah_encode(&pah_format_f16, x);
+}
+
+/* ---- Sums that are not f32: a row from its words and back ---- */
+
+enum { LARGEST_N = 256, MOST_ROWS = 64 };
+
+static void widen_sums(const struct matrix_sums *s, const float *row, double *out) {
+  uint32_t words[LARGEST_N];
+  memcpy(words, row, (size_t)(s->form == SUM_F16 ? s->n / 2 : s->n) * sizeof *words);
+  for (int i = 0; i < s->n && s->form == SUM_S32; i++) out[i] = (int32_t)words[i];
+  for (int i = 0; i < s->n && s->form == SUM_F16; i++) out[i] = matrix_f16(words[i / 2] >> (16 * (i % 2)) & 0xffff);
+}
+
+static void round_sums(const struct matrix_sums *s, const double *in, float *row) {
+  uint32_t words[LARGEST_N] = {0};
+  for (int i = 0; i < s->n && s->form == SUM_F16; i++) words[i / 2] |= matrix_round_f16(in[i]) << (16 * (i % 2));
+  for (int i = 0; i < s->n && s->form == SUM_S32; i++) {
+    const double most = s->saturates && in[i] > INT32_MAX ? INT32_MAX : in[i];
+    words[i] = (uint32_t)(int64_t)(s->saturates && most < INT32_MIN ? INT32_MIN : most);
+  }
+  memcpy(row, words, (size_t)(s->form == SUM_F16 ? s->n / 2 : s->n) * sizeof *words);
+}
+
+void matrix_multiply_words(const struct matrix_sums *s, int depth, const double *a, const double *b) {
+  static double sums[MOST_ROWS * LARGEST_N];
+  if (s->form == SUM_F32) {
+    matrix_multiply_f32(s->rows, s->n, s->stride, depth, a, b, s->words);
+    return;
+  }
+  for (int m = 0; m < s->rows; m++) widen_sums(s, s->words + m * s->stride, sums + m * s->n);
+  matrix_multiply(s->rows, s->n, depth, a, b, sums);
+  for (int m = 0; m < s->rows; m++) round_sums(s, sums + m * s->n, s->words + m * s->stride);
 }

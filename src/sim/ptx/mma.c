@@ -150,21 +150,17 @@ static struct pah_sim_v4 rounded(int kind, const double sums[4]) {
 
 /* Sums of f32: rows of 8, of which a lane has two neighbours in row g and two in row g + 8. */
 static void multiply_f32(struct sim_collective *c, int depth, const double *a, const double *b) {
-  float in[16][8];
-  uint32_t out[16][8];
-  double sums[16][8];
+  float sums[16][8];
   for (int lane = 0; lane < SIM_WARP; lane++) {
     const struct mma_operand *o = c->lanes[lane];
-    memcpy(&in[lane / 4][2 * (lane % 4)], &o->c.r[0], 8);
-    memcpy(&in[lane / 4 + 8][2 * (lane % 4)], &o->c.r[2], 8);
+    memcpy(&sums[lane / 4][2 * (lane % 4)], &o->c.r[0], 8);
+    memcpy(&sums[lane / 4 + 8][2 * (lane % 4)], &o->c.r[2], 8);
   }
-  matrix_widen_sums(16 * 8, in[0], sums[0]);
-  matrix_multiply(16, 8, depth, a, b, sums[0]);
-  matrix_round_sums(16 * 8, sums[0], out[0]);
+  matrix_multiply_f32(16, 8, 8, depth, a, b, sums[0]);
   for (int lane = 0; lane < SIM_WARP; lane++) {
     struct mma_operand *o = c->lanes[lane];
-    memcpy(&o->c.r[0], &out[lane / 4][2 * (lane % 4)], 8);
-    memcpy(&o->c.r[2], &out[lane / 4 + 8][2 * (lane % 4)], 8);
+    memcpy(&o->c.r[0], &sums[lane / 4][2 * (lane % 4)], 8);
+    memcpy(&o->c.r[2], &sums[lane / 4 + 8][2 * (lane % 4)], 8);
   }
 }
 

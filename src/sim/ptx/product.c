@@ -9,7 +9,7 @@
 #include <immintrin.h>
 #endif
 
-enum { COLUMNS = 8, DEEPEST = 32 };
+enum { COLUMNS = 8, DEEPEST = 32, MOST_ROWS = 64 };
 
 /* Eight columns of B, k outermost: a row of sums is then a vector or a few. */
 static void turn(int depth, const double *b, double (*columns)[COLUMNS]) {
@@ -79,8 +79,9 @@ __attribute__((target("avx512f"))) static void rows_avx512(int rows, int n, int 
 
 typedef void rows_function(int rows, int n, int depth, const double *a, const double (*columns)[COLUMNS], double *sums);
 typedef void widen_function(int count, const uint16_t *in, double *out);
-typedef void sums_function(int count, const float *in, double *out);
-typedef void round_function(int count, const double *in, uint32_t *out);
+/* Eight columns of sums, of rows that lie `stride` words apart, as doubles and back. */
+typedef void sums_function(int rows, int stride, const float *in, double *out);
+typedef void round_function(int rows, int stride, const double *in, float *out);
 
 static void widen_bf16(int count, const uint16_t *in, double *out) {
   for (int i = 0; i < count; i++) {
@@ -95,12 +96,17 @@ static void widen_f16(int count, const uint16_t *in, double *out) {
   for (int i = 0; i < count; i++) out[i] = matrix_f16(in[i]);
 }
 
-static void widen_sums(int count, const float *in, double *out) {
-  for (int i = 0; i < count; i++) out[i] = in[i];
+static void widen_sums(int rows, int stride, const float *in, double *out) {
+  for (int m = 0; m < rows; m++, in += stride, out += COLUMNS)
+    for (int j = 0; j < COLUMNS; j++) out[j] = in[j];
 }
 
-static void round_sums(int count, const double *in, uint32_t *out) {
-  for (int i = 0; i < count; i++) out[i] = matrix_round_f32(in[i]);
+static void round_sums(int rows, int stride, const double *in, float *out) {
+  for (int m = 0; m < rows; m++, in += COLUMNS, out += stride) {
+    uint32_t codes[COLUMNS];
+    for (int j = 0; j < COLUMNS; j++) codes[j] = matrix_round_f32(in[j]);
+    memcpy(out, codes, sizeof codes);
+  }
 }
 
 #if defined(__x86_64__)
@@ -123,17 +129,17 @@ AVX2 static void widen_f16_avx2(int count, const uint16_t *in, double *out) {
     store_wide(_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(in + i))), out + i);
 }
 
-AVX2 static void widen_sums_avx2(int count, const float *in, double *out) {
-  for (int i = 0; i < count; i += 8) store_wide(_mm256_loadu_ps(in + i), out + i);
+AVX2 static void widen_sums_avx2(int rows, int stride, const float *in, double *out) {
+  for (int m = 0; m < rows; m++, in += stride, out += COLUMNS) store_wide(_mm256_loadu_ps(in), out);
 }
 
 /* NaN becomes the one that tensor cores write. */
-AVX2 static void round_sums_avx2(int count, const double *in, uint32_t *out) {
-  const __m128i nan = _mm_set1_epi32(0x7fffffff);
-  for (int i = 0; i < count; i += 4) {
-    const __m128 x = _mm256_cvtpd_ps(_mm256_loadu_pd(in + i));
-    const __m128i is_nan = _mm_castps_si128(_mm_cmpunord_ps(x, x));
-    _mm_storeu_si128((__m128i *)(void *)(out + i), _mm_blendv_epi8(_mm_castps_si128(x), nan, is_nan));
+AVX2 static void round_sums_avx2(int rows, int stride, const double *in, float *out) {
+  const __m256 nan = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
+  for (int m = 0; m < rows; m++, in += COLUMNS, out += stride) {
+    const __m128 low = _mm256_cvtpd_ps(_mm256_loadu_pd(in)), high = _mm256_cvtpd_ps(_mm256_loadu_pd(in + 4));
+    const __m256 x = _mm256_insertf128_ps(_mm256_castps128_ps256(low), high, 1);
+    _mm256_storeu_ps(out, _mm256_blendv_ps(x, nan, _mm256_cmp_ps(x, x, _CMP_UNORD_Q)));
   }
 }
 #endif
@@ -176,6 +182,17 @@ void matrix_multiply(int rows, int n, int depth, const double *a, const double *
   }
 }
 
+void matrix_multiply_f32(int rows, int n, int stride, int depth, const double *a, const double *b, float *sums) {
+  double columns[DEEPEST][COLUMNS], wide[MOST_ROWS * COLUMNS];
+  choose();
+  for (int j = 0; j < n; j += COLUMNS) {
+    turn(depth, b + j * depth, columns);
+    set.sums(rows, stride, sums + j, wide);
+    set.rows(rows, COLUMNS, depth, a, (const double(*)[COLUMNS])columns, wide);
+    set.round(rows, stride, wide, sums + j);
+  }
+}
+
 void matrix_widen_bf16(int count, const uint16_t *in, double *out) {
   choose();
   set.bf16(count, in, out);
@@ -184,14 +201,4 @@ void matrix_widen_bf16(int count, const uint16_t *in, double *out) {
 void matrix_widen_f16(int count, const uint16_t *in, double *out) {
   choose();
   set.f16(count, in, out);
-}
-
-void matrix_widen_sums(int count, const float *in, double *out) {
-  choose();
-  set.sums(count, in, out);
-}
-
-void matrix_round_sums(int count, const double *in, uint32_t *out) {
-  choose();
-  set.round(count, in, out);
 }

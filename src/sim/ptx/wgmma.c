@@ -12,12 +12,11 @@
 #include "matrix.h"
 
 enum { WARPS = 4, ROWS = 64, LARGEST_N = 256, KEPT_GROUPS = 64 };
-enum sum_form { SUM_F32, SUM_F16, SUM_S32 };
 
 /* A set of sums on its way, from its first wgmma until the next one with the same registers after its landing. */
 struct sums {
   struct sums *next;
-  int n, form;                        /* form: enum sum_form */
+  int n, form;                        /* form: enum matrix_sum */
   int words;                          /* registers of a thread: n / 2, of f16 half as many */
   float *registers[WARPS * SIM_WARP]; /* the first one of each thread */
   float **places[WARPS * SIM_WARP];   /* where they lie apart: all of them; else NULL */
@@ -45,10 +44,6 @@ struct operand {
   struct pah_sim_v4 a;
 };
 
-static uint32_t poison(void) {
-  return 0xffffffff;
-}
-
 static int form_of(const struct operand *o) {
   return o->kind == PAH_SIM_MMA_S8 ? SUM_S32 : o->flags & PAH_SIM_WGMMA_F16_SUMS ? SUM_F16 : SUM_F32;
 }
@@ -60,27 +55,63 @@ static int words_of(const struct operand *o) {
 /* ---- Registers of a lane: sum i is row 16 * warp + g + 8 * (i / 2 % 2), column 8 * (i / 4) + 2 * t + i % 2; of f16
  * the two neighbours in a row share a register ---- */
 
-static float *sum_at(struct sums *s, int thread, int i) {
-  const int lane = thread % SIM_WARP, warp = thread / SIM_WARP;
-  if (s->form == SUM_F16) return &s->value[16 * warp + lane / 4 + 8 * (i % 2)][4 * (i / 2) + lane % 4];
-  return &s->value[16 * warp + lane / 4 + 8 * (i / 2 % 2)][8 * (i / 4) + 2 * (lane % 4) + i % 2];
+/* Where the sums of a thread begin in its upper row; the lower one is 8 rows on. */
+static float *first_sum(struct sums *s, int thread) {
+  const int lane = thread % SIM_WARP, in_row = s->form == SUM_F16 ? lane % 4 : 2 * (lane % 4);
+  return &s->value[16 * (thread / SIM_WARP) + lane / 4][in_row];
 }
 
-static float *register_at(const struct sums *s, int thread, int i) {
-  return s->places[thread] ? s->places[thread][i] : s->registers[thread] + i;
+enum { LOWER = 8 * LARGEST_N };
+
+static void put_sums(struct sums *s, int thread, const float *words) {
+  float *sum = first_sum(s, thread);
+  if (s->form == SUM_F16)
+    for (int i = 0; i < s->words; i += 2, sum += 4) sum[0] = words[i], sum[LOWER] = words[i + 1];
+  else
+    for (int i = 0; i < s->words; i += 4, sum += 8) {
+      memcpy(sum, words + i, 2 * sizeof *sum);
+      memcpy(sum + LOWER, words + i + 2, 2 * sizeof *sum);
+    }
+}
+
+static void get_sums(struct sums *s, int thread, float *words) {
+  const float *sum = first_sum(s, thread);
+  if (s->form == SUM_F16)
+    for (int i = 0; i < s->words; i += 2, sum += 4) words[i] = sum[0], words[i + 1] = sum[LOWER];
+  else
+    for (int i = 0; i < s->words; i += 4, sum += 8) {
+      memcpy(words + i, sum, 2 * sizeof *sum);
+      memcpy(words + i + 2, sum + LOWER, 2 * sizeof *sum);
+    }
+}
+
+/* What the registers of a thread hold: there, or gathered in `room`. */
+static const float *held_by(const struct sums *s, int thread, float room[LARGEST_N / 2]) {
+  if (!s->places[thread]) return s->registers[thread];
+  for (int i = 0; i < s->words; i++) memcpy(&room[i], s->places[thread][i], sizeof *room);
+  return room;
+}
+
+static void set_registers(const struct sums *s, int thread, const float *words) {
+  if (!s->places[thread]) memcpy(s->registers[thread], words, (size_t)s->words * sizeof *words);
+  for (int i = 0; i < s->words && s->places[thread]; i++) memcpy(s->places[thread][i], &words[i], sizeof *words);
+}
+
+static const float *poison(void) {
+  static uint32_t words[LARGEST_N / 2];
+  if (!words[0]) memset(words, 0xff, sizeof words);
+  return (const float *)(const void *)words;
 }
 
 static int intact(const struct sums *s, int warp) {
-  const uint32_t expected = poison();
-  for (int thread = warp * SIM_WARP; thread < (warp + 1) * SIM_WARP; thread++) {
-    for (int i = 0; i < s->words; i++) {
-      if (memcmp(register_at(s, thread, i), &expected, 4) != 0) return 0;
-    }
-  }
+  float room[LARGEST_N / 2];
+  for (int thread = warp * SIM_WARP; thread < (warp + 1) * SIM_WARP; thread++)
+    if (memcmp(held_by(s, thread, room), poison(), (size_t)s->words * sizeof *room) != 0) return 0;
   return 1;
 }
 
 static void land(struct sums *s, int warp, struct sim_thread *const threads[SIM_WARP]) {
+  float words[LARGEST_N / 2];
   s->flying[warp] = 0;
   for (int lane = 0; lane < SIM_WARP; lane++) threads[lane]->flying_sums--;
   if (!intact(s, warp)) {
@@ -88,7 +119,8 @@ static void land(struct sums *s, int warp, struct sim_thread *const threads[SIM_
     return; /* the registers may be something else by now */
   }
   for (int thread = warp * SIM_WARP; thread < (warp + 1) * SIM_WARP; thread++) {
-    for (int i = 0; i < s->words; i++) *register_at(s, thread, i) = *sum_at(s, thread, i);
+    get_sums(s, thread, words);
+    set_registers(s, thread, words);
   }
   s->seen[warp] = 1;
 }
@@ -122,14 +154,14 @@ static void take_places(struct sums *s, int thread, const struct operand *o) {
 
 /* Takes up what the warp holds in its registers; 1: they hold other values than before. */
 static int take_registers(struct sums *s, int warp) {
+  float room[LARGEST_N / 2], before[LARGEST_N / 2];
   int changed = 0;
   for (int thread = warp * SIM_WARP; thread < (warp + 1) * SIM_WARP; thread++) {
-    for (int i = 0; i < s->words; i++) {
-      float *value = sum_at(s, thread, i);
-      const float *held = register_at(s, thread, i);
-      if (memcmp(value, held, sizeof *value) != 0) changed = 1;
-      *value = *held;
-    }
+    const float *held = held_by(s, thread, room);
+    get_sums(s, thread, before);
+    if (!memcmp(before, held, (size_t)s->words * sizeof *held)) continue;
+    changed = 1;
+    put_sums(s, thread, held);
   }
   return changed;
 }
@@ -161,11 +193,6 @@ static int operands_agree(const struct sim_group_collective *c) {
   return 1;
 }
 
-/* Bytes that were widened as signed ones. */
-static void make_unsigned(int count, double *x) {
-  for (int i = 0; i < count; i++) x[i] += x[i] < 0 ? 256 : 0;
-}
-
 static void read_operands(struct warpgroup *w, const struct sim_group_collective *c, double *a, double *b) {
   static uint32_t a_words[ROWS][MATRIX_WORDS], b_words[LARGEST_N][MATRIX_WORDS];
   const struct operand *o = c->lanes[0];
@@ -186,54 +213,33 @@ static void read_operands(struct warpgroup *w, const struct sim_group_collective
              b_words);
   matrix_widen(o->kind, 0, ROWS, (const uint32_t(*)[MATRIX_WORDS])a_words, a);
   matrix_widen(o->kind, 1, o->n, (const uint32_t(*)[MATRIX_WORDS])b_words, b);
-  if (o->flags & PAH_SIM_WGMMA_UNSIGNED_A) make_unsigned(ROWS * matrix_depth(o->kind), a);
-  if (o->flags & PAH_SIM_WGMMA_UNSIGNED_B) make_unsigned(o->n * matrix_depth(o->kind), b);
+  if (o->flags & PAH_SIM_WGMMA_UNSIGNED_A) matrix_make_unsigned(ROWS * matrix_depth(o->kind), a);
+  if (o->flags & PAH_SIM_WGMMA_UNSIGNED_B) matrix_make_unsigned(o->n * matrix_depth(o->kind), b);
   if (!(o->flags & PAH_SIM_WGMMA_NEGATE_A) == !(o->flags & PAH_SIM_WGMMA_NEGATE_B)) return;
   for (int i = 0; i < ROWS * matrix_depth(o->kind); i++) a[i] = -a[i];
 }
 
-/* A row of sums from its words and back. */
-static void widen_sums(const struct sums *s, int row, double *out) {
-  uint32_t words[LARGEST_N];
-  memcpy(words, s->value[row], sizeof words);
-  if (s->form == SUM_F32) matrix_widen_sums(s->n, s->value[row], out);
-  for (int i = 0; i < s->n && s->form == SUM_S32; i++) out[i] = (int32_t)words[i];
-  for (int i = 0; i < s->n && s->form == SUM_F16; i++) out[i] = matrix_f16(words[i / 2] >> (16 * (i % 2)) & 0xffff);
-}
-
-static void round_sums(struct sums *s, int row, int saturates, const double *in) {
-  uint32_t words[LARGEST_N] = {0};
-  if (s->form == SUM_F32) matrix_round_sums(s->n, in, words);
-  for (int i = 0; i < s->n && s->form == SUM_F16; i++) words[i / 2] |= matrix_round_f16(in[i]) << (16 * (i % 2));
-  for (int i = 0; i < s->n && s->form == SUM_S32; i++) {
-    const double most = saturates && in[i] > INT32_MAX ? INT32_MAX : in[i];
-    words[i] = (uint32_t)(int64_t)(saturates && most < INT32_MIN ? INT32_MIN : most);
-  }
-  memcpy(s->value[row], words, (size_t)s->n * sizeof *words);
-}
-
 static void multiply(struct sums *s, const struct operand *o, int add, const double *a, const double *b) {
-  static double sums[ROWS * LARGEST_N];
-  const int n = s->n;
-  for (int m = 0; m < ROWS; m++) {
-    if (add)
-      widen_sums(s, m, sums + m * n);
-    else
-      memset(sums + m * n, 0, (size_t)n * sizeof *sums);
-  }
-  matrix_multiply(ROWS, n, matrix_depth(o->kind), a, b, sums);
-  for (int m = 0; m < ROWS; m++) round_sums(s, m, (o->flags & PAH_SIM_WGMMA_SATFINITE) != 0, sums + m * n);
+  for (int m = 0; m < ROWS && !add; m++) memset(s->value[m], 0, (size_t)s->n * sizeof **s->value);
+  const struct matrix_sums out = {s->form, o->flags & PAH_SIM_WGMMA_SATFINITE, ROWS, s->n, LARGEST_N, s->value[0]};
+  matrix_multiply_words(&out, matrix_depth(o->kind), a, b);
 }
 
-/* The registers of the whole warpgroup hold poison until the landing. */
-static void take_off(struct warpgroup *w, struct sums *s, const struct sim_group_collective *c) {
+/* Are the registers of the thread those that hold poison already? */
+static int is_settled(const struct sums *s, int thread, const struct operand *o) {
+  return s->registers[thread] == o->d && !s->places[thread] && !o->places;
+}
+
+/* The registers of the whole warpgroup hold poison until the landing; those of the warps in `settled` do already. */
+static void take_off(struct warpgroup *w, struct sums *s, const struct sim_group_collective *c, unsigned settled) {
   for (int thread = 0; thread < WARPS * SIM_WARP; thread++) {
     const struct operand *o = c->lanes[thread];
+    if (settled >> thread / SIM_WARP & 1 && is_settled(s, thread, o)) continue;
     take_places(s, thread, o);
-    for (int i = 0; i < s->words; i++) {
-      memset(register_at(s, thread, i), 0xff, sizeof(float));
-      sim_local_set(c->threads[thread], register_at(s, thread, i), sizeof(float));
-    }
+    set_registers(s, thread, poison());
+    if (!o->places) sim_local_set(c->threads[thread], o->d, (uint32_t)((size_t)s->words * sizeof(float)));
+    for (int i = 0; i < s->words && o->places; i++)
+      sim_local_set(c->threads[thread], s->places[thread][i], sizeof(float));
     c->threads[thread]->flying_sums += !s->flying[thread / SIM_WARP];
   }
   for (int warp = 0; warp < WARPS; warp++) {
@@ -257,14 +263,17 @@ static void run_wgmma(struct sim_group_collective *c) {
     }
   }
   struct sums *s = sums_for(w, c, o->n);
+  unsigned settled = 0;
   for (int warp = 0; warp < WARPS; warp++) {
-    if (s->flying[warp] && !intact(s, warp))
+    if (s->flying[warp] && intact(s, warp))
+      settled |= 1u << warp;
+    else if (s->flying[warp])
       sim_find(c->pc, "wgmma-pending", "the sums were written to between two wgmma, before wgmma.wait_group");
     if (add && !s->flying[warp]) begin_sums(s, c, warp);
   }
   read_operands(w, c, a, b);
   multiply(s, o, add, a, b);
-  take_off(w, s, c);
+  take_off(w, s, c, settled);
   sim_counters()->mma_flops += 2LL * ROWS * o->n * matrix_depth(o->kind);
 }
 

@@ -13,6 +13,10 @@ struct wgmma_agents {
   int started;
   int number[WGMMA_AGENTS]; /* of the four warps, and of B */
   uint32_t step[WGMMA_AGENTS];
+  struct {
+    uint64_t content; /* of its clock; 0: it knew of other thread blocks, too */
+    uint32_t step;
+  } knew[4 * SIM_WARP]; /* each thread, at the last start */
 };
 
 void wgmma_agents_start(struct wgmma_agents *a, struct sim_thread *const threads[4 * SIM_WARP]);
