@@ -70,7 +70,7 @@ struct sim_thread {
   uint32_t suspect_pc;
   uint8_t *unset;      /* of each word of its stack, the bytes that nobody has set; NULL: not looked at yet */
   int32_t unset_bytes; /* how many there are */
-  int32_t flying_sums;  /* sets of sums in its registers that wgmma has not delivered */
+  int32_t flying_sums; /* sets of sums in its registers that wgmma has not delivered */
 };
 
 void sim_thread_step(struct sim_thread *t);
@@ -127,7 +127,7 @@ enum { SIM_ASYNC_PROXY = 16, SIM_QUIET = 32 };
 /* Checks bounds, alignment, life, initialisation and races, remembers the access. Returns 0 when the memory may really
  * be touched; otherwise a finding has been made and the caller must not touch it. */
 int sim_check(struct sim_thread *t, const struct sim_access *a);
-/* The same for a plain access of 16 bytes of shared memory, aligned and in it. */
+/* The same for a plain access of 16 bytes of shared or global memory, aligned. */
 int sim_check_chunk(struct sim_thread *t, const uint8_t *p, int writes, const void *pc);
 /* Reads by an agent like `each`, at n places of 16 bytes in the own shared memory; may[i]: 1 if it may be touched. */
 void sim_check_chunks(struct sim_thread *t, const struct sim_access *each, const uint8_t *const *at, int n,
@@ -140,7 +140,7 @@ int sim_agent_new(struct sim_home *home, const char *name); /* of this thread bl
 void sim_agent_free(int agent);
 uint32_t sim_agent_start(int agent, struct sim_thread *t); /* t releases to the agent */
 uint32_t sim_agent_start_with(int agent, const struct sim_clock *known, struct sim_foreign *foreign);
-uint32_t sim_agent_start_again(int agent); /* nobody knows more than at its last start */
+uint32_t sim_agent_start_again(int agent);                           /* nobody knows more than at its last start */
 void sim_agent_join(struct sim_thread *t, int agent, uint32_t step); /* of t's thread block */
 /* Release and acquire between threads by way of a variable of the emulator (an mbarrier): what it holds is told apart
  * into what it knows of the thread block that it belongs to, and of others. Either may be NULL: nothing. */

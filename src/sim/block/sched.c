@@ -66,6 +66,20 @@ void sim_ready(struct sim_thread *t) {
   b->queue[queue_at(b->queue_count++)] = t->number;
 }
 
+void sim_ready_first(struct sim_thread *t) {
+  struct sim_block *b = &sim_block;
+  if (sim_job->launch->schedule != PAH_IN_ORDER) {
+    sim_ready(t);
+    return;
+  }
+  if (t->state == SIM_RUNNABLE || t->state == SIM_EXITED) return;
+  t->state = SIM_RUNNABLE;
+  t->waits_for = NULL;
+  b->queue_first = queue_at(b->all - 1);
+  b->queue[b->queue_first] = t->number;
+  b->queue_count++;
+}
+
 static struct sim_thread *take(void) {
   struct sim_block *b = &sim_block;
   int schedule = sim_job->launch->schedule, last = queue_at(b->queue_count - 1), number;

@@ -62,9 +62,11 @@ static void finish(struct pending *p, struct sim_thread *self) {
   if (sim_counting && complete(p)) sim_count_flush(warp);
   if (p->c.kind != active) sim_lanes_missing(&p->c, p->c.mask & ~p->arrived);
   p->run(&p->c);
-  for (unsigned left = p->arrived; left; left &= left - 1) {
-    struct sim_thread *t = p->c.threads[__builtin_ctz(left)];
-    if (t != self) sim_ready(t);
+  for (unsigned left = p->arrived; left;) {
+    const int lane = 31 - __builtin_clz(left);
+    struct sim_thread *t = p->c.threads[lane];
+    left &= ~(1u << lane);
+    if (t != self) sim_ready_first(t);
   }
   busy[warp] &= ~bit;
 }

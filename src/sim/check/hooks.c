@@ -117,12 +117,19 @@ static inline __attribute__((always_inline)) void access_watched(struct sim_thre
   check(t, p, bytes, flags, pc);
 }
 
-/* No byte of these words of its stack is one that nobody has set. An access that is not aligned takes the long way. */
-static inline __attribute__((always_inline)) int is_set(const struct sim_thread *t, const void *p, uint32_t bytes) {
+/* No byte of these words of its stack is one that nobody has set, or it is a word that is set now. An access that is
+ * not aligned takes the long way. */
+static inline __attribute__((always_inline)) int is_set(struct sim_thread *t, const void *p, uint32_t bytes,
+                                                        uint32_t flags) {
   const uint64_t at = (uint64_t)((const uint8_t *)p - t->fiber.stack);
   uint32_t states = 0;
   if (bytes > 16 || bytes & (bytes - 1) || at & (bytes - 1)) return 0;
   memcpy(&states, t->unset + at / WORD_BYTES, bytes < WORD_BYTES ? 1 : bytes / WORD_BYTES);
+  if (states == 0xf && bytes == WORD_BYTES && flags == PAH_SIM_WRITE) {
+    t->unset[at / WORD_BYTES] = 0;
+    t->unset_bytes -= WORD_BYTES;
+    return 1;
+  }
   return !states;
 }
 
@@ -133,7 +140,7 @@ static inline __attribute__((always_inline)) int is_own(struct sim_thread *t, co
   t->pc = pc;       /* where it is, should the launch be stopped here */
   if ((uint64_t)((const uint8_t *)p - t->fiber.stack) >= SIM_STACK_SIZE) return 0;
   if (t->flying_sums) sim_wgmma_touched(t, p, pc);
-  if (t->unset_bytes && !is_set(t, p, bytes)) sim_local_access(t, p, bytes, flags, pc);
+  if (t->unset_bytes && !is_set(t, p, bytes, flags)) sim_local_access(t, p, bytes, flags, pc);
   return 1;
 }
 
@@ -154,8 +161,14 @@ static void access_memory(const volatile void *volatile_p, uint32_t bytes, uint3
 }
 
 int sim_check_chunk(struct sim_thread *t, const uint8_t *p, int writes, const void *pc) {
-  if (!sim_deferred_address && !sim_pending_at(p, CHUNK_BYTES) && quick(t, SIM_SHARED, p, CHUNK_BYTES, writes, pc)) {
-    if (sim_counting) sim_count_plain(t, 1, writes, CHUNK_BYTES, p, pc);
+  const int is_shared = is_near(SIM_SHARED, p);
+  int done = 0;
+  if (!sim_deferred_address && is_shared)
+    done = !sim_pending_at(p, CHUNK_BYTES) && quick(t, SIM_SHARED, p, CHUNK_BYTES, writes, pc);
+  else if (!sim_deferred_address && is_near(SIM_GLOBAL, p))
+    done = quick(t, SIM_GLOBAL, p, CHUNK_BYTES, writes, pc);
+  if (done) {
+    if (sim_counting) sim_count_plain(t, is_shared, writes, CHUNK_BYTES, p, pc);
     return 0;
   }
   const struct sim_access a = {p, CHUNK_BYTES, writes ? PAH_SIM_WRITE : PAH_SIM_READ, -1, pc};

@@ -50,7 +50,8 @@ static struct entry *queue_add(struct queue *q) {
 
 void async_check_landing(const uint8_t *dst, uint32_t bytes, const uint8_t *src, const uint8_t *data,
                          uint32_t source_bytes, const void *pc) {
-  uint32_t i = 0;
+  static const uint64_t poison[2] = {UINT64_MAX, UINT64_MAX};
+  uint32_t i = bytes == LARGEST && !memcmp(dst, poison, LARGEST) ? bytes : 0;
   while (i < bytes && dst[i] == 0xff) i++;
   if (i < bytes)
     sim_find(pc, "async-overwrite",
@@ -61,14 +62,16 @@ void async_check_landing(const uint8_t *dst, uint32_t bytes, const uint8_t *src,
              source_bytes);
 }
 
+static int check(struct sim_thread *t, const void *p, uint32_t bytes, uint32_t flags, const void *pc) {
+  const struct sim_access access = {p, bytes, flags, -1, pc};
+  return bytes == LARGEST ? sim_check_chunk(t, p, flags == PAH_SIM_WRITE, pc) : sim_check(t, &access);
+}
+
 /* A copy lands. waited: by a wait of the thread itself, which from then on counts as the writer. */
 static void land(int thread, const struct entry *e, int waited) {
   sim_pending_clear(e->dst, e->bytes);
   async_check_landing(e->dst, e->bytes, e->src, e->data, e->source_bytes, e->pc);
-  if (waited) {
-    const struct sim_access access = {e->dst, e->bytes, PAH_SIM_WRITE, -1, e->pc};
-    if (sim_check(sim_thread_at(thread), &access) != 0) return;
-  }
+  if (waited && check(sim_thread_at(thread), e->dst, e->bytes, PAH_SIM_WRITE, e->pc) != 0) return;
   memcpy(e->dst, e->data, e->bytes);
 }
 
@@ -91,9 +94,8 @@ void pah_sim_cp_async(unsigned dst, const void *src, int bytes, unsigned source_
   struct queue *q = &queues[t->number];
   if (!operands_fit(dst, src, bytes, source_bytes, pc)) return;
   uint8_t *p = sim_shared(dst, (uint32_t)bytes, pc);
-  const struct sim_access write = {p, (uint32_t)bytes, PAH_SIM_WRITE, -1, pc};
-  const struct sim_access read = {src, source_bytes, PAH_SIM_READ, -1, pc};
-  if (sim_check(t, &write) != 0 || (source_bytes > 0 && sim_check(t, &read) != 0)) return;
+  if (check(t, p, (uint32_t)bytes, PAH_SIM_WRITE, pc) != 0) return;
+  if (source_bytes > 0 && check(t, src, source_bytes, PAH_SIM_READ, pc) != 0) return;
   struct entry *e = queue_add(q);
   *e = (struct entry){p, src, pc, q->group, (uint32_t)bytes, source_bytes, {0}};
   if (source_bytes > 0) memcpy(e->data, src, source_bytes);
