@@ -129,6 +129,9 @@ enum { SIM_ASYNC_PROXY = 16, SIM_QUIET = 32 };
 int sim_check(struct sim_thread *t, const struct sim_access *a);
 /* The same for a plain access of 16 bytes of shared or global memory, aligned. */
 int sim_check_chunk(struct sim_thread *t, const uint8_t *p, int writes, const void *pc);
+/* A request of the n threads, each for 16 bytes of the own shared memory, or NULL; that becomes NULL after a finding.
+ */
+void sim_check_rows(struct sim_thread *const *threads, uint8_t **rows, int n, const void *pc);
 /* Reads by an agent like `each`, at n places of 16 bytes in the own shared memory; may[i]: 1 if it may be touched. */
 void sim_check_chunks(struct sim_thread *t, const struct sim_access *each, const uint8_t *const *at, int n,
                       uint8_t *may);

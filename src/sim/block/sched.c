@@ -66,18 +66,24 @@ void sim_ready(struct sim_thread *t) {
   b->queue[queue_at(b->queue_count++)] = t->number;
 }
 
-void sim_ready_first(struct sim_thread *t) {
+void sim_ready_lanes(struct sim_thread *const *threads, unsigned lanes) {
   struct sim_block *b = &sim_block;
-  if (sim_job->launch->schedule != PAH_IN_ORDER) {
-    sim_ready(t);
-    return;
+  const int in_order = sim_job->launch->schedule == PAH_IN_ORDER;
+  while (lanes) {
+    const int lane = in_order ? 31 - __builtin_clz(lanes) : __builtin_ctz(lanes);
+    struct sim_thread *t = threads[lane];
+    lanes &= ~(1u << lane);
+    if (!in_order) {
+      sim_ready(t);
+      continue;
+    }
+    if (t->state == SIM_RUNNABLE || t->state == SIM_EXITED) continue;
+    t->state = SIM_RUNNABLE;
+    t->waits_for = NULL;
+    b->queue_first = queue_at(b->all - 1);
+    b->queue[b->queue_first] = t->number;
+    b->queue_count++;
   }
-  if (t->state == SIM_RUNNABLE || t->state == SIM_EXITED) return;
-  t->state = SIM_RUNNABLE;
-  t->waits_for = NULL;
-  b->queue_first = queue_at(b->all - 1);
-  b->queue[b->queue_first] = t->number;
-  b->queue_count++;
 }
 
 static struct sim_thread *take(void) {
@@ -114,7 +120,7 @@ static void to_scheduler(void) {
 static void give_way(void) {
   struct sim_block *b = &sim_block;
   struct sim_thread *t = b->running;
-  if (!b->queue_count || b->idle > idle_enough()) {
+  if (!b->queue_count || (b->idle > 1000 && b->idle > idle_enough())) {
     to_scheduler();
     return;
   }

@@ -57,17 +57,16 @@ static int complete(const struct pending *p) {
 /* Readies every lane that came but `self`, which just goes on. */
 static void finish(struct pending *p, struct sim_thread *self) {
   const int warp = p->c.team;
-  const unsigned bit = 1u << (p - pending[warp]);
+  const unsigned bit = 1u << (p - pending[warp]), missing = ~p->arrived;
   open_ones[warp] &= ~bit; /* `run` may come back here by way of another collective */
   if (sim_counting && complete(p)) sim_count_flush(warp);
-  if (p->c.kind != active) sim_lanes_missing(&p->c, p->c.mask & ~p->arrived);
-  p->run(&p->c);
-  for (unsigned left = p->arrived; left;) {
-    const int lane = 31 - __builtin_clz(left);
-    struct sim_thread *t = p->c.threads[lane];
-    left &= ~(1u << lane);
-    if (t != self) sim_ready_first(t);
+  for (unsigned left = missing; left; left &= left - 1) {
+    p->c.lanes[__builtin_ctz(left)] = NULL;
+    p->c.threads[__builtin_ctz(left)] = NULL;
   }
+  if (p->c.kind != active && p->c.mask & missing) sim_lanes_missing(&p->c, p->c.mask & missing);
+  p->run(&p->c);
+  sim_ready_lanes(p->c.threads, p->arrived & ~(self ? 1u << self->lane : 0));
   busy[warp] &= ~bit;
 }
 
@@ -89,8 +88,6 @@ static struct pending *new_pending(const struct sim_thread *t, const char *kind,
   struct pending *p = &pending[team][i];
   busy[team] |= 1u << i;
   open_ones[team] |= 1u << i;
-  memset(p->c.lanes, 0, sizeof p->c.lanes);
-  memset(p->c.threads, 0, sizeof p->c.threads);
   p->c.kind = kind;
   p->c.mask = mask;
   p->c.warp = t->warp;
@@ -147,8 +144,10 @@ void sim_group_collective(const char *kind, void *operand, void (*run)(struct si
   group_arrived[group] = 0;
   struct sim_group_collective all = *g;
   run(&all);
-  for (int i = 0; i < size; i++)
-    if (all.threads[i] != t) sim_ready(all.threads[i]);
+  for (int i = 0; i < 4; i++) {
+    const int warp = sim_job->launch->schedule == PAH_IN_ORDER ? 3 - i : i; /* the first one is to be the next */
+    sim_ready_lanes(all.threads + warp * SIM_WARP, ~(warp == t->warp % 4 ? 1u << t->lane : 0));
+  }
 }
 
 /* ---- __syncwarp ---- */
@@ -227,16 +226,20 @@ static unsigned lanes_there(const struct sim_collective *c) {
   return mask;
 }
 
+static void run_shuffle(struct sim_collective *c) {
+  for (int i = 0; i < SIM_WARP; i++) {
+    struct operand *o = c->lanes[i];
+    if (o) o->result = shuffle(c, i, o);
+  }
+  sim_result->counters.shuffles++;
+}
+
 static void run_exchange(struct sim_collective *c) {
   unsigned there = lanes_there(c), zeros = lanes_with(c, 0);
   for (int i = 0; i < SIM_WARP; i++) {
     struct operand *o = c->lanes[i];
     if (!o) continue;
     switch (o->op) {
-    case PAH_SIM_SHFL_IDX:
-    case PAH_SIM_SHFL_UP:
-    case PAH_SIM_SHFL_DOWN:
-    case PAH_SIM_SHFL_XOR: o->result = shuffle(c, i, o); break;
     case PAH_SIM_BALLOT: o->result = there & ~zeros; break;
     case PAH_SIM_ANY: o->result = (there & ~zeros) != 0; break;
     case PAH_SIM_ALL: o->result = zeros == 0; break;
@@ -271,7 +274,7 @@ unsigned long long pah_sim_collective_at(int op, unsigned mask, unsigned long lo
                                       "__reduce_xor_sync"};
   int is_vote = op >= PAH_SIM_BALLOT && op <= PAH_SIM_UNI;
   struct operand o = {.op = op, .value = is_vote ? value != 0 : value, .argument = argument};
-  sim_collective(kinds[op], mask, &o, run_exchange, pc);
+  sim_collective(kinds[op], mask, &o, op <= PAH_SIM_SHFL_XOR ? run_shuffle : run_exchange, pc);
   return o.result;
 }
 

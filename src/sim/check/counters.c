@@ -278,12 +278,10 @@ static struct cost cost_of(const struct collector *c, const struct request *r) {
   return cost;
 }
 
-static void count(const struct collector *c, const struct request *r, struct sim_line *l) {
+/* A request of so many bytes, at line l or none. */
+static void add(struct sim_line *l, int is_shared, int64_t bytes, struct cost cost) {
   struct pah_counters *all = &sim_result->counters;
-  if (r->bytes > (r->is_shared ? 16 : 4 * SECTOR)) return; /* copies of whole structs: counted in bytes only */
-  struct cost cost = cost_of(c, r);
-  int64_t bytes = (int64_t)__builtin_popcount(r->lanes) * r->bytes;
-  if (r->is_shared) {
+  if (is_shared) {
     all->shared_wavefronts += cost.units;
     all->shared_wavefronts_ideal += cost.ideal;
   } else {
@@ -291,7 +289,7 @@ static void count(const struct collector *c, const struct request *r, struct sim
     all->global_sectors_ideal += cost.ideal;
   }
   if (!l) return;
-  if (r->is_shared) {
+  if (is_shared) {
     l->count.shared_requests++;
     l->count.shared_bytes += bytes;
     l->count.shared_wavefronts += cost.units;
@@ -302,6 +300,19 @@ static void count(const struct collector *c, const struct request *r, struct sim
     l->count.global_sectors += cost.units;
     l->count.global_sectors_ideal += cost.ideal;
   }
+}
+
+static void count(const struct collector *c, const struct request *r, struct sim_line *l) {
+  if (r->bytes > (r->is_shared ? 16 : 4 * SECTOR)) return; /* copies of whole structs: counted in bytes only */
+  add(l, r->is_shared, (int64_t)__builtin_popcount(r->lanes) * r->bytes, cost_of(c, r));
+}
+
+void sim_count_rows(uint8_t *const *rows, int n, const void *pc) {
+  uint64_t addresses[SIM_WARP];
+  for (int i = 0; i < n; i++) addresses[i] = (uintptr_t)rows[i];
+  const int64_t bytes = (int64_t)n * CHUNK_BYTES;
+  sim_result->counters.shared_bytes += bytes;
+  add(lines[number_of(pc)], 1, bytes, cost_of_shared(addresses, n, CHUNK_BYTES));
 }
 
 void sim_count_flush(int team) {

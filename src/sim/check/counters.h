@@ -13,6 +13,8 @@ extern int sim_counting; /* this launch does */
 void sim_count_access(struct sim_thread *t, const struct sim_space *s, const struct sim_access *a);
 void sim_count_plain(const struct sim_thread *t, int is_shared, int writes, uint32_t bytes, const void *p,
                      const void *pc);
+/* One request of the first n lanes for 16 bytes of shared memory each. */
+void sim_count_rows(uint8_t *const *rows, int n, const void *pc);
 /* Words of global memory that nobody has touched before are counted. */
 static inline void sim_count_new(const struct sim_space *s, uint64_t word, int words) {
   for (int i = 0; i < words; i++) {

@@ -175,6 +175,27 @@ int sim_check_chunk(struct sim_thread *t, const uint8_t *p, int writes, const vo
   return sim_check(t, &a);
 }
 
+void sim_check_rows(struct sim_thread *const *threads, uint8_t **rows, int n, const void *pc) {
+  unsigned uncounted = 0;
+  for (int i = 0; i < n; i++) {
+    if (!rows[i]) continue;
+    if (!sim_deferred_address && !sim_pending_at(rows[i], CHUNK_BYTES) &&
+        quick(threads[i], SIM_SHARED, rows[i], CHUNK_BYTES, 0, pc)) {
+      uncounted |= 1u << i;
+      continue;
+    }
+    const struct sim_access a = {rows[i], CHUNK_BYTES, PAH_SIM_READ, -1, pc};
+    if (sim_check(threads[i], &a)) rows[i] = NULL;
+  }
+  if (!sim_counting) return;
+  if (uncounted == UINT32_MAX >> (SIM_WARP - n)) {
+    sim_count_rows(rows, n, pc);
+    return;
+  }
+  for (int i = 0; i < n; i++)
+    if (uncounted >> i & 1) sim_count_plain(threads[i], 1, 0, CHUNK_BYTES, rows[i], pc);
+}
+
 /* A load that is repeated until someone else stores: let the others run now and then. */
 static void spin(const volatile void *p, const void *pc) {
   struct sim_thread *t = sim_block.running;

@@ -21,21 +21,17 @@ void sim_whole_warp(const struct sim_collective *c) {
 /* ---- ldmatrix, stmatrix ---- */
 struct rows_operand {
   unsigned row;
-  int count, trans, flags; /* flags: PAH_SIM_READ or PAH_SIM_WRITE */
+  int count, trans;
   struct pah_sim_v4 r;
 };
 
-/* Row `row` of matrix m, at the address of lane 8 * m + row; NULL after a finding. */
-static uint8_t *matrix_row(struct sim_collective *c, int m, int row) {
-  const int lane = 8 * m + row;
+/* Row r of matrix m is at the address of lane 8 * m + r; NULL after a finding. */
+static uint8_t *row_of(const struct sim_collective *c, int lane) {
   const struct rows_operand *o = c->lanes[lane];
-  if (o->row % ROW_BYTES != 0) {
-    sim_find(c->pc, "misaligned", "%s: the row address of lane %d is 0x%x, must be a multiple of 16", c->kind, lane,
-             o->row);
-    return NULL;
-  }
-  uint8_t *p = sim_shared(o->row, ROW_BYTES, c->pc);
-  return sim_check_chunk(c->threads[lane], p, o->flags == PAH_SIM_WRITE, c->pc) == 0 ? p : NULL;
+  if (o->row % ROW_BYTES == 0) return sim_shared(o->row, ROW_BYTES, c->pc);
+  sim_find(c->pc, "misaligned", "%s: the row address of lane %d is 0x%x, must be a multiple of 16", c->kind, lane,
+           o->row);
+  return NULL;
 }
 
 /* Where lane `lane` keeps its two elements of a matrix: row and column of the first, and the step to the second. */
@@ -48,24 +44,24 @@ static void element_place(int lane, int trans, int i, int *row, int *column) {
 static void run_load(struct sim_collective *c) {
   sim_whole_warp(c);
   const struct rows_operand *first = c->lanes[0];
+  uint8_t *rows[SIM_WARP];
+  for (int lane = 0; lane < 8 * first->count; lane++) rows[lane] = row_of(c, lane);
+  sim_check_rows(c->threads, rows, 8 * first->count, c->pc);
   for (int m = 0; m < first->count; m++) {
     uint16_t tile[8][8];
     for (int row = 0; row < 8; row++) {
-      const uint8_t *p = matrix_row(c, m, row);
-      if (p != NULL)
-        memcpy(tile[row], p, ROW_BYTES);
+      if (rows[8 * m + row] != NULL)
+        memcpy(tile[row], rows[8 * m + row], ROW_BYTES);
       else
         memset(tile[row], 0xff, ROW_BYTES);
     }
     for (int lane = 0; lane < SIM_WARP; lane++) {
       struct rows_operand *o = c->lanes[lane];
-      uint32_t word = 0;
-      for (int i = 0; i < 2; i++) {
-        int row, column;
-        element_place(lane, first->trans, i, &row, &column);
-        word |= (uint32_t)tile[row][column] << (16 * i);
-      }
-      o->r.r[m] = word;
+      const int g = lane / 4, t = lane % 4;
+      if (first->trans)
+        o->r.r[m] = tile[2 * t][g] | (uint32_t)tile[2 * t + 1][g] << 16;
+      else
+        memcpy(&o->r.r[m], &tile[g][2 * t], sizeof o->r.r[m]);
     }
   }
 }
@@ -84,8 +80,8 @@ static void run_store(struct sim_collective *c) {
       }
     }
     for (int row = 0; row < 8; row++) {
-      uint8_t *p = matrix_row(c, m, row);
-      if (p != NULL) memcpy(p, tile[row], ROW_BYTES);
+      uint8_t *p = row_of(c, 8 * m + row);
+      if (p != NULL && sim_check_chunk(c->threads[8 * m + row], p, 1, c->pc) == 0) memcpy(p, tile[row], ROW_BYTES);
     }
   }
 }
@@ -99,13 +95,13 @@ static const char *rows_name(int store, int count, int trans) {
 }
 
 struct pah_sim_v4 pah_sim_ldmatrix(int count, int trans, unsigned row) {
-  struct rows_operand o = {row, count, trans, PAH_SIM_READ, {{0, 0, 0, 0}}};
+  struct rows_operand o = {row, count, trans, {{0, 0, 0, 0}}};
   sim_collective(rows_name(0, count, trans), (unsigned)ALL_LANES, &o, run_load, __builtin_return_address(0));
   return o.r;
 }
 
 void pah_sim_stmatrix(int count, int trans, unsigned row, struct pah_sim_v4 r) {
-  struct rows_operand o = {row, count, trans, PAH_SIM_WRITE, r};
+  struct rows_operand o = {row, count, trans, r};
   sim_collective(rows_name(1, count, trans), (unsigned)ALL_LANES, &o, run_store, __builtin_return_address(0));
 }
 
