@@ -43,7 +43,7 @@ int64_t sim_gang_count(void) {
 static void open_threads(void) {
   struct sim_block *b = &sim_block;
   struct sim_fiber *fibers = room((size_t)b->all, sizeof *fibers);
-  b->threads = room((size_t)b->all, sizeof *b->threads);
+  b->threads = sim_reserve((uint64_t)b->all * sizeof *b->threads); /* in lines of the cache, from one on */
   b->queue = room((size_t)b->all, sizeof *b->queue);
   if (sim_fibers_new(fibers, b->all)) sim_give_up("no memory for the stacks of the threads: too many are alive");
   for (int i = 0; i < b->all; i++) b->threads[i].fiber = fibers[i];

@@ -40,38 +40,40 @@ struct sim_access {
   const void *pc;
 };
 
+/* What each access and each switch needs stands in the first two lines of the cache. */
 struct sim_thread {
   struct sim_fiber fiber;
-  int32_t id;                    /* in the thread block: x + y*bx + z*bx*by */
-  int32_t lane, warp;            /* id % 32, id / 32 */
-  int32_t number, team;          /* among the threads, and the warps, of all thread blocks that are alive */
-  struct sim_home *home;         /* its thread block (sched.h) */
+  int32_t lane, team;            /* id % 32; among the warps of all thread blocks that are alive */
+  int32_t number;                /* among the threads of all that are alive */
   int32_t state;                 /* enum sim_state */
-  int32_t line;                  /* of the barrier it waits at */
-  uint32_t step;                 /* its own clock; grows whenever it releases: sim_thread_step */
-  uint32_t floor;                /* of its clock, at the last barrier */
+  struct sim_home *home;         /* its thread block (sched.h) */
+  const char *waits_for;         /* for the deadlock report: "__syncthreads", "mbarrier", ... */
+  const void *pc;                /* where it entered the runtime last */
   uint64_t write_epoch, use_key; /* what an access at this step leaves (shadow.h) */
   struct sim_clock *clock;       /* what it knows of the others */
+  uint32_t step;                 /* its own clock; grows whenever it releases: sim_thread_step */
+  uint32_t floor;                /* of its clock, at the last barrier */
+  int32_t unset_bytes;           /* of local variables that are watched */
+  int32_t flying_sums;           /* sets of sums in its registers that wgmma has not delivered */
+  int32_t id, warp;              /* in the thread block: x + y*bx + z*bx*by; id / 32 */
+  uint8_t *unset;                /* of each word of its stack, the bytes that nobody has set; NULL: not looked at yet */
+  const void *before;            /* pc before its last atomic */
+  int32_t line;                  /* of the barrier it waits at */
+  uint32_t spin_count;           /* how often in a row a volatile or atomic load has read spin_address */
+  const volatile void *spin_address;
   struct sim_clock *fence_clock; /* what it knew at its last __threadfence (later atomics release it); may be NULL */
   struct sim_clock *block_fence_clock;       /* the same of __threadfence_block, for its thread block; may be NULL */
   struct sim_foreign *foreign;               /* what it has acquired of other thread blocks; may be NULL */
   struct pah_sim_dim index;                  /* threadIdx */
-  const void *pc, *before;                   /* where it entered the runtime last; and before its last atomic */
-  const char *waits_for;                     /* for the deadlock report: "__syncthreads", "mbarrier", ... */
   const char *asked_for;                     /* what a test of its own found missing last; NULL: nothing */
   int (*ready)(struct sim_thread *, void *); /* state SIM_WAITING: may it go on? */
   void *ready_data;
-  uint64_t result;                   /* of a collective or barrier, for sim/abi.h */
-  const void *operand;               /* of the tile that it waits with */
-  const volatile void *spin_address; /* the last address read by a volatile or atomic load, and how often in a row */
-  uint32_t spin_count;
+  uint64_t result;           /* of a collective or barrier, for sim/abi.h */
+  const void *operand;       /* of the tile that it waits with */
   struct sim_access suspect; /* a read that may be a race (check.h), if it has an address; with whom */
   uint64_t suspect_other;
   uint32_t suspect_pc;
-  uint8_t *unset;      /* of each word of its stack, the bytes that nobody has set; NULL: not looked at yet */
-  int32_t unset_bytes; /* how many there are */
-  int32_t flying_sums; /* sets of sums in its registers that wgmma has not delivered */
-};
+} __attribute__((aligned(64)));
 
 void sim_thread_step(struct sim_thread *t);
 

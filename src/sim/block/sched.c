@@ -66,9 +66,9 @@ void sim_ready(struct sim_thread *t) {
   b->queue[queue_at(b->queue_count++)] = t->number;
 }
 
-void sim_ready_lanes(struct sim_thread *const *threads, unsigned lanes) {
+void sim_ready_lanes(struct sim_thread *const *threads, unsigned lanes, int whole) {
   struct sim_block *b = &sim_block;
-  const int in_order = sim_job->launch->schedule == PAH_IN_ORDER;
+  const int in_order = whole && sim_job->launch->schedule == PAH_IN_ORDER;
   while (lanes) {
     const int lane = in_order ? 31 - __builtin_clz(lanes) : __builtin_ctz(lanes);
     struct sim_thread *t = threads[lane];
@@ -86,7 +86,7 @@ void sim_ready_lanes(struct sim_thread *const *threads, unsigned lanes) {
   }
 }
 
-static struct sim_thread *take(void) {
+static inline __attribute__((always_inline)) struct sim_thread *take(void) {
   struct sim_block *b = &sim_block;
   int schedule = sim_job->launch->schedule, last = queue_at(b->queue_count - 1), number;
   if (schedule == PAH_IN_ORDER) {
@@ -117,7 +117,7 @@ static void to_scheduler(void) {
 }
 
 /* The running thread goes on to whoever is next; the scheduler is asked only when nobody can run, or all spin. */
-static void give_way(void) {
+static inline __attribute__((always_inline)) void give_way(void) {
   struct sim_block *b = &sim_block;
   struct sim_thread *t = b->running;
   if (!b->queue_count || (b->idle > 1000 && b->idle > idle_enough())) {

@@ -85,8 +85,8 @@ struct sim_home *sim_home_at(const void *p); /* whose window p is in; p is share
 
 void sim_copy_arguments(void); /* once per launch */
 void sim_run_gang(int64_t gang);
-/* The same of lanes of a warp, which are next if threads go in order: what they touch is near. */
-void sim_ready_lanes(struct sim_thread *const *threads, unsigned lanes);
+/* The same of lanes of a warp. Those of a whole one are next if threads go in order: what they touch is near. */
+void sim_ready_lanes(struct sim_thread *const *threads, unsigned lanes, int whole);
 void sim_ready(struct sim_thread *t);           /* puts a blocked thread into the queue */
 void sim_block_here(const char *waits_for);     /* the running thread gives way until someone readies it */
 void sim_leave(void) __attribute__((noreturn)); /* ends the gang's run; from a thread */

@@ -66,7 +66,7 @@ static void finish(struct pending *p, struct sim_thread *self) {
   }
   if (p->c.kind != active && p->c.mask & missing) sim_lanes_missing(&p->c, p->c.mask & missing);
   p->run(&p->c);
-  sim_ready_lanes(p->c.threads, p->arrived & ~(self ? 1u << self->lane : 0));
+  sim_ready_lanes(p->c.threads, p->arrived & ~(self ? 1u << self->lane : 0), !missing);
   busy[warp] &= ~bit;
 }
 
@@ -146,7 +146,7 @@ void sim_group_collective(const char *kind, void *operand, void (*run)(struct si
   run(&all);
   for (int i = 0; i < 4; i++) {
     const int warp = sim_job->launch->schedule == PAH_IN_ORDER ? 3 - i : i; /* the first one is to be the next */
-    sim_ready_lanes(all.threads + warp * SIM_WARP, ~(warp == t->warp % 4 ? 1u << t->lane : 0));
+    sim_ready_lanes(all.threads + warp * SIM_WARP, ~(warp == t->warp % 4 ? 1u << t->lane : 0), 1);
   }
 }
 

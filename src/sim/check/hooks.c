@@ -47,11 +47,12 @@ static inline __attribute__((always_inline)) int read_anew(const struct sim_thre
 
 /* Not a cell's first write: that takes the long way, where pages are kept (kept.h) and words claimed (claim.h). */
 static inline __attribute__((always_inline)) int write_again(const struct sim_thread *t, struct sim_cell *c,
-                                                             uint32_t pc) {
+                                                             int is_shared, uint32_t pc) {
   if (!c->write || !is_after_write(t, c)) return 0;
-  if (c->use.key && (c->more || EPOCH_BLOCK(c->use.key ^ t->write_epoch) || EPOCH_STEP(c->use.key) > t->floor ||
+  if (c->use.key && (EPOCH_BLOCK(c->use.key ^ t->write_epoch) || EPOCH_STEP(c->use.key) > t->floor ||
                      USE_FIRST(c->use.key) >= (uint32_t)sim_agent_id(0)))
     return 0;
+  if (c->more && !sim_forget_older(c, t->write_epoch, t->floor, is_shared)) return 0;
   *c = (struct sim_cell){.write = t->write_epoch, .write_pc = pc & INT32_MAX};
   return 1;
 }
@@ -80,7 +81,7 @@ static inline __attribute__((always_inline)) int quick(const struct sim_thread *
     if (sim_read_only_of[word + i]) return 0;
   if (!split) c = &s->chunks[chunk];
   for (uint32_t i = 0; i < (split && words ? words : 1); i++) {
-    if (writes ? !write_again(t, &c[i], place)
+    if (writes ? !write_again(t, &c[i], space == SIM_SHARED, place)
                : !read_again(t, &c[i], key) && !read_anew(t, &c[i], key, space == SIM_SHARED, place))
       return 0;
   }

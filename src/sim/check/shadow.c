@@ -239,6 +239,16 @@ int sim_touch_other_warp(struct sim_cell *c, sim_epoch key, uint32_t lane, int i
   return 1;
 }
 
+int sim_forget_older(struct sim_cell *c, sim_epoch now, uint32_t floor, int is_shared) {
+  struct pool *p = &pools[is_shared];
+  for (uint32_t i = c->more; i; i = older_at(p, i)->next) {
+    const struct older *o = older_at(p, i);
+    if (EPOCH_BLOCK(o->key ^ now) || EPOCH_STEP(o->key) > floor || o->warps >> sim_agent_id(0) / SIM_WARP) return 0;
+  }
+  while (c->more) pop(p, &c->more);
+  return 1;
+}
+
 /* The reads of this word that the thread has made in this step were guesses, which its compare-and-swap decides on. */
 static void forget_guesses(const struct sim_view *v, struct sim_cell *c) {
   struct pool *p = &pools[v->is_shared];

@@ -92,6 +92,9 @@ void sim_touch_word(const struct sim_view *v, struct sim_space *s, uint64_t word
 void sim_touch_chunk(const struct sim_view *v, struct sim_space *s, uint64_t chunk, const struct sim_access *a);
 /* A plain read like those of other warps in this step, of a cell that was read; else 0. */
 int sim_touch_other_warp(struct sim_cell *c, sim_epoch key, uint32_t lane, int is_shared, uint32_t pc);
+/* Are the older uses of a cell those of the same thread block's threads, in steps that are over? Then they go; else 0.
+ */
+int sim_forget_older(struct sim_cell *c, sim_epoch now, uint32_t floor, int is_shared);
 void sim_join_chunk(struct sim_space *s, uint64_t chunk); /* one plain write has just been to all of its words */
 
 /* Is a copy under way to one of these bytes of shared memory? */
