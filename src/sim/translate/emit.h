@@ -92,4 +92,7 @@ int special_map_replace(const struct special *p);
 int special_mma(const struct special *p);
 int special_wgmma(const struct special *p);
 
+/* emit_wmma.c */
+int special_wmma(const struct special *p);
+
 #endif

@@ -331,6 +331,7 @@ int ptx_emit_special(struct ptx_emit *e, const struct ptx_statement *s, const st
   const struct special p = {e, s, m};
   const char *name = m->row->text + 1;
   if (!strcmp(name, "wgmma")) return special_wgmma(&p);
+  if (!strcmp(name, "wmma")) return special_wmma(&p);
   if (!strcmp(name, "mma")) return special_mma(&p);
   if (!strcmp(name, "map_replace")) return special_map_replace(&p);
   if (!strcmp(name, "call")) return call(&p);

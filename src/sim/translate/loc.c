@@ -1,5 +1,6 @@
-/* loc.c - see loc.h. */
-#include "loc.h"
+/* loc.c - source lines of PTX: .file numbers the files, .loc names the line of what follows and, in an inlined
+ * function, the line of the call. Lines of kernels/ptx/ are passed over for those of their callers. See parser.h. */
+#include "parser.h"
 
 #include <stdio.h>
 #include <stdlib.h>

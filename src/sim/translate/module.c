@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "emit.h"
-#include "loc.h"
 
 struct module {
   struct ptx_lexer x;

@@ -68,6 +68,11 @@ struct ptx_loc {
 typedef void ptx_loc_function(void *data, struct ptx_loc loc, const char **file, int *line);
 void ptx_parse_body(struct ptx_lexer *x, struct ptx_body *body, int is_asm, ptx_loc_function *loc, void *data);
 
+/* The lines of a text: loc.c. */
+struct ptx_lines *ptx_lines_open(const char *text); /* NULL: no memory */
+void ptx_lines_close(struct ptx_lines *lines);
+ptx_loc_function ptx_lines_find; /* data: a struct ptx_lines */
+
 /* After the word of its space has been taken: its attributes, type, name. */
 struct ptx_declaration *ptx_parse_declaration(struct ptx_lexer *x, const char *space);
 int ptx_is_space(const char *word);

@@ -189,6 +189,13 @@ MMA("m16n8k16", "satfinite.s32.s8.s8.s32", "S8_SATFINITE | PAH_SIM_MMA_HALF"),
 {"mma.sync", "", "",
  "aligned m8* m16* row col satfinite rn rz rm rp f16 f32 f64 s32 e4m3 e5m2 s8 u8 s4 u4 b1 xor and popc",
  "*mma"},
+#define WMMA \
+ "a b c d sync aligned row col m16n16k16 m8n32k16 m32n8k16 m16n16k8 m8n8k4 m8n8k32 m8n8k128 f16 f32 bf16 tf32 s8 " \
+ "u8 s4 u4 b1 s32 f64 rn rz rm rp satfinite xor and popc global " IN_SHARED
+{"wmma.load", "", "", WMMA, "*wmma"},
+{"wmma.store", "", "", WMMA, "*wmma"},
+{"wmma.mma", "", "", WMMA, "*wmma"},
+#undef WMMA
 {"wgmma.fence.sync.aligned", "", "", "", "pah_sim_wgmma_fence()"},
 {"wgmma.commit_group.sync.aligned", "", "", "", "pah_sim_wgmma_commit()"},
 {"wgmma.wait_group.sync.aligned", "", "", "", "pah_sim_wgmma_wait($0)"},

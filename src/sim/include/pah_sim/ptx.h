@@ -148,6 +148,7 @@ template <class... More> PAH_PTX_I pah_sim_v2 i_pair(uint32_t, uint32_t, uint32_
 #include "ptx/convert.h"
 #include "ptx/memory.h"
 #include "ptx/sync.h"
+#include "ptx/wmma.h"
 #include "ptx/calls.h"
 
 #endif
