@@ -26,15 +26,23 @@ template __global__ void pragmas<5>(int *);
 ]]
 
 local features = [[
+#ifndef __host__
+#define __host__
+#define __device__
+#endif
+#if !defined(__global__) || !defined(__shared__) || !defined(__forceinline__) || !defined(__launch_bounds__)
+#error no CUDA
+#endif
 extern "C" {
 #include <a_header_that_is_not_there.h>
+__host__ __device__ int feature() { return 100; }
 __global__ void features(int *out) {
 #if __CUDA_ARCH_HAS_FEATURE__(SM100_ALL) || __CUDA_ARCH_HAS_FEATURE__(SM101_ALL)
-  out[0] = 100;
+  out[0] = feature();
 #elif __CUDA_ARCH_HAS_FEATURE__(SM90_ALL)
   out[0] = __CUDA_ARCH_SPECIFIC__ + __CUDA_ARCH_FAMILY_SPECIFIC__;
 #else
-  out[0] = __CUDA_ARCH__;
+  out[0] = __CUDA_ARCH__ + feature() - 100;
 #endif
 }
 }

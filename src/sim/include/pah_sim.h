@@ -19,6 +19,20 @@
 #define __CUDA_ARCH_FAMILY_SPECIFIC__ __CUDA_ARCH__
 #endif
 
+/* CUDA's words are macros there, which headers for any compiler ask for (#ifndef __host__); sim/compile/words.c gives
+ * them their meaning. */
+#define __host__ __host__
+#define __device__ __device__
+#define __global__ __global__
+#define __shared__ __shared__
+#define __constant__ __constant__
+#define __managed__ __managed__
+#define __grid_constant__ __grid_constant__
+#define __launch_bounds__ __launch_bounds__
+#define __forceinline__ __forceinline__
+#define __noinline__ __noinline__
+#define __align__ __align__
+
 /* The toolkit's headers put these around what is old. */
 #define __NV_SILENCE_DEPRECATION_BEGIN
 #define __NV_SILENCE_DEPRECATION_END
