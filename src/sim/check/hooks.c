@@ -134,14 +134,23 @@ static inline __attribute__((always_inline)) int is_set(struct sim_thread *t, co
   return !states;
 }
 
-/* Its own stack is where most accesses of a thread go that has arrays whose address is taken. */
+static __attribute__((noinline)) void touch_sums(struct sim_thread *t, const void *p, uint32_t bytes, uint32_t flags,
+                                                 const void *pc) {
+  sim_wgmma_touched(t, p, pc);
+  if (t->unset_bytes && !is_set(t, p, bytes, flags)) sim_local_access(t, p, bytes, flags, pc);
+}
+
+/* Its own stack is where most accesses of a thread go that has arrays whose address is taken. Calls come last here, and
+ * in the hooks, so that these save no registers. */
 static inline __attribute__((always_inline)) int is_own(struct sim_thread *t, const void *p, uint32_t bytes,
                                                         uint32_t flags, const void *pc) {
   if (!t) return 1; /* constructors of the object, before any launch */
   t->pc = pc;       /* where it is, should the launch be stopped here */
   if ((uint64_t)((const uint8_t *)p - t->fiber.stack) >= SIM_STACK_SIZE) return 0;
-  if (t->flying_sums) sim_wgmma_touched(t, p, pc);
-  if (t->unset_bytes && !is_set(t, p, bytes, flags)) sim_local_access(t, p, bytes, flags, pc);
+  if (t->flying_sums)
+    touch_sums(t, p, bytes, flags, pc);
+  else if (t->unset_bytes && !is_set(t, p, bytes, flags))
+    sim_local_access(t, p, bytes, flags, pc);
   return 1;
 }
 
@@ -211,21 +220,23 @@ static void spin(const volatile void *p, const void *pc) {
 }
 
 #define HOOKS(n)                                                                                                       \
-  static __attribute__((noinline)) void read_##n(void *p, const void *pc) {                                            \
+  static __attribute__((noinline)) void read_anew_##n(void *p, const void *pc) {                                       \
     access_watched(sim_block.running, p, n, PAH_SIM_READ, pc);                                                         \
+  }                                                                                                                    \
+  static __attribute__((noinline)) void read_##n(void *p, const void *pc) {                                            \
+    const struct sim_thread *t = sim_block.running;                                                                    \
+    const int is_shared = !sim_pending_words && read_before(t, p, n, SIM_SHARED);                                      \
+    if (!is_shared && !read_before(t, p, n, SIM_GLOBAL))                                                               \
+      read_anew_##n(p, pc);                                                                                            \
+    else if (sim_counting)                                                                                             \
+      sim_count_plain(t, is_shared, 0, n, p, pc);                                                                      \
   }                                                                                                                    \
   static __attribute__((noinline)) void write_##n(void *p, const void *pc) {                                           \
     access_watched(sim_block.running, p, n, PAH_SIM_WRITE, pc);                                                        \
   }                                                                                                                    \
   void __tsan_read##n(void *p) {                                                                                       \
     const void *pc = __builtin_return_address(0);                                                                      \
-    struct sim_thread *t = sim_block.running;                                                                          \
-    if (is_own(t, p, n, PAH_SIM_READ, pc)) return;                                                                     \
-    const int is_shared = !sim_pending_words && read_before(t, p, n, SIM_SHARED);                                      \
-    if (!is_shared && !read_before(t, p, n, SIM_GLOBAL))                                                               \
-      read_##n(p, pc);                                                                                                 \
-    else if (sim_counting)                                                                                             \
-      sim_count_plain(t, is_shared, 0, n, p, pc);                                                                      \
+    if (!is_own(sim_block.running, p, n, PAH_SIM_READ, pc)) read_##n(p, pc);                                           \
   }                                                                                                                    \
   void __tsan_write##n(void *p) {                                                                                      \
     const void *pc = __builtin_return_address(0);                                                                      \

@@ -97,6 +97,7 @@ void sim_add_flags(struct sim_command *c, int arch, const char *compiler, const 
   static const char *const all[] = {"-O2",
                                     "-gdwarf-4",
                                     "-fPIC",
+                                    "-fno-plt", /* hooks are called by their address */
                                     "-fno-exceptions",
                                     "-fno-rtti",
                                     "-fno-strict-aliasing",
