@@ -274,6 +274,27 @@ extern "C" __global__ void late(const float *__restrict__ x, float *y, int n) {
       tostring(words))
   end)
 
+  for _, compiler in ipairs{"g++", "clang++"} do
+    local status = os.execute("command -v " .. compiler .. " > /dev/null")
+    local there = (status == 0 or status == true) and it or pending
+    there("holds __launch_bounds__ when " .. compiler .. " is the compiler, in templates too", function()
+      local ffi, before = require "ffi", os.getenv "PAH_SIM_CXX"
+      pcall(ffi.cdef, "int setenv(const char *, const char *, int); int unsetenv(const char *);")
+      ffi.C.setenv("PAH_SIM_CXX", compiler, 1)
+      local ok, own = pcall(sim.compile, sim, {kernels = {"half<32>", "half<96>"}, text = [[
+        template <int N> __global__ void __launch_bounds__(N / 2 + (N > 64 ? 1 : 0), 1) half(float *y) { *y = N; }
+        __global__ __launch_bounds__(100) void plain(float *y);
+        __global__ __launch_bounds__(100) void plain(float *y) { *y = 1; }
+        __global__ void unbound(float *y) { *y = 2; }
+        extern "C" __global__ void __launch_bounds__(sizeof(double) * 8) c(float *y) { if (!threadIdx.x) *y = 3; }]]})
+      if before then ffi.C.setenv("PAH_SIM_CXX", before, 1) else ffi.C.unsetenv "PAH_SIM_CXX" end
+      assert(ok, own)
+      for name, most in pairs{["half<32>"] = 16, ["half<96>"] = 49, plain = 100, unbound = 1024, c = 64} do
+        assert.equal(most, own:resources(name).max_threads)
+      end
+    end)
+  end
+
   it("does not take shared memory that nobody writes for zeros", function()
     local x = pah.zeros({64}, {dtype = "i32", device = sim})
     local report = compiled():launch("zeros", {block = 64, on_finding = "report"}, x)

@@ -202,8 +202,9 @@ static int write_shared(const char *path, char *names, uint64_t bytes, int64_t d
             fills[i], fills[i], fills[i], fills[i], fills[i]);
   /* What the compiler notes of __launch_bounds__; without one there is no such section. */
   fprintf(f, "\t.section .data.rel.ro,\"aw\"\n\t.globl pah_bounds\n\t.balign 8\npah_bounds:\n");
-  static const char *const ends[] = {"__start___patchable_function_entries", "__stop___patchable_function_entries"};
-  for (int i = 0; i < 2; i++) fprintf(f, "\t.weak %s\n\t.hidden %s\n\t.quad %s\n", ends[i], ends[i], ends[i]);
+  static const char *const ends[] = {"__start___patchable_function_entries", "__stop___patchable_function_entries",
+                                     "__start_pah_launch_bounds", "__stop_pah_launch_bounds"};
+  for (int i = 0; i < 4; i++) fprintf(f, "\t.weak %s\n\t.hidden %s\n\t.quad %s\n", ends[i], ends[i], ends[i]);
   if (*names) {
     fprintf(f, "\t.section .tbss,\"awT\",%%nobits\n\t.balign %d\n\t.zero %lld\n", SIM_DYNAMIC_ALIGN,
             dynamic < 0 ? 0 : (long long)(dynamic % SIM_DYNAMIC_ALIGN));

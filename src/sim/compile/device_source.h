@@ -53,6 +53,7 @@ void sim_inserts_free(struct sim_inserts *inserts, const struct pah_side *side);
 void sim_insert(struct sim_inserts *inserts, int token, const char *text);
 void sim_insert_locals(const struct pah_side *side, struct sim_inserts *inserts);
 void sim_insert_meaning(const struct pah_side *side, struct sim_inserts *inserts);
+void sim_insert_bounds(const struct pah_side *side, struct sim_inserts *inserts); /* bounds.c */
 
 /* asm.c: the end of the asm statement at token i, without its semicolon; 0: there is none. */
 int sim_asm_end(const struct pah_side *side, int i, int last);

@@ -97,8 +97,7 @@ static void translate_range(struct sim_writer *w, int first, int last) {
 }
 
 /* __launch_bounds__(a, b): as many bytes that do nothing before the kernel, and a note of where they begin
- * (variable.c): the number may be any constant expression, which only the compiler can tell. clang has no such thing
- * for templates. */
+ * (variable.c): the number may be any constant expression, which only the compiler can tell. clang: bounds.c. */
 static int translate_bounds(struct sim_writer *w, int i, int last) {
   int open = i + 1, close = pah_tokens_close(&w->side->tokens, open, last), comma = open + 1;
   for (; comma < close - 1 && w->list[comma].mark != ','; comma++) {
@@ -257,6 +256,7 @@ struct sim_writer *sim_writer_new(const struct pah_side *side, int is_clang) {
   if (!w->meaning || !w->is_variable || !w->is_plain || !sim_inserts_new(&w->inserts, side))
     return sim_writer_free(w), NULL;
   sim_insert_meaning(side, &w->inserts);
+  if (is_clang) sim_insert_bounds(side, &w->inserts);
   sim_insert_locals(side, &w->inserts);
   if (w->inserts.failed) return sim_writer_free(w), NULL;
   for (int i = 0; i < WORDS; i++) {

@@ -2,6 +2,7 @@
  * guards arrays of classes, though there is nothing to initialise), and how much of it one kernel has: the object
  * holds the variables of all. A variable in a function is named after it: _ZZ1fPfE1s is s in f(float *).
  * Read next: elf.c, sim/check/check.c. */
+#define _GNU_SOURCE
 #include <elf.h>
 #include <stdio.h>
 #include <dlfcn.h>
@@ -107,6 +108,15 @@ uint64_t sim_static_shared(const struct sim_image *image, uint64_t kernel) {
   return bytes;
 }
 
+/* What compile/bounds.c has noted: places in kernels and their most threads; 0: nothing of this kernel. */
+static int noted_bounds(const struct sim_image *image, uint64_t kernel, const uint64_t *note, const uint64_t *end) {
+  Dl_info function;
+  for (; note && note < end; note += 2)
+    if (dladdr((const void *)(uintptr_t)note[0], &function) && function.dli_saddr == image->text + kernel)
+      return (int)note[1];
+  return 0;
+}
+
 int sim_launch_bounds(const struct sim_image *image, uint64_t kernel) {
 #if defined(__aarch64__)
   static const uint8_t nop[] = {0x1f, 0x20, 0x03, 0xd5};
@@ -115,6 +125,8 @@ int sim_launch_bounds(const struct sim_image *image, uint64_t kernel) {
 #endif
   enum { MOST = 1024 };
   const uint8_t *const *bounds = dlsym(image->handle, "pah_bounds");
+  const int noted = bounds ? noted_bounds(image, kernel, (const void *)bounds[2], (const void *)bounds[3]) : 0;
+  if (noted) return noted;
   if (!bounds || !bounds[0]) return MOST;
   const uint8_t *at = image->text + kernel;
   for (const uint8_t *const *entry = (const void *)bounds[0]; entry < (const uint8_t *const *)(const void *)bounds[1];
