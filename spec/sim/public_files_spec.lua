@@ -92,6 +92,23 @@ __global__ void flag(int *out, int *at, int order) {
 }
 ]]
 
+local vectors = [[
+#include <cooperative_groups/details/partitioning.h>
+#include <mma.h>
+#include <nccl.h>
+#if !defined(__NVCC__) || NCCL_VERSION_CODE >= NCCL_VERSION(2, 10, 0)
+#error as nvcc is
+#endif
+template <class T> struct Bits { enum { value = std::is_same<T, nvcuda::wmma::experimental::precision::b1>::value }; };
+__global__ void vectors(float2 *two, float4 *four) {
+  namespace cg = cooperative_groups;
+  auto tile = cg::tiled_partition<32>(cg::this_thread_block());
+  atomicAdd(two, float2{1, 2});
+  float4 old = atomicAdd(four, make_float4(1, 2, 3, tile.size() + Bits<int>::value));
+  if (old.x > 63) two->x = -1;
+}
+]]
+
 local torch = [[
 #include <torch/extension.h>
 #include <ATen/AccumulateType.h>
@@ -117,6 +134,7 @@ __global__ void __attribute__((__visibility__("hidden"))) loops(float *out, int 
   CUDA_KERNEL_LOOP_TYPE(k, n, int64_t) out[k] += k;
   cudaGridDependencySynchronize();
 }
+__device__ at::Half atomicAdd(at::Half *p, at::Half v) { at::Half old = *p; *p = old + v; return old; }
 Tensor launch(const Tensor &t) { rows<float><<<1, 2>>>(t.packed_accessor32<float, 2>(), nullptr); return t; }
 ]]
 
@@ -170,5 +188,12 @@ describe("public CUDA files", function()
       assert.equal(expected, report.findings[1] and report.findings[1].code or "")
       assert.equal(7, out:get(2))
     end
+  end)
+  it("vectors added by atomics, headers within those of the toolkit", function()
+    local dev = pah.device "sim:sm_90a"
+    local two, four = pah.zeros({2}, {device = dev}), pah.zeros({4}, {device = dev})
+    dev:compile{text = vectors}:launch("vectors", {grid = 2, block = 32}, two, four)
+    assert.same({64, 128}, two:totable())
+    assert.same({64, 128, 192, 64 * 32}, four:totable())
   end)
 end)

@@ -40,8 +40,9 @@ static const char *const in_pah_sim[] = {"builtin_types.h",
                                          "vector_types.h",
                                          NULL};
 
-/* What is within those of the toolkit. */
+/* What is within those of the toolkit, and not meant to be named. */
 static const char *const inner[] = {"crt/device_functions.h", "crt/host_defines.h", "crt/math_functions.h", NULL};
+static const char *const of_groups[] = {"coalesced_reduce", "helpers", "info", "memory", "partitioning", "sync", NULL};
 
 /* Libraries of the host's side whose headers may lie in the system's folders. */
 static const char *const host_only[] = {"cublas.h",
@@ -148,6 +149,7 @@ static const char *contents_of_missing(const char *name) {
 }
 
 static const char *contents_of(const char *name) {
+  if (!strcmp(name, "nccl.h")) return "#define NCCL_VERSION(a, b, c) ((a) * 10000 + (b) * 100 + (c))\n"; /* for #if */
   return strncmp(name, "cublas", strlen("cublas")) ? "" : missing;
 }
 
@@ -173,17 +175,22 @@ int sim_make_missing_header(const char *folder, const char *name) {
   return make_header(folder, name, contents_of_missing(name));
 }
 
+static void make_each(const char *folder, const char *under, const char *const *names, const char *contents) {
+  for (; *names; names++) {
+    char name[128];
+    snprintf(name, sizeof name, "%s/%s.h", under, *names);
+    make_header(folder, name, contents);
+  }
+}
+
 void sim_make_headers(const char *folder, const struct pah_module *m) {
   for (const char *const *h = in_pah_sim; *h; h++) make_header(folder, *h, "");
   for (const char *const *h = inner; *h; h++) make_header(folder, *h, "");
+  make_each(folder, "cooperative_groups/details", of_groups, "#include <cooperative_groups.h>\n");
   for (const char *const *h = host_only; *h; h++) make_header(folder, *h, contents_of(*h));
   make_header(folder, "cuda_pipeline_primitives.h", "#include <cuda_pipeline.h>\n");
   if (!sim_has_header(m, random)) make_header(folder, random, "#include <pah_sim/no_curand.h>\n");
   if (!sim_has_cccl(m)) return;
   make_header(folder, "cub/cub.cuh", cub);
-  for (const char *const *h = thrust; *h; h++) {
-    char name[64];
-    snprintf(name, sizeof name, "thrust/%s.h", *h);
-    make_header(folder, name, for_thrust);
-  }
+  make_each(folder, "thrust", thrust, for_thrust);
 }

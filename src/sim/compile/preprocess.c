@@ -31,9 +31,8 @@ static int missing_name(const char *output, char *name, size_t bytes) {
   return n > 0;
 }
 
-/* CCCL wants to know of a compiler for CUDA. */
-static const char for_cccl[] = "#define __NVCC__ 1\n"
-                               "#define __CUDA_ARCH_LIST__ __CUDA_ARCH__\n";
+/* CCCL wants to know what is compiled for. */
+static const char for_cccl[] = "#define __CUDA_ARCH_LIST__ __CUDA_ARCH__\n";
 
 int sim_has_header(const struct pah_module *m, const char *name) {
   char path[PATH_MAX];

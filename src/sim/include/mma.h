@@ -184,6 +184,20 @@ PAH_SIM_INLINE void mma_sync(fragment<accumulator, M, N, K, D> &d, const fragmen
     }
 }
 
+/* Integers of 4 bits and bits: names, so that a header with them compiles. */
+namespace experimental {
+namespace precision {
+struct u4;
+struct s4;
+struct b1;
+} // namespace precision
+enum bmmaBitOp { bmmaBitOpXOR = 1, bmmaBitOpAND = 2 };
+enum bmmaAccumulateOp { bmmaAccumulateOpPOPC = 1 };
+template <class... A> PAH_SIM_INLINE void bmma_sync(A &&...) {
+  pah_sim_unsupported("bmma_sync, of wmma::experimental,");
+}
+} // namespace experimental
+
 } // namespace wmma
 } // namespace nvcuda
 

@@ -11,6 +11,7 @@
 #define __CUDACC_VER_MAJOR__ (CUDA_VERSION / 1000)
 #define __CUDACC_VER_MINOR__ (CUDA_VERSION % 1000 / 10)
 #define __CUDACC_VER_BUILD__ 0
+#define __NVCC__ 1
 
 /* `#if __CUDA_ARCH_HAS_FEATURE__(SM90_ALL)`, and the numbers that say the same. */
 #define __CUDA_ARCH_HAS_FEATURE__(feature) __CUDA_ARCH_FEAT_##feature

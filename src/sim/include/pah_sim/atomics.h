@@ -49,6 +49,11 @@ PAH_SIM_ATOMIC(double, atomicAdd, old + v)
 PAH_SIM_ATOMIC(float, atomicExch, ((void)old, v))
 PAH_SIM_ATOMIC(double, atomicExch, ((void)old, v))
 
+#if __CUDA_ARCH__ >= 900 /* each element is added by itself */
+PAH_SIM_ATOMIC(float2, atomicAdd, (float2{old.x + v.x, old.y + v.y}))
+PAH_SIM_ATOMIC(float4, atomicAdd, (float4{old.x + v.x, old.y + v.y, old.z + v.z, old.w + v.w}))
+#endif
+
 #define PAH_SIM_CAS_OF(T, name, scope)                                                                                 \
   PAH_SIM_CALLED inline T name(T *p, T compare, T v) {                                                                 \
     return pah_sim_update(                                                                                             \

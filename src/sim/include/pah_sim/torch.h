@@ -317,14 +317,15 @@ using HeaderOnlyGenericPackedTensorAccessor = GenericPackedTensorAccessor<T, N, 
 
 /* ---- Functions ---- */
 
-PAH_SIM_INLINE c10::Half atomicAdd(c10::Half *p, c10::Half v) {
+/* Templates, so that a source may have its own. */
+template <class T> PAH_SIM_INLINE std::enable_if_t<std::is_same<T, c10::Half>::value, T> atomicAdd(T *p, T v) {
   return atomicAdd(reinterpret_cast<__half *>(p), static_cast<__half>(v));
 }
-PAH_SIM_INLINE c10::BFloat16 atomicAdd(c10::BFloat16 *p, c10::BFloat16 v) {
+template <class T> PAH_SIM_INLINE std::enable_if_t<std::is_same<T, c10::BFloat16>::value, T> atomicAdd(T *p, T v) {
   return atomicAdd(reinterpret_cast<__nv_bfloat16 *>(p), static_cast<__nv_bfloat16>(v));
 }
-PAH_SIM_INLINE long long atomicAdd(int64_t *p, int64_t v) {
-  return (long long)atomicAdd(reinterpret_cast<unsigned long long *>(p), (unsigned long long)v);
+template <class T> PAH_SIM_INLINE std::enable_if_t<std::is_same<T, int64_t>::value, T> atomicAdd(T *p, T v) {
+  return (T)atomicAdd(reinterpret_cast<unsigned long long *>(p), (unsigned long long)v);
 }
 template <class T, class U> PAH_SIM_INLINE T gpuAtomicAdd(T *p, U v) {
   return atomicAdd(p, static_cast<T>(v));
