@@ -80,12 +80,13 @@ void pah_sim_mbarrier_init(unsigned barrier, unsigned count);
 void pah_sim_mbarrier_inval(unsigned barrier);
 /* The state that it returns holds the phase below and the arrivals that were missing before it above. */
 unsigned long long pah_sim_mbarrier_arrive(unsigned barrier, unsigned count, unsigned expected_bytes);
-enum { PAH_SIM_ARRIVE_DROP = 1, PAH_SIM_ARRIVE_NO_COMPLETE = 2 };
+enum { PAH_SIM_ARRIVE_DROP = 1, PAH_SIM_ARRIVE_NO_COMPLETE = 2, PAH_SIM_ARRIVE_RELAXED = 4 };
 unsigned long long pah_sim_mbarrier_arrive_as(unsigned barrier, unsigned count, unsigned expected_bytes, int flags);
 void pah_sim_mbarrier_expect(unsigned barrier, unsigned bytes);
 void pah_sim_mbarrier_complete(unsigned barrier, unsigned bytes);            /* as a copy of so many bytes does */
 int pah_sim_mbarrier_test(unsigned barrier, unsigned parity);                /* never waits */
 int pah_sim_mbarrier_test_state(unsigned barrier, unsigned long long state); /* of an arrival */
+int pah_sim_mbarrier_test_relaxed(unsigned barrier, unsigned long long value, int is_state); /* orders nothing */
 void pah_sim_mbarrier_wait(unsigned barrier, unsigned parity);
 void pah_sim_fence_mbarrier_init(void);
 

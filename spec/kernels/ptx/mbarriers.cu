@@ -81,6 +81,32 @@ template <int Bug> __global__ void by_hand(int *out) {
   }
 }
 
+// Thread 0 hands a number to the others; Bug 1, 2: an arrival, or a test, that says .relaxed orders nothing.
+template <int Bug> __global__ void handed(int *out) {
+  __shared__ u64 full;
+  __shared__ int data;
+  const int i = threadIdx.x;
+  if (i == 0) init(&full, 1);
+  __syncthreads();
+  if (i == 0) {
+    data = 7;
+    if (Bug == 1)
+      asm volatile("mbarrier.arrive.relaxed.cta.shared::cta.b64 _, [%0];" ::"r"(address(&full)) : "memory");
+    else
+      arrive(&full);
+  } else if (i == 32) {
+    unsigned done = 0;
+    while (Bug == 2 && !done)
+      asm volatile("{ .reg .pred p; mbarrier.try_wait.parity.relaxed.cta.shared::cta.b64 p, [%1], 0, 1000;\n"
+                   " selp.u32 %0, 1, 0, p; }"
+                   : "=r"(done)
+                   : "r"(address(&full))
+                   : "memory");
+    if (Bug != 2) wait(&full, 0);
+    out[0] = data;
+  }
+}
+
 // What the states of arrivals say: arrivals that were pending before each of them.
 template <int Bug> __global__ void counts(unsigned *out) {
   __shared__ u64 bar;

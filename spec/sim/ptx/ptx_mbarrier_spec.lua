@@ -12,6 +12,7 @@ describe("mbarriers of inline PTX", function()
     for _, name in ipairs{"dropping", "by_hand", "counts"} do
       for bug = 0, 1 do names[#names + 1] = ("%s<%d>"):format(name, bug) end
     end
+    for bug = 0, 2 do names[#names + 1] = ("handed<%d>"):format(bug) end
     for how = 0, 5 do names[#names + 1] = ("loops<%d>"):format(how) end
     module = device:compile{source = "spec/kernels/ptx/mbarriers.cu", kernels = names}
   end)
@@ -41,6 +42,17 @@ describe("mbarriers of inline PTX", function()
       assert.same({10, 11, ""}, {got[1], got[2], told}, schedule[1])
       told = select(2, run("by_hand<1>", 128, schedule))
       assert.matches("^deadlock: .*phase 0 of the mbarrier full%[1%] %(0 arrivals, 16 bytes missing%)", told)
+    end
+  end)
+
+  it("order what comes before an arrival and after a wait, unless that says .relaxed", function()
+    for _, schedule in ipairs(schedules) do
+      local got, told = run("handed<0>", 64, schedule)
+      assert.same({7, ""}, {got[1], told})
+      for bug = 1, 2 do
+        told = select(2, run(("handed<%d>"):format(bug), 64, schedule))
+        assert.is_truthy(told:find "^race: ")
+      end
     end
   end)
 

@@ -167,7 +167,7 @@ local refused = {
 describe("PTX on sim", function()
   it("has the right result for every kind of instruction", function()
     local text = {head, ".const .align 4 .b32 table[4] = {10, 20, 30, 40};\n.visible .entry k(.param .u64 out) {\n",
-      ".reg .b64 %out, %d<4>;\n.reg .b32 %r<4>;\n.reg .b16 %h<4>;\n.reg .pred %p<4>;\n",
+      ".reg .b64 %out, %d<4>;\n.reg .b32 %r<4>;\n.reg .b16 %h<4>;\n.reg .b128 q;\n.reg .pred %p<4>;\n",
       ".shared .align 16 .b8 tile[64];\n.local .align 8 .b8 own[16];\nld.param.u64 %out, [out];\n"}
     for i, a in ipairs(answers) do
       text[#text + 1] = ("%s\nst.global.b32 [%%out+%d], %%r0;\n"):format(a[1], 4 * (i - 1))

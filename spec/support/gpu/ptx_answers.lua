@@ -1,6 +1,6 @@
 -- ptx_answers.lua - instructions of PTX and what they must leave in %r0, worked out by hand from the PTX ISA: for a
 -- kernel of one thread with registers %r (32 bits), %d (64), %h (16), %p, and the variables tile and table of
--- ptx_module_spec.lua.
+-- ptx_module_spec.lua; and q (128).
 
 --- "%p0" as 1 or 0 in %r0.
 local function truth(text, value) return {text .. " selp.b32 %r0, 1, 0, %p0;", value} end
@@ -108,5 +108,14 @@ return {
   {"shfl.sync.idx.b32 %r0|%p0, 9, 0, 31, 1;", 9}, {"activemask.b32 %r0;", 1},
   truth("setp.eq.s32 %p1, 1, 1; vote.sync.all.pred %p0, %p1, 1;", 1), {"match.any.sync.b32 %r0, 4, 1;", 1},
   {"redux.sync.add.s32 %r0, 4, 1;", 4}, {"elect.sync %r0|%p0, 1;", 0}, {"mov.u32 %r0, %ntid.x;", 1},
+  truth("mov.u64 %d1, tile; cvta.shared::cluster.u64 %d1, %d1; isspacep.shared::cluster %p0, %d1;", 1),
+  truth("mov.u64 %d1, own; cvta.local.u64 %d1, %d1; isspacep.shared::cluster %p0, %d1;", 0),
+  truth("mov.u64 %d1, own; cvta.local.u64 %d1, %d1; isspacep.param %p0, %d1;", 0),
+  {"mov.u64 %d1, tile; cvta.shared::cta.u64 %d1, %d1; cvta.to.shared::cluster.u64 %d2, %d1; mov.u64 %d1, tile; "
+    .. "sub.s64 %d1, %d1, %d2; cvt.u32.u64 %r0, %d1;", 0},
+  {"alloca.u64 %d1, 24, 16; st.local.u32 [%d1+20], 6; ld.local.u32 %r0, [%d1+20];", 6},
+  {"stacksave.u64 %d2; alloca.u64 %d1, 8; cvt.u32.u64 %r0, %d1; and.b32 %r0, %r0, 7; stackrestore.u64 %d2;", 0},
+  {"bar.cta.sync 0; setp.eq.u32 %p1, 1, 1; bar.cta.red.popc.u32 %r0, 0, %p1;", 1},
+  {"mov.b128 q, {%d1, %d2}; mov.u64 %d1, 9; mov.b128 q, {%d2, %d1}; mov.b128 {%d2, %d1}, q; cvt.u32.u64 %r0, %d1;", 9},
   {"mov.u32 %r0, %lanemask_le;", 1}, {"mov.v4.u32 {%r0, %r1, %r2, %r3}, %ntid;", 1},
 }

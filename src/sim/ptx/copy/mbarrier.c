@@ -55,6 +55,7 @@ static void deliver(struct sim_mbarrier *b) {
 struct question {
   struct sim_mbarrier *b;
   uint32_t parity;
+  int relaxed; /* the answer orders nothing */
 };
 
 static int passed(const struct question *q) {
@@ -89,7 +90,7 @@ static int test(struct question *q) {
   if (!passed(q) && deliverable(q->b)) deliver(q->b);
   if (!passed(q)) return 0;
   sim_self()->asked_for = NULL;
-  acquire(q->b);
+  if (!q->relaxed) acquire(q->b);
   return 1;
 }
 
@@ -162,7 +163,7 @@ static unsigned long long arrive(unsigned barrier, unsigned count, unsigned expe
   struct sim_mbarrier *b = mbarrier_in_cluster(barrier, instruction, pc);
   const unsigned long long state = (unsigned long long)(b->missing - b->arriving) << 32 | b->phase;
   expect(b, expected_bytes, pc);
-  sim_release_to(sim_self(), b->home, &b->released);
+  if (!(flags & PAH_SIM_ARRIVE_RELAXED)) sim_release_to(sim_self(), b->home, &b->released);
   if (b->missing - b->arriving < (int64_t)count) {
     sim_find(pc, "mbarrier-over-arrival",
              "%s of %u: phase %u of the %s lacks %lld of its %u arrivals and is not complete", instruction, count,
@@ -210,28 +211,39 @@ static int test_once(struct question *q, const void *pc) {
   return 0;
 }
 
-int pah_sim_mbarrier_test(unsigned barrier, unsigned parity) {
-  const void *pc = __builtin_return_address(0);
-  struct question q = {mbarrier_at(barrier, "mbarrier.test_wait", pc), parity & 1};
+static int test_parity(unsigned barrier, unsigned parity, int relaxed, const void *pc) {
+  struct question q = {mbarrier_at(barrier, "mbarrier.test_wait", pc), parity & 1, relaxed};
   return test_once(&q, pc);
 }
 
-int pah_sim_mbarrier_test_state(unsigned barrier, unsigned long long state) {
-  const void *pc = __builtin_return_address(0);
+static int test_state(unsigned barrier, unsigned long long state, int relaxed, const void *pc) {
   struct sim_mbarrier *b = mbarrier_at(barrier, "mbarrier.test_wait", pc);
   const uint32_t phase = (uint32_t)state;
   if (phase > b->phase) sim_fatal(pc, "bad-operand", "mbarrier.test_wait: the state is of no arrival at this mbarrier");
-  struct question q = {b, phase & 1};
+  struct question q = {b, phase & 1, relaxed};
   if (phase < b->phase) {
-    acquire(b);
+    if (!relaxed) acquire(b);
     return 1;
   }
   return test_once(&q, pc);
 }
 
+int pah_sim_mbarrier_test(unsigned barrier, unsigned parity) {
+  return test_parity(barrier, parity, 0, __builtin_return_address(0));
+}
+
+int pah_sim_mbarrier_test_state(unsigned barrier, unsigned long long state) {
+  return test_state(barrier, state, 0, __builtin_return_address(0));
+}
+
+int pah_sim_mbarrier_test_relaxed(unsigned barrier, unsigned long long value, int is_state) {
+  const void *pc = __builtin_return_address(0);
+  return is_state ? test_state(barrier, value, 1, pc) : test_parity(barrier, (unsigned)value, 1, pc);
+}
+
 void pah_sim_mbarrier_wait(unsigned barrier, unsigned parity) {
   const void *pc = __builtin_return_address(0);
-  struct question q = {mbarrier_at(barrier, "mbarrier wait", pc), parity & 1};
+  struct question q = {mbarrier_at(barrier, "mbarrier wait", pc), parity & 1, 0};
   sim_self()->pc = pc;
   while (!test(&q)) sim_wait(q.b->waits_for, answerable, &q);
 }

@@ -149,6 +149,9 @@ PAH_SIM_CALLED inline bits_of<T> i_cas(choice word, int flags, void *p, bits_of<
 PAH_PTX_I bool i_isspacep(choice space, uint64_t address) {
   return pah_sim_space((const void *)address) == (space == w_global ? 1 : space == w_shared ? 2 : 3);
 }
+PAH_PTX_I bool i_is_own_shared(uint64_t address) {
+  return i_isspacep(w_shared, address) && pah_sim_shared_rank((const void *)address) == pah_sim_cluster_rank();
+}
 /* discard, applypriority: hints for a line of 128 bytes. */
 PAH_PTX_I void i_line(uint64_t address, uint64_t bytes) {
   if (address % 128 != 0 || bytes != 128)

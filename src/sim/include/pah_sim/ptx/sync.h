@@ -78,11 +78,17 @@ PAH_PTX_I shuffled i_elect(uint32_t mask) {
 PAH_PTX_I void i_sleep(uint32_t) {
   pah_sim_yield();
 }
-template <class H> PAH_PTX_I bool i_test_state(uint32_t barrier, uint64_t state, H) {
-  return pah_sim_mbarrier_test_state(barrier, state);
+constexpr int i_relaxed(choice order) {
+  return order == w_relaxed ? PAH_SIM_ARRIVE_RELAXED : 0;
 }
-template <class H> PAH_PTX_I bool i_test_parity(uint32_t barrier, uint32_t parity, H) {
-  return pah_sim_mbarrier_test(barrier, parity);
+/* With what hint of time may follow. */
+template <class... H> PAH_PTX_I bool i_test_state(choice order, uint32_t barrier, uint64_t state, H...) {
+  return order == w_relaxed ? pah_sim_mbarrier_test_relaxed(barrier, state, 1)
+                            : pah_sim_mbarrier_test_state(barrier, state);
+}
+template <class... H> PAH_PTX_I bool i_test_parity(choice order, uint32_t barrier, uint32_t parity, H...) {
+  return order == w_relaxed ? pah_sim_mbarrier_test_relaxed(barrier, parity, 0)
+                            : pah_sim_mbarrier_test(barrier, parity);
 }
 
 /* ---- Clusters ---- */
