@@ -81,6 +81,21 @@ template <int Bug> __global__ void by_hand(int *out) {
   }
 }
 
+// Named barriers of 40 threads, whose last warp counts as a whole one. Bug 1: none.
+template <int Bug> __global__ void named(int *out) {
+  __shared__ int data[2][40];
+  const int i = threadIdx.x;
+  data[0][i] = i;
+  if (Bug != 1) asm volatile("bar.sync 1;" ::: "memory");
+  data[1][i] = data[0][39 - i];
+  asm volatile("bar.sync 2, 64;" ::: "memory");
+  if (i < 8) out[i] = data[1][i + 32];
+  if (i < 32)
+    asm volatile("barrier.cta.sync 3, 64;" ::: "memory");
+  else
+    asm volatile("barrier.cta.arrive 3, 64;" ::: "memory");
+}
+
 // Thread 0 hands a number to the others; Bug 1, 2: an arrival, or a test, that says .relaxed orders nothing.
 template <int Bug> __global__ void handed(int *out) {
   __shared__ u64 full;

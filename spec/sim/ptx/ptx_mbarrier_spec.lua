@@ -12,6 +12,7 @@ describe("mbarriers of inline PTX", function()
     for _, name in ipairs{"dropping", "by_hand", "counts"} do
       for bug = 0, 1 do names[#names + 1] = ("%s<%d>"):format(name, bug) end
     end
+    names[#names + 1], names[#names + 2] = "named<0>", "named<1>"
     for bug = 0, 2 do names[#names + 1] = ("handed<%d>"):format(bug) end
     for how = 0, 5 do names[#names + 1] = ("loops<%d>"):format(how) end
     module = device:compile{source = "spec/kernels/ptx/mbarriers.cu", kernels = names}
@@ -53,6 +54,14 @@ describe("mbarriers of inline PTX", function()
         told = select(2, run(("handed<%d>"):format(bug), 64, schedule))
         assert.is_truthy(told:find "^race: ")
       end
+    end
+  end)
+
+  it("stand beside named barriers, where a warp of 8 threads counts as one of 32", function()
+    for _, schedule in ipairs(schedules) do
+      local got, told = run("named<0>", 40, schedule)
+      assert.same({"", 7, 6, 5, 4, 3, 2, 1, 0}, {told, unpack(got)})
+      assert.is_truthy(select(2, run("named<1>", 40, schedule)):find "race: ")
     end
   end)
 

@@ -115,7 +115,7 @@ return {
     .. "sub.s64 %d1, %d1, %d2; cvt.u32.u64 %r0, %d1;", 0},
   {"alloca.u64 %d1, 24, 16; st.local.u32 [%d1+20], 6; ld.local.u32 %r0, [%d1+20];", 6},
   {"stacksave.u64 %d2; alloca.u64 %d1, 8; cvt.u32.u64 %r0, %d1; and.b32 %r0, %r0, 7; stackrestore.u64 %d2;", 0},
-  {"bar.cta.sync 0; setp.eq.u32 %p1, 1, 1; bar.cta.red.popc.u32 %r0, 0, %p1;", 1},
+  {"bar.cta.sync 1, 32; bar.cta.sync 2; setp.eq.u32 %p1, 1, 1; bar.cta.red.popc.u32 %r0, 0, %p1;", 1},
   {"mov.b128 q, {%d1, %d2}; mov.u64 %d1, 9; mov.b128 q, {%d2, %d1}; mov.b128 {%d2, %d1}, q; cvt.u32.u64 %r0, %d1;", 9},
   {"mov.u32 %r0, %lanemask_le;", 1}, {"mov.v4.u32 {%r0, %r1, %r2, %r3}, %ntid;", 1},
 }

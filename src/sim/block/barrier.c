@@ -142,8 +142,8 @@ void pah_sim_named_barrier(int id, int threads, int arrive_only, int line) {
   t->line = line;
   if (id < 0 || id >= BARRIERS) sim_fatal(t->pc, "barrier-count", "barrier %d does not exist: there are 16", id);
   struct barrier *b = barriers_of(t->home) + id;
-  int expected = threads ? threads : sim_block.count;
-  if (expected % SIM_WARP || expected > (sim_block.count + 31) / 32 * 32)
+  const int all = (sim_block.count + SIM_WARP - 1) / SIM_WARP * SIM_WARP, expected = threads ? threads : all;
+  if (expected % SIM_WARP || expected > all)
     sim_fatal(t->pc, "barrier-count",
               "barrier %d is for %d threads: must be a multiple of 32 and at most the %d of the "
               "thread block",
@@ -152,7 +152,7 @@ void pah_sim_named_barrier(int id, int threads, int arrive_only, int line) {
     sim_fatal(t->pc, "barrier-count", "barrier %d is for %d threads here and for %d at line %d", id, expected,
               b->expected, b->line);
   if (!b->arrived) b->line = line, b->kind = PAH_SIM_PLAIN, b->expected = expected, b->found = 0;
-  b->arrived++;
+  b->arrived += t->id == sim_block.count - 1 ? 1 + all - sim_block.count : 1; /* a warp counts as a whole one */
   if (arrive_only)
     sim_release_to(t, t->home, &b->known);
   else

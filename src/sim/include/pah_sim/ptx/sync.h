@@ -14,12 +14,13 @@ PAH_PTX_I uint32_t threads() {
   return size.x * size.y * size.z;
 }
 
-/* Barrier 0 of all threads is __syncthreads. */
+/* Barrier 0 of all threads is __syncthreads. A last warp of fewer than 32 counts as a whole one. */
 PAH_PTX_I void i_named_barrier(uint32_t id, uint32_t count, int arrives, int line = __builtin_LINE()) {
-  if (id == 0 && count == threads() && !arrives)
+  const bool all = count == threads() || count == (threads() + 31) / 32 * 32;
+  if (id == 0 && all && !arrives)
     pah_sim_syncthreads(PAH_SIM_PLAIN, 0, line);
   else
-    pah_sim_named_barrier((int)id, (int)count, arrives, line);
+    pah_sim_named_barrier((int)id, all ? 0 : (int)count, arrives, line);
 }
 PAH_PTX_I void i_barrier(uint32_t id, int line = __builtin_LINE()) {
   i_named_barrier(id, threads(), 0, line);
