@@ -105,7 +105,7 @@ __global__ void vectors(float2 *two, float4 *four) {
   auto tile = cg::tiled_partition<32>(cg::this_thread_block());
   atomicAdd(two, float2{1, 2});
   float4 old = atomicAdd(four, make_float4(1, 2, 3, tile.size() + Bits<int>::value));
-  if (old.x > 63) two->x = -1;
+  if (old.x > 63 || __dp4a(make_char4(-1, 2, -3, 4), make_char4(5, 6, 7, 8), 1) != 19) two->x = -1;
 }
 ]]
 
@@ -125,6 +125,9 @@ __global__ void C10_LAUNCH_BOUNDS_1(8) rows(torch::PackedTensorAccessor32<scalar
   scalar_t half = out[threadIdx.x];
   half += 1;
   if (half > 2.5f && half != std::numeric_limits<scalar_t>::lowest()) out[threadIdx.x] = half * 0.5f - half / half;
+}
+__global__ void offsets(at::cuda::detail::TensorInfo<float, int> a, float *out) {
+  out[threadIdx.x] = a.data[at::cuda::detail::IndexToOffset<float, int, -1>::get(threadIdx.x, a)];
 }
 __global__ void __attribute__((__visibility__("hidden"))) loops(float *out, int n) {
   CUDA_KERNEL_LOOP(i, n) {
@@ -162,7 +165,7 @@ describe("public CUDA files", function()
   it("what PyTorch has for the device", function()
     local ffi = require "ffi"
     local dev = pah.device "sim"
-    local kernels = {"rows<float>", "rows<c10::Half>", "rows<at::BFloat16>", "loops"}
+    local kernels = {"rows<float>", "rows<c10::Half>", "rows<at::BFloat16>", "loops", "offsets"}
     local module = dev:compile{text = torch, kernels = kernels}
     for name, dtype in pairs{float = "f32", ["c10::Half"] = "f16", ["at::BFloat16"] = "bf16"} do
       local a = pah.tensor({{1, 2, 3}, {4, 5, 6}}, {device = dev, dtype = dtype})
@@ -175,6 +178,12 @@ describe("public CUDA files", function()
     local out = pah.zeros({5}, {device = dev})
     module:launch("loops", {grid = 2, block = 2}, out, 5)
     assert.same({5, 1, 7, 8, 9}, out:totable())
+    local a = pah.arange(8, {device = dev, dtype = "f32"})
+    local info = ffi.new("struct { uint64_t data; int32_t sizes[25], strides[25], dims; }",
+      ffi.cast("uintptr_t", a:data()), {2, 2, 2}, {1, 4, 2}, 3) -- [x][y][z] at x + 4 y + 2 z
+    out = pah.zeros({8}, {device = dev})
+    module:launch("offsets", {block = 8}, info, out)
+    assert.same({0, 2, 4, 6, 1, 3, 5, 7}, out:totable())
   end)
   it("functions for decltype alone, and atomics with an order", function()
     local dev = pah.device "sim"

@@ -46,6 +46,7 @@ static const char *const of_groups[] = {"coalesced_reduce", "helpers", "info", "
 
 /* Libraries of the host's side whose headers may lie in the system's folders. */
 static const char *const host_only[] = {"cublas.h",
+                                        "cublas_api.h",
                                         "cublas_v2.h",
                                         "cublasLt.h",
                                         "cublasXt.h",
@@ -56,6 +57,9 @@ static const char *const host_only[] = {"cublas.h",
                                         "cufftXt.h",
                                         "cusparse.h",
                                         "cusolverDn.h",
+                                        "cusolverMg.h",
+                                        "cusolverSp.h",
+                                        "cusolver_common.h",
                                         "nvml.h",
                                         "nvrtc.h",
                                         "mpi.h",

@@ -92,6 +92,13 @@ PAH_SIM_INLINE unsigned __dp4a(unsigned a, unsigned b, unsigned c) {
   for (int i = 0; i < 4; i++) c += (a >> 8 * i & 255) * (b >> 8 * i & 255);
   return c;
 }
+PAH_SIM_INLINE int __dp4a(char4 a, char4 b, int c) {
+  return c + (signed char)a.x * (signed char)b.x + (signed char)a.y * (signed char)b.y +
+         (signed char)a.z * (signed char)b.z + (signed char)a.w * (signed char)b.w;
+}
+PAH_SIM_INLINE unsigned __dp4a(uchar4 a, uchar4 b, unsigned c) {
+  return c + a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w;
+}
 /* min and max of mixed arithmetic types, as CUDA overloads them; those of floats drop NaN. */
 template <class T> PAH_SIM_INLINE T pah_sim_min(T a, T b) {
   return b < a || a != a ? b : a;

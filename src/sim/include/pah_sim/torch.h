@@ -297,6 +297,21 @@ template <class T, std::size_t N, template <class> class Traits = DefaultPtrTrai
 using PackedTensorAccessor = GenericPackedTensorAccessor<T, N, Traits, I>;
 
 namespace cuda {
+namespace detail {
+/* A tensor of up to 25 dimensions as a kernel gets it by value, and where its i-th element lies. */
+template <class T, class I> struct TensorInfo {
+  T *data;
+  I sizes[25], strides[25];
+  int dims;
+};
+template <class T, class I, int Dims> struct IndexToOffset {
+  PAH_SIM_INLINE static I get(I i, const TensorInfo<T, I> &info) {
+    I offset = 0;
+    for (int d = info.dims - 1; d > 0; d--, i /= info.sizes[d + 1]) offset += i % info.sizes[d] * info.strides[d];
+    return offset + i * info.strides[0];
+  }
+};
+} // namespace detail
 namespace philox {
 PAH_SIM_INLINE std::tuple<uint64_t, uint64_t> unpack(PhiloxCudaState s) {
   return {s.seed_, s.offset_};
