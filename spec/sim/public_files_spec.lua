@@ -205,4 +205,11 @@ describe("public CUDA files", function()
     assert.same({64, 128}, two:totable())
     assert.same({64, 128, 192, 64 * 32}, four:totable())
   end)
+  it("headers of the host's libraries are not read by NVRTC", function()
+    local there, dev = pcall(pah.device, "cuda:sm_90a")
+    if not there then return pending(tostring(dev)) end
+    local module = dev:compile{include = (os.getenv "CUDA_HOME" or "/usr/local/cuda") .. "/include",
+      text = "#include <cublas_v2.h>\n#include <cusparse.h>\n__global__ void f(int *x) { *x = 1; }"}
+    assert.same({"f"}, module:kernels())
+  end)
 end)

@@ -84,6 +84,22 @@ static const char algorithm[] = "#ifndef PAH_ALGORITHM\n"
 
 #define LIBCUXX(name) "#include <cuda/std/" name ">\nnamespace std { using namespace cuda::std; }\n"
 
+/* Libraries of the host alone: with a toolkit's folder in include= they would be read. */
+#define HOST_HEADERS(X)                                                                                                \
+  X("cublas.h", "")                                                                                                    \
+  X("cublas_v2.h", "")                                                                                                 \
+  X("cublasLt.h", "")                                                                                                  \
+  X("cublas_api.h", "")                                                                                                \
+  X("cudnn.h", "")                                                                                                     \
+  X("cufft.h", "")                                                                                                     \
+  X("cusparse.h", "")                                                                                                  \
+  X("cusolverDn.h", "")                                                                                                \
+  X("cusolverSp.h", "")                                                                                                \
+  X("nccl.h", "")                                                                                                      \
+  X("mpi.h", "")                                                                                                       \
+  X("cuda_profiler_api.h", "")                                                                                         \
+  X("nvToolsExt.h", "")
+
 /* X(name, text) */
 #define HEADERS(X)                                                                                                     \
   X("pah_standard.h", standard)                                                                                        \
@@ -113,6 +129,7 @@ static const char algorithm[] = "#ifndef PAH_ALGORITHM\n"
   X("utility", LIBCUXX("utility"))                                                                                     \
   X("array", LIBCUXX("array"))                                                                                         \
   X("tuple", LIBCUXX("tuple"))                                                                                         \
+  HOST_HEADERS(X)                                                                                                      \
   X("functional", LIBCUXX("functional"))
 
 #define NAME(name, text) name,
