@@ -1,7 +1,7 @@
 /* cpu/decode/bf16x2.h - decode of many rows that share a KV head, heads of its group times queries, by products of
  * pairs of bf16: a tile of 32 tokens is a product of all rows' q with K, and of their P with V, by vdpbf16ps or by the
  * tile unit (cpu/gemm/amx.h). V is packed once for all rows, and K for the tile unit; P is rounded to bf16. By
- * multiply-adds of f32 such rows are bound by the core (many_heads.h). Read next: tile.h, which calls. */
+ * multiply-adds of f32 such rows are bound by the core (many_rows.h). Read next: tile.h, which calls. */
 #ifndef PAH_CPU_DECODE_BF16X2_H
 #define PAH_CPU_DECODE_BF16X2_H
 

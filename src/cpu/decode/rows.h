@@ -6,7 +6,7 @@
 
 #include "bf16x2.h"
 #include "f16.h"
-#include "many_heads.h"
+#include "many_softmax.h"
 #include "cpu/mask.h"
 #include "cpu/paged.h"
 #include "cpu/vec/rows.h"
@@ -19,13 +19,13 @@ struct decode_rows {
   int64_t queries, rows; /* of the sequence; of a KV head: queries x group */
   int64_t room;          /* rows of a KV head in memory: products take whole blocks */
   int64_t ld, ld_o;      /* floats from a row of q to the next, in widen.h's order; of o */
-  int many;              /* more rows than that */
-  int way;               /* of `many`: many_heads.h (BF16_FMA), or one of bf16x2.h */
-  int dtype, direct;     /* of K and V as the kernels take them; whether it is the cache's own */
+  int many, lanes;       /* more rows than that; and by multiply-adds, so that they are lanes of p */
+  int way;               /* of `many`: many_rows.h (BF16_FMA), or one of bf16x2.h */
+  int dtype, direct;     /* whose order q and o have; whether the kernels take the cache's own rows */
 };
 
 /* The kernels take rows of the cache as they lie in memory, or, where those are shorter than a strip or shared by many,
- * converted to f32 first: for many that costs less than widening them for every four; K is then transposed as well. */
+ * widened first: for many that costs less than widening them for every four. */
 static struct decode_rows decode_rows_of(const struct pah_attn *a, const struct pah_attn_sizes *s, int way, int64_t b) {
   int64_t first, strip = widen_vectors(a->k_blocks.dtype) * CELL_VECTOR, block;
   struct decode_rows r = {0};
@@ -34,18 +34,18 @@ static struct decode_rows decode_rows_of(const struct pah_attn *a, const struct 
   r.many = r.rows > (r.queries > 1 && way != BF16_FMA ? DECODE_DIRECT_PAIRS : DECODE_DIRECT);
   r.way = r.many ? way : BF16_FMA;
   r.direct = !r.many && s->D >= strip && s->Dv >= strip;
-  r.dtype = r.direct ? a->k_blocks.dtype : PAH_F32;
+  r.lanes = r.many && r.way == BF16_FMA;
+  r.dtype = r.direct || r.lanes ? a->k_blocks.dtype : PAH_F32;
   r.ld = widen_row_floats(s->D, r.dtype);
   r.ld_o = widen_row_floats(s->Dv, r.dtype);
-  block = r.way == BF16_FMA ? 1 : AMX_SIDE;
+  block = r.lanes ? CELL_VECTOR : r.many ? AMX_SIDE : 1;
   r.room = (r.rows + block - 1) / block * block;
   return r;
 }
 
-/* Floats of q of a KV head: rows `ld` apart, or as many_heads.h or bf16x2.h has them. */
+/* Floats of q of a KV head: rows `ld` apart, or as many_rows.h or bf16x2.h has them. */
 static int64_t decode_rows_floats(const struct decode_rows *r, int64_t D) {
-  if (r->way != BF16_FMA) return r->room * D / 2;
-  return r->many ? decode_many_floats(r->rows, D) : r->rows * r->ld;
+  return r->way != BF16_FMA ? r->room * D / 2 : r->room * r->ld;
 }
 
 /* Where D is no multiple of a strip, the last strip of a row of K or V begins early, within the one before. q's strips
@@ -64,17 +64,18 @@ static void decode_join_tail(float *row, int64_t D, int64_t ld, int64_t strip) {
  * Scratch of whole rows is 0 behind D. */
 static void decode_rows_load(const struct decode_rows *r, const struct pah_attn_sizes *s, float *q, int64_t n,
                              const char *from, int dtype) {
-  float row[PAH_MAX_D];
+  float row[PAH_MAX_D], ordered[PAH_MAX_D];
   if (r->way != BF16_FMA) {
     decode_pairs_load_q((uint32_t *)q, n, s->D / 2, from, r->way);
     return;
   }
   row_load(row, from, dtype, s->D);
-  if (r->many) {
-    decode_many_load_q(q, s->D, n, row);
+  memset(row + s->D, 0, (size_t)(r->ld - s->D) * sizeof *row);
+  if (r->lanes) {
+    widen_to_order(ordered, row, r->dtype, r->ld);
+    decode_many_load_q(q, n, ordered, r->ld);
     return;
   }
-  memset(row + s->D, 0, (size_t)(r->ld - s->D) * sizeof *row);
   if (r->direct) decode_split_tail(row, s->D, r->ld, widen_vectors(r->dtype) * CELL_VECTOR);
   widen_to_order(q + n * r->ld, row, r->dtype, r->ld);
 }

@@ -144,6 +144,7 @@ static void decode_item_run(const struct decode *w, int64_t n, float *scratch) {
     memcpy(t.k_now, t.k_next, sizeof t.k_now);
     memcpy(t.v_now, t.v_next, sizeof t.v_now);
   }
+  decode_tile_end(&t);
 }
 
 /* ---- The end --------------------------------------------------------------------------------------------- */

@@ -25,9 +25,10 @@ struct decode_tile {
   float *o;                                 /* [Hkv][room][ld_o], unnormalised */
   struct softmax_state *state;              /* [Hkv][room], m in units of log2(e) */
   const float *scale;                       /* [Hkv]: from q k to a score in units of log2(e) */
-  float *p;                                 /* [Hkv][room][DECODE_TOKENS]: q k, then probabilities */
-  float *rows;                              /* [DECODE_TOKENS][ld or ld_o]: K or V of one head in f32 */
-  float *panels;                            /* K of one head, transposed, or K or V in pairs */
+  struct decode_many_state many;            /* in place of state while rows are lanes */
+  float *p;                                 /* [Hkv][room][DECODE_TOKENS]: q k, then probabilities; of many as lanes */
+  float *rows;                              /* [DECODE_TOKENS][ld or ld_o]: K or V of one head in f32, or part of it */
+  float *panels;                            /* K or V of one head in pairs */
   struct decode_f16 half;                   /* of an fp8 cache, where the processor multiplies f16 */
   uint32_t visible[PAH_MAX_DECODE_QUERIES]; /* tokens of this tile that each query sees */
   const char *k_now[DECODE_TOKENS], *v_now[DECODE_TOKENS], *k_next[DECODE_TOKENS], *v_next[DECODE_TOKENS];
@@ -36,22 +37,30 @@ struct decode_tile {
 /* Floats of a thread's scratch for such rows. */
 static int64_t decode_tile_floats(const struct pah_attn_sizes *s, const struct decode_rows *r) {
   int64_t widest = r->ld > r->ld_o ? r->ld : r->ld_o;
-  return s->Hkv * (r->room * DECODE_TOKENS + decode_rows_floats(r, s->D)) + 2 * DECODE_TOKENS * widest +
+  int64_t wide = r->lanes ? DECODE_MANY_WIDE : 2 * DECODE_TOKENS * widest;
+  return s->Hkv * (r->room * (DECODE_TOKENS + 2) + decode_rows_floats(r, s->D)) + wide +
          (r->direct ? decode_f16_floats(s->Hkv * r->rows, s->Hkv, r->ld) : 0);
 }
 
 /* t's sequence and rows are set. */
 static void decode_tile_layout(struct decode_tile *t, float *scratch) {
   int64_t floats = t->s->Hkv * decode_rows_floats(&t->r, t->s->D), ld = t->r.ld > t->r.ld_o ? t->r.ld : t->r.ld_o;
+  int64_t rows = t->s->Hkv * t->r.room;
   t->p = scratch;
-  t->q = t->p + t->s->Hkv * t->r.room * DECODE_TOKENS;
+  t->q = t->p + rows * DECODE_TOKENS;
+  if (t->r.lanes) {
+    t->many = (struct decode_many_state){t->q, t->q + rows};
+    t->q += 2 * rows;
+    for (int64_t n = 0; n < rows; n++) t->many.m[n] = -INFINITY, t->many.sum[n] = 0;
+  }
   t->rows = t->q + floats;
   t->panels = t->rows + DECODE_TOKENS * ld;
   memset(t->q, 0, (size_t)floats * sizeof(float));
   t->D = t->r.direct ? t->s->D : t->r.ld;
   t->Dv = t->r.direct ? t->s->Dv : t->r.ld_o;
-  decode_f16_layout(&t->half, t->s->Hkv * t->r.rows, t->s->Hkv, t->r.ld, t->s->D <= DECODE_F16_D ? t->r.dtype : PAH_F32,
-                    t->a->q.dtype, t->panels + DECODE_TOKENS * ld);
+  decode_f16_layout(&t->half, t->s->Hkv * t->r.rows, t->s->Hkv, t->r.ld,
+                    t->r.direct && t->s->D <= DECODE_F16_D ? t->r.dtype : PAH_F32, t->a->q.dtype,
+                    t->panels + DECODE_TOKENS * ld);
 }
 
 /* The rows of q of t's sequence. */
@@ -157,16 +166,20 @@ static struct decode_pairs decode_pairs(const struct decode_tile *t, int64_t D, 
 /* q k where many rows share a KV head. */
 static void decode_scores_many(struct decode_tile *t, struct decode_fetch *fetch) {
   const struct pah_tensor *cache = &t->a->k_blocks;
+  const int64_t stride = cache->stride[2] * widen_size(cache->dtype);
+  struct decode_many_wide wide = {t->rows, t->rows + DECODE_CELL_TOKENS * DECODE_MANY_LD, 0};
   for (int64_t head = 0; head < t->s->Hkv; head++) {
-    const char *k[DECODE_TOKENS];
     const float *q = t->q + head * decode_rows_floats(&t->r, t->s->D);
     float *p = t->p + head * t->r.room * DECODE_TOKENS;
-    decode_head_rows(cache, head, t->k_now, DECODE_TOKENS, k);
     if (BF16_HAS_DOTS && t->r.way != BF16_FMA) {
+      const char *k[DECODE_TOKENS];
       struct decode_pairs pairs = decode_pairs(t, t->s->D, fetch);
+      decode_head_rows(cache, head, t->k_now, DECODE_TOKENS, k);
       decode_pairs_scores(&pairs, (const uint32_t *)q, k, p);
     } else {
-      decode_many_dot(q, t->s->D, t->r.rows, k, cache->dtype, t->panels, p, fetch);
+      int64_t after = head + 1 < t->s->Hkv ? stride : 0;
+      struct decode_many_rows rows = {t->k_now, head * stride, after, t->s->D, t->r.ld, t->table};
+      decode_many_dot(q, t->r.rows, rows, &wide, p, cache->dtype, fetch);
     }
   }
 }
@@ -201,6 +214,24 @@ static void decode_scores(struct decode_tile *t) {
 
 /* ---- Values --------------------------------------------------------------------------------------------------- */
 
+/* p of many rows of a KV head from q k to probabilities, relative to the maximum. */
+static void decode_probabilities_many(const struct decode_tile *t, int64_t head) {
+  int64_t group = t->s->group, whole = t->tokens == DECODE_TOKENS && !t->holes && !(t->a->softcap > 0);
+  float *o = t->o + head * t->r.room * t->r.ld_o, *p = t->p + head * t->r.room * DECODE_TOKENS;
+  for (int64_t n = 0; n < t->r.rows; n += CELL_VECTOR, p += DECODE_TILE) {
+    float *m = t->many.m + head * t->r.room + n, *sum = t->many.sum + head * t->r.room + n, alpha[CELL_VECTOR];
+    if (!whole) {
+      uint32_t visible[CELL_VECTOR];
+      for (int64_t i = 0; i < CELL_VECTOR; i++) visible[i] = n + i < t->r.rows ? t->visible[(n + i) / group] : 0;
+      decode_many_mask(p, visible, t->scale[head], t->a->softcap);
+    }
+    if (!decode_many_softmax(m, sum, p, whole ? t->scale[head] : 1.0f, alpha)) continue;
+    for (int64_t i = 0; i < CELL_VECTOR && n + i < t->r.rows; i++)
+      for (int64_t d = 0; alpha[i] != 1.0f && d < t->r.ld_o; d += CELL_VECTOR)
+        cell_store(o + (n + i) * t->r.ld_o + d, cell_load(o + (n + i) * t->r.ld_o + d) * alpha[i]);
+  }
+}
+
 /* p of the rows of a KV head from q k to probabilities, relative to the maximum. */
 static void decode_probabilities(const struct decode_tile *t, int64_t head) {
   int64_t group = t->s->group, first = head * t->r.room;
@@ -231,6 +262,23 @@ static int decode_nonfinite(const struct decode_tile *t, int64_t head) {
   return nonfinite;
 }
 
+/* The same for many rows, from the cache itself. */
+static void decode_weigh_visible_many(const struct decode_tile *t, int64_t head, const float *p, float *o) {
+  const char *v[DECODE_TOKENS];
+  decode_head_rows(&t->a->v_blocks, head, t->v_now, t->tokens, v);
+  for (int64_t j = 0; j < t->tokens; j++) {
+    float row[PAH_MAX_D], ordered[PAH_MAX_D];
+    row_load(row, v[j], t->a->v_blocks.dtype, t->s->Dv);
+    memset(row + t->s->Dv, 0, (size_t)(t->r.ld_o - t->s->Dv) * sizeof *row);
+    widen_to_order(ordered, row, t->r.dtype, t->r.ld_o);
+    for (int64_t n = 0; n < t->r.rows; n++) {
+      float x = p[n / CELL_VECTOR * DECODE_TILE + j * CELL_VECTOR + n % CELL_VECTOR];
+      if (!(t->visible[n / t->s->group] >> j & 1)) continue;
+      for (int64_t d = 0; d < t->r.ld_o; d++) o[n * t->r.ld_o + d] += x * ordered[d];
+    }
+  }
+}
+
 /* o += p v row by row and with nothing but what is visible: 0 times a NaN or an infinity is a NaN, so the zeros that
  * stand for masked tokens must not be multiplied with such values. */
 static void decode_weigh_visible(const struct decode_tile *t, int64_t head, const float *p, float *o) {
@@ -246,6 +294,18 @@ static void decode_weigh_visible(const struct decode_tile *t, int64_t head, cons
   }
 }
 
+/* The values of many rows of a KV head. */
+static void decode_values_many(struct decode_tile *t, int64_t head, float *p, float *o, struct decode_fetch *fetch) {
+  const struct pah_tensor *cache = &t->a->v_blocks;
+  const int64_t skip = head * cache->stride[2] * widen_size(cache->dtype);
+  struct decode_many_rows rows = {t->v_now, skip, 0, t->s->Dv, t->r.ld_o, t->table};
+  decode_probabilities_many(t, head);
+  if (t->holes && decode_nonfinite(t, head))
+    decode_weigh_visible_many(t, head, p, o);
+  else
+    decode_many_weigh(p, t->tokens, t->r.rows, rows, t->rows, o, cache->dtype, fetch);
+}
+
 /* The softmax of a KV head right before its values: of all heads at once it was time in which nothing was prefetched,
  * 0.01 of linear bandwidth. */
 static void decode_values(struct decode_tile *t) {
@@ -255,6 +315,10 @@ static void decode_values(struct decode_tile *t) {
   for (int64_t head = 0; head < t->s->Hkv; head++) {
     float *p = t->p + head * t->r.room * DECODE_TOKENS, *o = t->o + head * t->r.room * t->r.ld_o;
     const char *v[DECODE_TOKENS];
+    if (t->r.lanes) {
+      decode_values_many(t, head, p, o, &fetch);
+      continue;
+    }
     decode_probabilities(t, head);
     if (t->holes && decode_nonfinite(t, head)) {
       decode_weigh_visible(t, head, p, o);
@@ -271,6 +335,14 @@ static void decode_values(struct decode_tile *t) {
       continue;
     decode_rows(t, cache, t->r.ld_o, head, t->v_now, t->tokens, v);
     decode_kernels[t->r.dtype].weigh(p, t->tokens, v, t->Dv, rows, o, t->table, &fetch);
+  }
+}
+
+/* The states of many rows as those of one each, at the end of a piece. */
+static void decode_tile_end(struct decode_tile *t) {
+  for (int64_t n = 0; t->r.lanes && n < t->s->Hkv * t->r.room; n++) {
+    t->state[n].m = t->many.m[n];
+    t->state[n].lanes[0] = t->many.sum[n];
   }
 }
 
