@@ -80,7 +80,7 @@ void sim_ready_lanes(struct sim_thread *const *threads, unsigned lanes, int whol
     if (t->state == SIM_RUNNABLE || t->state == SIM_EXITED) continue;
     t->state = SIM_RUNNABLE;
     t->waits_for = NULL;
-    b->queue_first = queue_at(b->all - 1);
+    b->queue_first = b->queue_first ? b->queue_first - 1 : b->all - 1;
     b->queue[b->queue_first] = t->number;
     b->queue_count++;
   }

@@ -97,15 +97,7 @@ static struct pending *new_pending(const struct sim_thread *t, const char *kind,
   return p;
 }
 
-void sim_collective(const char *kind, unsigned mask, void *operand, void (*run)(struct sim_collective *),
-                    const void *pc) {
-  struct sim_thread *t = sim_block.running;
-  t->pc = pc;
-  if (!(mask >> t->lane & 1))
-    sim_fatal(pc, "warp-mask", "lane %d calls %s with mask 0x%08x, which does not hold it", t->lane, kind, mask);
-  struct pending *p = find_pending(t->team, kind, mask, pc);
-  if (!p) p = new_pending(t, kind, mask, run);
-  if (!p) sim_fatal(pc, "warp-divergence", "lanes of warp %d wait at %d different collectives", t->warp, PENDING);
+static void join(struct pending *p, struct sim_thread *t, void *operand, const void *pc) {
   p->c.lanes[t->lane] = operand;
   p->c.threads[t->lane] = t;
   p->c.pc = pc;
@@ -113,7 +105,31 @@ void sim_collective(const char *kind, unsigned mask, void *operand, void (*run)(
   if (complete(p))
     finish(p, t);
   else
-    sim_block_here(kind);
+    sim_block_here(p->c.kind);
+}
+
+static __attribute__((noinline)) void join_another(const char *kind, unsigned mask, void *operand,
+                                                   void (*run)(struct sim_collective *), const void *pc) {
+  struct sim_thread *t = sim_block.running;
+  if (!(mask >> t->lane & 1))
+    sim_fatal(pc, "warp-mask", "lane %d calls %s with mask 0x%08x, which does not hold it", t->lane, kind, mask);
+  struct pending *p = find_pending(t->team, kind, mask, pc);
+  if (!p) p = new_pending(t, kind, mask, run);
+  if (!p) sim_fatal(pc, "warp-divergence", "lanes of warp %d wait at %d different collectives", t->warp, PENDING);
+  join(p, t, operand, pc);
+}
+
+/* Most warps have one that is pending, in the first place. */
+void sim_collective(const char *kind, unsigned mask, void *operand, void (*run)(struct sim_collective *),
+                    const void *pc) {
+  struct sim_thread *t = sim_block.running;
+  struct pending *first = pending[t->team];
+  t->pc = pc;
+  if (open_ones[t->team] == 1 && first->c.kind == kind && first->c.mask == mask && mask >> t->lane & 1 &&
+      kind != active)
+    join(first, t, operand, pc);
+  else
+    join_another(kind, mask, operand, run, pc);
 }
 
 void sim_warps_exit(struct sim_thread *t) {
