@@ -105,6 +105,7 @@ __global__ void vectors(float2 *two, float4 *four) {
   auto tile = cg::tiled_partition<32>(cg::this_thread_block());
   atomicAdd(two, float2{1, 2});
   float4 old = atomicAdd(four, make_float4(1, 2, 3, tile.size() + Bits<int>::value));
+  if (old.x > 999) nvcuda::wmma::bmma_sync(old, old, old, old);
   if (old.x > 63 || __dp4a(make_char4(-1, 2, -3, 4), make_char4(5, 6, 7, 8), 1) != 19) two->x = -1;
 }
 ]]

@@ -193,10 +193,10 @@ struct b1;
 } // namespace precision
 enum bmmaBitOp { bmmaBitOpXOR = 1, bmmaBitOpAND = 2 };
 enum bmmaAccumulateOp { bmmaAccumulateOpPOPC = 1 };
-template <class... A> PAH_SIM_INLINE void bmma_sync(A &&...) {
-  pah_sim_unsupported("bmma_sync, of wmma::experimental,");
-}
 } // namespace experimental
+template <class... A> PAH_SIM_INLINE void bmma_sync(A &&...) {
+  pah_sim_unsupported("bmma_sync, a product of bits by wmma,");
+}
 
 } // namespace wmma
 } // namespace nvcuda
