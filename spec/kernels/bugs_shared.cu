@@ -131,6 +131,17 @@ template <int BUG> __global__ void all_write_one(int *g, int *u, int n) {
   g[t] = last;
 }
 
+// An atomic whose result nobody takes has seen nothing of the others, not even where it comes last.
+template <int BUG> __global__ void reduced_then_read(int *g, int *u, int n) {
+  __shared__ int sum;
+  int t = threadIdx.x;
+  if (t == 0) sum = 0;
+  __syncthreads();
+  if (t >= 32) atomicSub(&sum, 1); // reduced_then_read
+  if (!BUG) __syncthreads();
+  if (t == N - 1) u[0] = sum; // reduced_then_read
+}
+
 template <int BUG> __global__ void empty_tail(int *g, int *u, int n) {
   __shared__ int tile[N];
   int t = threadIdx.x, count = 50; // the last tile is not full

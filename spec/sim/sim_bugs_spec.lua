@@ -1,5 +1,5 @@
--- sim_bugs_spec.lua - the honesty of the simulator: planted mistakes of kernels/bugs_*.cu, each found in every schedule
--- with its code at a line marked with its name, and the twin without the mistake never accused. The mistakes of
+-- sim_bugs_spec.lua - the honesty of the simulator: planted mistakes, each found in every schedule with its code at a
+-- line marked with its name, and the twin without the mistake never accused. The mistakes of
 -- asynchronous copies, mbarriers, fences and wgmma are in ptx_bugs_spec.lua and ptx_attention_spec.lua.
 local DYNAMIC = 64 * 4
 
@@ -10,6 +10,7 @@ local bugs = {
     {"tree_without_barrier", "race"}, {"warp_synchronous", "race"}, {"no_syncwarp", "race uninitialised"},
     {"early_broadcast", "race uninitialised"}, {"transpose", "race uninitialised"}, {"histogram", "race"},
     {"atomic_then_plain", "race"}, {"scan_in_place", "race"}, {"all_write_one", "race"},
+    {"reduced_then_read", "race"},
     {"empty_tail", "uninitialised"}, {"dynamic_not_filled", "uninitialised", {shared = DYNAMIC}},
     {"counter_not_zeroed", "uninitialised"}, {"past_the_array", "array-bounds out-of-bounds"},
     {"past_the_dynamic", "out-of-bounds", {shared = DYNAMIC}},
@@ -47,6 +48,18 @@ local bugs = {
     {"nc_after_write", "read-only-written"}, {"block_scope", "race", {grid = 3}},
     {"block_scope_of_one", "race", {grid = 3}}, {"block_scope_by_ptx", "race", {grid = 2}},
     {"fence_of_the_block", "race", {grid = 3, zeros = true}},
+  },
+  ["arrays/overruns"] = {
+    {"pointer", "array-bounds"}, {"pointer_that_moves", "array-bounds"}, {"to_a_function", "array-bounds"},
+    {"read_by_a_function", "array-bounds"}, {"before_the_array", "array-bounds"},
+    {"pointer_to_rows", "array-bounds"}, {"cast_to_a_vector", "array-bounds"}, {"cast_of_a_vector", "array-bounds"},
+    {"into_the_next_member", "array-bounds"}, {"into_the_last_member", "array-bounds"},
+    {"by_a_lambda", "array-bounds"}, {"from_a_reference", "array-bounds"},
+    {"from_a_member_function", "array-bounds"}, {"copied_by_bytes", "array-bounds"},
+    {"two_that_swap", "array-bounds"}, {"sum_of_pointer_and_index", "array-bounds"},
+    {"member_in_shared", "array-bounds"}, {"returned_by_reference", "array-bounds"},
+    {"argument_by_reference", "array-bounds"}, {"by_iterators", "array-bounds"},
+    {"one_of_two_pointers", "array-bounds"}, {"device_variable", "out-of-bounds"}, {"none", "out-of-bounds"},
   },
 }
 

@@ -57,7 +57,7 @@ local function layer_of(path)
   if folder:find "^src/gpu" then return "src/gpu" end
   if folder == "src/sim/check" then return "src/sim/block" end
   if folder:find "^src/sim/ptx" then return "src/sim/ptx" end
-  if folder == "src/sim/compile" then return "src/sim/host" end
+  if folder == "src/sim/compile" or folder == "src/sim/compile/indices" then return "src/sim/host" end
   if folder:find "^kernels/" and folder ~= "kernels/ptx" then return "kernels/*" end
   return folder
 end

@@ -94,9 +94,16 @@ enum { PAH_SIM_RELAXED = 0, PAH_SIM_ACQUIRE = 1, PAH_SIM_RELEASE = 2, PAH_SIM_OF
 /* flags: READ, WRITE or both; DECIDES for a compare-and-swap, a minimum and the like, whose outcome is right whatever
  * the thread had read before; pc: a place in the kernel */
 void pah_sim_atomic(volatile void *p, unsigned long bytes, int flags, int order, const void *pc);
+void pah_sim_reduces(void); /* the result of the atomic that comes next is not used: a reduction */
 /* A local variable begins, which nobody has set; it ends. */
 void pah_sim_local_begin(void *p, unsigned long bytes);
 void pah_sim_local_end(void *p, unsigned long bytes);
+/* Those bytes before and behind a local variable are nobody's, until its end. `from`: its value, or NULL. */
+enum { PAH_SIM_GUARD = 256 };
+void pah_sim_guard_begin(void *p, unsigned long bytes, const void *from);
+void pah_sim_guard_end(void *p, unsigned long bytes);
+/* An element that is not among the `bytes` that its pointer points to: a finding. */
+void pah_sim_beyond(long long index, unsigned long bytes, unsigned long each);
 /* A read that follows takes these bytes for never written by this launch (__ldg, ld.global.nc). */
 void pah_sim_read_only(const volatile void *p, unsigned long bytes, const void *pc);
 void *pah_sim_memcpy(void *dst, const void *src, unsigned long bytes); /* checked, as is memset */

@@ -73,6 +73,7 @@ struct sim_thread {
   struct sim_access suspect; /* a read that may be a race (check.h), if it has an address; with whom */
   uint64_t suspect_other;
   uint32_t suspect_pc;
+  int32_t reduces; /* the result of its next atomic is not used */
 } __attribute__((aligned(64)));
 
 void sim_thread_step(struct sim_thread *t);

@@ -5,7 +5,11 @@
 #include "sim/block/job.h"
 
 /* Flags of an access: a copy of bytes, so alignment means nothing; a part of a request that is counted elsewhere. */
-enum { SIM_UNALIGNED = 64, SIM_UNCOUNTED = 128, SIM_OF_BLOCK = 512 }; /* an atomic whose scope is the thread block */
+enum { SIM_UNALIGNED = 64, SIM_UNCOUNTED = 128 };
+enum {
+  SIM_OF_BLOCK = 512,
+  SIM_REDUCES = 1024
+};                                     /* an atomic whose scope is the thread block; whose result is not used */
 #define SIM_BLOCK_MASK ((1 << 25) - 1) /* what an epoch keeps of a thread block's index */
 
 void sim_sync_reset(void);           /* at the start of a gang */

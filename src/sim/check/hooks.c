@@ -316,6 +316,10 @@ void pah_sim_access(const volatile void *p, unsigned long bytes, int flags) {
   access_memory(p, (uint32_t)bytes, (uint32_t)flags, __builtin_return_address(0));
 }
 
+void pah_sim_reduces(void) {
+  if (sim_block.running) sim_block.running->reduces = 1;
+}
+
 void pah_sim_atomic(volatile void *p, unsigned long bytes, int flags, int order, const void *pc) {
   struct sim_thread *t = sim_block.running;
   t->before = t->pc;
@@ -324,8 +328,9 @@ void pah_sim_atomic(volatile void *p, unsigned long bytes, int flags, int order,
     t->suspect.address = NULL;
   else
     sim_suspect_look(t);
-  access_memory(p, (uint32_t)bytes, (uint32_t)flags | PAH_SIM_ATOMIC | (order & PAH_SIM_OF_BLOCK ? SIM_OF_BLOCK : 0),
-                pc);
+  const uint32_t kind = (order & PAH_SIM_OF_BLOCK ? SIM_OF_BLOCK : 0u) | (t->reduces ? SIM_REDUCES : 0u);
+  t->reduces = 0;
+  access_memory(p, (uint32_t)bytes, (uint32_t)flags | PAH_SIM_ATOMIC | kind, pc);
   sim_order(t, p, flags, order);
   sim_result->counters.atomics++;
 }

@@ -302,7 +302,7 @@ static void touch(const struct sim_view *v, struct sim_cell *c, unsigned mask, c
     sim_restrict_read(a, sim_text + c->write_pc);
   if (c->use.key && (v->kind != USE_READ || c->atomics)) check_uses(v, c, mask, a);
   if (v->kind != USE_WRITE) {
-    if (v->kind & USE_WRITE && a->flags & PAH_SIM_READ) forget_observed(v, c, mask);
+    if (v->kind & USE_WRITE && a->flags & PAH_SIM_READ && !(a->flags & SIM_REDUCES)) forget_observed(v, c, mask);
     add_use(v, c, mask, pc);
     return;
   }

@@ -109,10 +109,12 @@ static int write_translated(const struct pah_module *m, const char *source, int 
     char *translated = writer ? sim_translate(writer) : NULL,
          *tail = writer ? sim_entries(m, &side, writer, *missing) : NULL;
     snprintf(path, sizeof path, "%s/k.ii", w->path);
-    status = translated && tail ? write_text(path, translated, tail) : pah_fail(PAH_ENOMEM, "%s: no memory", m->path);
+    char *values = translated && tail ? sim_take_values(translated, tail) : NULL;
+    status = values ? write_text(path, translated, values) : pah_fail(PAH_ENOMEM, "%s: no memory", m->path);
     *align = sim_dynamic_alignment(&side.tokens);
     free(translated);
     free(tail);
+    free(values);
     sim_writer_free(writer);
     pah_side_free(&side);
   }
@@ -334,7 +336,7 @@ static void make_salt(const char *compiler, int arch, const char *headers, char 
   stat(compiler, &about);
   const char *nvcc = sim_nvcc();
   size_t n =
-      (size_t)snprintf(salt, bytes, "sim 34 %s %lld %lld.%09ld sm_%d %s nvcc %s", compiler, (long long)about.st_size,
+      (size_t)snprintf(salt, bytes, "sim 41 %s %lld %lld.%09ld sm_%d %s nvcc %s", compiler, (long long)about.st_size,
                        (long long)about.st_mtim.tv_sec, about.st_mtim.tv_nsec, arch, headers, nvcc ? nvcc : "");
   for (size_t i = 0; i < sizeof variables / sizeof *variables && n < bytes; i++) {
     const char *value = getenv(variables[i]);

@@ -123,9 +123,13 @@ void sim_add_flags(struct sim_command *c, int arch, const char *compiler, const 
                                     "-fno-extern-tls-init",
                                     "--param=tsan-instrument-func-entry-exit=0",
                                     "--param=tsan-distinguish-volatile=1"};
-  static const char *const clang[] = {"-fno-vectorize", "-fno-slp-vectorize",
-                                      "-mllvm",         "-tsan-instrument-func-entry-exit=0",
-                                      "-mllvm",         "-tsan-distinguish-volatile=1"};
+  static const char *const clang[] = {"-fno-sanitize=local-bounds", /* traps, with no words */
+                                      "-fno-vectorize",
+                                      "-fno-slp-vectorize",
+                                      "-mllvm",
+                                      "-tsan-instrument-func-entry-exit=0",
+                                      "-mllvm",
+                                      "-tsan-distinguish-volatile=1"};
   sim_add_word(c, "-std=%s", std);
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) sim_add_word(c, "%s", all[i]);
   for (size_t i = 0; i < sizeof gcc / sizeof *gcc && !sim_is_clang(compiler); i++) sim_add_word(c, "%s", gcc[i]);

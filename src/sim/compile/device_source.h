@@ -54,6 +54,12 @@ void sim_insert(struct sim_inserts *inserts, int token, const char *text);
 void sim_insert_locals(const struct pah_side *side, struct sim_inserts *inserts);
 void sim_insert_meaning(const struct pah_side *side, struct sim_inserts *inserts);
 void sim_insert_bounds(const struct pah_side *side, struct sim_inserts *inserts); /* bounds.c */
+/* meaning.c: tells of atomics whose results nobody takes; after all other inserts, whose statements go before it. */
+void sim_insert_reductions(const struct pah_side *side, struct sim_inserts *inserts);
+/* indices/indices.c: marks the operators whose results become no address. sim_take_values: takes the marks out of both
+ * texts again; the tail with a table of where they were. malloc'ed; NULL: no memory. */
+void sim_insert_values(const struct pah_side *side, struct sim_inserts *inserts);
+char *sim_take_values(char *translated, char *tail);
 
 /* asm.c: the end of the asm statement at token i, without its semicolon; 0: there is none. */
 int sim_asm_end(const struct pah_side *side, int i, int last);

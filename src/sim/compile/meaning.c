@@ -1,7 +1,7 @@
 /* meaning.c - makes conversions to integers and shifts give what PTX gives, where C++ leaves it open: text that is put
  * between the tokens of a source, so that types are the compiler's affair (sim/include/pah_sim/meaning.h). `(int)x`,
  * `static_cast<int>(x)`, `int(x)`, `int i = x;`, `a << n`, `a >>= n`; not a conversion that no word tells of, as in
- * `i = x;` of a variable declared elsewhere. Read next: words.c. */
+ * `i = x;` of a variable declared elsewhere. And tells of atomics whose results nobody takes. Read next: words.c. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,6 +190,17 @@ static void shift(struct text *x, int i) {
   sim_insert(x->inserts, i + 1, mark == '<' ? " ::pah_sim_by << " : " ::pah_sim_by >> ");
 }
 
+/* `atomicAdd(p, 1);` whose result nobody takes is a reduction, which has seen nothing of the others. */
+static void reduction(struct text *x, int i) {
+  const struct pah_tokens *t = x->t;
+  const struct pah_token *token = &t->list[i];
+  if (token->kind != PAH_WORD || token->length < 9 || memcmp(token->at, "atomic", 6) || !is_mark(t, i + 1, '(')) return;
+  const char before = t->list[i - 1].mark;
+  if (!(before && strchr(";{})", before)) && !is_word(t, i - 1, "else")) return;
+  const int close = pah_tokens_close(t, i + 1, t->count);
+  if (is_mark(t, close, ';')) sim_insert(x->inserts, i - 1, " ::pah_sim_reduces(), ");
+}
+
 void sim_insert_meaning(const struct pah_side *side, struct sim_inserts *inserts) {
   struct text x = {&side->tokens, inserts};
   for (int i = 1; i + 4 < side->tokens.count; i++) {
@@ -200,4 +211,11 @@ void sim_insert_meaning(const struct pah_side *side, struct sim_inserts *inserts
     declaration(&x, i);
     shift(&x, i);
   }
+  sim_insert_values(side, inserts);
+}
+
+void sim_insert_reductions(const struct pah_side *side, struct sim_inserts *inserts) {
+  struct text x = {&side->tokens, inserts};
+  for (int i = 1; i < side->tokens.count; i++)
+    if (!side->gone[i]) reduction(&x, i);
 }

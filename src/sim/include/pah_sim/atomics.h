@@ -12,6 +12,7 @@ PAH_SIM_UNSEEN inline T pah_sim_update(T *p, const void *pc, F next, int scope =
   __builtin_memcpy(&old, p, sizeof old);
   T now = next(old);
   __builtin_memcpy(p, &now, sizeof now);
+  __asm__ volatile("" ::: "memory"); /* a read that follows is one of its own, for the checker too */
   return old;
 }
 

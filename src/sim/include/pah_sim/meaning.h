@@ -45,28 +45,65 @@ PAH_SIM_INLINE constexpr auto pah_sim_as(X &&x)
   return static_cast<X &&>(x);
 }
 
-/* Behind a local variable that is declared without a value, and that no constructor sets; see sim/compile/locals.c.
- * InParts: it is a class of which only members are named. Else it must be a number: a class that is copied may have
- * members that nobody sets. */
-template <class T, bool InParts> struct pah_sim_unset {
+/* Where a local variable stands instead of its cell, so that the compiler keeps it in memory and does not know it: else
+ * it might read the variable where nobody asks for it. An array, or a class, has nobody's memory on both sides. */
+template <class T, bool IsPlain> struct pah_sim_room {
+  alignas(16) unsigned char before[PAH_SIM_GUARD];
+  alignas(16) unsigned char value[sizeof(T)];
+  alignas(16) unsigned char after[PAH_SIM_GUARD];
+};
+template <class T> struct pah_sim_room<T, true> {};
+
+/* Behind a local variable that is declared without a value, and that no constructor sets (IsUnset), and behind an array
+ * that is reached by pointers (else); see sim/compile/locals.c and guards.c. InParts: it is a class of which only
+ * members are named; else what is unset must be a number, or a vector of some: a class that is copied may have members
+ * that nobody sets. HasValue: the cell's is taken over. */
+template <class T, bool IsUnset, bool InParts, bool HasValue> struct pah_sim_local {
   typedef std::remove_all_extents_t<T> element;
-  static constexpr bool is_unset = std::is_trivially_default_constructible<element>::value &&
-                                   !std::is_reference<T>::value &&
-                                   (InParts || std::is_scalar<element>::value || sizeof(element) <= 2);
+  static constexpr bool is_vector = sizeof(element) <= 16 && alignof(element) == sizeof(element);
+  static constexpr bool is_number = std::is_scalar<element>::value || sizeof(element) <= 2 || is_vector;
+  static constexpr bool starts = std::is_trivially_default_constructible<element>::value;
+  static constexpr bool is_unset =
+      IsUnset && starts && !std::is_reference<T>::value && (InParts || is_number);
+  static constexpr bool has_room = !std::is_reference<T>::value && !std::is_scalar<T>::value &&
+                                   (is_unset || (!IsUnset && std::is_trivially_destructible<element>::value));
   T *at;
-  PAH_SIM_INLINE explicit pah_sim_unset(T &variable) : at(&variable) {
+  pah_sim_room<T, !has_room> room;
+  PAH_SIM_INLINE explicit pah_sim_local(T &variable) : at(&variable) {
+    if constexpr (has_room) {
+      at = (T *)room.value;
+      pah_sim_guard_begin(room.value, sizeof(T), HasValue || !starts ? (const void *)&variable : nullptr);
+    }
     if constexpr (is_unset) pah_sim_local_begin((void *)at, sizeof(T));
   }
-  /* As the compiler must not know it: else it might read the variable where nobody asks for it. */
   PAH_SIM_INLINE T *place() const {
     T *p = at;
-    if constexpr (is_unset) asm("" : "+r"(p));
+    if constexpr (is_unset || has_room) asm("" : "+r"(p));
     return p;
   }
-  PAH_SIM_INLINE ~pah_sim_unset() {
+  PAH_SIM_INLINE ~pah_sim_local() {
     if constexpr (is_unset) pah_sim_local_end((void *)at, sizeof(T));
+    if constexpr (has_room) pah_sim_guard_end((void *)at, sizeof(T));
   }
 };
+
+/* `p[i]` of a pointer that may point into a local array is written `p[pah_sim_at(i, room, sizeof *p)]`; room: the bytes
+ * behind p, if the compiler knows them. */
+template <class I> PAH_SIM_INLINE I pah_sim_at(I i, size_t room, size_t each) {
+  if (room != (size_t)-1 && (long long)i >= 0 && ((size_t)i + 1) * each > room)
+    pah_sim_beyond((long long)i, room, each);
+  return i;
+}
+
+/* `x[i]` that a reference is bound to is written `x[pah_sim_last<decltype(x)>(i)]`: the compiler lets that be one past
+ * the end, as a pointer may be. */
+template <class A, class I> PAH_SIM_INLINE I pah_sim_last(I i) {
+  typedef std::remove_reference_t<A> array;
+  if constexpr (std::is_array<array>::value && std::extent<array>::value != 0)
+    if ((size_t)i == std::extent<array>::value)
+      pah_sim_beyond((long long)i, sizeof(array), sizeof(std::remove_extent_t<array>));
+  return i;
+}
 
 /* `a << b` is written `a << pah_sim_by << b`, `a <<= b` as `a <<= pah_sim_by = b`: the same order of evaluation. */
 template <class T>
