@@ -53,6 +53,30 @@ template <int BUG> __global__ void volatile_sum(int *x) {
   }
   x[threadIdx.x] = s[threadIdx.x];
 }
+template <int BUG> __global__ void volatile_global(volatile int *x) {
+  x[blockIdx.x * 256 + threadIdx.x] = threadIdx.x;
+  __syncthreads();
+  if (threadIdx.x < 64) return;
+  volatile int *s = x + blockIdx.x * 256 + 64;
+  for (int o = 16; o; o /= 2) {
+    int v = s[threadIdx.x - 64 + o];
+    if (!BUG) __syncwarp();
+    if (threadIdx.x < 96) s[threadIdx.x - 64] = s[threadIdx.x - 64] + v;
+    if (!BUG) __syncwarp();
+  }
+}
+// Other warps and thread blocks may read it, and a lane waits for another of its warp.
+template <int BUG> __global__ void volatile_states(volatile int *x) {
+  if (threadIdx.x == 0) {
+    x[512] = blockIdx.x;
+    if (BUG) x[blockIdx.x] = 1;
+    if (!BUG) __threadfence(), x[blockIdx.x] = 1;
+  }
+  if (BUG) x[256 + threadIdx.x] = x[blockIdx.x];
+  if (!BUG && threadIdx.x % 32 == 1)
+    while (x[blockIdx.x] == 0) continue;
+  for (int i = 0; i < 4; i++) x[128 + threadIdx.x] = x[i + 1] + x[768 + i];
+}
 template <int BUG> __global__ void volatile_total(int *x) {
   __shared__ volatile int total;
   if (threadIdx.x == 0) total = 5;
@@ -114,7 +138,8 @@ template <int BUG> __global__ void one_record(int *x) {
 }
 ]]
 local kernels = {
-  volatile_flag = 1, flag_of_a_warp = 1, volatile_sum = 1, volatile_total = 1, sets_back = 4, shared_set_back = 1,
+  volatile_flag = 1, flag_of_a_warp = 1, volatile_sum = 1, volatile_global = 2, volatile_states = 4,
+  volatile_total = 1, sets_back = 4, shared_set_back = 1,
   largest = 1, largest_by_max = 1, hash_table = 1, one_record = 1,
 }
 

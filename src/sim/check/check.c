@@ -46,7 +46,7 @@ static struct sim_view view_of(struct sim_thread *t, const struct sim_space *s, 
     v.use = EPOCH(block, v.id / SIM_WARP * SIM_WARP, agent->step);
   }
   const int relaxed = (a->flags & (PAH_SIM_ATOMIC | PAH_SIM_VOLATILE)) != 0, writes = (a->flags & PAH_SIM_WRITE) != 0;
-  v.is_loose = is_shared && a->flags & PAH_SIM_VOLATILE && !(writes && has_just_fenced(t));
+  v.is_loose = a->flags & PAH_SIM_VOLATILE && !(writes && has_just_fenced(t));
   v.scope = a->flags & SIM_OF_BLOCK ? USE_OF_BLOCK : 0;
   v.kind = (relaxed ? USE_ATOMIC : 0) | (writes ? USE_WRITE : 0);
   return v;

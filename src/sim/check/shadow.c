@@ -115,17 +115,21 @@ static int unordered_lane(const struct sim_view *v, const struct sim_use *u) {
 
 /* ---- Uses ---- */
 
-/* Two atomics, of which one is atomic for its thread block alone, and the other is not of that. */
+/* Two atomics, of which one is atomic for its thread block alone, and the other is not of that. A use that writes is
+ * one of those: what plain writes leave is no use. */
 static int out_of_scope(const struct sim_view *v, sim_epoch other) {
-  return v->kind & USE_ATOMIC && other & USE_ATOMIC && (v->kind | other) & USE_WRITE &&
+  return v->kind & USE_ATOMIC && other & (USE_ATOMIC | USE_WRITE) && (v->kind | other) & USE_WRITE &&
          (v->scope | other) & USE_OF_BLOCK && EPOCH_BLOCK(other) != EPOCH_BLOCK(v->write);
 }
 
-static int enemies(const struct sim_view *v, unsigned other) {
+/* Volatile accesses of global memory are relaxed atomics for other warps: what the lanes of one exchange is no flag. */
+static int enemies(const struct sim_view *v, sim_epoch key) {
+  const unsigned other = key & USE_KIND;
+  const int is_loose = v->is_loose && (v->is_shared || !((key ^ v->use) >> (EPOCH_ID_AT + 5)));
   if (v->kind == USE_WRITE) return 1;
   if (v->kind == USE_READ) return other & USE_WRITE;
-  if (v->is_loose && v->kind & USE_WRITE) return other != (USE_ATOMIC | USE_WRITE);
-  return other == (v->kind & USE_WRITE ? USE_READ : v->is_loose ? USE_WRITE : ~0u);
+  if (is_loose && v->kind & USE_WRITE) return other != (USE_ATOMIC | USE_WRITE);
+  return other == (v->kind & USE_WRITE ? USE_READ : is_loose ? USE_WRITE : ~0u);
 }
 
 static sim_epoch epoch_of(const struct sim_use *u, int lane) {
@@ -136,7 +140,7 @@ static sim_epoch epoch_of(const struct sim_use *u, int lane) {
 static int check_use(const struct sim_view *v, const struct sim_use *u, unsigned mask, const struct sim_access *a) {
   const unsigned kind = u->key & USE_KIND;
   const int scopes = out_of_scope(v, u->key);
-  if (!(USE_BYTES(u->key) & mask) || (!enemies(v, kind) && !scopes)) return 0;
+  if (!(USE_BYTES(u->key) & mask) || (!enemies(v, u->key) && !scopes)) return 0;
   const int lane = unordered_lane(v, u);
   if (lane < 0) {
     if (a->flags & SIM_ASYNC_PROXY && kind & USE_WRITE)
@@ -271,7 +275,9 @@ static void forget_guesses(const struct sim_view *v, struct sim_cell *c) {
 /* Has an atomic that reads and writes these bytes seen what this use has left? Then what comes after it comes after
  * that use, too: PTX calls it observation order, which is a part of causality order. */
 static int is_observed(const struct sim_view *v, sim_epoch use, unsigned mask) {
-  return (use & USE_KIND) == (USE_ATOMIC | USE_WRITE) && !(USE_BYTES(use) & ~mask) && !out_of_scope(v, use);
+  const unsigned kind = use & USE_KIND; /* of global memory USE_WRITE is a volatile write */
+  return (kind == (USE_ATOMIC | USE_WRITE) || (kind == USE_WRITE && !v->is_shared)) && !(USE_BYTES(use) & ~mask) &&
+         !out_of_scope(v, use);
 }
 
 static void forget_observed(const struct sim_view *v, struct sim_cell *c, unsigned mask) {

@@ -73,7 +73,7 @@ struct sim_view {
   unsigned kind;        /* USE_*; USE_WRITE alone: a plain write */
   uint64_t scope;       /* USE_OF_BLOCK or 0 */
   int is_shared;        /* the word is of shared memory */
-  int is_loose;         /* volatile, of shared memory; a write of that kind has no fence before it, and is no flag */
+  int is_loose;         /* volatile; a write of that kind has no fence before it, and is no flag */
 };
 /* finding.c: an access that is not ordered after another. Two writes are no race that anyone could notice when the
  * value is there already: that is looked at once the second one is done. */
