@@ -22,7 +22,9 @@ struct pair {
 };
 struct registers {
   int v[4];
-  __device__ int *data() { return v; }
+  __device__ int *data() {
+    return v;
+  }
 };
 template <class T, int N> struct array {
   T d[N];
@@ -30,7 +32,9 @@ template <class T, int N> struct array {
     return d[i]; // returned_by_reference
   }
 };
-__device__ void increase(int &v) { v++; }
+__device__ void increase(int &v) {
+  v++;
+}
 template <class Iterator> __device__ int total(Iterator from, Iterator to) {
   int s = 0;
   while (from != to) s += *from++; // by_iterators

@@ -63,8 +63,7 @@ template <class T, bool IsUnset, bool InParts, bool HasValue> struct pah_sim_loc
   static constexpr bool is_vector = sizeof(element) <= 16 && alignof(element) == sizeof(element);
   static constexpr bool is_number = std::is_scalar<element>::value || sizeof(element) <= 2 || is_vector;
   static constexpr bool starts = std::is_trivially_default_constructible<element>::value;
-  static constexpr bool is_unset =
-      IsUnset && starts && !std::is_reference<T>::value && (InParts || is_number);
+  static constexpr bool is_unset = IsUnset && starts && !std::is_reference<T>::value && (InParts || is_number);
   static constexpr bool has_room = !std::is_reference<T>::value && !std::is_scalar<T>::value &&
                                    (is_unset || (!IsUnset && std::is_trivially_destructible<element>::value));
   T *at;
