@@ -33,6 +33,7 @@ template <int rows> struct pages { /* of a tile */
                                        unsigned long long &full) {
     constexpr int columns = columns_of(head_dim, KV_SIZE), row_bytes = columns * KV_SIZE;
     const unsigned barrier = ptx::shared(&full), tile = ptx::shared(to_tile);
+    __syncwarp(); /* all have seen the slot empty, those without a box, too: wait_empty_by_warp */
     if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive_expect_tx(barrier, tokens_of_warp * (head_dim * KV_SIZE));
     __syncwarp();
     if (token >= rows) return;

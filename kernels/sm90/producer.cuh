@@ -80,7 +80,7 @@ struct producer {
 
   __device__ __forceinline__ void load_q(const work_item &w) {
     if (threadIdx.x % 128 >= 32) return;
-    wait_empty(c.q_empty, q_parity);
+    wait_empty_by_warp(c.q_empty, q_parity);
     q_parity ^= 1;
     if (threadIdx.x % 32 != 0) return;
     ptx::mbarrier_arrive_expect_tx(ptx::shared(&c.q_full), Q_BYTES);

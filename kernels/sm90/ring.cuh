@@ -45,6 +45,13 @@ __device__ inline void wait_empty(const unsigned long long &barrier, unsigned pa
   ptx::mbarrier_wait(ptx::shared(&barrier), parity ^ 1);
 }
 
+/* The same by a warp of which one lane will say "full": it must not before all have seen the slot empty. A lane that
+ * still waited would miss this phase once the slot has been filled, used and given back. */
+__device__ inline void wait_empty_by_warp(const unsigned long long &barrier, unsigned parity) {
+  wait_empty(barrier, parity);
+  __syncwarp();
+}
+
 /* One thread of a warpgroup speaks for it: what wgmma read, all of it has read when the wait is over. */
 __device__ inline void release(unsigned long long &barrier) {
   if (threadIdx.x % 128 == 0) ptx::mbarrier_arrive(ptx::shared(&barrier));

@@ -182,7 +182,7 @@ describe("a module", function()
       __device__ int value;
       static __device__ void g() {}
       extern "C" { static __device__ void (*choose())() { __builtin_trap(); return g; } }
-      extern "C" __device__ void h() __attribute__((ifunc("choose")));]])
+      extern "C" __device__ void h() __attribute__((ifunc("choose"), used));]])
     module = compile [[
       __device__ int value = 3;
       __attribute__((destructor)) static __device__ void leave() { __builtin_trap(); }]]

@@ -72,7 +72,7 @@ struct dkdv_producer {
     const int group = p.heads / p.kv_heads;
     for (int head = w.kv_head * group; head < (w.kv_head + 1) * group; head++)
       for (int tile = w.begin; tile < w.end; tile++) {
-        wait_empty(c.empty[at.slot], at.parity);
+        wait_empty_by_warp(c.empty[at.slot], at.parity);
         load_tile(w, head, tile);
         at.advance();
       }

@@ -23,7 +23,7 @@ __device__ __forceinline__ void copy_boxes(const producer &by, const ptx::tensor
 
 __device__ __forceinline__ void load_rows(producer &by, const ptx::tensor_map &d_out, const work_item &w) {
   if (threadIdx.x % 128 >= 32) return;
-  wait_empty(by.c.q_empty, by.q_parity);
+  wait_empty_by_warp(by.c.q_empty, by.q_parity);
   by.q_parity ^= 1;
   if (threadIdx.x % 32 == 0) {
     ptx::mbarrier_arrive_expect_tx(ptx::shared(&by.c.q_full), Q_BYTES + D_OUT_BYTES);

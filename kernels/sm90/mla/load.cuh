@@ -86,6 +86,7 @@ struct loader {
     const bool cut = used < KEYS && used % box != 0;
     const unsigned full = at(c.k_full[k_at.slot]), landed = cut ? at(c.tail) : full;
     unsigned char *to = pool + K_START + k_at.slot * K_BYTES;
+    __syncwarp(); /* all have seen the slot empty: one that still waited could miss the phase */
     if (threadIdx.x % 32 == 0) ptx::mbarrier_arrive_expect_tx(landed, (KEYS / box - warp() + 3) / 4 * box * (D * 2));
     __syncwarp();
     if (token < KEYS)
