@@ -15,10 +15,8 @@
 static int is_built_in(const struct sim_reader *r, int i) {
   static const char *const words[] = {"unsigned", "signed", "int",     "long",     "short",    "char",   "float",
                                       "double",   "bool",   "uint8_t", "uint16_t", "uint32_t", "int8_t", "int16_t",
-                                      "int32_t",  "size_t", "int64_t", "uint64_t", "half",     "__half"};
-  for (size_t k = 0; k < sizeof words / sizeof *words; k++)
-    if (is(r, i, words[k])) return 1;
-  return 0;
+                                      "int32_t",  "size_t", "int64_t", "uint64_t", "half",     "__half", NULL};
+  return is_any(r, i, words);
 }
 
 static int is_keyword(const struct sim_reader *r, int i) {
@@ -28,10 +26,8 @@ static int is_keyword(const struct sim_reader *r, int i) {
       "if",       "else",      "for",          "while",        "do",         "switch",        "new",      "sizeof",
       "volatile", "constexpr", "const",        "thread_local", "__shared__", "auto",          "template", "namespace",
       "friend",   "asm",       "operator",     "public",       "private",    "static_assert", "try",      "register",
-      "typename", "decltype",  "__constant__", "__device__",   "mutable",    "inline",        "void"};
-  for (size_t k = 0; k < sizeof words / sizeof *words; k++)
-    if (is(r, i, words[k])) return 1;
-  return 0;
+      "typename", "decltype",  "__constant__", "__device__",   "mutable",    "inline",        "void",     NULL};
+  return is_any(r, i, words);
 }
 
 /* Past the type that begins at i; i: there is none. */
@@ -174,7 +170,7 @@ static void watch(const struct sim_reader *r, const struct declared *d, int k, i
   const int from = cut ? d->ends[k] : d->end + 1, mention = is_mentioned(r, name, from, last);
   if (!mention || is_mentioned(r, name, name + 1, d->ends[k]) || (cut && !is_built_in(r, d->type))) return;
   const int unset = !d->has_value[k] && may_be_unset(r, name, from - 1, last, mention);
-  if (!sim_is_overrun_unseen(r, name, from, last) && !unset) return;
+  if (!sim_guard_pointers(r, name, from, last) && !unset) return;
   const struct pah_token *word = &r->t->list[name];
   const int n = (int)word->length;
   char *text = NULL;
@@ -220,7 +216,7 @@ static void declaration(const struct sim_reader *r, int i, int last) {
   d.end = at;
   for (int k = 0; k < d.count && at < last; k++)
     if (is_shared)
-      sim_is_overrun_unseen(r, d.names[k], at + 1, last);
+      sim_guard_pointers(r, d.names[k], at + 1, last);
     else
       watch(r, &d, k, last);
 }
@@ -229,17 +225,11 @@ static void declaration(const struct sim_reader *r, int i, int last) {
 
 /* Is what the bracket at i opens a sequence of statements, where a variable with a destructor may stand? */
 static int is_block(const struct sim_reader *r, int i) {
-  static const char *const words[] = {"else", "do", "const", "mutable"};
-  for (size_t k = 0; k < sizeof words / sizeof *words; k++)
-    if (is(r, i - 1, words[k])) return 1;
+  static const char *const words[] = {"else", "do", "const", "mutable", NULL};
+  if (is_any(r, i - 1, words)) return 1;
   if (strchr(";{}:]", mark_at(r, i - 1) ? mark_at(r, i - 1) : '?')) return 1;
   if (mark_at(r, i - 1) != ')') return 0;
-  int depth = 0, at = i - 1;
-  for (; at > 0; at--) {
-    if (mark_at(r, at) == ')') depth++;
-    if (mark_at(r, at) == '(' && !--depth) break;
-  }
-  return !is(r, at - 1, "switch");
+  return !is(r, sim_opening(r, i - 1) - 1, "switch");
 }
 
 static void block(const struct sim_reader *r, int open) {

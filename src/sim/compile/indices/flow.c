@@ -14,29 +14,6 @@ struct place { /* of a value: its tokens, in a function */
   int hash, hash_end; /* see struct flow */
 };
 
-static int is_any(const struct sim_reader *r, int i, const char *const *words) {
-  for (; *words; words++)
-    if (is(r, i, *words)) return 1;
-  return 0;
-}
-
-int sim_is_operand_end(const struct sim_reader *r, int i) {
-  static const char *const words[] = {"return", "case", "else", "do", "throw", NULL};
-  if (i < 0 || i >= r->t->count || is_any(r, i, words)) return 0;
-  return r->t->list[i].kind == PAH_WORD || r->t->list[i].kind == PAH_NUMBER || mark_at(r, i) == ')' ||
-         mark_at(r, i) == ']';
-}
-
-int sim_opening(const struct sim_reader *r, int i) {
-  int depth = 0;
-  for (; i > 0; i--) {
-    const char mark = mark_at(r, i);
-    if (mark && strchr(")]}", mark)) depth++;
-    if (mark && strchr("([{", mark) && !--depth) return i;
-  }
-  return 0;
-}
-
 static void add(const struct place *p, int to) {
   sim_add_flow(p->f, &(struct flow){p->source, to, p->item, p->hash, p->hash_end});
 }

@@ -47,8 +47,6 @@ void sim_add_flow(struct flows *f, const struct flow *flow);
 
 /* flow.c: adds where the value of what the tokens [first, end) are goes, in the function `item`. */
 void sim_follow(struct flows *f, int item, int source, int first, int end);
-int sim_is_operand_end(const struct sim_reader *r, int i);
-int sim_opening(const struct sim_reader *r, int i); /* of the bracket that the one at i closes; 0: none */
 /* Adds that it goes to the variable whose last token is at `last`: `a`, `a[i]`, `p->a`. */
 void sim_flow_to(struct flows *f, int item, int source, int last, int hash, int hash_end);
 

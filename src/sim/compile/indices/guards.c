@@ -26,39 +26,13 @@ static struct chase deeper(struct chase c) {
   return c;
 }
 
-/* The bracket that the one at i closes, or 0. */
-static int opening(const struct sim_reader *r, int i) {
-  int depth = 0;
-  for (; i > 0; i--) {
-    const char mark = mark_at(r, i);
-    if (mark && strchr(")]}", mark)) depth++;
-    if (mark && strchr("([{", mark) && !--depth) return i;
-  }
-  return 0;
-}
-
-/* Does the bracket at i close what follows if, for and the like? */
-static int is_head(const struct sim_reader *r, int i) {
-  const int word = opening(r, i) - 1;
-  return is(r, word, "if") || is(r, word, "for") || is(r, word, "while") || is(r, word, "switch");
-}
-
-static int is_operand_end(const struct sim_reader *r, int i) {
-  static const char *const words[] = {"return", "case", "else", "do", "throw"};
-  for (size_t k = 0; k < sizeof words / sizeof *words; k++)
-    if (is(r, i, words[k])) return 0;
-  if (i < 0 || i >= r->t->count || (mark_at(r, i) == ')' && is_head(r, i))) return 0;
-  return r->t->list[i].kind == PAH_WORD || r->t->list[i].kind == PAH_NUMBER || mark_at(r, i) == ')' ||
-         mark_at(r, i) == ']';
-}
-
 static int is_unary(const struct sim_reader *r, int i, char mark) {
-  return mark_at(r, i) == mark && !is_operand_end(r, i - 1);
+  return mark_at(r, i) == mark && !sim_is_operand_end(r, i - 1);
 }
 
 /* Is what the brackets at open hold the type of a cast to a pointer? */
 static int is_pointer_cast(const struct sim_reader *r, int open, int close) {
-  return mark_at(r, close - 1) == '*' && !is_operand_end(r, open - 1);
+  return mark_at(r, close - 1) == '*' && !sim_is_operand_end(r, open - 1);
 }
 
 /* ---- Subscripts ---- */
@@ -192,9 +166,9 @@ static int goes_to(const struct sim_reader *r, int callee, int k, struct chase c
 
 /* memcpy and the like: their hooks know the size of the array only where it is guarded. */
 static int is_sized_copy(const struct sim_reader *r, int callee) {
-  static const char *const words[] = {"memcpy", "memset", "memmove"};
-  int is_copy = 0, comma = 0;
-  for (size_t k = 0; k < sizeof words / sizeof *words; k++) is_copy |= is(r, callee, words[k]);
+  static const char *const words[] = {"memcpy", "memset", "memmove", NULL};
+  const int is_copy = is_any(r, callee, words);
+  int comma = 0;
   const int close = pah_tokens_close(r->t, callee + 1, r->t->count) - 1;
   for (int i = callee + 2; i < close && is_copy; i++) {
     if (mark_at(r, i) == ',') comma = i;
@@ -233,10 +207,9 @@ static int has_sum(const struct sim_reader *r, int i) {
 
 /* What is in brackets that are open at `open` and hold a pointer into the array as their k-th part. */
 static int in_brackets(const struct sim_reader *r, int open, int k, struct chase c) {
-  static const char *const words[] = {"if",       "while",  "for", "switch",  "sizeof",
-                                      "decltype", "return", "asm", "volatile"};
-  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-    if (is(r, open - 1, words[i])) return 0;
+  static const char *const words[] = {"if",       "while",  "for", "switch",   "sizeof",
+                                      "decltype", "return", "asm", "volatile", NULL};
+  if (is_any(r, open - 1, words)) return 0;
   const int end = pah_tokens_close(r->t, open, r->t->count), cast = is_cast_word(r, open);
   int callee = open - 1;
   if (mark_at(r, callee) == '>' && !cast) {
@@ -248,7 +221,7 @@ static int in_brackets(const struct sim_reader *r, int open, int k, struct chase
     callee--;
   }
   if (!cast && is_name(r, callee)) return is_sized_copy(r, callee) || goes_to(r, callee, k, deeper(c));
-  if (!cast && is_operand_end(r, open - 1)) return 0;
+  if (!cast && sim_is_operand_end(r, open - 1)) return 0;
   const int first = cast ? cast : open;
   c.is_sure |= cast != 0;
   if (mark_at(r, end) == '[' && c.is_sure)
@@ -259,7 +232,7 @@ static int in_brackets(const struct sim_reader *r, int open, int k, struct chase
 /* The variable that is set by the `=` at i: `float *p =`, `auto p =`, `float (*p)[4] =`, `p =`. 0: it is no pointer. */
 static int target(const struct sim_reader *r, int i, int is_sure) {
   int name = i - 1;
-  if (mark_at(r, name) == ']') name = opening(r, name) - 1;
+  if (mark_at(r, name) == ']') name = sim_opening(r, name) - 1;
   if (mark_at(r, name) == ')' && is_name(r, name - 1) && mark_at(r, name - 2) == '*') name--;
   if (!is_name(r, name)) return 0;
   return is_sure || mark_at(r, name - 1) == '*' || is(r, name - 1, "auto") ? name : 0;
@@ -269,12 +242,12 @@ static int target(const struct sim_reader *r, int i, int is_sure) {
 static int leads_away(const struct sim_reader *r, int first, int end, struct chase c) {
   if (c.depth > DEEPEST) return 1;
   int commas = 0, i = first - 1;
-  while (mark_at(r, i) == ')' && is_pointer_cast(r, opening(r, i), i)) i = opening(r, i) - 1, c.is_sure = 1;
+  while (mark_at(r, i) == ')' && is_pointer_cast(r, sim_opening(r, i), i)) i = sim_opening(r, i) - 1, c.is_sure = 1;
   if (is_unary(r, i, '*')) return is_moved(r, first, end);
   for (; i > 0; i--) {
     const char mark = mark_at(r, i);
     if (mark == ')' || mark == ']') {
-      i = opening(r, i);
+      i = sim_opening(r, i);
     } else if (mark == '(') {
       return in_brackets(r, i, commas, c);
     } else if (mark == ',') {
@@ -298,7 +271,7 @@ static int of_reference(const struct sim_reader *r, int i, struct chase c) {
   return away;
 }
 
-int sim_is_overrun_unseen(const struct sim_reader *r, int name, int from, int last) {
+int sim_guard_pointers(const struct sim_reader *r, int name, int from, int last) {
   int dims = 0, away = 0;
   for (int i = name + 1; mark_at(r, i) == '['; i = pah_tokens_close(r->t, i, last)) dims++;
   for (int i = is_mentioned(r, name, from, last); i; i = is_mentioned(r, name, i + 1, last)) {
@@ -320,14 +293,13 @@ int sim_is_overrun_unseen(const struct sim_reader *r, int name, int from, int la
 /* ---- References ---- */
 
 static int is_of_call(const struct sim_reader *r, int i) {
-  static const char *const words[] = {"if",       "while",  "for", "switch",  "sizeof",
-                                      "decltype", "return", "asm", "volatile"};
+  static const char *const words[] = {"if",       "while",  "for", "switch",   "sizeof",
+                                      "decltype", "return", "asm", "volatile", NULL};
   for (; i > 0; i--) {
-    if (mark_at(r, i) == ')' || mark_at(r, i) == ']') i = opening(r, i);
+    if (mark_at(r, i) == ')' || mark_at(r, i) == ']') i = sim_opening(r, i);
     if (mark_at(r, i) && strchr("([{;}", mark_at(r, i))) break;
   }
-  for (size_t k = 0; k < sizeof words / sizeof *words; k++)
-    if (is(r, i - 1, words[k])) return 0;
+  if (is_any(r, i - 1, words)) return 0;
   return mark_at(r, i) == '(' && is_name(r, i - 1);
 }
 

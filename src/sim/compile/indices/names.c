@@ -60,12 +60,6 @@ void sim_add_flow(struct flows *f, const struct flow *flow) {
 
 /* ---- Declarations ---- */
 
-static int is_any(const struct sim_reader *r, int i, const char *const *words) {
-  for (; *words; words++)
-    if (is(r, i, *words)) return 1;
-  return 0;
-}
-
 static int is_floating(const struct sim_reader *r, int i) {
   static const char *const words[] = {"float", "double", "half", "__half", "__nv_bfloat16", NULL};
   return is_any(r, i, words);

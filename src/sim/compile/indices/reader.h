@@ -22,6 +22,13 @@ static inline int is(const struct sim_reader *r, int i, const char *word) {
   return i >= 0 && i < r->t->count && pah_token_is(&r->t->list[i], word);
 }
 
+/* One of the words, which end with NULL? */
+static inline int is_any(const struct sim_reader *r, int i, const char *const *words) {
+  for (; *words; words++)
+    if (is(r, i, *words)) return 1;
+  return 0;
+}
+
 static inline int is_name(const struct sim_reader *r, int i) {
   return i >= 0 && i < r->t->count && r->t->list[i].kind == PAH_WORD;
 }
@@ -42,9 +49,15 @@ static inline int is_mentioned(const struct sim_reader *r, int name, int from, i
   return 0;
 }
 
-/* guards.c: may the array at token `name`, declared before token `from` in a block that ends at `last`, be overrun by
- * way of a pointer that the compiler loses sight of? */
-int sim_is_overrun_unseen(const struct sim_reader *r, int name, int from, int last);
+/* The bracket that the one at i closes; 0: none. */
+int sim_opening(const struct sim_reader *r, int i);
+/* Does an operand end with token i? Then an operator behind it has two. */
+int sim_is_operand_end(const struct sim_reader *r, int i);
+
+/* guards.c: of the array at token `name`, declared before token `from` in a block that ends at `last`: puts checks
+ * where pointers into it are used. Returns 1 if one goes where the compiler loses sight of it, so only what stands
+ * around the array can tell that it is overrun. */
+int sim_guard_pointers(const struct sim_reader *r, int name, int from, int last);
 /* guards.c: `x[i]` that references are bound to, in a function, is checked against the size of x. */
 void sim_insert_bound(const struct sim_reader *r, const struct pah_item *item);
 /* guards.c: is token i an argument of a function of the source? */
