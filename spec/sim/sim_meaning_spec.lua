@@ -144,7 +144,10 @@ describe("sim", function()
       assert.equal(0, #report.findings, report:text())
       for _, n in ipairs{size, size + 7} do
         _, report = run(name, n)
-        assert.equal("out-of-bounds", report.findings[#report.findings].code)
+        local codes = {} -- where it sees which variable is meant, the compiler has words of its own for the index
+        for i, f in ipairs(report.findings) do codes[i] = f.code end
+        local by_compiler = name == "of_constant" and "" or "array-bounds "
+        assert.equal(by_compiler .. "out-of-bounds", table.concat(codes, " "))
         assert.is_truthy(report:text():find("variable " .. variable .. ",", 1, true), report:text())
       end
     end

@@ -28,22 +28,22 @@ describe("mbarriers of inline PTX", function()
     return out:to "cpu":totable(), table.concat(told, "\n")
   end
 
-  it("lose the threads that drop out", function()
+  -- The twin without the mistake gives these numbers and no finding, the other one waits for ever.
+  local function waits(name, block, numbers, words)
     for _, schedule in ipairs(schedules) do
-      local got, told = run("dropping<0>", 40, schedule)
-      assert.same({40 * 41 / 2, ""}, {got[1], told}, schedule[1])
-      told = select(2, run("dropping<1>", 40, schedule))
-      assert.matches("^deadlock: .*phase 1 of the mbarrier meet %(1 arrivals, 0 bytes missing%)", told)
+      local got, told = run(name .. "<0>", block, schedule)
+      assert.same(numbers, {unpack(got, 1, #numbers)}, schedule[1])
+      assert.equal("", told, schedule[1])
+      assert.matches("^deadlock: .*" .. words, select(2, run(name .. "<1>", block, schedule)))
     end
+  end
+
+  it("lose the threads that drop out", function()
+    waits("dropping", 40, {40 * 41 / 2}, "phase 1 of the mbarrier meet %(1 arrivals, 0 bytes missing%)")
   end)
 
   it("take bytes that are reported by mbarrier.complete_tx", function()
-    for _, schedule in ipairs(schedules) do
-      local got, told = run("by_hand<0>", 128, schedule)
-      assert.same({10, 11, ""}, {got[1], got[2], told}, schedule[1])
-      told = select(2, run("by_hand<1>", 128, schedule))
-      assert.matches("^deadlock: .*phase 0 of the mbarrier full%[1%] %(0 arrivals, 16 bytes missing%)", told)
-    end
+    waits("by_hand", 128, {10, 11}, "phase 0 of the mbarrier full%[1%] %(0 arrivals, 16 bytes missing%)")
   end)
 
   it("order what comes before an arrival and after a wait, unless that says .relaxed", function()

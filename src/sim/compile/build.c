@@ -336,7 +336,7 @@ static void make_salt(const char *compiler, int arch, const char *headers, char 
   stat(compiler, &about);
   const char *nvcc = sim_nvcc();
   size_t n =
-      (size_t)snprintf(salt, bytes, "sim 41 %s %lld %lld.%09ld sm_%d %s nvcc %s", compiler, (long long)about.st_size,
+      (size_t)snprintf(salt, bytes, "sim 42 %s %lld %lld.%09ld sm_%d %s nvcc %s", compiler, (long long)about.st_size,
                        (long long)about.st_mtim.tv_sec, about.st_mtim.tv_nsec, arch, headers, nvcc ? nvcc : "");
   for (size_t i = 0; i < sizeof variables / sizeof *variables && n < bytes; i++) {
     const char *value = getenv(variables[i]);

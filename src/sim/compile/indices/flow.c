@@ -221,24 +221,12 @@ static void look_right(struct place *p, struct level *l) {
 
 /* ---- Outwards ---- */
 
-/* The word before template arguments that end at i, or i. */
-static int before_arguments(const struct sim_reader *r, int i) {
-  if (mark_at(r, i) != '>') return i;
-  int depth = 0;
-  for (; i > 0; i--) {
-    if (mark_at(r, i) == '>') depth++;
-    if (mark_at(r, i) == '<' && !--depth) return i - 1;
-    if (mark_at(r, i) && strchr(";{}", mark_at(r, i))) return 0;
-  }
-  return 0;
-}
-
 /* In the brackets that are open at l.left. 1: p is what they are, and is looked at further. */
 static int leave_brackets(struct place *p, const struct level *l) {
   static const char *const heads[] = {"if", "while", "for", "switch", "sizeof", "decltype", "alignof", NULL};
   static const char *const none[] = {"printf", "assert", "__builtin_expect", "__syncthreads", NULL};
   const struct sim_reader *r = p->r;
-  const int open = l->left, callee = before_arguments(r, open - 1);
+  const int open = l->left, callee = sim_before_arguments(r, open - 1);
   if (is_any(r, open - 1, heads) || is_any(r, callee, none)) return 0;
   p->first = open;
   p->end = pah_tokens_close(r->t, open, r->t->count);
@@ -257,7 +245,7 @@ static int leave_brackets(struct place *p, const struct level *l) {
 
 static int leave_braces(struct place *p, const struct level *l) {
   const struct sim_reader *r = p->r;
-  const int open = l->left, type = before_arguments(r, open - 1);
+  const int open = l->left, type = sim_before_arguments(r, open - 1);
   if (!(mark_at(r, type) && strchr("=,{(", mark_at(r, type))) && !is_name(r, type)) return 0;
   if (is(r, type, "else") || is(r, type, "do")) return 0;
   p->first = open;

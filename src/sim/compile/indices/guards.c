@@ -21,6 +21,10 @@ struct chase {
 };
 static int leads_away(const struct sim_reader *r, int first, int end, struct chase c);
 
+/* Words with brackets behind them that are no calls. */
+static const char *const no_calls[] = {"if",       "while",  "for", "switch",   "sizeof",
+                                       "decltype", "return", "asm", "volatile", NULL};
+
 static struct chase deeper(struct chase c) {
   c.depth++;
   return c;
@@ -180,13 +184,9 @@ static int is_sized_copy(const struct sim_reader *r, int callee) {
 /* ---- Where a pointer goes ---- */
 
 static int is_cast_word(const struct sim_reader *r, int open) {
-  if (mark_at(r, open - 1) != '>') return 0;
-  int depth = 0, i = open - 1;
-  for (; i > 0; i--) {
-    if (mark_at(r, i) == '>') depth++;
-    if (mark_at(r, i) == '<' && !--depth) break;
-  }
-  return is(r, i - 1, "reinterpret_cast") || is(r, i - 1, "static_cast") || is(r, i - 1, "const_cast") ? i - 1 : 0;
+  static const char *const words[] = {"reinterpret_cast", "static_cast", "const_cast", NULL};
+  const int word = sim_before_arguments(r, open - 1);
+  return mark_at(r, open - 1) == '>' && is_any(r, word, words) ? word : 0;
 }
 
 /* Has what is looked at, a pointer, been moved by a number that may be too large? */
@@ -207,19 +207,9 @@ static int has_sum(const struct sim_reader *r, int i) {
 
 /* What is in brackets that are open at `open` and hold a pointer into the array as their k-th part. */
 static int in_brackets(const struct sim_reader *r, int open, int k, struct chase c) {
-  static const char *const words[] = {"if",       "while",  "for", "switch",   "sizeof",
-                                      "decltype", "return", "asm", "volatile", NULL};
-  if (is_any(r, open - 1, words)) return 0;
+  if (is_any(r, open - 1, no_calls)) return 0;
   const int end = pah_tokens_close(r->t, open, r->t->count), cast = is_cast_word(r, open);
-  int callee = open - 1;
-  if (mark_at(r, callee) == '>' && !cast) {
-    int level = 0;
-    for (; callee > 0; callee--) {
-      if (mark_at(r, callee) == '>') level++;
-      if (mark_at(r, callee) == '<' && !--level) break;
-    }
-    callee--;
-  }
+  const int callee = sim_before_arguments(r, open - 1);
   if (!cast && is_name(r, callee)) return is_sized_copy(r, callee) || goes_to(r, callee, k, deeper(c));
   if (!cast && sim_is_operand_end(r, open - 1)) return 0;
   const int first = cast ? cast : open;
@@ -293,13 +283,11 @@ int sim_guard_pointers(const struct sim_reader *r, int name, int from, int last)
 /* ---- References ---- */
 
 static int is_of_call(const struct sim_reader *r, int i) {
-  static const char *const words[] = {"if",       "while",  "for", "switch",   "sizeof",
-                                      "decltype", "return", "asm", "volatile", NULL};
   for (; i > 0; i--) {
     if (mark_at(r, i) == ')' || mark_at(r, i) == ']') i = sim_opening(r, i);
     if (mark_at(r, i) && strchr("([{;}", mark_at(r, i))) break;
   }
-  if (is_any(r, i - 1, words)) return 0;
+  if (is_any(r, i - 1, no_calls)) return 0;
   return mark_at(r, i) == '(' && is_name(r, i - 1);
 }
 

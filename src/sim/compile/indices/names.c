@@ -75,14 +75,7 @@ static int is_type(const struct sim_reader *r, int i) {
 static int begins_type(const struct sim_reader *r, int i) {
   static const char *const words[] = {"const",  "volatile", "unsigned", "signed",    "long",   "__shared__",
                                       "static", "typename", "auto",     "constexpr", "extern", NULL};
-  if (mark_at(r, i) == '>') {
-    int depth = 0;
-    for (; i > 0; i--) {
-      if (mark_at(r, i) == '>') depth++;
-      if (mark_at(r, i) == '<' && !--depth) break;
-    }
-    i--;
-  }
+  i = sim_before_arguments(r, i);
   while (mark_at(r, i - 1) == 'S' && is_name(r, i - 2)) i -= 2;
   const char before = mark_at(r, i - 1);
   return is_any(r, i - 1, words) || !before || strchr(";{}(,<", before);

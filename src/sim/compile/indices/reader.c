@@ -1,4 +1,5 @@
-/* reader.c - what stands before a token: the bracket that it closes, an operand. Read next: flow.c, guards.c. */
+/* reader.c - what stands before a token: the bracket that it closes, template arguments, an operand. Read next: flow.c,
+ * guards.c. */
 #include "reader.h"
 
 int sim_opening(const struct sim_reader *r, int i) {
@@ -7,6 +8,17 @@ int sim_opening(const struct sim_reader *r, int i) {
     const char mark = mark_at(r, i);
     if (mark && strchr(")]}", mark)) depth++;
     if (mark && strchr("([{", mark) && !--depth) return i;
+  }
+  return 0;
+}
+
+int sim_before_arguments(const struct sim_reader *r, int i) {
+  if (mark_at(r, i) != '>') return i;
+  int depth = 0;
+  for (; i > 0; i--) {
+    if (mark_at(r, i) == '>') depth++;
+    if (mark_at(r, i) == '<' && !--depth) return i - 1;
+    if (mark_at(r, i) && strchr(";{}", mark_at(r, i))) return 0;
   }
   return 0;
 }

@@ -51,6 +51,8 @@ static inline int is_mentioned(const struct sim_reader *r, int name, int from, i
 
 /* The bracket that the one at i closes; 0: none. */
 int sim_opening(const struct sim_reader *r, int i);
+/* The word before template arguments that end at i; 0: none. i itself if that is no `>`. */
+int sim_before_arguments(const struct sim_reader *r, int i);
 /* Does an operand end with token i? Then an operator behind it has two. */
 int sim_is_operand_end(const struct sim_reader *r, int i);
 
