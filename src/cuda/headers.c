@@ -6,6 +6,8 @@
 
 #include <stddef.h>
 
+#include "source/host_headers.h"
+
 static const char standard[] =
     "#ifndef PAH_STANDARD_H\n"
     "#define PAH_STANDARD_H\n"
@@ -84,22 +86,6 @@ static const char algorithm[] = "#ifndef PAH_ALGORITHM\n"
 
 #define LIBCUXX(name) "#include <cuda/std/" name ">\nnamespace std { using namespace cuda::std; }\n"
 
-/* Libraries of the host alone: with a toolkit's folder in include= they would be read. */
-#define HOST_HEADERS(X)                                                                                                \
-  X("cublas.h", "")                                                                                                    \
-  X("cublas_v2.h", "")                                                                                                 \
-  X("cublasLt.h", "")                                                                                                  \
-  X("cublas_api.h", "")                                                                                                \
-  X("cudnn.h", "")                                                                                                     \
-  X("cufft.h", "")                                                                                                     \
-  X("cusparse.h", "")                                                                                                  \
-  X("cusolverDn.h", "")                                                                                                \
-  X("cusolverSp.h", "")                                                                                                \
-  X("nccl.h", "")                                                                                                      \
-  X("mpi.h", "")                                                                                                       \
-  X("cuda_profiler_api.h", "")                                                                                         \
-  X("nvToolsExt.h", "")
-
 /* X(name, text) */
 #define HEADERS(X)                                                                                                     \
   X("pah_standard.h", standard)                                                                                        \
@@ -129,13 +115,14 @@ static const char algorithm[] = "#ifndef PAH_ALGORITHM\n"
   X("utility", LIBCUXX("utility"))                                                                                     \
   X("array", LIBCUXX("array"))                                                                                         \
   X("tuple", LIBCUXX("tuple"))                                                                                         \
-  HOST_HEADERS(X)                                                                                                      \
   X("functional", LIBCUXX("functional"))
 
 #define NAME(name, text) name,
 #define TEXT(name, text) text,
-static const char *const names[] = {HEADERS(NAME)};
-static const char *const texts[] = {HEADERS(TEXT)};
+#define HOST_NAME(name) name,
+#define NO_TEXT(name) "",
+static const char *const names[] = {HEADERS(NAME) PAH_HOST_HEADERS(HOST_NAME)};
+static const char *const texts[] = {HEADERS(TEXT) PAH_HOST_HEADERS(NO_TEXT)};
 
 int cuda_header_count(void) {
   return (int)(sizeof names / sizeof *names);

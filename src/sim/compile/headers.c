@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "source/host_headers.h"
+
 /* pah_sim.h, which comes before every source, is all of these. doc/sim.md lists them; spec/tree compares. */
 static const char *const in_pah_sim[] = {"builtin_types.h",
                                          "cuda.h",
@@ -44,36 +46,9 @@ static const char *const in_pah_sim[] = {"builtin_types.h",
 static const char *const inner[] = {"crt/device_functions.h", "crt/host_defines.h", "crt/math_functions.h", NULL};
 static const char *const of_groups[] = {"coalesced_reduce", "helpers", "info", "memory", "partitioning", "sync", NULL};
 
-/* Libraries of the host's side whose headers may lie in the system's folders. */
-static const char *const host_only[] = {"cublas.h",
-                                        "cublas_api.h",
-                                        "cublas_v2.h",
-                                        "cublasLt.h",
-                                        "cublasXt.h",
-                                        "cudnn.h",
-                                        "nccl.h",
-                                        "curand.h",
-                                        "cufft.h",
-                                        "cufftXt.h",
-                                        "cusparse.h",
-                                        "cusolverDn.h",
-                                        "cusolverMg.h",
-                                        "cusolverSp.h",
-                                        "cusolver_common.h",
-                                        "nvml.h",
-                                        "nvrtc.h",
-                                        "mpi.h",
-                                        "nvToolsExt.h",
-                                        "nvToolsExtCudaRt.h",
-                                        "nvtx3/nvToolsExt.h",
-                                        "nvtx3/nvToolsExtCudaRt.h",
-                                        "nvtx3/nvtx3.hpp",
-                                        "cudaTypedefs.h",
-                                        "cudaProfiler.h",
-                                        "cuda_profiler_api.h",
-                                        "cuda_gl_interop.h",
-                                        "cuda_device_runtime_api.h",
-                                        NULL};
+/* Those of the host's side that may lie in the system's folders. */
+#define NAME(name) name,
+static const char *const host_only[] = {PAH_HOST_HEADERS(NAME) "curand.h", "cuda_device_runtime_api.h", NULL};
 
 /* CUB but for what the host calls, which needs Thrust and the runtime. */
 static const char cub[] =
